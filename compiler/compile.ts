@@ -1,0 +1,134 @@
+/**
+ * The order of the passes: read this first. Text goes in, files come out; nothing else is touched.
+ *
+ *   text ─parseSpec→ Spec ─lowerEntry→ Forward ─programsOf→ Program ─stagesOf→ Stage ─lowerCpu, lowerGpu→ Kernel
+ *        ─emit→ files
+ */
+import { type Diagnostic, invariant } from './diagnostics.ts';
+import { specHash } from './emit/header.ts';
+import { emitOp } from './emit/op.ts';
+import { emitIndex, emitManifest } from './emit/package.ts';
+import { type Forward, lowerEntry } from './graph/formulas.ts';
+import { lowerCpu } from './kernel/cpu.ts';
+import { lowerGpu } from './kernel/gpu.ts';
+import type { Kernel } from './kernel/kernel.ts';
+import { type Program, programsOf } from './schedule/program.ts';
+import { stagesOf } from './schedule/stages.ts';
+import { parseSpec } from './spec/parse.ts';
+import type { Axis, Direction, Entry, Spec, Variant } from './spec/spec.ts';
+import { variantKey, variantsOf } from './spec/variants.ts';
+
+/** What kernels are emitted for. */
+export const targets = ['typescript', 'wgsl'] as const;
+export type Target = (typeof targets)[number];
+
+export interface CompileOptions {
+  /** The spec's file name, for messages and headers. */
+  readonly file: string;
+  readonly targets?: readonly Target[];
+  /** Compile this entry alone. */
+  readonly only?: string;
+}
+
+export interface CompileResult {
+  readonly spec: Spec;
+  readonly diagnostics: readonly Diagnostic[];
+  /** Contents by path relative to the output folder; empty where there are diagnostics. */
+  readonly files: ReadonlyMap<string, string>;
+}
+
+/** One direction of one variant in one layout, ready to emit. */
+export interface CompiledDirection {
+  readonly direction: Direction;
+  /** The gradients wanted, in signature order. */
+  readonly wrt: readonly string[];
+  readonly cpu: Kernel;
+  readonly gpu: readonly Kernel[];
+}
+
+export interface CompiledVariant {
+  readonly key: string;
+  readonly variant: Variant;
+  readonly forward: Forward;
+  readonly layouts: readonly {
+    readonly order: readonly Axis[];
+    readonly directions: readonly CompiledDirection[];
+  }[];
+}
+
+export interface CompiledOp {
+  readonly entry: Entry;
+  readonly variants: readonly CompiledVariant[];
+  /** Why a combination of flags and optional tensors is not a variant, by its key. */
+  readonly unavailable: ReadonlyMap<string, string>;
+}
+
+/** Compiles a spec to the files of its output folder. Never throws for what a spec says: see `diagnostics`. */
+export async function compile(text: string, options: CompileOptions): Promise<CompileResult> {
+  const { spec, diagnostics } = parseSpec(text, options.file);
+  if (diagnostics.length > 0) return { spec, diagnostics, files: new Map() };
+  const wanted = options.targets ?? targets;
+  const entries = spec.entries.filter(({ name }) => options.only === undefined || name === options.only);
+  const hash = specHash(text);
+  const ops = entries.map(compileEntry);
+  const files = new Map<string, string>();
+  const emitted = [];
+  for (const op of ops) {
+    const result = await emitOp(op, { file: options.file, hash, targets: wanted });
+    for (const [path, content] of result.files) {
+      invariant(!files.has(path), `two files are called ${path}`);
+      files.set(path, content);
+    }
+    emitted.push(result);
+  }
+  files.set('index.ts', emitIndex(emitted, { file: options.file, hash, targets: wanted }));
+  files.set('manifest.json', emitManifest(emitted, { file: options.file, hash, targets: wanted }));
+  return { spec, diagnostics, files };
+}
+
+/** Every variant of an entry, in every layout, as kernels. */
+export function compileEntry(entry: Entry): CompiledOp {
+  return {
+    entry,
+    variants: variantsOf(entry).map((variant) => compileVariant(entry, variant)),
+    unavailable: unavailable(entry),
+  };
+}
+
+function compileVariant(entry: Entry, variant: Variant): CompiledVariant {
+  const forward = lowerEntry(entry, variant);
+  const programs = programsOf(forward);
+  const all: Program[] = [
+    programs.forward,
+    ...programs.backward,
+    ...(programs.jvp ? [programs.jvp] : []),
+    ...programs.double_backward,
+  ];
+  const staged = all.map((program) => ({ program, stages: stagesOf(program) }));
+  const layouts = entry.layouts.map((order) => ({
+    order,
+    directions: staged.map(
+      ({ program, stages }): CompiledDirection => ({
+        direction: program.direction,
+        wrt: program.wrt,
+        cpu: lowerCpu(entry, program, stages, order),
+        gpu: lowerGpu(entry, program, stages, order),
+      }),
+    ),
+  }));
+  return { key: variantKey(entry, variant), variant, forward, layouts };
+}
+
+function unavailable(entry: Entry): Map<string, string> {
+  const available = new Set(variantsOf(entry).map((variant) => variantKey(entry, variant)));
+  const reasons = new Map<string, string>();
+  for (const variant of variantsOf({ ...entry, require: [] })) {
+    const key = variantKey(entry, variant);
+    if (available.has(key)) continue;
+    const violated = entry.require.find((requirement) =>
+      variantsOf({ ...entry, require: [requirement] }).every((other) => variantKey(entry, other) !== key),
+    );
+    reasons.set(key, violated?.else ?? 'this combination is not available');
+  }
+  return reasons;
+}

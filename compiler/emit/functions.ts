@@ -1,0 +1,69 @@
+/** A file of CPU kernels: plain, documented functions over typed arrays. */
+import type { CompiledOp } from '../compile.ts';
+import type { Binding, Kernel } from '../kernel/kernel.ts';
+import { type EmitOptions, header } from './header.ts';
+import { commentOf, type NamedKernel } from './op.ts';
+import { createFile } from './source.ts';
+import { helpersOf, printBody } from './typescript.ts';
+
+export const functionName = (op: CompiledOp, { name }: Pick<NamedKernel, 'name'>): string =>
+  `${op.entry.name}_${name}`;
+
+export async function emitFunctions(
+  op: CompiledOp,
+  members: readonly NamedKernel[],
+  options: EmitOptions,
+): Promise<string> {
+  const file = await createFile(header(options));
+  file.addTypeAlias({ name: 'Floats', type: 'Float32Array | Float64Array' });
+  for (const named of members) {
+    const { kernel } = named;
+    file.addFunction({
+      name: functionName(op, named),
+      isExported: true,
+      docs: [
+        {
+          description: `\n${[...commentOf(op, named), '', ...parameterDocs(kernel)].map(inComment).join('\n')}`,
+        },
+      ],
+      parameters: [
+        ...kernel.bindings.map(({ name }) => ({ name, type: 'Floats' })),
+        ...kernel.uniforms.map(({ name }) => ({ name, type: 'number' })),
+      ],
+      returnType: 'void',
+      statements: printBody(kernel, ''),
+    });
+  }
+  const helpers = helpersOf(members.map(({ kernel }) => kernel));
+  if (helpers.length > 0) file.addStatements(`\n${helpers.join('\n\n')}`);
+  return file.getFullText();
+}
+
+const inComment = (line: string): string => line.replaceAll('*/', '* /');
+
+const purpose: { readonly [K in Binding['role']]: (of: string) => string } = {
+  input: () => '',
+  state: () => 'state',
+  output: () => '',
+  saved: () => 'saved by forward',
+  cotangent: (of) => `the cotangent of ${of}`,
+  gradient: (of) => `the gradient of ${of}`,
+  tangent: (of) => `the tangent of ${of}`,
+  output_tangent: (of) => `the tangent of ${of}`,
+  cotangent2: (of) => `the cotangent of the gradient of ${of}`,
+  second: (of) => `the second-order gradient of ${of}`,
+  second_cotangent: (of) => `the second-order gradient of the cotangent of ${of}`,
+  scratch: () => 'scratch',
+};
+
+const accesses = { read: 'read', write: 'written', read_write: 'read and written' };
+
+const parameterDocs = ({ bindings, uniforms }: Kernel): string[] => [
+  ...bindings.map(({ name, role, of, axes, access }) => {
+    const what = purpose[role](of);
+    return `@param ${name} [${axes.join(', ')}], ${accesses[access]}${what && `: ${what}`}`;
+  }),
+  ...uniforms.map(
+    ({ name, of, type }) => `@param ${name} ${type === 'u32' ? `elements along ${of}` : `attribute ${of}`}`,
+  ),
+];

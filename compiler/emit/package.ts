@@ -1,0 +1,149 @@
+/** The files beside the ops': the index that re-exports them, and the manifest for other engines. */
+import type { CompiledDirection } from '../compile.ts';
+import { mapCode } from '../kernel/collect.ts';
+import { type Binding, type Kernel, name } from '../kernel/kernel.ts';
+import type { Argument, Entry } from '../spec/spec.ts';
+import { typesName } from './describe.ts';
+import { functionName } from './functions.ts';
+import { type EmitOptions, header } from './header.ts';
+import type { EmittedOp, NamedKernel } from './op.ts';
+import { printFormula } from './wgsl.ts';
+
+export const emitIndex = (emitted: readonly EmittedOp[], options: EmitOptions): string => {
+  const exports = emitted.map(
+    ({ op }) =>
+      `export { ${op.entry.name}, type ${typesName(op.entry)} } from './${op.entry.name}/index.ts';`,
+  );
+  return `// ${header(options)}\n\n${exports.join('\n')}\n`;
+};
+
+/** The version of the manifest's format. */
+const version = 1;
+
+/** Described by `manifest.schema.json`, which is published with the package. */
+export function emitManifest(emitted: readonly EmittedOp[], options: EmitOptions): string {
+  const { file, hash } = options;
+  const ops = Object.fromEntries(emitted.map((op) => [op.op.entry.name, describe(op, options)]));
+  const manifest = {
+    generator: header(options),
+    version,
+    spec: { file: file.split(/[\\/]/).at(-1), sha256: hash },
+    ops,
+  };
+  return `${stringify(manifest, '')}\n`;
+}
+
+function describe(emitted: EmittedOp, { targets }: EmitOptions): object {
+  const { op, kernels, nameOf } = emitted;
+  const { entry } = op;
+  const of = (target: Kernel['target']): object =>
+    Object.fromEntries(
+      kernels.filter((k) => k.kernel.target === target).map((k) => [k.name, describeKernel(emitted, k)]),
+    );
+  const variants = op.variants.map(({ key, forward, layouts }) => {
+    const byOrder = layouts.map(({ order, directions }) => [
+      order.join(' '),
+      describeDirections(directions, targets, nameOf),
+    ]);
+    const requirements = forward.conditions.map(({ message }) => message);
+    return [key, { ...(requirements.length > 0 && { requirements }), layouts: Object.fromEntries(byOrder) }];
+  });
+  return {
+    signature: entry.signature,
+    axes: entry.axes,
+    arguments: entry.arguments.map(describeArgument),
+    returns: entry.returns.map(({ name, axes, differentiable }) => ({ name, axes, differentiable })),
+    kernels: {
+      ...(targets.includes('wgsl') && { wgsl: of('gpu') }),
+      ...(targets.includes('typescript') && { typescript: of('cpu') }),
+    },
+    variants: Object.fromEntries(variants),
+  };
+}
+
+function describeArgument(a: Argument): object {
+  if (a.kind !== 'tensor')
+    return { name: a.name, kind: a.kind, ...(a.default !== undefined && { default: a.default }) };
+  const { name, kind, axes, optional, state, differentiable } = a;
+  return {
+    name,
+    kind,
+    axes,
+    ...(optional && { optional }),
+    ...(state && { state }),
+    ...(differentiable && { differentiable }),
+  };
+}
+
+function describeDirections(
+  directions: readonly CompiledDirection[],
+  targets: EmitOptions['targets'],
+  nameOf: (kernel: Kernel) => string,
+): object {
+  const kernels = ({ cpu, gpu }: CompiledDirection): object => ({
+    ...(targets.includes('wgsl') && { wgsl: gpu.map(nameOf) }),
+    ...(targets.includes('typescript') && { typescript: [nameOf(cpu)] }),
+  });
+  const result: { [direction: string]: object } = {};
+  for (const d of directions) {
+    if (d.wrt.length === 0) result[d.direction] = kernels(d);
+    else result[d.direction] = { ...result[d.direction], [d.wrt.join(' ')]: kernels(d) };
+  }
+  return result;
+}
+
+function describeKernel({ op }: EmittedOp, named: NamedKernel): object {
+  const { kernel, file } = named;
+  const isGpu = kernel.target === 'gpu';
+  const formula = (code: Kernel['workgroups']): string =>
+    printFormula(
+      mapCode(code, (id, type) => name(kernel.uniforms.find((u) => u.name === id)?.of ?? id, type)),
+    );
+  const isFull = isFullSize(op.entry);
+  const touched = (what: 'reads' | 'writes'): object => {
+    const names = new Map(kernel.bindings.map((b) => [b.name, b]));
+    const counts = kernel.traffic.filter((t) => t[what] > 0 && isFull(names.get(t.name)!));
+    return Object.fromEntries(counts.map((t) => [t.name, t[what]]));
+  };
+  return {
+    file,
+    entryPoint: isGpu ? named.name : functionName(op, named),
+    ...(isGpu && { workgroupSize: kernel.workgroupSize, workgroups: formula(kernel.workgroups) }),
+    bindings: kernel.bindings.map(({ length, ...binding }) => ({
+      ...binding,
+      dtype: isGpu ? 'f32' : 'f32 | f64',
+      ...(length && { length: formula(length) }),
+    })),
+    uniforms: kernel.uniforms,
+    reductions: kernel.reductions,
+    reads: touched('reads'),
+    writes: touched('writes'),
+  };
+}
+
+/** As large as the data: no argument or return has these axes and more. */
+export function isFullSize(entry: Entry): (binding: Pick<Binding, 'axes'>) => boolean {
+  const all = [
+    ...entry.arguments.flatMap((a) => (a.kind === 'tensor' ? [a.axes] : [])),
+    ...entry.returns.map((r) => r.axes),
+  ];
+  return ({ axes }) =>
+    !all.some((other) => other.length > axes.length && axes.every((axis) => other.includes(axis)));
+}
+
+/** JSON in which what fits on a line stands on one. */
+function stringify(value: unknown, indent: string): string {
+  const flat = JSON.stringify(value);
+  if (typeof value !== 'object' || value === null || flat.length + indent.length < 118) return spaced(flat);
+  const inner = `${indent} `;
+  if (Array.isArray(value))
+    return `[\n${value.map((v) => inner + stringify(v, inner)).join(',\n')}\n${indent}]`;
+  const members = Object.entries(value)
+    .filter(([, v]) => v !== undefined)
+    .map(([k, v]) => `${inner}${JSON.stringify(k)}: ${stringify(v, inner)}`);
+  return `{\n${members.join(',\n')}\n${indent}}`;
+}
+
+/** A space after each comma and colon that is not inside a string. */
+const spaced = (flat: string): string =>
+  flat.replace(/("(?:[^"\\]|\\.)*")|([,:])/g, (_, text, mark) => text ?? `${mark} `);

@@ -1,0 +1,111 @@
+/** Prints expressions and statements of a Kernel; what differs between languages is a table. */
+import type { Call } from '../graph/expr.ts';
+import type { Code, Operator, Statement } from '../kernel/kernel.ts';
+
+export interface Language {
+  readonly number: (value: number, type: 'index' | 'real') => string;
+  readonly load: (array: string, index: string) => string;
+  readonly toReal: (x: string) => string;
+  readonly sqrt: (x: string) => string;
+  readonly rsqrt: (x: string) => string;
+  readonly least: (a: string, b: string) => string;
+  readonly greatest: (a: string, b: string) => string;
+  /** Division and remainder of indices. */
+  readonly divide: (a: string, b: string) => string;
+  readonly call: (fn: Call, args: readonly string[]) => string;
+  readonly select: (test: string, then: string, otherwise: string) => string;
+  readonly equal: { readonly '==': string; readonly '!=': string };
+  readonly statements: {
+    readonly [K in Statement['do']]: (
+      statement: Extract<Statement, { do: K }>,
+      print: (code: Code) => string,
+      block: (body: readonly Statement[]) => string,
+    ) => string;
+  };
+}
+
+const strength: { readonly [K in Operator]: number } = { '+': 2, '-': 2, '*': 3, '/': 3, '%': 3 };
+
+/** How tightly the text of an expression binds: 4 for what never needs parentheses. */
+function binds(code: Code): number {
+  switch (code.code) {
+    case 'binary':
+      return code.type === 'index' && code.operator === '/' ? 4 : strength[code.operator];
+    case 'compare':
+    case 'logic':
+    case 'not':
+    case 'select':
+      return 0;
+    case 'negate':
+      return 1;
+    case 'number':
+      return code.value < 0 ? 1 : 4;
+    default:
+      return 4;
+  }
+}
+
+export function printCode(code: Code, language: Language): string {
+  const print = (inner: Code): string => printCode(inner, language);
+  const within = (inner: Code, least: number): string =>
+    binds(inner) < least ? `(${print(inner)})` : print(inner);
+  switch (code.code) {
+    case 'number':
+      return language.number(code.value, code.type);
+    case 'truth':
+      return String(code.value);
+    case 'name':
+      return code.name;
+    case 'load':
+      return language.load(code.array, print(code.index));
+    case 'binary': {
+      const own = strength[code.operator];
+      if (code.type === 'index' && code.operator === '/')
+        return language.divide(within(code.a, 3), within(code.b, 4));
+      const right = code.operator === '+' || code.operator === '*' ? own : own + 1;
+      // a·b·c keeps the order it was built in: floating point multiplication does not associate
+      const b = within(
+        code.b,
+        code.type === 'real' && code.b.code === 'binary' && strength[code.b.operator] === own
+          ? own + 1
+          : right,
+      );
+      return `${within(code.a, own)} ${code.operator} ${b}`;
+    }
+    case 'negate':
+      return `-${within(code.x, 4)}`;
+    case 'sqrt':
+    case 'rsqrt':
+      return language[code.code](print(code.x));
+    case 'real':
+      return language.toReal(print(code.x));
+    case 'call':
+      return language.call(code.fn, code.args.map(print));
+    case 'least':
+    case 'greatest':
+      return language[code.code](print(code.a), print(code.b));
+    case 'compare': {
+      const operator =
+        code.operator === '==' || code.operator === '!=' ? language.equal[code.operator] : code.operator;
+      return `${within(code.a, 1)} ${operator} ${within(code.b, 1)}`;
+    }
+    case 'logic':
+      return `${within(code.a, 1)} ${code.operator === 'and' ? '&&' : '||'} ${within(code.b, 1)}`;
+    case 'not':
+      return `!(${print(code.x)})`;
+    case 'select':
+      return language.select(within(code.test, 1), within(code.then, 1), within(code.else, 1));
+  }
+}
+
+export function printStatements(body: readonly Statement[], language: Language, indent: string): string {
+  const print = (code: Code): string => printCode(code, language);
+  const block = (inner: readonly Statement[]): string =>
+    `{\n${printStatements(inner, language, `${indent}  `)}\n${indent}}`;
+  type Printer = (
+    statement: Statement,
+    print: (code: Code) => string,
+    block: (body: readonly Statement[]) => string,
+  ) => string;
+  return body.map((s) => `${indent}${(language.statements[s.do] as Printer)(s, print, block)}`).join('\n');
+}

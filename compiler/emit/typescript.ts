@@ -1,0 +1,115 @@
+/** Prints a CPU kernel as a plain TypeScript function over typed arrays, which imports nothing. */
+import type { Call } from '../graph/expr.ts';
+import { eachCode } from '../kernel/collect.ts';
+import { isIndex, type Kernel } from '../kernel/kernel.ts';
+import { type Language, printStatements } from './printer.ts';
+
+/** Functions that JavaScript lacks, emitted into the files that use them. */
+const helpers: { readonly [K in Call]?: string } = {
+  sigmoid: `/** 1 / (1 + e^-x), without overflow. */
+function sigmoid(x: number): number {
+  const t = Math.exp(-Math.abs(x));
+  return (x < 0 ? t : 1) / (1 + t);
+}`,
+  softplus: `/** log(1 + e^x), without overflow. */
+function softplus(x: number): number {
+  return Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
+}`,
+  erf: `/** The error function: a series of positive terms, and far out the continued fraction of erfc (DLMF 7.6.2, 7.9.2). */
+function erf(x: number): number {
+  const z = Math.abs(x);
+  if (!(z < 6)) return Number.isNaN(x) ? x : Math.sign(x);
+  const scale = Math.exp(-z * z) / Math.sqrt(Math.PI);
+  if (z < 3) {
+    let term = 2 * x;
+    let total = term;
+    for (let k = 1; Math.abs(term) > 1e-17 * Math.abs(total); k++) {
+      term *= (2 * x * x) / (2 * k + 1);
+      total += term;
+    }
+    return scale * total;
+  }
+  let tail = z;
+  for (let k = 60; k > 0; k--) tail = z + k / 2 / tail;
+  return Math.sign(x) * (1 - scale / tail);
+}`,
+};
+
+const calls: { readonly [K in Call]: (...args: string[]) => string } = {
+  exp: (x) => `Math.exp(${x})`,
+  log: (x) => `Math.log(${x})`,
+  log1p: (x) => `Math.log1p(${x})`,
+  expm1: (x) => `Math.expm1(${x})`,
+  tanh: (x) => `Math.tanh(${x})`,
+  sigmoid: (x) => `sigmoid(${x})`,
+  softplus: (x) => `softplus(${x})`,
+  erf: (x) => `erf(${x})`,
+  sin: (x) => `Math.sin(${x})`,
+  cos: (x) => `Math.cos(${x})`,
+  abs: (x) => `Math.abs(${x})`,
+  sign: (x) => `Math.sign(${x})`,
+  floor: (x) => `Math.floor(${x})`,
+  relu: (x) => `Math.max(${x}, 0)`,
+  min: (a, b) => `Math.min(${a}, ${b})`,
+  max: (a, b) => `Math.max(${a}, ${b})`,
+  pow: (a, b) => `Math.pow(${a}, ${b})`,
+  clamp: (x, low, high) => `Math.min(Math.max(${x}, ${low}), ${high})`,
+};
+
+const number = (value: number): string => {
+  if (Number.isFinite(value)) return String(value);
+  return Number.isNaN(value)
+    ? 'Number.NaN'
+    : value > 0
+      ? 'Number.POSITIVE_INFINITY'
+      : 'Number.NEGATIVE_INFINITY';
+};
+
+const onGpuOnly = (what: string): never => {
+  throw new Error(`normgrad has a bug: ${what} on the CPU`);
+};
+
+const language: Language = {
+  number,
+  load: (array, index) => `${array}[${index}]!`,
+  toReal: (x) => (/^\w+$/.test(x) ? x : `(${x})`),
+  sqrt: (x) => `Math.sqrt(${x})`,
+  rsqrt: (x) => `(1 / Math.sqrt(${x}))`,
+  least: (a, b) => `Math.min(${a}, ${b})`,
+  greatest: (a, b) => `Math.max(${a}, ${b})`,
+  divide: (a, b) => `Math.floor(${a} / ${b})`,
+  call: (fn, args) => calls[fn](...args),
+  select: (test, then, otherwise) => `(${test} ? ${then} : ${otherwise})`,
+  equal: { '==': '===', '!=': '!==' },
+  statements: {
+    comment: ({ text }) => `// ${text}`,
+    let: ({ name, value }, print) => `const ${name} = ${print(value)};`,
+    var: ({ name, value }, print) => `let ${name} = ${print(value)};`,
+    assign: ({ name, value }, print) => `${name} = ${print(value)};`,
+    array: ({ name, length, fill }, print) =>
+      `const ${name} = new Float64Array(${print(length)})${fill === 0 ? '' : `.fill(${number(fill)})`};`,
+    store: ({ array, index, value }, print) => `${array}[${print(index)}] = ${print(value)};`,
+    for: ({ name, from, below, step, body }, print, block) =>
+      `for (let ${name} = ${print(from)}; ${name} < ${print(below)}; ${
+        isIndex(step, 1) ? `${name}++` : `${name} += ${print(step)}`
+      }) ${block(body)}`,
+    if: ({ test, body }, print, block) => `if (${print(test)}) ${block(body)}`,
+    return_if: ({ test }, print) => `if (${print(test)}) return;`,
+    barrier: () => onGpuOnly('barrier'),
+    halve: () => onGpuOnly('halve'),
+  },
+};
+
+/** The body of the function, without its head. */
+export const printBody = (kernel: Kernel, indent = '  '): string =>
+  printStatements(kernel.body, language, indent);
+
+/** The source of the helpers that some kernels call, in a fixed order. */
+export function helpersOf(kernels: readonly Kernel[]): string[] {
+  const used = new Set<Call>();
+  for (const { body } of kernels) eachCode(body, (code) => code.code === 'call' && used.add(code.fn));
+  return (Object.keys(helpers) as Call[]).filter((fn) => used.has(fn)).map((fn) => helpers[fn]!);
+}
+
+export const typescriptNumber = number;
+export { language as typescript };

@@ -1,0 +1,106 @@
+/**
+ * A reduction as code: identity, lift, merge, finish. An accumulator starts from a first element, so that moments can
+ * be summed about it and nothing cancels; finished accumulators of disjoint elements merge.
+ */
+import { reduce } from '../graph/build.ts';
+import type { Expr } from '../graph/expr.ts';
+import type { Accumulation, Monoid } from '../schedule/stages.ts';
+import { binary, type Code, real } from './kernel.ts';
+
+export type Local = (base: string, value: Code) => Code;
+
+export interface MonoidCode {
+  /** Initial values of the running parts while elements are taken in. */
+  readonly running: readonly number[];
+  /** Whether elements are taken in relative to a first one. */
+  readonly isShifted: boolean;
+  /** The running parts after one more element. */
+  readonly step: (parts: readonly Code[], x: Code, first: Code, local: Local) => Code[];
+  /** What merges: the state of these running parts, of so many elements. */
+  readonly state: (parts: readonly Code[], elements: Code, first: Code, local: Local) => Code[];
+  /** The state of no elements. */
+  readonly identity: readonly number[];
+  readonly merge: (a: readonly Code[], b: readonly Code[], local: Local) => Code[];
+}
+
+const call = (fn: 'max' | 'min', a: Code, b: Code): Code => ({
+  code: 'call',
+  type: 'real',
+  fn,
+  args: [a, b],
+});
+
+const simple = (identity: number, combine: (a: Code, b: Code) => Code): MonoidCode => ({
+  running: [identity],
+  isShifted: false,
+  step: ([total], x) => [combine(total!, x)],
+  state: ([total]) => [total!],
+  identity: [identity],
+  merge: ([a], [b]) => [combine(a!, b!)],
+});
+
+export const monoids: { readonly [K in Monoid]: MonoidCode } = {
+  sum: simple(0, (a, b) => binary('+', a, b)),
+  prod: simple(1, (a, b) => binary('*', a, b)),
+  amax: simple(Number.NEGATIVE_INFINITY, (a, b) => call('max', a, b)),
+  amin: simple(Number.POSITIVE_INFINITY, (a, b) => call('min', a, b)),
+  /** Runs as Σ(x − first), Σ(x − first)²; merges as count, mean, Σ(x − mean)² (Chan, Golub and LeVeque 1983). */
+  moments: {
+    running: [0, 0],
+    isShifted: true,
+    step: ([s1, s2], x, first, local) => {
+      const d = local('d', binary('-', x, first));
+      return [binary('+', s1!, d), binary('+', s2!, binary('*', d, d))];
+    },
+    state: ([s1, s2], elements, first, local) => {
+      const offset = local('offset', binary('/', s1!, elements));
+      return [elements, binary('+', first, offset), binary('-', s2!, binary('*', s1!, offset))];
+    },
+    identity: [0, 0, 0],
+    merge: ([countA, meanA, squaresA], [countB, meanB, squaresB], local) => {
+      const count = local('count', binary('+', countA!, countB!));
+      const d = local('d', binary('-', meanB!, meanA!));
+      const share = local('share', binary('/', countB!, call('max', count, real(1))));
+      const between = binary('*', binary('*', d, d), binary('*', countA!, share));
+      return [
+        count,
+        binary('+', meanA!, binary('*', d, share)),
+        binary('+', binary('+', squaresA!, squaresB!), between),
+      ];
+    },
+  },
+};
+
+export interface Result {
+  readonly expr: Expr;
+  readonly base: string;
+  readonly value: () => Code;
+}
+
+/** The reduction nodes that an accumulation provides, from its final state and the number of elements. */
+export function resultsOf(
+  { monoid, x, over }: Accumulation,
+  state: readonly Code[],
+  elements: Code,
+): Result[] {
+  const provide = (
+    op: 'sum' | 'mean' | 'var' | 'amax' | 'amin' | 'prod',
+    base: string,
+    value: () => Code,
+  ): Result => ({
+    expr: reduce(op, x, over),
+    base,
+    value,
+  });
+  if (monoid === 'moments') {
+    const [, mean, squares] = state;
+    return [
+      provide('sum', 'total', () => binary('*', mean!, elements)),
+      provide('mean', 'mean', () => mean!),
+      provide('var', 'variance', () => call('max', binary('/', squares!, elements), real(0))),
+    ];
+  }
+  const total = state[0]!;
+  if (monoid !== 'sum') return [provide(monoid, monoid, () => total)];
+  return [provide('sum', 'total', () => total), provide('mean', 'mean', () => binary('/', total, elements))];
+}

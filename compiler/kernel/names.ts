@@ -1,0 +1,50 @@
+/** Names in emitted code: valid in every target language, and unique within one function. */
+
+/** Keywords, reserved words and the globals that emitted code uses, of TypeScript and WGSL. */
+const reserved = new Set(
+  `
+  abstract any arguments as asserts async await boolean break case catch class const constructor continue debugger
+  declare default delete do else enum eval export extends false finally for from function get if implements import in
+  infer instanceof interface is keyof let module namespace never new null number object of override package private
+  protected public readonly require return satisfies set static string super switch symbol this throw true try type
+  typeof undefined unique unknown using var void while with yield NaN Infinity Math Float32Array Float64Array Numbers
+  alias const_assert continuing diagnostic discard enable fn loop override requires struct array atomic bool f16 f32
+  i32 u32 mat2x2 mat2x3 mat2x4 mat3x2 mat3x3 mat3x4 mat4x2 mat4x3 mat4x4 ptr sampler vec2 vec3 vec4 texture vec2f
+  vec3f vec4f vec2i vec3i vec4i vec2u vec3u vec4u vec2h vec3h vec4h select bitcast all min max abs exp log sqrt pow
+  tanh sin cos sign floor clamp inverseSqrt storage uniform workgroup function private read write read_write main
+  sizes lane workgroup_id num_workgroups row active alignas alignof asm attribute auto cast co_await co_return
+  co_yield coherent common compile concept constexpr constinit consteval crate decltype demote dynamic_cast explicit
+  extern external fallthrough filter final friend fxgroup get goto groupshared highp impl inline layout lowp macro
+  match mediump meta mod move mut mutable nil noexcept noinline nointerpolation non_coherent noncoherent
+  noperspective nullptr nonuniform operator packoffset pass patch pixelfragment pixelshader point precise precision
+  premerge pub quotation raw ref regardless register reinterpret_cast resource restrict self shared sizeof smooth
+  snorm static_assert static_cast std subroutine target template thread_local typename union unless unorm unsafe
+  unsized use varying virtual volatile wgsl where writeonly
+`
+    .split(/\s+/)
+    .filter((word) => word !== ''),
+);
+
+/** A valid identifier in every target: reserved words and underscores that a target forbids get a suffix. */
+export function identifier(text: string): string {
+  const clean = text.replace(/[^A-Za-z0-9_]/g, '_').replace(/^(?=[0-9])/, '_');
+  return reserved.has(clean) || clean === '_' || clean.startsWith('__') ? `x${clean}_` : clean;
+}
+
+export interface Names {
+  /** A new name like `base`, numbered where it is taken. */
+  readonly fresh: (base: string) => string;
+}
+
+export function createNames(used: readonly string[] = []): Names {
+  const taken = new Set<string>(used);
+  return {
+    fresh(base) {
+      const clean = identifier(base);
+      let candidate = clean;
+      for (let k = 1; taken.has(candidate); k++) candidate = `${clean}_${k}`;
+      taken.add(candidate);
+      return candidate;
+    },
+  };
+}

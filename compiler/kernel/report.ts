@@ -1,0 +1,79 @@
+/** What a kernel does, for the manifest and for comments: its reductions, its traffic, its formulas. */
+import { formula } from '../graph/print.ts';
+import type { Accumulation, Stage } from '../schedule/stages.ts';
+import type { Binding, Code, Kernel, ReductionReport, Statement } from './kernel.ts';
+import { outputsOf } from './tensors.ts';
+
+const describe: { readonly [K in Accumulation['monoid']]: string } = {
+  sum: 'sum',
+  moments: 'mean and var',
+  amax: 'amax',
+  amin: 'amin',
+  prod: 'prod',
+};
+
+export const reductionsOf = (stages: readonly Stage[]): ReductionReport[] =>
+  stages.flatMap((stage) =>
+    stage.kind === 'map'
+      ? []
+      : stage.groups.flatMap(({ accumulations }) =>
+          accumulations.map(({ monoid, x, over }) => ({
+            op: describe[monoid],
+            over: [...over],
+            of: formula(x),
+          })),
+        ),
+  );
+
+/** One line an output, reductions spelled out. */
+export const formulasOf = (stages: readonly Stage[]): string[] =>
+  stages.flatMap((stage) =>
+    outputsOf(stage).map(({ of, role, expr }) => `${label(role, of)} = ${formula(expr)}`),
+  );
+
+const label = (role: string, of: string): string =>
+  role === 'gradient'
+    ? `d${of}`
+    : role === 'second'
+      ? `second_${of}`
+      : role === 'second_cotangent'
+        ? `second_grad_${of}`
+        : role === 'output_tangent'
+          ? `${of}_t`
+          : of;
+
+/**
+ * How often each element of each buffer is read and written: every load or store inside loops over exactly its axes
+ * counts once. `root` are the axes over which the kernel as a whole is spread.
+ */
+export function trafficOf(
+  body: readonly Statement[],
+  bindings: readonly Binding[],
+  root: readonly string[],
+): Kernel['traffic'] {
+  const counts = new Map(bindings.map(({ name, axes }) => [name, { axes, reads: 0, writes: 0 }]));
+  const touch = (array: string, kind: 'reads' | 'writes', loops: readonly string[]): void => {
+    const count = counts.get(array);
+    if (count && count.axes.length === loops.length && count.axes.every((axis) => loops.includes(axis)))
+      count[kind]++;
+  };
+  const loads = (code: Code, loops: readonly string[]): void => {
+    if (code.code === 'load') touch(code.array, 'reads', loops);
+    for (const value of Object.values(code)) {
+      if (Array.isArray(value)) for (const inner of value) loads(inner, loops);
+      else if (typeof value === 'object' && value !== null && 'code' in value) loads(value as Code, loops);
+    }
+  };
+  const walk = (statements: readonly Statement[], loops: readonly string[]): void => {
+    for (const s of statements) {
+      for (const value of Object.values(s)) {
+        if (typeof value === 'object' && value !== null && 'code' in value) loads(value as Code, loops);
+      }
+      if (s.do === 'store') touch(s.array, 'writes', loops);
+      if (s.do === 'for') walk(s.body, [...loops, ...s.axes]);
+      if (s.do === 'if') walk(s.body, loops);
+    }
+  };
+  walk(body, root);
+  return [...counts].map(([name, { reads, writes }]) => ({ name, reads, writes }));
+}

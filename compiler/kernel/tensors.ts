@@ -1,0 +1,110 @@
+/** The buffers and numbers of one program: what each is called in code, and what it is to the caller. */
+
+import { type Expr, topological } from '../graph/expr.ts';
+import type { Program, ProgramOutput } from '../schedule/program.ts';
+import type { Stage } from '../schedule/stages.ts';
+import type { Entry } from '../spec/spec.ts';
+import { type Binding, type Code, name, type Role, type Uniform } from './kernel.ts';
+import { createNames, type Names } from './names.ts';
+
+type Tensor = Omit<Binding, 'access'>;
+type InputNode = Extract<Expr, { op: 'input' }>;
+
+export interface Tensors {
+  readonly ofInput: (node: InputNode) => Tensor;
+  readonly ofOutput: (output: ProgramOutput) => Tensor;
+  readonly scratch: (base: string, axes: readonly string[], length?: Code) => Tensor;
+  readonly size: (axis: string) => Code;
+  readonly parameter: (of: string) => Code;
+  readonly uniformOf: (code: Code) => Uniform | undefined;
+  /** Names for one kernel's locals, none of which shadows a buffer or number. */
+  readonly locals: () => Names;
+}
+
+const prefixes: { readonly [K in Role]: (of: string) => string } = {
+  input: (of) => of,
+  state: (of) => of,
+  output: (of) => of,
+  saved: (of) => of,
+  scratch: (of) => of,
+  cotangent: (of) => `grad_${of}`,
+  gradient: (of) => `d${of}`,
+  tangent: (of) => `${of}_t`,
+  output_tangent: (of) => `${of}_t`,
+  cotangent2: (of) => `v_${of}`,
+  second: (of) => `second_${of}`,
+  second_cotangent: (of) => `second_grad_${of}`,
+};
+
+/** `layout` is the physical order of the entry's axes, outermost first. */
+export function createTensors(entry: Entry, program: Program, layout: readonly string[]): Tensors {
+  const names = createNames();
+  const tensors = new Map<string, Tensor>();
+  const uniforms = new Map<string, Uniform>();
+  const physical = (axes: readonly string[]): string[] => layout.filter((axis) => axes.includes(axis));
+  const make = (role: Role, of: string, axes: readonly string[]): Tensor => {
+    // a return that forward saved is the same buffer
+    const key = `${role === 'saved' ? 'output' : role} ${of}`;
+    const known = tensors.get(key);
+    if (known) return known;
+    const tensor: Tensor = { name: names.fresh(prefixes[role](of)), role, of, axes: physical(axes) };
+    tensors.set(key, tensor);
+    return tensor;
+  };
+  const states = new Set(entry.arguments.flatMap((a) => (a.kind === 'tensor' && a.state ? [a.name] : [])));
+  const argumentRole = (of: string): Role => (states.has(of) ? 'state' : 'input');
+
+  // the same names whatever the program uses, so that equal kernels come out equal
+  for (const a of entry.arguments) {
+    if (a.kind === 'tensor') make(argumentRole(a.name), a.name, a.axes);
+    else if (a.kind !== 'bool' && !entry.axes.includes(a.name)) number(a.name, 'f32');
+  }
+  for (const axis of entry.axes) number(axis, 'u32');
+  for (const r of entry.returns) if (program.direction === 'forward') make('output', r.name, r.axes);
+
+  function number(of: string, type: Uniform['type']): Code {
+    const key = `${type} ${of}`;
+    const known = uniforms.get(key) ?? { name: names.fresh(of), of, type };
+    uniforms.set(key, known);
+    return name(known.name, type === 'u32' ? 'index' : 'real');
+  }
+
+  return {
+    ofInput: (node) => {
+      const [role, of] = node.role === 'scratch' ? node.of.split(' ') : [];
+      if (role && of) return make(role as Role, of, node.axes);
+      return make(node.role === 'input' ? argumentRole(node.of) : node.role, node.of, node.axes);
+    },
+    ofOutput: (output) => make(output.role, output.of, output.axes),
+    scratch: (base, axes, length) => {
+      const id = names.fresh(base);
+      return { name: id, role: 'scratch', of: id, axes: physical(axes), ...(length && { length }) };
+    },
+    size: (axis) => number(axis, 'u32'),
+    parameter: (of) => number(of, 'f32'),
+    uniformOf: (code) =>
+      code.code === 'name' ? [...uniforms.values()].find((u) => u.name === code.name) : undefined,
+    locals: () => createNames([...tensors.values(), ...uniforms.values()].map((named) => named.name)),
+  };
+}
+
+/** Every expression a stage computes, including what it reduces. */
+export const expressionsOf = (stage: Stage): Expr[] =>
+  stage.kind === 'map'
+    ? stage.outputs.map(({ expr }) => expr)
+    : [
+        ...stage.groups.flatMap((g) => [
+          ...g.accumulations.map(({ x }) => x),
+          ...g.epilogue.map(({ expr }) => expr),
+        ]),
+        ...stage.riders.map(({ expr }) => expr),
+      ];
+
+export const outputsOf = (stage: Stage): ProgramOutput[] =>
+  stage.kind === 'map' ? [...stage.outputs] : [...stage.groups.flatMap((g) => g.epilogue), ...stage.riders];
+
+/** The tensors that some expressions read, in a fixed order. */
+export const inputsOf = (exprs: readonly Expr[]): InputNode[] =>
+  topological(exprs)
+    .filter((node): node is InputNode => node.op === 'input')
+    .sort((a, b) => (`${a.role} ${a.of}` < `${b.role} ${b.of}` ? -1 : 1));

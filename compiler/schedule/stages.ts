@@ -1,0 +1,231 @@
+/**
+ * Cuts a program into stages. A reduction can start only when what it reads is known, so reductions of one depth and
+ * one iteration space share one read of the data; what is as small as a reduction's result is its epilogue; the rest
+ * is computed element by element, riding along with a reduction over the same space where there is one.
+ */
+import { invariant } from '../diagnostics.ts';
+import { type Axes, axesOf, difference, intersection, isSubset, sameAxes } from '../graph/axes.ts';
+import { count, div, input, reduce, sum } from '../graph/build.ts';
+import { type Expr, isReduction, topological } from '../graph/expr.ts';
+import { cut, transform } from '../graph/rebuild.ts';
+import type { Program, ProgramOutput } from './program.ts';
+
+/** `moments` yields the mean and the biased variance together. */
+export type Monoid = 'sum' | 'moments' | 'amax' | 'amin' | 'prod';
+
+/** One accumulation: a monoid over one operand. Sum, mean and variance of the same operand are one. */
+export interface Accumulation {
+  readonly monoid: Monoid;
+  readonly x: Expr;
+  readonly over: Axes;
+}
+
+/** Accumulations of one stage over the same axes, and what follows from them at once. */
+export interface Group {
+  readonly over: Axes;
+  readonly kept: Axes;
+  readonly accumulations: readonly Accumulation[];
+  readonly epilogue: readonly ProgramOutput[];
+}
+
+export interface ReduceStage {
+  readonly kind: 'reduce';
+  readonly space: Axes;
+  readonly groups: readonly Group[];
+  /** Outputs over the whole space that are computed in the same read. */
+  readonly riders: readonly ProgramOutput[];
+}
+
+/** Outputs computed element by element, each over its own axes, in one dispatch. */
+export interface MapStage {
+  readonly kind: 'map';
+  readonly outputs: readonly ProgramOutput[];
+}
+
+export type Stage = ReduceStage | MapStage;
+
+/** The value of an output as later stages read it: scratch goes by its name, anything else by its role too. */
+export const handleOf = ({ role, of, axes }: ProgramOutput): Expr =>
+  input('scratch', role === 'scratch' ? of : `${role} ${of}`, axes);
+
+/** A reduction node that can start now: its operand holds no other. */
+type Ready = Extract<Expr, { over: Axes }>;
+
+export function stagesOf(program: Program): Stage[] {
+  const stages: Stage[] = [];
+  const scratch = scratchNames(program);
+  let pending: readonly ProgramOutput[] = program.outputs;
+  while (pending.some(({ expr }) => expr.depth > 0)) {
+    pending = shareCommonSums(pending);
+    const ready = readyReductions(pending);
+    const groups = groupsOf(ready);
+    const epilogues = new Map<GroupKey, ProgramOutput[]>([...groups.keys()].map((key) => [key, []]));
+    const later: ProgramOutput[] = [];
+    for (const output of pending) {
+      const group = groupFor(output.expr, groups);
+      const free = group && sameAxes(axesOf(output.axes), group.kept) && !isReadElsewhere(output, pending);
+      if (free) epilogues.get(group.key)!.push(output);
+      else later.push(output);
+    }
+    const hoisted = hoist(later, groups, epilogues, scratch);
+    const spaces = new Map<string, { space: Axes; groups: Group[] }>();
+    for (const [key, { space, over, kept, reductions }] of groups) {
+      const entry = spaces.get(space.join(' ')) ?? { space, groups: [] };
+      entry.groups.push({
+        over,
+        kept,
+        accumulations: accumulationsOf(reductions),
+        epilogue: epilogues.get(key)!,
+      });
+      spaces.set(space.join(' '), entry);
+    }
+    pending = hoisted;
+    for (const { space, groups } of spaces.values()) {
+      const riders = pending.filter(
+        (output) =>
+          output.expr.depth === 0 &&
+          later.some((o) => o.expr === output.expr) &&
+          sameAxes(axesOf(output.axes), space) &&
+          !isReadElsewhere(output, pending),
+      );
+      pending = pending.filter((output) => !riders.includes(output));
+      stages.push({ kind: 'reduce', space, groups, riders });
+    }
+  }
+  const early = pending.filter((output) => !isReadElsewhere(output, pending));
+  const late = pending.filter((output) => !early.includes(output));
+  for (const outputs of [early, late]) if (outputs.length > 0) stages.push({ kind: 'map', outputs });
+  return stages;
+}
+
+/** State must not be overwritten while another output still has to read its old value. */
+const isReadElsewhere = (output: ProgramOutput, pending: readonly ProgramOutput[]): boolean =>
+  output.role === 'state' && pending.some((other) => other !== output && reads(other.expr, output.of));
+
+const reads = (expr: Expr, name: string): boolean =>
+  topological([expr]).some((node) => node.op === 'input' && node.role === 'input' && node.of === name);
+
+type GroupKey = string;
+
+interface ReadyGroup {
+  readonly key: GroupKey;
+  readonly space: Axes;
+  readonly over: Axes;
+  readonly kept: Axes;
+  readonly reductions: Ready[];
+}
+
+const keyOf = (r: Ready): GroupKey => `${r.x.axes.join(' ')} over ${r.over.join(' ')}`;
+
+function readyReductions(outputs: readonly ProgramOutput[]): Ready[] {
+  const nodes = topological(outputs.map(({ expr }) => expr));
+  return nodes.filter(isReduction).filter((node) => node.x.depth === 0);
+}
+
+function groupsOf(ready: readonly Ready[]): Map<GroupKey, ReadyGroup> {
+  const groups = new Map<GroupKey, ReadyGroup>();
+  for (const r of ready) {
+    const key = keyOf(r);
+    const group = groups.get(key) ?? { key, space: r.x.axes, over: r.over, kept: r.axes, reductions: [] };
+    group.reductions.push(r);
+    groups.set(key, group);
+  }
+  return groups;
+}
+
+/** The one group all of an expression's reductions belong to, if they can all start now. */
+function groupFor(expr: Expr, groups: ReadonlyMap<GroupKey, ReadyGroup>): ReadyGroup | undefined {
+  if (expr.depth !== 1) return undefined;
+  const keys = new Set(topological([expr]).filter(isReduction).map(keyOf));
+  return keys.size === 1 ? groups.get([...keys][0]!) : undefined;
+}
+
+/** Replaces what later stages need of this one by scratch that this one's epilogues write, or by an output they write. */
+function hoist(
+  later: readonly ProgramOutput[],
+  groups: ReadonlyMap<GroupKey, ReadyGroup>,
+  epilogues: ReadonlyMap<GroupKey, ProgramOutput[]>,
+  scratch: (expr: Expr) => string,
+): ProgramOutput[] {
+  const written = new Map<Expr, Expr>();
+  for (const outputs of epilogues.values()) {
+    for (const output of outputs) {
+      const isWhole = sameAxes(output.expr.axes, axesOf(output.axes));
+      if (output.role !== 'state' && isWhole) written.set(output.expr, handleOf(output));
+    }
+  }
+  const choose = (e: Expr, asFactor: boolean): Expr | undefined => {
+    const known = written.get(e);
+    if (known) return known;
+    if (e.op === 'mul' && !asFactor) return undefined;
+    const group = groupFor(e, groups);
+    if (!group || !sameAxes(e.axes, group.kept) || e.type === 'bool') return undefined;
+    const name = scratch(e);
+    const output: ProgramOutput = { role: 'scratch', of: name, axes: [...e.axes], expr: e };
+    epilogues.get(group.key)!.push(output);
+    const node = handleOf(output);
+    written.set(e, node);
+    return node;
+  };
+  const exprs = cut(
+    later.map(({ expr }) => expr),
+    choose,
+  );
+  return later.map((output, i) => ({ ...output, expr: exprs[i]! }));
+}
+
+/** Names for intermediate values, by what they are: `sum_1`, `mean_2`, `value_3`. */
+function scratchNames(program: Program): (expr: Expr) => string {
+  const taken = new Set(program.outputs.map(({ of }) => of));
+  return (expr) => {
+    const base = isReduction(expr) ? expr.op : 'value';
+    let k = 1;
+    while (taken.has(`${base}_${k}`)) k++;
+    taken.add(`${base}_${k}`);
+    return `${base}_${k}`;
+  };
+}
+
+function accumulationsOf(reductions: readonly Ready[]): Accumulation[] {
+  const byOperand = new Map<string, Accumulation>();
+  for (const { op, x, over } of reductions) {
+    const monoid: Monoid = op === 'var' ? 'moments' : op === 'mean' ? 'sum' : op;
+    const isLinear = monoid === 'sum' || monoid === 'moments';
+    const key = `${isLinear ? 'linear' : monoid} ${x.id}`;
+    if (byOperand.get(key)?.monoid !== 'moments') byOperand.set(key, { monoid, x, over });
+  }
+  return [...byOperand.values()];
+}
+
+/**
+ * Where sums of one space over different axes share some of those axes, the shared part is summed first, so that the
+ * data is read once and the rest is small: Σₖₛ w·e and Σₙₛ e both need Σₛ e.
+ */
+function shareCommonSums(pending: readonly ProgramOutput[]): ProgramOutput[] {
+  const ready = readyReductions(pending);
+  const common = new Map<string, Axes>();
+  const mixed = new Set<string>();
+  for (const r of ready) {
+    const space = r.x.axes.join(' ');
+    const known = common.get(space);
+    if (known && !sameAxes(known, r.over)) mixed.add(space);
+    common.set(space, known ? intersection(known, r.over) : r.over);
+    if (r.op !== 'sum' && r.op !== 'mean') common.set(space, []);
+  }
+  const split = (e: Expr): Expr => {
+    if (!isReduction(e) || e.x.depth > 0 || (e.op !== 'sum' && e.op !== 'mean')) return e;
+    const space = e.x.axes.join(' ');
+    const shared = common.get(space) ?? [];
+    const rest = difference(e.over, shared);
+    if (!mixed.has(space) || shared.length === 0 || rest.length === 0) return e;
+    const inner = sum(e.x, shared);
+    invariant(isSubset(rest, inner.axes), 'a shared sum lost an axis');
+    const total = reduce('sum', inner, rest);
+    return e.op === 'sum' ? total : div(total, count(e.over));
+  };
+  const exprs = transform(
+    pending.map(({ expr }) => expr),
+    split,
+  );
+  return pending.map((output, i) => ({ ...output, expr: exprs[i]! }));
+}

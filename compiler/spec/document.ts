@@ -1,0 +1,176 @@
+/** Reads YAML nodes as the shapes that entries are made of, reporting what has another shape. */
+import {
+  type Alias,
+  type Document,
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  type Node,
+  type Scalar,
+  visit,
+} from 'yaml';
+import type { Span } from '../diagnostics.ts';
+import { listed, quoted, type Report } from './codes.ts';
+import { type Passage, passageOf } from './passage.ts';
+
+export interface Source {
+  readonly text: string;
+  readonly report: Report;
+  /** What each alias stands for: the latest earlier node with that anchor. */
+  readonly targets: ReadonlyMap<Alias, Node>;
+  /** Nodes that may still be read through aliases, so that aliases of aliases end. */
+  readonly budget: { left: number };
+}
+
+export interface Field {
+  readonly key: string;
+  readonly keySpan: Span;
+  readonly value: Node | null;
+}
+
+export function sourceOf(document: Document, text: string, report: Report): Source {
+  const anchors = new Map<string, Node>();
+  const targets = new Map<Alias, Node>();
+  visit(document, (_, node) => {
+    if (isAlias(node)) {
+      const target = anchors.get(node.source);
+      if (target) targets.set(node, target);
+      else report('yaml', rangeOf(node), `no earlier anchor '&${node.source}'`);
+    } else if ((isMap(node) || isSeq(node) || isScalar(node)) && node.anchor !== undefined) {
+      anchors.set(node.anchor, node);
+    }
+  });
+  return { text, report, targets, budget: { left: 10_000 } };
+}
+
+const rangeOf = (node: Node): Span => ({ start: node.range?.[0] ?? 0, end: node.range?.[1] ?? 0 });
+
+/** Where a node is: the first line of a map or list. */
+export function spanOf(source: Source, node: Node | null, otherwise: Span): Span {
+  if (!node?.range) return otherwise;
+  if (isScalar(node)) return passageOf(node, source.text).whole;
+  const { start, end } = rangeOf(node);
+  const line = source.text.slice(start, end).split(/[\r\n]/, 1)[0] ?? '';
+  return { start, end: start + line.trimEnd().length };
+}
+
+/** The node itself, or what an alias stands for; undefined for an alias that was reported. */
+function target(source: Source, node: Node | null): Node | null | undefined {
+  if (!isAlias(node)) return node;
+  const found = source.targets.get(node);
+  const cost = isMap(found) || isSeq(found) ? found.items.length + 1 : 1;
+  if (source.budget.left >= 0) {
+    source.budget.left -= cost;
+    if (source.budget.left < 0)
+      source.report('too-many-aliases', rangeOf(node), 'aliases repeat too much of the file');
+  }
+  return source.budget.left < 0 ? undefined : found;
+}
+
+const isEmpty = (node: Node | null): boolean =>
+  node === null ||
+  (isScalar(node) &&
+    (node.value === null || (node.type === 'PLAIN' && /^(~|null|)$/i.test(node.source ?? ''))));
+
+const kindOf = (node: Node | null): string =>
+  isEmpty(node) ? 'nothing' : isMap(node) ? 'a map' : isSeq(node) ? 'a list' : 'a single value';
+
+function wrong(source: Source, node: Node | null | undefined, at: Span, what: string, kind: string): void {
+  if (node === undefined) return;
+  source.report('wrong-type', spanOf(source, node, at), `${what} must be ${kind}, and is ${kindOf(node)}`);
+}
+
+/** The fields of a map, in the order written; a key that is there twice is reported and kept once. */
+export function fieldsOf(source: Source, given: Node | null, at: Span, what: string): Field[] | undefined {
+  const node = target(source, given);
+  if (!isMap(node)) {
+    wrong(source, node, at, what, 'a map');
+    return undefined;
+  }
+  const fields = new Map<string, Field>();
+  for (const { key, value } of node.items) {
+    const keyNode = target(source, key as Node | null) ?? null;
+    const keySpan = spanOf(source, keyNode, spanOf(source, node, at));
+    if (!isScalar(keyNode)) {
+      source.report('wrong-type', keySpan, `a key of ${what} must be a name`);
+      continue;
+    }
+    const name = keyNode.source ?? String(keyNode.value);
+    const field = { key: name, keySpan, value: value as Node | null };
+    if (fields.has(name)) source.report('duplicate-key', keySpan, `${quoted(name)} is in ${what} twice`);
+    else fields.set(name, field);
+  }
+  return [...fields.values()];
+}
+
+/** The items of a list. */
+export function itemsOf(source: Source, given: Node | null, at: Span, what: string): Node[] | undefined {
+  const node = target(source, given);
+  if (isSeq(node)) return node.items.map((item) => item as Node);
+  wrong(source, node, at, what, 'a list');
+  return undefined;
+}
+
+function scalarOf(source: Source, given: Node | null, at: Span, what: string): Scalar | undefined {
+  const node = target(source, given);
+  if (isScalar(node) && !isEmpty(node)) return node;
+  wrong(source, node, at, what, 'a single value');
+  return undefined;
+}
+
+/** The text of a formula or a signature. */
+export function textOf(source: Source, node: Node | null, at: Span, what: string): Passage | undefined {
+  const scalar = scalarOf(source, node, at, what);
+  return scalar && passageOf(scalar, source.text);
+}
+
+export interface Word {
+  readonly word: string;
+  readonly span: Span;
+}
+
+/** A single value as it was written, and where. */
+export function wordOf(source: Source, node: Node | null, at: Span, what: string): Word | undefined {
+  const scalar = scalarOf(source, node, at, what);
+  return scalar && { word: String(scalar.value), span: spanOf(source, scalar, at) };
+}
+
+/** A list of single values. */
+export const wordsOf = (source: Source, node: Node | null, at: Span, what: string): Word[] | undefined =>
+  itemsOf(source, node, at, what)?.flatMap((item) => wordOf(source, item, at, `an item of ${what}`) ?? []);
+
+/** A list of lists of single values. */
+export const wordListsOf = (source: Source, node: Node | null, at: Span, what: string) =>
+  itemsOf(source, node, at, what)?.map((item) => ({
+    words: wordsOf(source, item, at, `an item of ${what}`) ?? [],
+    span: spanOf(source, item, at),
+  }));
+
+const truths: ReadonlyMap<string, boolean> = new Map([
+  ['true', true],
+  ['True', true],
+  ['false', false],
+  ['False', false],
+]);
+
+/** `true` or `false`. */
+export function truthOf(source: Source, { word, span }: Word, what: string): boolean | undefined {
+  const truth = truths.get(word);
+  if (truth === undefined) {
+    source.report(
+      'wrong-type',
+      span,
+      `${what} must be one of ${listed(['true', 'false'])}, and is ${quoted(word)}`,
+    );
+  }
+  return truth;
+}
+
+const decimal = /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i;
+
+/** A finite decimal number. */
+export function numberOf(text: string): number | undefined {
+  const value = Number(text);
+  return decimal.test(text) && Number.isFinite(value) ? value : undefined;
+}

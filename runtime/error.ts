@@ -1,0 +1,32 @@
+/** Mistakes of the caller and failures of the device, as errors with a stable code. */
+
+export type ErrorCode =
+  | 'unknown-name'
+  | 'missing'
+  | 'type'
+  | 'together'
+  | 'shape'
+  | 'dtype'
+  | 'device'
+  | 'requirement'
+  | 'not-generated'
+  | 'aliasing'
+  | 'disposed'
+  | 'limit'
+  | 'out-of-memory'
+  | 'device-lost'
+  | 'kernel';
+
+export class NormgradError extends Error {
+  readonly code: ErrorCode;
+  constructor(code: ErrorCode, message: string) {
+    super(message);
+    this.name = 'NormgradError';
+    this.code = code;
+  }
+}
+
+/** Throws; an expression, for use after `??`. */
+export function fail(code: ErrorCode, message: string): never {
+  throw new NormgradError(code, message);
+}

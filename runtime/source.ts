@@ -1,0 +1,28 @@
+/** Loads the text of WGSL files, in browsers and in Node. */
+import { fail } from './error.ts';
+
+const loaded = new Map<string, Promise<string>>();
+
+/** The text at a URL, fetched once. Node has no fetch for files, so there the file system is read. */
+export function loadSource(url: URL): Promise<string> {
+  const key = url.href;
+  let text = loaded.get(key);
+  if (!text) {
+    text = load(url);
+    // A failure may pass: the next call tries again.
+    text.catch(() => loaded.delete(key));
+    loaded.set(key, text);
+  }
+  return text;
+}
+
+async function load(url: URL): Promise<string> {
+  if (url.protocol === 'file:' && 'process' in globalThis) {
+    // The name is not a literal, so that bundlers for browsers do not look for it.
+    const module = 'node:fs/promises';
+    const { readFile } = (await import(/* @vite-ignore */ module)) as typeof import('node:fs/promises');
+    return readFile(url, 'utf8');
+  }
+  const response = await fetch(url);
+  return response.ok ? response.text() : fail('kernel', `cannot load ${url.href}: status ${response.status}`);
+}

@@ -1,0 +1,16 @@
+import { readFileSync } from 'node:fs';
+const t0=performance.now();
+const { parseSpec } = await import('./compiler/spec/parse.ts');
+const { formatDiagnostic } = await import('./compiler/diagnostics.ts');
+const { variantsOf, variantKey } = await import('./compiler/spec/variants.ts');
+const t1=performance.now();
+const f=process.argv[2] ?? 'test/spec/batch-norm.yaml';
+const text=readFileSync(f,'utf8');
+const r=parseSpec(text,f);
+const t2=performance.now();
+parseSpec(text,f);
+const t3=performance.now();
+for (const d of r.diagnostics) console.log(formatDiagnostic(d,text,f)+'\n');
+if (process.argv[3]) console.dir(r.spec.entries,{depth:9});
+for (const e of r.spec.entries) console.log(e.name, variantsOf(e).map(v=>variantKey(e,v)));
+console.log('import',t1-t0,'parse',t2-t1,'again',t3-t2);
