@@ -31,20 +31,27 @@ interface Line {
   readonly text: string;
 }
 
-/** Lines end at `\n`, `\r\n` or a lone `\r`. */
+/** Where the lines of a text start. They end at `\n`, `\r\n` or a lone `\r`. */
+function startsOf(text: string): readonly number[] {
+  const starts = [text.startsWith('\uFEFF') ? 1 : 0];
+  for (const end of text.matchAll(/\r\n|\n|\r/g)) starts.push(end.index + end[0].length);
+  return starts;
+}
+
+/** The starts for the latest text: many diagnostics are about one. */
+let latest: { readonly text: string; readonly starts: readonly number[] } = { text: '', starts: [0] };
+
 function lineAt(text: string, offset: number): Line {
-  const at = Math.max(0, Math.min(offset, text.length));
-  const ends = /\r\n|\n|\r/g;
-  let number = 1;
-  let start = text.startsWith('\uFEFF') ? 1 : 0;
-  for (;;) {
-    const end = ends.exec(text);
-    const next = end ? end.index + end[0].length : Number.POSITIVE_INFINITY;
-    if (end === null || next > at)
-      return { number, start, text: text.slice(start, end?.index ?? text.length) };
-    number += 1;
-    start = next;
+  if (latest.text !== text) latest = { text, starts: startsOf(text) };
+  const { starts } = latest;
+  let low = 0;
+  for (let high = starts.length; high - low > 1; ) {
+    const middle = (low + high) >> 1;
+    if (starts[middle]! <= offset) low = middle;
+    else high = middle;
   }
+  const start = starts[low]!;
+  return { number: low + 1, start, text: text.slice(start, starts[low + 1]).replace(/[\r\n]+$/, '') };
 }
 
 /** The line and column of an offset; an offset outside the text is moved to its nearer end. */

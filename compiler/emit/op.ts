@@ -6,6 +6,7 @@ import type { Direction } from '../spec/spec.ts';
 import { describeOp } from './describe.ts';
 import { emitFunctions } from './functions.ts';
 import { type EmitOptions, header } from './header.ts';
+import { emitOpManifest } from './package.ts';
 import { printBody } from './typescript.ts';
 import { printWgsl } from './wgsl.ts';
 
@@ -83,6 +84,7 @@ export async function emitOp(op: CompiledOp, options: EmitOptions): Promise<Emit
     files.set(file, await emitFunctions(op, members, options));
   }
   files.set(`${folder}/index.ts`, await describeOp(emitted, options));
+  files.set(`${folder}/manifest.json`, emitOpManifest(emitted, options));
   return { ...emitted, files };
 }
 

@@ -1,5 +1,5 @@
 /** The files beside the ops': the index that re-exports them, and the manifest for other engines. */
-import type { CompiledDirection } from '../compile.ts';
+import type { CompiledDirection, CompiledOp } from '../compile.ts';
 import { mapCode } from '../kernel/collect.ts';
 import { type Binding, type Kernel, name } from '../kernel/kernel.ts';
 import type { Argument, Entry } from '../spec/spec.ts';
@@ -20,25 +20,30 @@ export const emitIndex = (emitted: readonly EmittedOp[], options: EmitOptions): 
 /** The version of the manifest's format. */
 const version = 1;
 
-/** Described by `manifest.schema.json`, which is published with the package. */
+/** The table of contents; each op's own manifest lies in its folder, so that no file grows with the spec. */
 export function emitManifest(emitted: readonly EmittedOp[], options: EmitOptions): string {
-  const { file, hash } = options;
-  const ops = Object.fromEntries(emitted.map((op) => [op.op.entry.name, describe(op, options)]));
-  const manifest = {
-    generator: header(options),
-    version,
-    spec: { file: file.split(/[\\/]/).at(-1), sha256: hash },
-    ops,
-  };
-  return `${stringify(manifest, '')}\n`;
+  const { file, hash, targets } = options;
+  const ops = emitted.map(({ op }) => {
+    const { name, signature } = op.entry;
+    return [
+      name,
+      { manifest: `${name}/manifest.json`, signature, variants: op.variants.map(({ key }) => key) },
+    ];
+  });
+  const spec = { file: file.split(/[\\/]/).at(-1), sha256: hash };
+  return `${stringify({ generator: header(options), version, spec, targets, ops: Object.fromEntries(ops) }, '')}\n`;
 }
 
-function describe(emitted: EmittedOp, { targets }: EmitOptions): object {
+/** Everything an engine needs to run one op, as `manifest.schema.json` describes it. */
+export function emitOpManifest(emitted: Omit<EmittedOp, 'files'>, options: EmitOptions): string {
   const { op, kernels, nameOf } = emitted;
+  const { targets } = options;
   const { entry } = op;
+  const bindings = new Map<string, object>();
+  const label = labeller(bindings);
   const of = (target: Kernel['target']): object =>
     Object.fromEntries(
-      kernels.filter((k) => k.kernel.target === target).map((k) => [k.name, describeKernel(emitted, k)]),
+      kernels.filter((k) => k.kernel.target === target).map((k) => [k.name, describeKernel(op, k, label)]),
     );
   const variants = op.variants.map(({ key, forward, layouts }) => {
     const byOrder = layouts.map(({ order, directions }) => [
@@ -48,18 +53,49 @@ function describe(emitted: EmittedOp, { targets }: EmitOptions): object {
     const requirements = forward.conditions.map(({ message }) => message);
     return [key, { ...(requirements.length > 0 && { requirements }), layouts: Object.fromEntries(byOrder) }];
   });
-  return {
+  const described = {
+    ...(targets.includes('wgsl') && { wgsl: of('gpu') }),
+    ...(targets.includes('typescript') && { typescript: of('cpu') }),
+  };
+  const manifest = {
+    generator: header(options),
+    version,
+    op: entry.name,
     signature: entry.signature,
     axes: entry.axes,
     arguments: entry.arguments.map(describeArgument),
     returns: entry.returns.map(({ name, axes, differentiable }) => ({ name, axes, differentiable })),
-    kernels: {
-      ...(targets.includes('wgsl') && { wgsl: of('gpu') }),
-      ...(targets.includes('typescript') && { typescript: of('cpu') }),
-    },
+    bindings: Object.fromEntries(bindings),
+    uniforms: Object.fromEntries(
+      kernels.flatMap((k) => k.kernel.uniforms.map(({ name, of, type }) => [name, { of, type }])),
+    ),
+    kernels: described,
     variants: Object.fromEntries(variants),
   };
+  return `${stringify(manifest, '')}\n`;
 }
+
+/** Bindings are described once and referred to by a label: the name, numbered where several share it. */
+function labeller(bindings: Map<string, object>): (binding: Binding, kernel: Kernel) => string {
+  const labels = new Map<string, string>();
+  return ({ length, ...binding }, kernel) => {
+    const dtype = kernel.target === 'gpu' ? 'f32' : 'f32 | f64';
+    const described = { ...binding, dtype, ...(length && { length: formulaOf(length, kernel) }) };
+    const text = JSON.stringify(described);
+    let known = labels.get(text);
+    if (!known) {
+      known = binding.name;
+      for (let k = 2; bindings.has(known); k++) known = `${binding.name}#${k}`;
+      labels.set(text, known);
+      bindings.set(known, described);
+    }
+    return known;
+  };
+}
+
+/** Over axis sizes and attributes, by the names the caller knows. */
+const formulaOf = (code: Kernel['workgroups'], kernel: Kernel): string =>
+  printFormula(mapCode(code, (id, type) => name(kernel.uniforms.find((u) => u.name === id)?.of ?? id, type)));
 
 function describeArgument(a: Argument): object {
   if (a.kind !== 'tensor')
@@ -92,29 +128,25 @@ function describeDirections(
   return result;
 }
 
-function describeKernel({ op }: EmittedOp, named: NamedKernel): object {
+function describeKernel(
+  op: CompiledOp,
+  named: NamedKernel,
+  label: (binding: Binding, kernel: Kernel) => string,
+): object {
   const { kernel, file } = named;
   const isGpu = kernel.target === 'gpu';
-  const formula = (code: Kernel['workgroups']): string =>
-    printFormula(
-      mapCode(code, (id, type) => name(kernel.uniforms.find((u) => u.name === id)?.of ?? id, type)),
-    );
   const isFull = isFullSize(op.entry);
+  const names = new Map(kernel.bindings.map((b) => [b.name, b]));
   const touched = (what: 'reads' | 'writes'): object => {
-    const names = new Map(kernel.bindings.map((b) => [b.name, b]));
     const counts = kernel.traffic.filter((t) => t[what] > 0 && isFull(names.get(t.name)!));
     return Object.fromEntries(counts.map((t) => [t.name, t[what]]));
   };
   return {
-    file,
+    file: file.split('/').at(-1),
     entryPoint: isGpu ? named.name : functionName(op, named),
-    ...(isGpu && { workgroupSize: kernel.workgroupSize, workgroups: formula(kernel.workgroups) }),
-    bindings: kernel.bindings.map(({ length, ...binding }) => ({
-      ...binding,
-      dtype: isGpu ? 'f32' : 'f32 | f64',
-      ...(length && { length: formula(length) }),
-    })),
-    uniforms: kernel.uniforms,
+    ...(isGpu && { workgroupSize: kernel.workgroupSize, workgroups: formulaOf(kernel.workgroups, kernel) }),
+    bindings: kernel.bindings.map((binding) => label(binding, kernel)),
+    uniforms: kernel.uniforms.map(({ name }) => name),
     reductions: kernel.reductions,
     reads: touched('reads'),
     writes: touched('writes'),

@@ -66,6 +66,11 @@ export function lowerGpu(
 ): Kernel[] {
   const tensors = createTensors(entry, program, layout);
   const inOrder = (axes: Axes): string[] => layout.filter((axis) => axes.includes(axis));
+  // every buffer has its name before any local can take it
+  for (const stage of stages) {
+    inputsOf(expressionsOf(stage)).forEach(tensors.ofInput);
+    outputsOf(stage).forEach(tensors.ofOutput);
+  }
   return stages.flatMap((stage) => {
     if (stage.kind === 'map') return [mapKernel(stage, tensors, inOrder)];
     return splitStage(stage, inOrder).flatMap((part) => {
@@ -186,7 +191,7 @@ function forLoop(
 }
 
 function guarded({ nest }: Builder, test: Code, axes: readonly string[], body: () => void): void {
-  const statements = nest.scope(axes, body);
+  const statements = nest.scope(axes, body, true);
   nest.push({ do: 'if', test, body: statements });
 }
 
@@ -324,7 +329,7 @@ function batchesOf(totals: readonly Variables[]): Variables[][] {
 function mergeLanes({ nest, names }: Builder, totals: readonly Variables[], width: number): Kernel['shared'] {
   const batches = batchesOf(totals);
   const most = Math.max(...batches.map((batch) => batch.flatMap((variables) => variables.names).length));
-  const shared = Array.from({ length: most }, () => ({ name: names.fresh('shared'), length: workgroupSize }));
+  const shared = Array.from({ length: most }, () => ({ name: names.fresh('lanes'), length: workgroupSize }));
   for (const [b, batch] of batches.entries()) {
     if (b > 0) nest.push({ do: 'barrier' });
     let next = 0;

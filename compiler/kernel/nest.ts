@@ -13,13 +13,15 @@ interface Frame {
   readonly values: Map<Scalar, Code>;
   readonly leaves: Map<Expr, () => Code>;
   readonly bases: Map<string, Code>;
+  /** Under a condition: nothing inside may be computed outside. */
+  readonly pinned: boolean;
 }
 
 export interface Nest {
   /** Appends to the innermost open loop. */
   readonly push: (...statements: readonly Statement[]) => void;
   /** Opens a scope in which more axes are known, runs `body`, and returns the scope's statements. */
-  readonly scope: (axes: readonly string[], body: () => void) => Statement[];
+  readonly scope: (axes: readonly string[], body: () => void, pinned?: boolean) => Statement[];
   /** The value of an expression, for use in the innermost open loop. */
   readonly value: (expr: Expr) => Code;
   /** Gives a leaf its value in this scope: the result of a reduction, or scratch that stayed local. */
@@ -43,7 +45,8 @@ export interface NestOptions {
 }
 
 export function createNest({ scalars, names, leaf, size }: NestOptions): Nest {
-  const newFrame = (axes: Iterable<string>): Frame => ({
+  const newFrame = (axes: Iterable<string>, pinned = false): Frame => ({
+    pinned,
     axes: new Set(axes),
     statements: [],
     values: new Map(),
@@ -54,9 +57,13 @@ export function createNest({ scalars, names, leaf, size }: NestOptions): Nest {
   const positions = new Map<string, Code>();
   const innermost = (): Frame => frames[frames.length - 1]!;
 
-  /** The outermost frame where all these axes are known. */
+  /** The outermost frame where all these axes are known, as far out as conditions allow. */
   function frameOf(axes: Axes): Frame {
-    const frame = frames.find((frame) => axes.every((axis) => frame.axes.has(axis)));
+    const from = Math.max(
+      0,
+      frames.findLastIndex((frame) => frame.pinned),
+    );
+    const frame = frames.slice(from).find((frame) => axes.every((axis) => frame.axes.has(axis)));
     invariant(frame, `no loop over ${axes.join(', ')}`);
     return frame;
   }
@@ -137,7 +144,7 @@ export function createNest({ scalars, names, leaf, size }: NestOptions): Nest {
 
   function visit(scalar: Scalar): Code {
     const frame = frameOf(scalar.axes);
-    const known = frame.values.get(scalar);
+    const known = frames.findLast((open) => open.values.has(scalar))?.values.get(scalar);
     if (known) return known;
     const value = code(scalar);
     const isShared = scalars.uses(scalar) > 1 || frame !== innermost();
@@ -149,8 +156,8 @@ export function createNest({ scalars, names, leaf, size }: NestOptions): Nest {
 
   return {
     push: (...statements) => innermost().statements.push(...statements),
-    scope(axes, body) {
-      frames.push(newFrame([...innermost().axes, ...axes]));
+    scope(axes, body, pinned) {
+      frames.push(newFrame([...innermost().axes, ...axes], pinned));
       body();
       for (const axis of axes) positions.delete(axis);
       return frames.pop()!.statements;

@@ -143,11 +143,12 @@ export function programsOf(forward: Forward): Programs {
         (subset): Program => ({ direction: 'backward', wrt: subset, outputs: gradientOutputs(subset) }),
       )
     : [];
-  const double = wants('double_backward')
-    ? subsets.map(
-        (subset): Program => ({ direction: 'double_backward', wrt: subset, outputs: secondOutputs(subset) }),
-      )
-    : [];
+  // for all gradients together: a cotangent that is left out is zero
+  const all = subsets.at(-1);
+  const double: Program[] =
+    wants('double_backward') && all
+      ? [{ direction: 'double_backward', wrt: all, outputs: secondOutputs(all) }]
+      : [];
   function secondOutputs(subset: readonly string[]): ProgramOutput[] {
     const { grads, inputs } = secondOf(forward, subset);
     return [

@@ -34,8 +34,9 @@ function reportUncallable(
   standing: 'broken' | 'self' | 'later' | undefined,
   scope: Scope,
 ): void {
-  if (standing === 'broken') return;
-  if (standing === 'self') {
+  if (standing === 'broken') {
+    scope.taint();
+  } else if (standing === 'self') {
     scope.report('call-order', nameSpan, `${quoted(name)} calls itself`);
   } else if (standing === 'later') {
     scope.report(

@@ -78,12 +78,19 @@ export function didYouMean(word: string, candidates: Iterable<string>): string |
   return found === undefined ? undefined : `did you mean ${quoted(found)}?`;
 }
 
+/** A spec of thousands of names is not searched whole for each mistake. */
+const mostCandidates = 300;
+
 /** The candidate at the smallest edit distance, if that is at most a third of the word's length (at least one). */
 export function closest(word: string, candidates: Iterable<string>): string | undefined {
   if (word.length > 64) return undefined;
   let best: string | undefined;
   let least = Math.max(1, Math.floor(word.length / 3)) + 0.5;
+  let looked = 0;
   for (const candidate of candidates) {
+    looked += 1;
+    if (looked > mostCandidates) break;
+    if (Math.abs(candidate.length - word.length) > least) continue;
     if (candidate.length > 64 || candidate === word) continue;
     const sameButCase = candidate.toLowerCase() === word.toLowerCase();
     const distance = sameButCase ? 0.25 : editDistance(word, candidate);

@@ -165,7 +165,7 @@ function togetherOf(source: Source, args: readonly Argument[], fields: Fields): 
   const field = fields.get('together');
   if (!field) return [];
   return (wordListsOf(source, field.value, field.keySpan, quoted(field.key)) ?? []).map(({ words }) =>
-    words.filter((word) => isOptional(word, args, source.report)).map(({ word }) => word),
+    (words ?? []).filter((word) => isOptional(word, args, source.report)).map(({ word }) => word),
   );
 }
 
@@ -175,6 +175,7 @@ function layoutsOf(source: Source, axes: readonly Axis[], fields: Fields): (read
   const seen = new Set<string>();
   const lists = wordListsOf(source, field.value, field.keySpan, quoted(field.key));
   const layouts = lists?.flatMap(({ words, span }) => {
+    if (!words) return [];
     const order = words.map(({ word }) => word);
     const known = among(words, axes, 'axis', source.report).length === words.length;
     if (!known) return [];
@@ -211,6 +212,7 @@ function wrtOf(source: Source, args: readonly Argument[], fields: Fields): strin
   const field = fields.get('wrt');
   if (!field) return undefined;
   return (wordListsOf(source, field.value, field.keySpan, quoted(field.key)) ?? []).map(({ words, span }) => {
+    if (!words) return [];
     if (words.length === 0) source.report('wrong-type', span, 'a subset of the gradients has at least one');
     const seen = new Set<string>();
     for (const word of words) {

@@ -17,6 +17,8 @@ import { type Passage, passageOf } from './passage.ts';
 export interface Source {
   readonly text: string;
   readonly report: Report;
+  /** Told that the entry cannot be used although nothing in it is reported. */
+  readonly taint: () => void;
   /** What each alias stands for: the latest earlier node with that anchor. */
   readonly targets: ReadonlyMap<Alias, Node>;
   /** Nodes that may still be read through aliases, so that aliases of aliases end. */
@@ -41,7 +43,7 @@ export function sourceOf(document: Document, text: string, report: Report): Sour
       anchors.set(node.anchor, node);
     }
   });
-  return { text, report, targets, budget: { left: 10_000 } };
+  return { text, report, taint: () => {}, targets, budget: { left: 10_000 } };
 }
 
 const rangeOf = (node: Node): Span => ({ start: node.range?.[0] ?? 0, end: node.range?.[1] ?? 0 });
@@ -140,12 +142,13 @@ export function wordOf(source: Source, node: Node | null, at: Span, what: string
 export const wordsOf = (source: Source, node: Node | null, at: Span, what: string): Word[] | undefined =>
   itemsOf(source, node, at, what)?.flatMap((item) => wordOf(source, item, at, `an item of ${what}`) ?? []);
 
-/** A list of lists of single values. */
-export const wordListsOf = (source: Source, node: Node | null, at: Span, what: string) =>
-  itemsOf(source, node, at, what)?.map((item) => ({
-    words: wordsOf(source, item, at, `an item of ${what}`) ?? [],
+/** A list of lists of single values; `words` is undefined for an item that is something else. */
+export function wordListsOf(source: Source, node: Node | null, at: Span, what: string) {
+  return itemsOf(source, node, at, what)?.map((item) => ({
+    words: wordsOf(source, item, at, `an item of ${what}`),
     span: spanOf(source, item, at),
   }));
+}
 
 const truths: ReadonlyMap<string, boolean> = new Map([
   ['true', true],

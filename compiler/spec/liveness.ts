@@ -45,6 +45,7 @@ export function checkReads(entry: Entry, variants: readonly Variant[], reportAll
         'uninferable-axis',
         span,
         `the size of the axis ${quoted(unknown)} of ${quoted(name)} cannot be told in ${described(visit)}`,
+        `add the argument 'int ${unknown}'`,
       );
     }
     const named = [...entry.update, ...entry.gradients, ...entry.second].filter(({ name }) => isGiven(name));
@@ -114,6 +115,7 @@ function checkKnown({ over, span }: Formula & { kind: 'reduce' | 'count' }, visi
     'uninferable-axis',
     span,
     `the size of the axis ${quoted(unknown)} cannot be told in ${described(visit)}`,
+    `add the argument 'int ${unknown}'`,
   );
 }
 

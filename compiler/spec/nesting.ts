@@ -22,7 +22,10 @@ interface Level {
   inner: number;
 }
 
-const closing: Readonly<Record<string, string>> = { '(': ')', '{': '}' };
+const closing: ReadonlyMap<string, string> = new Map([
+  ['(', ')'],
+  ['{', '}'],
+]);
 const none = { choices: 0, signs: 0, terms: 0, factors: 0, conditions: 0 };
 
 /** Whether brackets match and nothing is nested too deeply or too long; what is wrong is reported. */
@@ -31,16 +34,19 @@ export function isParsable(tokens: readonly Token[], passage: Passage, report: R
   const at = (token: Token): Span => passage.span(token.start, token.end);
   for (const [i, token] of tokens.entries()) {
     const top = levels.at(-1)!;
-    if (token.text in closing) {
+    if (closing.has(token.text)) {
       levels.push({ opening: token, ...none, chain: 0, inner: 0 });
     } else if (token.text === ')' || token.text === '}') {
-      if (top.opening === undefined || closing[top.opening.text] !== token.text) {
+      if (top.opening === undefined || closing.get(top.opening.text) !== token.text) {
         report('syntax', at(token), `${quoted(token.text)} closes nothing`);
         return false;
       }
       levels.pop();
       const outer = levels.at(-1)!;
       outer.inner = Math.max(outer.inner, height(top));
+    } else if (isMisplaced(token, tokens[i - 1], tokens[i + 1])) {
+      report('syntax', at(token), `unexpected ${quoted(token.text)}: a value belongs here`);
+      return false;
     } else if (token.kind === 'operator') {
       count(top, token.text, isOperand(tokens[i - 1]));
     }
@@ -64,6 +70,11 @@ const height = (level: Level): number => 1 + level.inner + level.chain;
 
 const isOperand = (token: Token | undefined): boolean =>
   token !== undefined && (token.kind !== 'operator' || token.text === ')' || token.text === '}');
+
+/** A word that mathjs would take for a name, since no operand is beside it. */
+const isMisplaced = ({ text }: Token, before: Token | undefined, after: Token | undefined): boolean =>
+  ((text === 'and' || text === 'or') && !isOperand(before)) ||
+  (text === 'not' && (after?.text ?? ':') === ':');
 
 /** Takes an operator into account: one of lower precedence ends the chains of the higher ones. */
 function count(top: Level, text: string, afterOperand: boolean): void {

@@ -102,7 +102,10 @@ class Reading {
       this.sound = false;
       if (!isBroken) source.report(...mistake);
     };
-    this.source = { ...source, report };
+    const taint = (): void => {
+      this.sound = false;
+    };
+    this.source = { ...source, report, taint };
     this.opened = openEntry(this.source, node, { start, end: Math.max(start + 1, end) });
   }
 }

@@ -29,6 +29,8 @@ export interface Scope {
   readonly optional: ReadonlySet<string>;
   readonly bools: ReadonlySet<string>;
   readonly entries: ReadonlyMap<string, Standing>;
+  /** Told that the formula cannot be resolved although nothing in it is reported. */
+  readonly taint: () => void;
   /** Told of each entry that is called. */
   readonly onCall: (entry: Entry) => void;
 }

@@ -1,7 +1,9 @@
 /** Reads the formulas of an entry, section by section, each in the scope that it has. */
+
 import type { Span } from '../diagnostics.ts';
-import { type Code, didYouMean, listed, quoted } from './codes.ts';
-import { checkDifferentiable, type Declared, type Fields } from './declare.ts';
+import { readClaims } from './claims.ts';
+import { didYouMean, listed, quoted } from './codes.ts';
+import type { Declared, Fields } from './declare.ts';
 import { type Field, fieldsOf, itemsOf, type Source, spanOf, textOf, wordOf } from './document.ts';
 import { onOneLine } from './passage.ts';
 import { condition, numeric, resolve } from './resolve.ts';
@@ -14,9 +16,9 @@ export type Sections = Pick<
   Entry,
   'require' | 'forward' | 'update' | 'gradients' | 'tangents' | 'second' | 'entries'
 >;
-type Names = Map<string, Binding | undefined>;
+export type Names = Map<string, Binding | undefined>;
 
-interface Reader {
+export interface Reader {
   readonly source: Source;
   readonly declared: Declared;
   readonly fields: Fields;
@@ -36,6 +38,7 @@ export function readSections(
   const onCall = (entry: Entry): void => void entries.set(entry.name, entry);
   const scope = {
     report: source.report,
+    taint: source.taint,
     axes,
     tensors: pick('tensor'),
     optional,
@@ -99,13 +102,13 @@ function readRequire({ source, fields, scope }: Reader, all: Names): Requirement
 }
 
 /** A section's formulas with the key that names each; undefined where there is no such section. */
-const formulasOf = ({ source, fields }: Reader, key: string): Field[] | undefined => {
+export const formulasOf = ({ source, fields }: Reader, key: string): Field[] | undefined => {
   const field = fields.get(key);
   return field && fieldsOf(source, field.value, field.keySpan, quoted(key));
 };
 
 /** A formula, and what it is called; undefined if something was reported. */
-function read(reader: Reader, field: Field, names: Names, hidden: Scope['hidden'], isNumber: boolean) {
+export function read(reader: Reader, field: Field, names: Names, hidden: Scope['hidden'], isNumber: boolean) {
   const { source, scope } = reader;
   const text = textOf(source, field.value, field.keySpan, `the formula of ${quoted(field.key)}`);
   const syntax = text && parseSyntax(text, source.report);
@@ -121,7 +124,7 @@ function read(reader: Reader, field: Field, names: Names, hidden: Scope['hidden'
 }
 
 /** Whether the formula has no axis that its place lacks. */
-function fits(reader: Reader, found: Typed, axes: readonly Axis[], what: string): boolean {
+export function fits(reader: Reader, found: Typed, axes: readonly Axis[], what: string): boolean {
   const extra = found.axes.filter((axis) => !axes.includes(axis));
   if (extra.length === 0) return true;
   const has = axes.length === 0 ? 'has no axes' : `has the axes ${listed(axes)}`;
@@ -222,94 +225,4 @@ function readUpdate(reader: Reader, names: Names): Named[] {
       ? [one.named]
       : [];
   });
-}
-
-/** The names that only claims have, with the axes of what they belong to. */
-interface ClaimNames {
-  readonly names: ReadonlyMap<string, readonly Axis[]>;
-  readonly hidden: ReadonlyMap<string, Hidden>;
-}
-
-/**
- * `grad` (or `grad_y`) is the cotangent of the return y, `x_t` the tangent of x, and in claims on the double backward
- * `v_x` is the cotangent of the gradient of x.
- */
-function readClaims(reader: Reader, names: Names): Pick<Sections, 'gradients' | 'tangents' | 'second'> {
-  const { arguments: args, returns } = reader.declared;
-  const inputs = args.flatMap((a) => (a.kind === 'tensor' && a.differentiable ? [a] : []));
-  const results = returns.filter(({ differentiable }) => differentiable);
-  const cotangents = cotangentsOf(reader);
-  const tangents = new Map(inputs.map(({ name, axes }) => [`${name}_t`, axes]));
-  const second = new Map([
-    ...cotangents.names,
-    ...inputs.map(({ name, axes }) => [`v_${name}`, axes] as const),
-  ]);
-  const ofInputs = new Map(inputs.map(({ name, axes }) => [name, axes]));
-  const ofResults = new Map(results.map(({ name, axes }) => [name, axes]));
-  const ofBoth = new Map([...results.map(({ name, axes }) => [`grad_${name}`, axes] as const), ...ofInputs]);
-  return {
-    gradients: claims(reader, 'gradients', ofInputs, cotangents, names),
-    tangents: claims(reader, 'tangents', ofResults, { names: tangents, hidden: new Map() }, names),
-    second: claims(reader, 'second', ofBoth, { names: second, hidden: cotangents.hidden }, names),
-  };
-}
-
-function cotangentsOf({ declared }: Reader): ClaimNames {
-  const results = declared.returns.filter(({ differentiable }) => differentiable);
-  const names = new Map(results.map(({ name, axes }) => [`grad_${name}`, axes]));
-  const hidden = new Map<string, Hidden>();
-  for (const { name, differentiable } of declared.returns) {
-    const message = `the return ${quoted(name)} is not differentiable, so it has no cotangent`;
-    if (!differentiable) hidden.set(`grad_${name}`, { code: 'not-differentiable', message });
-  }
-  if (results.length === 1) return { names: names.set('grad', results[0]!.axes), hidden };
-  const message =
-    results.length === 0 ? 'no return is differentiable' : `'grad' could be ${listed(names.keys())}`;
-  hidden.set('grad', { code: results.length === 0 ? 'not-differentiable' : 'unknown-name', message });
-  return { names, hidden };
-}
-
-function claims(
-  reader: Reader,
-  section: string,
-  places: ReadonlyMap<string, readonly Axis[]>,
-  own: ClaimNames,
-  names: Names,
-): Named[] {
-  const { source, fields } = reader;
-  const key = fields.get(section);
-  if (!key) return [];
-  const scope: Names = new Map(names);
-  for (const [name, axes] of own.names) {
-    if (scope.has(name))
-      source.report(
-        'reserved-name',
-        key.keySpan,
-        `${quoted(name)} has a meaning in ${quoted(section)}, and is also a name of this entry`,
-      );
-    scope.set(name, { type: 'number', axes });
-  }
-  return (formulasOf(reader, section) ?? []).flatMap((field): Named[] => {
-    const axes = places.get(field.key);
-    if (!axes) reportPlace(reader, section, field, places);
-    const one = read(reader, field, scope, own.hidden, true);
-    return axes && one && fits(reader, one.found, axes, quoted(field.key)) ? [one.named] : [];
-  });
-}
-
-function reportPlace(
-  { source, declared }: Reader,
-  section: string,
-  { key, keySpan }: Field,
-  places: ReadonlyMap<string, unknown>,
-): void {
-  const isArgument = declared.arguments.some(({ name }) => name === key);
-  if (section === 'gradients' && isArgument) {
-    checkDifferentiable({ word: key, span: keySpan }, declared.arguments, source.report);
-    return;
-  }
-  const known = isArgument || declared.returns.some(({ name }) => name === key || `grad_${name}` === key);
-  const code: Code = known ? 'not-differentiable' : 'unknown-name';
-  const hint = didYouMean(key, places.keys()) ?? `there can be ${listed(places.keys())}`;
-  source.report(code, keySpan, `${quoted(section)} cannot claim anything of ${quoted(key)}`, hint);
 }
