@@ -164,7 +164,7 @@ export function isFullSize(entry: Entry): (binding: Pick<Binding, 'axes'>) => bo
 }
 
 /** JSON in which what fits on a line stands on one. */
-function stringify(value: unknown, indent: string): string {
+export function stringify(value: unknown, indent: string): string {
   const flat = JSON.stringify(value);
   if (typeof value !== 'object' || value === null || flat.length + indent.length < 118) return spaced(flat);
   const inner = `${indent} `;

@@ -66,13 +66,13 @@ interface Context {
   readonly entry: Entry;
   readonly variant: Variant;
   readonly scope: Map<string, Expr>;
-  /** The entry's own axes → those of the entry that is compiled; they differ inside a call. */
-  readonly axes: (axis: Axis) => Axis;
+  /** The entry's own axes → those of the entry that is compiled: inside a call they differ, and a fold may be several. */
+  readonly axes: (axis: Axis) => readonly Axis[];
   readonly conditions: Condition[];
 }
 
 export function lowerEntry(entry: Entry, variant: Variant): Forward {
-  const context: Context = { entry, variant, scope: new Map(), axes: (axis) => axis, conditions: [] };
+  const context: Context = { entry, variant, scope: new Map(), axes: (axis) => [axis], conditions: [] };
   for (const argument of entry.arguments) {
     if (argument.kind === 'bool') continue;
     if (argument.kind !== 'tensor') {
@@ -107,8 +107,13 @@ export function lowerEntry(entry: Entry, variant: Variant): Forward {
 /** A claimed formula, which may use every forward name and the given extra ones. */
 export function lowerClaim(claim: Named, forward: Forward, extra: ReadonlyMap<string, Expr>): Expr {
   const { entry, variant } = forward;
-  const scope = new Map([...forward.scope, ...extra]);
-  return lowerFormula(claim.formula, { entry, variant, scope, axes: (axis) => axis, conditions: [] });
+  // tangents and cotangents that belong to a tensor which is not given are zero
+  const missing = [...variant.given]
+    .filter(([, isGiven]) => !isGiven)
+    .flatMap(([name]) => [`${name}_t`, `v_${name}`]);
+  const zeros = missing.map((name) => [name, number(0)] as const);
+  const scope = new Map([...zeros, ...forward.scope, ...extra]);
+  return lowerFormula(claim.formula, { entry, variant, scope, axes: (axis) => [axis], conditions: [] });
 }
 
 /** State that would be computed from no elements at all is left as it was. */
@@ -185,8 +190,8 @@ const lowering: Lowering = {
   clamp: ({ of, low, high }, context) =>
     call('clamp', lowerFormula(of, context), lowerFormula(low, context), lowerFormula(high, context)),
   reduce: ({ fn, of, over }, context) =>
-    reductions[fn](lowerFormula(of, context), axesOf(over.map(context.axes))),
-  count: ({ over }, context) => count(axesOf(over.map(context.axes))),
+    reductions[fn](lowerFormula(of, context), axesOf(over.flatMap(context.axes))),
+  count: ({ over }, context) => count(axesOf(over.flatMap(context.axes))),
   given: ({ name }, context) => truth(context.variant.given.get(name) ?? true),
   stop_gradient: ({ of }, context) => stop(lowerFormula(of, context)),
   op: lowerCall,
@@ -212,7 +217,10 @@ function lowerCall(formula: Extract<Formula, { kind: 'op' }>, outer: Context): E
   const flags = new Map<string, boolean>();
   const given = new Map<string, boolean>();
   const scope = new Map<string, Expr>();
-  const axes = (axis: Axis): Axis => outer.axes(formula.axes.get(axis) ?? axis);
+  const axes = (axis: Axis): readonly Axis[] => {
+    const callers = formula.folds?.get(axis) ?? [formula.axes.get(axis) ?? axis];
+    return callers.flatMap(outer.axes);
+  };
   for (const argument of entry.arguments) {
     const passed = formula.arguments.get(argument.name);
     if (argument.kind === 'bool') {
@@ -226,7 +234,7 @@ function lowerCall(formula: Extract<Formula, { kind: 'op' }>, outer: Context): E
     } else if (passed) {
       scope.set(argument.name, lowerFormula(passed, outer));
     } else if (entry.axes.includes(argument.name)) {
-      scope.set(argument.name, size(axes(argument.name)));
+      scope.set(argument.name, count(axesOf(axes(argument.name))));
     } else {
       scope.set(argument.name, number(argument.default ?? 0));
     }

@@ -1,0 +1,112 @@
+/** `normgrad build`: from a spec to its files. */
+import { compile, targets } from '../compiler/compile.ts';
+import { someOf, type Values } from './arguments.ts';
+import { differenceText } from './difference.ts';
+import { type Io, UsageError } from './io.ts';
+import { mergeOp } from './merge.ts';
+import { apply, type Changes, compare, generatedIn } from './output.ts';
+import { checkOp, defaultSpec, readSpec, showDiagnostics } from './spec.ts';
+import { watch } from './watch.ts';
+
+/** Exit status 1 where the spec has mistakes, or with `--check` where the folder is not what would be written. */
+export async function build(values: Values, io: Io): Promise<number> {
+  const { options } = values;
+  const file = values.operands[0] ?? defaultSpec;
+  const job: Job = {
+    file,
+    folder: options.get('out') ?? 'generated',
+    targets: someOf('target', options.get('target'), targets),
+    only: options.get('only'),
+    isCheck: options.has('check'),
+    isJson: options.has('json'),
+  };
+  if (!options.has('watch')) return buildOnce(job, await readSpec(file), io);
+  if (job.isCheck) throw new UsageError('--check and --watch do not go together');
+  return watch(file, (text) => buildOnce(job, text, io), io);
+}
+
+interface Job {
+  readonly file: string;
+  readonly folder: string;
+  readonly targets: readonly (typeof targets)[number][];
+  readonly only: string | undefined;
+  readonly isCheck: boolean;
+  readonly isJson: boolean;
+}
+
+async function buildOnce(job: Job, text: string, io: Io): Promise<number> {
+  const { file, folder, only } = job;
+  const started = performance.now();
+  const { spec, diagnostics, files } = await compile(text, {
+    file,
+    targets: job.targets,
+    ...(only !== undefined && { only }),
+  });
+  if (diagnostics.length > 0) {
+    showDiagnostics({ diagnostics, text, file }, job.isJson, io);
+    if (!job.isJson) io.err('Nothing was written.\n');
+    return 1;
+  }
+  const names = spec.entries.map(({ name }) => name);
+  checkOp(only, names);
+  const changes =
+    only === undefined
+      ? compare(folder, files)
+      : compare(folder, mergeOp(files, generatedIn(folder), only, names), (path) =>
+          path.startsWith(`${only}/`),
+        );
+  if (job.isCheck) return check(changes, job, io);
+  withoutInterruption(() => apply(changes));
+  report(changes, job, performance.now() - started, io);
+  return 0;
+}
+
+const isSame = ({ added, changed, removed }: Changes): boolean =>
+  added.length + changed.length + removed.length === 0;
+
+function check(changes: Changes, { isJson, folder }: Job, io: Io): number {
+  const { added, changed, removed } = changes;
+  if (isJson)
+    io.out(`${JSON.stringify({ diagnostics: [], changed, missing: added, extra: removed }, null, 2)}\n`);
+  else io.out(differenceText(changes));
+  if (isSame(changes)) {
+    io.err(`${folder} is up to date\n`);
+    return 0;
+  }
+  const counts = [`${changed.length} changed`, `${added.length} missing`, `${removed.length} left over`];
+  io.err(`${folder} is not up to date: ${counts.join(', ')}; run normgrad build\n`);
+  return 1;
+}
+
+function report(changes: Changes, { isJson, folder }: Job, milliseconds: number, io: Io): void {
+  const { added, changed, removed, unchanged } = changes;
+  if (isJson) {
+    const written = [...added, ...changed].sort();
+    io.out(
+      `${JSON.stringify({ diagnostics: [], written, removed, unchanged: unchanged.length }, null, 2)}\n`,
+    );
+    return;
+  }
+  const counts = [
+    `${added.length + changed.length} written`,
+    ...(removed.length > 0 ? [`${removed.length} removed`] : []),
+    `${unchanged.length} unchanged`,
+  ];
+  io.err(`${folder}: ${counts.join(', ')} (${(milliseconds / 1000).toFixed(1)} s)\n`);
+}
+
+/** Runs something that never pauses; an interrupt that comes meanwhile ends the program afterwards. */
+function withoutInterruption(work: () => void): void {
+  const signals = ['SIGINT', 'SIGTERM'] as const;
+  const status = { SIGINT: 130, SIGTERM: 143 };
+  const end = (signal: (typeof signals)[number]): never => process.exit(status[signal]);
+  for (const signal of signals) process.once(signal, end);
+  try {
+    work();
+  } finally {
+    // Signals are delivered between turns of the event loop.
+    setImmediate(() => {
+      for (const signal of signals) process.off(signal, end);
+    });
+  }
+}
