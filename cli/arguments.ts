@@ -51,7 +51,7 @@ export function readArguments(command: Command, argv: readonly string[]): Values
     if (token.kind !== 'option') continue;
     const option = known.find(({ name }) => name === token.name);
     if (!option) throw unknownOption(command, token.rawName, known);
-    options.set(option.name, valueOf(option, token.value));
+    options.set(option.name, readValue(option, token.value));
   }
   if (options.has('help')) return { operands, options };
   const { name, least, most } = command;
@@ -65,7 +65,7 @@ export function readArguments(command: Command, argv: readonly string[]): Values
 
 export const commonOptions: readonly Option[] = [{ name: 'help', summary: 'show this' }];
 
-function valueOf({ name, value: expected }: Option, given: string | undefined): string {
+function readValue({ name, value: expected }: Option, given: string | undefined): string {
   if (!expected) {
     if (given !== undefined) throw new UsageError(`--${name} takes no value`);
     return '';

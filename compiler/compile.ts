@@ -119,7 +119,8 @@ function compileVariant(entry: Entry, variant: Variant): CompiledVariant {
   return { key: variantKey(entry, variant), variant, forward, layouts };
 }
 
-function unavailable(entry: Entry): Map<string, string> {
+/** Why a combination of flags and optional tensors is not a variant, by its key. */
+export function unavailable(entry: Entry): Map<string, string> {
   const available = new Set(variantsOf(entry).map((variant) => variantKey(entry, variant)));
   const reasons = new Map<string, string>();
   for (const variant of variantsOf({ ...entry, require: [] })) {

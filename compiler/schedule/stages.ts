@@ -4,7 +4,15 @@
  * is computed element by element, riding along with a reduction over the same space where there is one.
  */
 import { invariant } from '../diagnostics.ts';
-import { type Axes, axesOf, difference, intersection, isSubset, sameAxes } from '../graph/axes.ts';
+import {
+  type Axes,
+  axesOf,
+  difference,
+  intersection,
+  isStrictSubset,
+  isSubset,
+  sameAxes,
+} from '../graph/axes.ts';
 import { count, div, input, reduce, sum } from '../graph/build.ts';
 import { type Expr, isReduction, topological } from '../graph/expr.ts';
 import { cut, transform } from '../graph/rebuild.ts';
@@ -115,6 +123,8 @@ interface ReadyGroup {
   readonly reductions: Ready[];
 }
 
+const linear: ReadonlySet<string> = new Set(['sum', 'mean', 'var']);
+
 const keyOf = (r: Ready): GroupKey => `${r.x.axes.join(' ')} over ${r.over.join(' ')}`;
 
 function readyReductions(outputs: readonly ProgramOutput[]): Ready[] {
@@ -214,6 +224,9 @@ function shareCommonSums(pending: readonly ProgramOutput[]): ProgramOutput[] {
   }
   const split = (e: Expr): Expr => {
     if (!isReduction(e) || e.x.depth > 0 || (e.op !== 'sum' && e.op !== 'mean')) return e;
+    // the same operand summed over fewer axes anyway: only the others are left
+    const part = ready.find((r) => r.x === e.x && isStrictSubset(r.over, e.over) && linear.has(r.op));
+    if (part) return reduce(e.op, reduce(e.op, e.x, part.over), difference(e.over, part.over));
     const space = e.x.axes.join(' ');
     const shared = common.get(space) ?? [];
     const rest = difference(e.over, shared);

@@ -6,19 +6,19 @@ type Floats = Float32Array | Float64Array;
  *   invstd = 1 / sqrt(eps + var(x, s))
  *   mean = mean(x, s)
  *   var_1 = var(x, s)
- *   running_mean = count(n) * count(s) > 0 ? (1 - momentum) * running_mean + momentum * mean(x, n, s) : running_mean
+ *   running_mean = count(n) * count(s) > 0 ? (1 - momentum) * running_mean + momentum * mean(mean, n) : running_mean
  *   running_var = count(s) > 0 and count(n) > 0 ? (1 - momentum) * running_var + count(s) * momentum * mean(var_1, n) / (count(s) - 1) : running_var
  *   y = bias + weight * invstd * (x - mean)
  * Used by
  *   weight bias running_mean running_var use_input_stats: forward
  *
- * @param running_mean [c], read and written: state
  * @param x [n, c, s], read
+ * @param running_mean [c], read and written: state
  * @param running_var [c], read and written: state
+ * @param mean [n, c], read and written: saved by forward
  * @param bias [c], read
  * @param weight [c], read
  * @param invstd [n, c], read and written: saved by forward
- * @param mean [n, c], read and written: saved by forward
  * @param y [n, c, s], written
  * @param c elements along c
  * @param n elements along n
@@ -26,92 +26,74 @@ type Floats = Float32Array | Float64Array;
  * @param eps attribute eps
  * @param momentum attribute momentum
  */
-export function instance_norm_forward_1(running_mean: Floats, x: Floats, running_var: Floats, bias: Floats, weight: Floats, invstd: Floats, mean: Floats, y: Floats, c: number, n: number, s: number, eps: number, momentum: number): void {
+export function instance_norm_forward_1(x: Floats, running_mean: Floats, running_var: Floats, mean: Floats, bias: Floats, weight: Floats, invstd: Floats, y: Floats, c: number, n: number, s: number, eps: number, momentum: number): void {
   const var_1 = new Float64Array(n * c);
-  const sums = new Float64Array(n * c);
-  const sums_1 = new Float64Array(n * c);
-  const first = new Float64Array(n * c);
   for (let i_n = 0; i_n < n; i_n++) {
     const base = i_n * c;
     for (let i_c = 0; i_c < c; i_c++) {
       const base_1 = (base + i_c) * s;
       const x_1 = x[base_1]!;
-      first[base + i_c] = x_1;
-    }
-  }
-  const sums_2 = new Float64Array(c);
-  for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
-    const base_2 = i_n_1 * c;
-    for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
-      const base_3 = (base_2 + i_c_1) * s;
+      let sum = 0;
+      let sum_1 = 0;
       for (let i_s = 0; i_s < s; i_s++) {
-        const first_2 = first[base_2 + i_c_1]!;
-        const x_2 = x[base_3 + i_s]!;
-        const d = x_2 - first_2;
-        sums[base_2 + i_c_1] = sums[base_2 + i_c_1]! + d;
-        sums_1[base_2 + i_c_1] = sums_1[base_2 + i_c_1]! + d * d;
-        sums_2[i_c_1] = sums_2[i_c_1]! + x_2;
+        const x_2 = x[base_1 + i_s]!;
+        const d = x_2 - x_1;
+        sum = sum + d;
+        sum_1 = sum_1 + d * d;
       }
-    }
-  }
-  for (let i_n_2 = 0; i_n_2 < n; i_n_2++) {
-    const base_4 = i_n_2 * c;
-    for (let i_c_2 = 0; i_c_2 < c; i_c_2++) {
-      const sum = sums[base_4 + i_c_2]!;
-      const sum_1 = sums_1[base_4 + i_c_2]!;
-      const first_3 = first[base_4 + i_c_2]!;
       const offset = sum / s;
       const variance = Math.max((sum_1 - sum * offset) / s, 0);
       const invstd_1 = (1 / Math.sqrt(variance + eps));
-      invstd[base_4 + i_c_2] = invstd_1;
-      const mean_1 = first_3 + offset;
-      mean[base_4 + i_c_2] = mean_1;
-      var_1[base_4 + i_c_2] = variance;
+      invstd[base + i_c] = invstd_1;
+      const mean_1 = x_1 + offset;
+      mean[base + i_c] = mean_1;
+      var_1[base + i_c] = variance;
+    }
+  }
+  const sums = new Float64Array(c);
+  const sums_1 = new Float64Array(c);
+  for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
+    const base_2 = i_n_1 * c;
+    for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
+      const mean_2 = mean[base_2 + i_c_1]!;
+      sums[i_c_1] = sums[i_c_1]! + mean_2;
+      const var_1_1 = var_1[base_2 + i_c_1]!;
+      sums_1[i_c_1] = sums_1[i_c_1]! + var_1_1;
     }
   }
   const v = n * s;
   const test = v > 0;
   const v_1 = 1 - momentum;
-  for (let i_c_3 = 0; i_c_3 < c; i_c_3++) {
-    const sum_2 = sums_2[i_c_3]!;
-    const running_mean_1 = running_mean[i_c_3]!;
-    const mean_2 = sum_2 / (n * s);
-    const running_mean_2 = (test ? v_1 * running_mean_1 + momentum * mean_2 : running_mean_1);
-    running_mean[i_c_3] = running_mean_2;
-  }
-  const sums_3 = new Float64Array(c);
-  for (let i_n_3 = 0; i_n_3 < n; i_n_3++) {
-    const base_5 = i_n_3 * c;
-    for (let i_c_4 = 0; i_c_4 < c; i_c_4++) {
-      const var_1_1 = var_1[base_5 + i_c_4]!;
-      sums_3[i_c_4] = sums_3[i_c_4]! + var_1_1;
-    }
-  }
   const test_1 = s > 0;
   const test_2 = n > 0;
   const test_3 = test_1 && test_2;
   const v_2 = s - 1;
   const v_3 = s / v_2;
   const v_4 = v_3 * momentum;
-  for (let i_c_5 = 0; i_c_5 < c; i_c_5++) {
-    const sum_3 = sums_3[i_c_5]!;
-    const running_var_1 = running_var[i_c_5]!;
-    const mean_3 = sum_3 / n;
-    const running_var_2 = (test_3 ? v_1 * running_var_1 + v_4 * mean_3 : running_var_1);
-    running_var[i_c_5] = running_var_2;
+  for (let i_c_2 = 0; i_c_2 < c; i_c_2++) {
+    const sum_2 = sums[i_c_2]!;
+    const sum_3 = sums_1[i_c_2]!;
+    const running_mean_1 = running_mean[i_c_2]!;
+    const mean_3 = sum_2 / n;
+    const running_mean_2 = (test ? v_1 * running_mean_1 + momentum * mean_3 : running_mean_1);
+    running_mean[i_c_2] = running_mean_2;
+    const running_var_1 = running_var[i_c_2]!;
+    const mean_4 = sum_3 / n;
+    const running_var_2 = (test_3 ? v_1 * running_var_1 + v_4 * mean_4 : running_var_1);
+    running_var[i_c_2] = running_var_2;
   }
-  for (let i_n_4 = 0; i_n_4 < n; i_n_4++) {
-    const base_6 = i_n_4 * c;
-    for (let i_c_6 = 0; i_c_6 < c; i_c_6++) {
-      const base_7 = (base_6 + i_c_6) * s;
-      const weight_1 = weight[i_c_6]!;
-      const invstd_2 = invstd[base_6 + i_c_6]!;
+  for (let i_n_2 = 0; i_n_2 < n; i_n_2++) {
+    const base_3 = i_n_2 * c;
+    for (let i_c_3 = 0; i_c_3 < c; i_c_3++) {
+      const base_4 = (base_3 + i_c_3) * s;
+      const weight_1 = weight[i_c_3]!;
+      const invstd_2 = invstd[base_3 + i_c_3]!;
       const v_5 = weight_1 * invstd_2;
-      const mean_4 = mean[base_6 + i_c_6]!;
-      const bias_1 = bias[i_c_6]!;
+      const mean_5 = mean[base_3 + i_c_3]!;
+      const bias_1 = bias[i_c_3]!;
       for (let i_s_1 = 0; i_s_1 < s; i_s_1++) {
-        const x_3 = x[base_7 + i_s_1]!;
-        y[base_7 + i_s_1] = v_5 * (x_3 - mean_4) + bias_1;
+        const x_3 = x[base_4 + i_s_1]!;
+        y[base_4 + i_s_1] = v_5 * (x_3 - mean_5) + bias_1;
       }
     }
   }
@@ -219,17 +201,17 @@ export function instance_norm_forward_3(x: Floats, bias: Floats, weight: Floats,
  *   invstd = 1 / sqrt(eps + var(x, s))
  *   mean = mean(x, s)
  *   var_1 = var(x, s)
- *   running_mean = count(n) * count(s) > 0 ? (1 - momentum) * running_mean + momentum * mean(x, n, s) : running_mean
+ *   running_mean = count(n) * count(s) > 0 ? (1 - momentum) * running_mean + momentum * mean(mean, n) : running_mean
  *   running_var = count(s) > 0 and count(n) > 0 ? (1 - momentum) * running_var + count(s) * momentum * mean(var_1, n) / (count(s) - 1) : running_var
  *   y = invstd * (x - mean)
  * Used by
  *   running_mean running_var use_input_stats: forward
  *
- * @param running_mean [c], read and written: state
  * @param x [n, c, s], read
+ * @param running_mean [c], read and written: state
  * @param running_var [c], read and written: state
- * @param invstd [n, c], read and written: saved by forward
  * @param mean [n, c], read and written: saved by forward
+ * @param invstd [n, c], read and written: saved by forward
  * @param y [n, c, s], written
  * @param c elements along c
  * @param n elements along n
@@ -237,89 +219,71 @@ export function instance_norm_forward_3(x: Floats, bias: Floats, weight: Floats,
  * @param eps attribute eps
  * @param momentum attribute momentum
  */
-export function instance_norm_forward_4(running_mean: Floats, x: Floats, running_var: Floats, invstd: Floats, mean: Floats, y: Floats, c: number, n: number, s: number, eps: number, momentum: number): void {
+export function instance_norm_forward_4(x: Floats, running_mean: Floats, running_var: Floats, mean: Floats, invstd: Floats, y: Floats, c: number, n: number, s: number, eps: number, momentum: number): void {
   const var_1 = new Float64Array(n * c);
-  const sums = new Float64Array(n * c);
-  const sums_1 = new Float64Array(n * c);
-  const first = new Float64Array(n * c);
   for (let i_n = 0; i_n < n; i_n++) {
     const base = i_n * c;
     for (let i_c = 0; i_c < c; i_c++) {
       const base_1 = (base + i_c) * s;
       const x_1 = x[base_1]!;
-      first[base + i_c] = x_1;
-    }
-  }
-  const sums_2 = new Float64Array(c);
-  for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
-    const base_2 = i_n_1 * c;
-    for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
-      const base_3 = (base_2 + i_c_1) * s;
+      let sum = 0;
+      let sum_1 = 0;
       for (let i_s = 0; i_s < s; i_s++) {
-        const first_2 = first[base_2 + i_c_1]!;
-        const x_2 = x[base_3 + i_s]!;
-        const d = x_2 - first_2;
-        sums[base_2 + i_c_1] = sums[base_2 + i_c_1]! + d;
-        sums_1[base_2 + i_c_1] = sums_1[base_2 + i_c_1]! + d * d;
-        sums_2[i_c_1] = sums_2[i_c_1]! + x_2;
+        const x_2 = x[base_1 + i_s]!;
+        const d = x_2 - x_1;
+        sum = sum + d;
+        sum_1 = sum_1 + d * d;
       }
-    }
-  }
-  for (let i_n_2 = 0; i_n_2 < n; i_n_2++) {
-    const base_4 = i_n_2 * c;
-    for (let i_c_2 = 0; i_c_2 < c; i_c_2++) {
-      const sum = sums[base_4 + i_c_2]!;
-      const sum_1 = sums_1[base_4 + i_c_2]!;
-      const first_3 = first[base_4 + i_c_2]!;
       const offset = sum / s;
       const variance = Math.max((sum_1 - sum * offset) / s, 0);
       const invstd_1 = (1 / Math.sqrt(variance + eps));
-      invstd[base_4 + i_c_2] = invstd_1;
-      const mean_1 = first_3 + offset;
-      mean[base_4 + i_c_2] = mean_1;
-      var_1[base_4 + i_c_2] = variance;
+      invstd[base + i_c] = invstd_1;
+      const mean_1 = x_1 + offset;
+      mean[base + i_c] = mean_1;
+      var_1[base + i_c] = variance;
+    }
+  }
+  const sums = new Float64Array(c);
+  const sums_1 = new Float64Array(c);
+  for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
+    const base_2 = i_n_1 * c;
+    for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
+      const mean_2 = mean[base_2 + i_c_1]!;
+      sums[i_c_1] = sums[i_c_1]! + mean_2;
+      const var_1_1 = var_1[base_2 + i_c_1]!;
+      sums_1[i_c_1] = sums_1[i_c_1]! + var_1_1;
     }
   }
   const v = n * s;
   const test = v > 0;
   const v_1 = 1 - momentum;
-  for (let i_c_3 = 0; i_c_3 < c; i_c_3++) {
-    const sum_2 = sums_2[i_c_3]!;
-    const running_mean_1 = running_mean[i_c_3]!;
-    const mean_2 = sum_2 / (n * s);
-    const running_mean_2 = (test ? v_1 * running_mean_1 + momentum * mean_2 : running_mean_1);
-    running_mean[i_c_3] = running_mean_2;
-  }
-  const sums_3 = new Float64Array(c);
-  for (let i_n_3 = 0; i_n_3 < n; i_n_3++) {
-    const base_5 = i_n_3 * c;
-    for (let i_c_4 = 0; i_c_4 < c; i_c_4++) {
-      const var_1_1 = var_1[base_5 + i_c_4]!;
-      sums_3[i_c_4] = sums_3[i_c_4]! + var_1_1;
-    }
-  }
   const test_1 = s > 0;
   const test_2 = n > 0;
   const test_3 = test_1 && test_2;
   const v_2 = s - 1;
   const v_3 = s / v_2;
   const v_4 = v_3 * momentum;
-  for (let i_c_5 = 0; i_c_5 < c; i_c_5++) {
-    const sum_3 = sums_3[i_c_5]!;
-    const running_var_1 = running_var[i_c_5]!;
-    const mean_3 = sum_3 / n;
-    const running_var_2 = (test_3 ? v_1 * running_var_1 + v_4 * mean_3 : running_var_1);
-    running_var[i_c_5] = running_var_2;
+  for (let i_c_2 = 0; i_c_2 < c; i_c_2++) {
+    const sum_2 = sums[i_c_2]!;
+    const sum_3 = sums_1[i_c_2]!;
+    const running_mean_1 = running_mean[i_c_2]!;
+    const mean_3 = sum_2 / n;
+    const running_mean_2 = (test ? v_1 * running_mean_1 + momentum * mean_3 : running_mean_1);
+    running_mean[i_c_2] = running_mean_2;
+    const running_var_1 = running_var[i_c_2]!;
+    const mean_4 = sum_3 / n;
+    const running_var_2 = (test_3 ? v_1 * running_var_1 + v_4 * mean_4 : running_var_1);
+    running_var[i_c_2] = running_var_2;
   }
-  for (let i_n_4 = 0; i_n_4 < n; i_n_4++) {
-    const base_6 = i_n_4 * c;
-    for (let i_c_6 = 0; i_c_6 < c; i_c_6++) {
-      const base_7 = (base_6 + i_c_6) * s;
-      const invstd_2 = invstd[base_6 + i_c_6]!;
-      const mean_4 = mean[base_6 + i_c_6]!;
+  for (let i_n_2 = 0; i_n_2 < n; i_n_2++) {
+    const base_3 = i_n_2 * c;
+    for (let i_c_3 = 0; i_c_3 < c; i_c_3++) {
+      const base_4 = (base_3 + i_c_3) * s;
+      const invstd_2 = invstd[base_3 + i_c_3]!;
+      const mean_5 = mean[base_3 + i_c_3]!;
       for (let i_s_1 = 0; i_s_1 < s; i_s_1++) {
-        const x_3 = x[base_7 + i_s_1]!;
-        y[base_7 + i_s_1] = invstd_2 * (x_3 - mean_4);
+        const x_3 = x[base_4 + i_s_1]!;
+        y[base_4 + i_s_1] = invstd_2 * (x_3 - mean_5);
       }
     }
   }
