@@ -54,7 +54,10 @@ function describeDimension(dimension: Dimension): DimensionDescription {
 }
 
 /** An object whose values are made when they are first read. */
-function lazily<A, B>(entries: readonly (readonly [string, A])[], make: (value: A) => B): { readonly [key: string]: B } {
+function lazily<A, B>(
+  entries: readonly (readonly [string, A])[],
+  make: (value: A) => B,
+): { readonly [key: string]: B } {
   const made = {};
   for (const [key, value] of entries) {
     let known: B | undefined;
@@ -109,7 +112,12 @@ function describeLayout(forward: Forward, order: readonly string[]): LayoutDescr
     a.kind === 'tensor' && (variant.given.get(a.name) ?? true) ? [a] : [],
   );
   const updated = new Set(forward.updates.map(({ name }) => name));
-  const binding = (role: Role, of: string, axes: readonly string[], access: 'read' | 'write' | 'read_write'): BindingDescription => ({
+  const binding = (
+    role: Role,
+    of: string,
+    axes: readonly string[],
+    access: 'read' | 'write' | 'read_write',
+  ): BindingDescription => ({
     name: `${role} ${of}`,
     role,
     of,
@@ -127,20 +135,33 @@ function describeLayout(forward: Forward, order: readonly string[]): LayoutDescr
       .map(({ name }) => ({ name, type: 'f32' as const })),
   ];
 
-  const kernel = (name: string, bindings: readonly BindingDescription[], results: () => readonly Result[]): CpuKernelDescription => {
+  const kernel = (
+    name: string,
+    bindings: readonly BindingDescription[],
+    results: () => readonly Result[],
+  ): CpuKernelDescription => {
     let derived: readonly Result[] | undefined;
     const run = (...values: (Float64Array | Float32Array | number)[]): void => {
       derived ??= results();
-      const numbers = Object.fromEntries(uniforms.map((u, i) => [u.name, values[bindings.length + i] as number]));
+      const numbers = Object.fromEntries(
+        uniforms.map((u, i) => [u.name, values[bindings.length + i] as number]),
+      );
       const sizes = new Map(Object.entries(numbers));
       const at = (role: string, of: string): number =>
-        bindings.findIndex((b) => b.of === of && (b.role === role || (b.role === 'state' && role === 'input')));
+        bindings.findIndex(
+          (b) => b.of === of && (b.role === role || (b.role === 'state' && role === 'input')),
+        );
       const read = (role: string, of: string): Value<number> => {
         const i = at(role, of);
         if (i < 0 && role === 'input') return read('saved', old(of));
         return { axes: bindings[i]!.axes, data: values[i] as unknown as readonly number[] };
       };
-      const computed = evaluate(forward, derived.map(({ expr }) => expr), numbers, read);
+      const computed = evaluate(
+        forward,
+        derived.map(({ expr }) => expr),
+        numbers,
+        read,
+      );
       for (const [i, { role, of }] of derived.entries()) {
         const place = at(role, of);
         (values[place] as Float64Array).set(arrange(computed[i]!, bindings[place]!.axes, sizes).data);
@@ -153,15 +174,23 @@ function describeLayout(forward: Forward, order: readonly string[]): LayoutDescr
     updated.has(name) ? binding('saved', old(name), axes, 'read') : binding('input', name, axes, 'read'),
   );
   const cotangents = returns.map(({ name, axes }) => binding('cotangent', name, axes, 'read'));
-  const results = (role: Role, of: readonly { name: string; axes: readonly string[] }[], exprs: ReadonlyMap<string, Expr>) =>
-    of.map(({ name, axes }): Result => ({ role, of: name, axes, expr: exprs.get(name)! }));
-  const of = (role: Role, tensors: readonly { name: string; axes: readonly string[] }[], access: 'read' | 'write') =>
-    tensors.map(({ name, axes }) => binding(role, name, axes, access));
+  const results = (
+    role: Role,
+    of: readonly { name: string; axes: readonly string[] }[],
+    exprs: ReadonlyMap<string, Expr>,
+  ) => of.map(({ name, axes }): Result => ({ role, of: name, axes, expr: exprs.get(name)! }));
+  const of = (
+    role: Role,
+    tensors: readonly { name: string; axes: readonly string[] }[],
+    access: 'read' | 'write',
+  ) => tensors.map(({ name, axes }) => binding(role, name, axes, access));
 
   const forwardResults: Result[] = [
     ...forward.returns.map(({ name, axes, expr }): Result => ({ role: 'output', of: name, axes, expr })),
     ...forward.updates.map(({ name, axes, expr }): Result => ({ role: 'state', of: name, axes, expr })),
-    ...forward.updates.map(({ name, axes }): Result => ({ role: 'saved', of: old(name), axes, expr: forward.scope.get(name)! })),
+    ...forward.updates.map(
+      ({ name, axes }): Result => ({ role: 'saved', of: old(name), axes, expr: forward.scope.get(name)! }),
+    ),
   ];
   const forwardBindings = [
     ...given.map(({ name, axes }) =>
@@ -184,8 +213,10 @@ function describeLayout(forward: Forward, order: readonly string[]): LayoutDescr
     },
     jvp: {
       cpu: [
-        kernel('jvp', [...arguments_, ...of('tangent', wrt, 'read'), ...of('output_tangent', returns, 'write')], () =>
-          results('output_tangent', returns, tangentsOf(forward)),
+        kernel(
+          'jvp',
+          [...arguments_, ...of('tangent', wrt, 'read'), ...of('output_tangent', returns, 'write')],
+          () => results('output_tangent', returns, tangentsOf(forward)),
         ),
       ],
     },

@@ -28,6 +28,8 @@ export interface CompileOptions {
   readonly targets?: readonly Target[];
   /** Compile this entry alone. */
   readonly only?: string;
+  /** Changes an entry before it is compiled, e.g. the directions or layouts to generate. */
+  readonly adapt?: (entry: Entry) => Entry;
 }
 
 export interface CompileResult {
@@ -70,7 +72,8 @@ export async function compile(text: string, options: CompileOptions): Promise<Co
   const wanted = options.targets ?? targets;
   const entries = spec.entries.filter(({ name }) => options.only === undefined || name === options.only);
   const hash = specHash(text);
-  const ops = entries.map(compileEntry);
+  const { adapt = (entry) => entry } = options;
+  const ops = entries.map((entry) => compileEntry(adapt(entry)));
   const files = new Map<string, string>();
   const emitted = [];
   for (const op of ops) {

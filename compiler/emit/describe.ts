@@ -1,17 +1,18 @@
 /** The module that describes one op to the runtime, with types precise enough that a wrong call does not compile. */
+import type { ImportDeclarationStructure } from 'ts-morph';
 import type { CompiledDirection, CompiledOp } from '../compile.ts';
 import type { Condition } from '../graph/formulas.ts';
 import { mapCode } from '../kernel/collect.ts';
 import { type Binding, type Code, type Kernel, name, type Statement } from '../kernel/kernel.ts';
-import { createNames } from '../kernel/names.ts';
+import { createNames, identifier } from '../kernel/names.ts';
 import { createNest } from '../kernel/nest.ts';
 import { createScalars } from '../kernel/scalar.ts';
-import type { Argument, Dimension, Entry } from '../spec/spec.ts';
+import type { Argument, Dimension, Entry, Return } from '../spec/spec.ts';
 import { functionName } from './functions.ts';
 import { type EmitOptions, header } from './header.ts';
 import type { EmittedOp, NamedKernel } from './op.ts';
 import { printCode, printStatements } from './printer.ts';
-import { createFile } from './source.ts';
+import { printFile } from './source.ts';
 import { typescript } from './typescript.ts';
 
 export const typesName = (entry: Entry): string =>
@@ -38,25 +39,11 @@ const asFunction = (code: Code, kernel: Kernel): string =>
 export async function describeOp(emitted: Omit<EmittedOp, 'files'>, options: EmitOptions): Promise<string> {
   const { op, kernels } = emitted;
   const { entry } = op;
-  const file = await createFile(header(options));
   const functions = kernels.filter(({ kernel }) => kernel.target === 'cpu');
-  for (const path of new Set(functions.map((f) => f.file))) {
-    const names = functions.filter((f) => f.file === path).map((f) => functionName(op, f));
-    file.addImportDeclaration({ moduleSpecifier: `./${path.split('/').at(-1)}`, namedImports: names });
-  }
-  file.addImportDeclaration({
-    moduleSpecifier: 'normgrad/runtime',
-    isTypeOnly: true,
-    namedImports: [
-      'BindingDescription',
-      'CpuKernelDescription',
-      'GpuKernelDescription',
-      'OpDescription',
-      'OpTypes',
-    ],
-  });
-  file.addInterface(typesOf(entry));
-
+  const imports = [...new Set(functions.map((f) => f.file))].map((path) => ({
+    moduleSpecifier: `./${path.split('/').at(-1)}`,
+    namedImports: functions.filter((f) => f.file === path).map((f) => functionName(op, f)),
+  }));
   const bindings = new Map<string, string>();
   const bindingOf = (binding: Binding, kernel: Kernel): string => {
     const text = bindingText(binding, kernel);
@@ -78,36 +65,62 @@ export async function describeOp(emitted: Omit<EmittedOp, 'files'>, options: Emi
     parts.push(['layouts', record(byOrder)]);
     return `${quote(variantKey)}: ${record(parts)}`;
   });
-  file.addStatements(`\nconst b: readonly BindingDescription[] = [${lines([...bindings.keys()])}];`);
   const byTarget = (target: Kernel['target']): string =>
     lines(described.filter((_, i) => kernels[i]!.kernel.target === target));
+  const tables = [`const b: readonly BindingDescription[] = [${lines([...bindings.keys()])}];`];
   if (options.targets.includes('typescript')) {
-    file.addStatements(
-      `\nconst cpu = {${byTarget('cpu')}} satisfies { [name: string]: CpuKernelDescription };`,
-    );
+    tables.push(`\nconst cpu = {${byTarget('cpu')}} satisfies { [name: string]: CpuKernelDescription };`);
   }
   if (options.targets.includes('wgsl')) {
-    file.addStatements(
-      `\nconst gpu = {${byTarget('gpu')}} satisfies { [name: string]: GpuKernelDescription };`,
-    );
+    tables.push(`\nconst gpu = {${byTarget('gpu')}} satisfies { [name: string]: GpuKernelDescription };`);
   }
-  file.addStatements(`
+  const id = identifier(entry.name);
+  const description = `
 /**
  * ${entry.signature.replaceAll('*/', '* /')}
  */
-export const ${entry.name}: OpDescription<${typesName(entry)}> = {
+${id === entry.name ? 'export ' : ''}const ${id}: OpDescription<${typesName(entry)}> = {
   name: ${quote(entry.name)},
-  arguments: [${lines(entry.arguments.map((a) => argumentText(a, entry)))}],
-  returns: [${lines(entry.returns.map((r) => record([['name', quote(r.name)], ['dimensions', dimensionsText(r.dimensions)], ...(r.differentiable ? [['differentiable', 'true'] as const] : [])])))}],
+  arguments: [${lines(entry.arguments.map(argumentText))}],
+  returns: [${lines(entry.returns.map(returnText))}],
   axes: ${strings(entry.axes)},
   layouts: ${list(entry.layouts.map(strings))},
   together: ${list(entry.together.map(strings))},
   variants: {${lines(variants)}},
   unavailable: {${lines([...op.unavailable].map(([k, message]) => `${quote(k)}: ${quote(message)}`))}},
-};
-`);
-  return file.getFullText();
+};`;
+  const exported = id === entry.name ? [] : [`\nexport { ${id} as ${entry.name} };`];
+  return printFile(header(options), (kinds) => [
+    ...imports.map(
+      (declaration): ImportDeclarationStructure => ({ kind: kinds.ImportDeclaration, ...declaration }),
+    ),
+    {
+      kind: kinds.ImportDeclaration,
+      moduleSpecifier: 'normgrad/runtime',
+      isTypeOnly: true,
+      namedImports: typesUsed(options),
+    },
+    { kind: kinds.Interface, ...typesOf(entry) },
+    ...tables,
+    description,
+    ...exported,
+  ]);
 }
+
+const typesUsed = ({ targets }: EmitOptions): string[] => [
+  'BindingDescription',
+  ...(targets.includes('typescript') ? ['CpuKernelDescription'] : []),
+  ...(targets.includes('wgsl') ? ['GpuKernelDescription'] : []),
+  'OpDescription',
+  'OpTypes',
+];
+
+const returnText = ({ name, dimensions, differentiable }: Return): string =>
+  record([
+    ['name', quote(name)],
+    ['dimensions', dimensionsText(dimensions)],
+    ...(differentiable ? [['differentiable', 'true'] as const] : []),
+  ]);
 
 const kernelKey = ({ name }: NamedKernel): string => name;
 
@@ -204,7 +217,7 @@ function dimensionsText(dimensions: readonly Dimension[]): string {
   );
 }
 
-function argumentText(a: Argument, _: Entry): string {
+function argumentText(a: Argument): string {
   const parts: [string, string][] = [
     ['kind', quote(a.kind)],
     ['name', quote(a.name)],

@@ -1,9 +1,10 @@
 /** A file of CPU kernels: plain, documented functions over typed arrays. */
+import type { FunctionDeclarationStructure } from 'ts-morph';
 import type { CompiledOp } from '../compile.ts';
 import type { Binding, Kernel } from '../kernel/kernel.ts';
 import { type EmitOptions, header } from './header.ts';
 import { commentOf, type NamedKernel } from './op.ts';
-import { createFile } from './source.ts';
+import { type Kinds, printFile } from './source.ts';
 import { helpersOf, printBody } from './typescript.ts';
 
 export const functionName = (op: CompiledOp, { name }: Pick<NamedKernel, 'name'>): string =>
@@ -14,29 +15,29 @@ export async function emitFunctions(
   members: readonly NamedKernel[],
   options: EmitOptions,
 ): Promise<string> {
-  const file = await createFile(header(options));
-  file.addTypeAlias({ name: 'Floats', type: 'Float32Array | Float64Array' });
-  for (const named of members) {
-    const { kernel } = named;
-    file.addFunction({
-      name: functionName(op, named),
-      isExported: true,
-      docs: [
-        {
-          description: `\n${[...commentOf(op, named), '', ...parameterDocs(kernel)].map(inComment).join('\n')}`,
-        },
-      ],
-      parameters: [
-        ...kernel.bindings.map(({ name }) => ({ name, type: 'Floats' })),
-        ...kernel.uniforms.map(({ name }) => ({ name, type: 'number' })),
-      ],
-      returnType: 'void',
-      statements: printBody(kernel, ''),
-    });
-  }
   const helpers = helpersOf(members.map(({ kernel }) => kernel));
-  if (helpers.length > 0) file.addStatements(`\n${helpers.join('\n\n')}`);
-  return file.getFullText();
+  return printFile(header(options), (kinds) => [
+    { kind: kinds.TypeAlias, name: 'Floats', type: 'Float32Array | Float64Array' },
+    ...members.map((named) => functionOf(op, named, kinds)),
+    ...helpers.map((helper) => `\n${helper}`),
+  ]);
+}
+
+function functionOf(op: CompiledOp, named: NamedKernel, kinds: Kinds): FunctionDeclarationStructure {
+  const { kernel } = named;
+  const lines = [...commentOf(op, named), '', ...parameterDocs(kernel)];
+  return {
+    kind: kinds.Function,
+    name: functionName(op, named),
+    isExported: true,
+    docs: [{ description: `\n${lines.map(inComment).join('\n')}` }],
+    parameters: [
+      ...kernel.bindings.map(({ name }) => ({ name, type: 'Floats' })),
+      ...kernel.uniforms.map(({ name }) => ({ name, type: 'number' })),
+    ],
+    returnType: 'void',
+    statements: printBody(kernel, ''),
+  };
 }
 
 const inComment = (line: string): string => line.replaceAll('*/', '* /');

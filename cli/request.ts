@@ -1,0 +1,113 @@
+/** Reads a request: what is asked of which op. A mistake in one case is that case's answer. */
+import { didYouMean, quoted } from '../compiler/spec/codes.ts';
+import { fail } from '../runtime/error.ts';
+import { Failure } from './io.ts';
+import { readNumber } from './json.ts';
+import type { CallInputs, NamedNumbers, Shaped } from './session.ts';
+
+export interface Request {
+  readonly op: string;
+  readonly cases: readonly unknown[];
+}
+
+export interface Case extends CallInputs {
+  readonly cotangents?: NamedNumbers;
+  readonly wrt?: readonly string[];
+  readonly tangents?: NamedNumbers;
+  readonly cotangents2?: NamedNumbers;
+}
+
+type Fields = { readonly [name: string]: unknown };
+const isFields = (value: unknown): value is Fields =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** Throws a `Failure` where there is no list of cases, or no op. */
+export function readRequest(value: unknown, name: string): Request {
+  const wrong = (what: string): never => {
+    throw new Failure(`${name}: ${what}`);
+  };
+  if (!isFields(value)) return wrong('a request is an object, {"op": …, "cases": […]}');
+  const unknown = Object.keys(value).find((key) => key !== 'op' && key !== 'cases');
+  if (unknown !== undefined) wrong(`a request has no ${quoted(unknown)}; expected 'op' and 'cases'`);
+  const { op, cases } = value;
+  if (typeof op !== 'string') return wrong('"op" must be the name of an op');
+  if (!Array.isArray(cases)) return wrong('"cases" must be a list');
+  return { op, cases };
+}
+
+const keys = ['id', 'inputs', 'attributes', 'cotangents', 'wrt', 'tangents', 'cotangents2'];
+
+/** Throws a `NormgradError` that names the place in the case. */
+export function readCase(value: unknown): Case {
+  if (!isFields(value)) return fail('type', 'a case is an object, {"inputs": …}');
+  const unknown = Object.keys(value).find((key) => !keys.includes(key));
+  if (unknown !== undefined)
+    fail(
+      'unknown-name',
+      `a case has no ${quoted(unknown)}; ${didYouMean(unknown, keys) ?? `expected ${keys.join(', ')}`}`,
+    );
+  const { inputs, attributes, cotangents, wrt, tangents, cotangents2 } = value;
+  if (given(cotangents2) && !given(cotangents)) fail('missing', 'cotangents2 needs cotangents beside it');
+  return {
+    inputs: readEach(inputs ?? {}, 'inputs', readShaped),
+    attributes: readAttributes(attributes),
+    ...(given(cotangents) && { cotangents: readEach(cotangents, 'cotangents', readFlat) }),
+    ...(given(wrt) && { wrt: readNames(wrt) }),
+    ...(given(tangents) && { tangents: readEach(tangents, 'tangents', readFlat) }),
+    ...(given(cotangents2) && { cotangents2: readEach(cotangents2, 'cotangents2', readFlat) }),
+  };
+}
+
+const given = (value: unknown): boolean => value !== undefined && value !== null;
+
+/** An object's members that are not null, by name. */
+function readEach<T>(
+  value: unknown,
+  place: string,
+  read: (value: unknown, place: string) => T,
+): Map<string, T> {
+  if (!isFields(value)) return fail('type', `${place} must be an object`);
+  const members = Object.entries(value).filter(([, member]) => given(member));
+  return new Map(members.map(([name, member]) => [name, read(member, `${place}.${name}`)]));
+}
+
+function readShaped(value: unknown, place: string): Shaped {
+  if (!isFields(value)) return fail('type', `${place} must be {"shape": […], "data": […]} or null`);
+  const unknown = Object.keys(value).find((key) => key !== 'shape' && key !== 'data');
+  if (unknown !== undefined)
+    fail('unknown-name', `${place} has no ${quoted(unknown)}; expected 'shape' and 'data'`);
+  const { shape, data } = value;
+  const isSize = (size: unknown): size is number => Number.isInteger(size) && (size as number) >= 0;
+  if (!Array.isArray(shape) || !shape.every(isSize))
+    return fail('shape', `${place}.shape must be a list of sizes`);
+  return { shape, data: readNumbers(data, `${place}.data`) };
+}
+
+/** A flat list, or an input's form: only its data counts then. */
+const readFlat = (value: unknown, place: string): readonly number[] =>
+  isFields(value) ? readShaped(value, place).data : readNumbers(value, place);
+
+function readNumbers(value: unknown, place: string): number[] {
+  if (!Array.isArray(value)) return fail('type', `${place} must be a list of numbers`);
+  return value.map((element, i) => {
+    const found = readNumber(element);
+    if (found !== undefined) return found;
+    const hint = Array.isArray(element)
+      ? 'data is one flat list'
+      : 'expected a number, "NaN", "Infinity" or "-Infinity"';
+    return fail('type', `${place}[${i}] is ${quoted(JSON.stringify(element))}; ${hint}`);
+  });
+}
+
+function readAttributes(value: unknown): Fields {
+  if (!given(value)) return {};
+  if (!isFields(value)) return fail('type', 'attributes must be an object');
+  const entries = Object.entries(value).filter(([, member]) => given(member));
+  return Object.fromEntries(entries.map(([name, member]) => [name, readNumber(member) ?? member]));
+}
+
+function readNames(value: unknown): string[] {
+  if (!Array.isArray(value) || !value.every((name) => typeof name === 'string'))
+    return fail('type', 'wrt must be a list of names');
+  return value;
+}
