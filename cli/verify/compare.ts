@@ -11,7 +11,10 @@ export interface Comparison {
 
 /** `floor` is what the largest element at least counts as. */
 export function compareTensors(found: readonly number[], expected: readonly number[], floor = 0): Comparison {
-  const scale = Math.max(floor, expected.reduce((most, x) => (Number.isFinite(x) ? Math.max(most, Math.abs(x)) : most), 0));
+  const scale = Math.max(
+    floor,
+    expected.reduce((most, x) => (Number.isFinite(x) ? Math.max(most, Math.abs(x)) : most), 0),
+  );
   let [error, at] = [found.length === expected.length ? 0 : Number.POSITIVE_INFINITY, 0];
   expected.forEach((wanted, i) => {
     const e = relative(found[i] ?? Number.NaN, wanted, scale);

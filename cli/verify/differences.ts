@@ -46,8 +46,6 @@ function extrapolate(f: (step: number) => readonly number[], first: number, want
   return best.value.length > 0 ? best : { value: above[0]!, error: Number.POSITIVE_INFINITY };
 }
 
+/** The largest distance of an element; NaN where there is one. */
 const distance = (a: readonly number[], b: readonly number[]): number =>
-  a.reduce((most, x, i) => {
-    const d = Math.abs(x - b[i]!);
-    return d <= most ? most : d; // NaN, too, is far
-  }, 0);
+  a.reduce((most, x, i) => Math.max(most, Math.abs(x - b[i]!)), 0);

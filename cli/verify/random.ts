@@ -18,9 +18,9 @@ export function createRandom(seed: string): Random {
     return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
   };
   // Box and Muller; 1 - u is never 0.
-  const normal = (): number =>
-    Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform());
-  const many = (count: number, one: () => number): number[] => Array.from({ length: count }, () => Math.fround(one()));
+  const normal = (): number => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform());
+  const many = (count: number, one: () => number): number[] =>
+    Array.from({ length: count }, () => Math.fround(one()));
   return {
     uniform,
     normals: (count) => many(count, normal),

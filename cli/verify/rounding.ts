@@ -29,7 +29,10 @@ export const rounding: Arithmetic<Rounded> = {
       return through(alone, arg).error;
     });
     const value = float64.call(fn, values);
-    return rounded(value, errors.reduce((a, b) => a + b, 0));
+    return rounded(
+      value,
+      errors.reduce((a, b) => a + b, 0),
+    );
   },
   compare: (fn, a, b) => float64.compare(fn, a.value, b.value),
   toNumber: ({ value }) => value,

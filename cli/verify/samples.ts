@@ -1,11 +1,12 @@
 /** Random calls of one variant: sizes that its requirements allow, and finite inputs. */
+
+import type { Forward } from '../../compiler/graph/formulas.ts';
 import type { Value } from '../../compiler/graph/interpret.ts';
 import { elements } from '../../compiler/graph/interpret.ts';
-import type { Forward } from '../../compiler/graph/formulas.ts';
 import { differentiable } from '../../compiler/schedule/program.ts';
 import type { Dimension } from '../../compiler/spec/spec.ts';
-import type { CallInputs } from '../session.ts';
 import { evaluate } from '../interpreter.ts';
+import type { CallInputs } from '../session.ts';
 import { createRandom, type Random } from './random.ts';
 
 export type Tensors = ReadonlyMap<string, Value<number>>;
@@ -69,7 +70,9 @@ function attributesOf({ entry }: Forward, attempt: number, random: Random): { [n
 }
 
 function tensorsOf({ entry, variant }: Forward) {
-  return entry.arguments.flatMap((a) => (a.kind === 'tensor' && (variant.given.get(a.name) ?? true) ? [a] : []));
+  return entry.arguments.flatMap((a) =>
+    a.kind === 'tensor' && (variant.given.get(a.name) ?? true) ? [a] : [],
+  );
 }
 
 /** Normal inputs; where results are not finite, e.g. under a logarithm, positive ones, of as few tensors as will do. */
@@ -88,7 +91,10 @@ function finiteInputs(
     const inputs = new Map(
       tensors.map(({ name, axes }) => {
         const count = elements(axes, sizes);
-        return [name, { axes, data: positive.includes(name) ? random.positives(count) : random.normals(count) }];
+        return [
+          name,
+          { axes, data: positive.includes(name) ? random.positives(count) : random.normals(count) },
+        ];
       }),
     );
     const roots = [...forward.returns, ...forward.updates].map(({ expr }) => expr);
@@ -129,7 +135,11 @@ function complete(
 }
 
 /** A fold is one dimension, none where it has one element, and now and then two. */
-const shapeOf = (dimensions: readonly Dimension[], sizes: ReadonlyMap<string, number>, turn: number): number[] =>
+const shapeOf = (
+  dimensions: readonly Dimension[],
+  sizes: ReadonlyMap<string, number>,
+  turn: number,
+): number[] =>
   dimensions.flatMap((d): number[] => {
     if (d.kind !== 'fold') return [elements(d.kind === 'split' ? d.axes : [d.axis], sizes)];
     const size = sizes.get(d.axis)!;

@@ -17,6 +17,8 @@ export interface NamedKernel {
   readonly direction: Direction;
   /** The variants that run it, as the manifest calls them. */
   readonly users: readonly string[];
+  /** What it computes: variants whose constants differ can share a kernel, and then there are several. */
+  readonly formulas: readonly string[];
   /** Relative to the output folder. */
   readonly file: string;
 }
@@ -37,7 +39,14 @@ export async function emitOp(op: CompiledOp, options: EmitOptions): Promise<Emit
   const folder = op.entry.name;
   const byContent = new Map<
     string,
-    { name: string; kernel: Kernel; direction: Direction; users: Set<string>; file: string }
+    {
+      name: string;
+      kernel: Kernel;
+      direction: Direction;
+      users: Set<string>;
+      formulas: Set<string>;
+      file: string;
+    }
   >();
   const names = new Map<Kernel, string>();
   const counts = new Map<string, number>();
@@ -51,10 +60,11 @@ export async function emitOp(op: CompiledOp, options: EmitOptions): Promise<Emit
       const name = `${direction}_${k}`;
       const file =
         kernel.target === 'gpu' ? `${folder}/${name}.wgsl` : `${folder}/${fileFor(direction, k)}.ts`;
-      known = { name, kernel, direction, users: new Set(), file };
+      known = { name, kernel, direction, users: new Set(), formulas: new Set(), file };
       byContent.set(content, known);
     }
     known.users.add(user);
+    for (const formula of kernel.formulas) known.formulas.add(formula);
     names.set(kernel, known.name);
   };
   for (const { key, layouts } of op.variants) {
@@ -68,7 +78,9 @@ export async function emitOp(op: CompiledOp, options: EmitOptions): Promise<Emit
       }
     }
   }
-  const kernels = [...byContent.values()].map((k): NamedKernel => ({ ...k, users: [...k.users] }));
+  const kernels = [...byContent.values()].map(
+    (k): NamedKernel => ({ ...k, users: [...k.users], formulas: [...k.formulas] }),
+  );
   const emitted: Omit<EmittedOp, 'files'> = { op, kernels, nameOf: (kernel) => names.get(kernel)! };
   const files = new Map<string, string>();
   for (const named of kernels) {
@@ -97,20 +109,20 @@ const fileFor = (direction: Direction, k: number): string => {
 
 /** Two kernels with equal contents do the same. */
 function contentOf(kernel: Kernel): string {
-  const { target, bindings, uniforms, workgroups, formulas } = kernel;
+  const { target, bindings, uniforms, workgroups, reductions } = kernel;
   const body = target === 'cpu' ? printBody(kernel) : printWgsl(kernel, 'main', []);
-  return JSON.stringify([target, bindings, uniforms, workgroups, formulas, body]);
+  return JSON.stringify([target, bindings, uniforms, workgroups, reductions, body]);
 }
 
 const usersShown = 4;
 
 /** What a kernel computes and who runs it, for the comment above it. */
-export function commentOf(op: CompiledOp, { kernel, users, direction }: NamedKernel): string[] {
+export function commentOf(op: CompiledOp, { formulas, users, direction }: NamedKernel): string[] {
   const shown = users.slice(0, usersShown).map((user) => `  ${user}`);
   if (users.length > usersShown) shown.push(`  and ${users.length - usersShown} more`);
   return [
     `${op.entry.name}, ${direction}:`,
-    ...kernel.formulas.map((formula) => `  ${formula}`),
+    ...formulas.map((formula) => `  ${formula}`),
     'Used by',
     ...shown,
   ];

@@ -139,7 +139,7 @@ function describeKernel(
   const names = new Map(kernel.bindings.map((b) => [b.name, b]));
   const touched = (what: 'reads' | 'writes'): object => {
     const counts = kernel.traffic.filter((t) => t[what] > 0 && isFull(names.get(t.name)!));
-    return Object.fromEntries(counts.map((t) => [t.name, t[what]]));
+    return counts.length === 0 ? {} : { [what]: Object.fromEntries(counts.map((t) => [t.name, t[what]])) };
   };
   return {
     file: file.split('/').at(-1),
@@ -148,8 +148,8 @@ function describeKernel(
     bindings: kernel.bindings.map((binding) => label(binding, kernel)),
     uniforms: kernel.uniforms.map(({ name }) => name),
     reductions: kernel.reductions,
-    reads: touched('reads'),
-    writes: touched('writes'),
+    ...touched('reads'),
+    ...touched('writes'),
   };
 }
 

@@ -38,7 +38,7 @@ const calls: { readonly [K in Call]: (...args: number[]) => number } = {
   abs: Math.abs,
   sign: Math.sign,
   floor: Math.floor,
-  relu: (x) => (x! < 0 ? 0 : x!),
+  relu: (x) => Math.max(x!, 0),
   min: (a, b) => Math.min(a!, b!),
   max: (a, b) => Math.max(a!, b!),
   pow: (a, b) => a! ** b!,

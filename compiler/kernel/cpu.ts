@@ -8,12 +8,11 @@ import type { Expr } from '../graph/expr.ts';
 import type { Program, ProgramOutput } from '../schedule/program.ts';
 import { type Accumulation, type Group, handleOf, type ReduceStage, type Stage } from '../schedule/stages.ts';
 import type { Entry } from '../spec/spec.ts';
+import { createBody, storeEpilogue, storeOutputs } from './body.ts';
 import { collectBindings, collectUniforms, prune } from './collect.ts';
 import { type Code, index, type Kernel, load, name, real, times } from './kernel.ts';
 import { monoids, resultsOf } from './monoids.ts';
-import { createNest } from './nest.ts';
 import { formulasOf, reductionsOf, trafficOf } from './report.ts';
-import { createScalars } from './scalar.ts';
 import { createTensors, expressionsOf, inputsOf, outputsOf } from './tensors.ts';
 
 /** Stages that run inside one loop over `outer`. */
@@ -35,22 +34,14 @@ export function lowerCpu(
     ...stages.flatMap(outputsOf).map(tensors.ofOutput),
   ];
   const names = tensors.locals();
-  const nest = createNest({
-    scalars: createScalars(),
-    names,
-    size: tensors.size,
-    leaf: (expr, flat) => {
-      if (expr.op === 'size') return { code: 'real', type: 'real', x: tensors.size(expr.axis) };
-      if (expr.op === 'parameter') return tensors.parameter(expr.name);
-      if (expr.op !== 'input') throw new Error(`normgrad has a bug: ${expr.op} is not known here`);
-      const tensor = tensors.ofInput(expr);
-      return load(tensor.name, flat(tensor.axes));
-    },
-  });
+  const nest = createBody(tensors, names);
 
   function loops(axes: readonly string[], body: () => void): void {
     const [axis, ...rest] = axes;
-    if (axis === undefined) return body();
+    if (axis === undefined) {
+      body();
+      return;
+    }
     const i = names.fresh(`i_${axis}`);
     const statements = nest.scope([axis], () => {
       nest.at(axis, name(i, 'index'));
@@ -69,16 +60,6 @@ export function lowerCpu(
 
   const elementsOf = (axes: Axes): Code => times(...inOrder(axes).map(tensors.size));
   const realCount = (axes: Axes): Code => ({ code: 'real', type: 'real', x: elementsOf(axes) });
-
-  function storeOutput(output: ProgramOutput): void {
-    const tensor = tensors.ofOutput(output);
-    nest.push({
-      do: 'store',
-      array: tensor.name,
-      index: nest.flat(tensor.axes),
-      value: nest.value(output.expr),
-    });
-  }
 
   /** The operand at the first of the elements it is reduced over: the shift of its moments. */
   function firstOf({ x, over }: Accumulation): Code {
@@ -132,23 +113,14 @@ export function lowerCpu(
         );
         for (const [i, part] of parts.entries()) nest.push({ do: 'assign', name: part, value: after[i]! });
       }
-      stage.riders.forEach(storeOutput);
+      storeOutputs(nest, tensors, stage.riders);
     });
     for (const [k, accumulator] of accumulators.entries()) {
       const parts = accumulator.parts.map((part) => name(part, 'real'));
       defineResults(accumulator, parts, firsts[k]!);
     }
-    epilogue(group, isReadLater);
-  }
-
-  function epilogue(group: Group, isReadLater: (name: string) => boolean): void {
-    for (const output of group.epilogue) {
-      const value = nest.local(output.of, nest.value(output.expr));
-      if (output.role !== 'state') nest.define(handleOf(output), output.of, () => value);
-      if (output.role === 'scratch' && !isReadLater(output.of)) continue;
-      const tensor = tensors.ofOutput(output);
-      nest.push({ do: 'store', array: tensor.name, index: nest.flat(tensor.axes), value });
-    }
+    const isStored = ({ role, of }: ProgramOutput): boolean => role !== 'scratch' || isReadLater(of);
+    storeEpilogue(nest, tensors, group, isStored);
   }
 
   /** Reductions that keep what the inner loops run over: one pass in memory order, accumulators are arrays. */
@@ -190,7 +162,7 @@ export function lowerCpu(
             nest.push({ do: 'store', array: part, index: at, value: after[i]! });
         }
       }
-      stage.riders.forEach(storeOutput);
+      storeOutputs(nest, tensors, stage.riders);
     });
     for (const { group, accumulators } of groups) {
       loops(inOrder(group.kept), () => {
@@ -199,7 +171,7 @@ export function lowerCpu(
           const parts = accumulator.parts.map((part) => nest.local('sum', load(part, at)));
           defineResults(accumulator, parts, loadFirst(accumulator, at));
         }
-        epilogue(group, () => true);
+        storeEpilogue(nest, tensors, group, () => true);
       });
     }
   }
@@ -214,7 +186,7 @@ export function lowerCpu(
       const axes = key === '' ? [] : key.split(' ');
       loops(
         axes.filter((axis) => !outer.includes(axis)),
-        () => members.forEach(storeOutput),
+        () => storeOutputs(nest, tensors, members),
       );
     }
   }

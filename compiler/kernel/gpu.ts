@@ -5,15 +5,9 @@
  */
 import { type Axes, difference, intersection } from '../graph/axes.ts';
 import type { Program, ProgramOutput } from '../schedule/program.ts';
-import {
-  type Accumulation,
-  type Group,
-  handleOf,
-  type MapStage,
-  type ReduceStage,
-  type Stage,
-} from '../schedule/stages.ts';
+import type { Accumulation, Group, MapStage, ReduceStage, Stage } from '../schedule/stages.ts';
 import type { Entry } from '../spec/spec.ts';
+import { createBody, storeEpilogue, storeOutputs } from './body.ts';
 import { collectBindings, collectUniforms, prune } from './collect.ts';
 import {
   type Binding,
@@ -30,9 +24,10 @@ import {
 } from './kernel.ts';
 import { monoids, resultsOf } from './monoids.ts';
 import type { Names } from './names.ts';
-import { createNest, type Nest } from './nest.ts';
+import type { Nest } from './nest.ts';
+import { type Packed, packSmallValues } from './pack.ts';
 import { formulasOf, reductionsOf, trafficOf } from './report.ts';
-import { createScalars } from './scalar.ts';
+import { createScalars, type Scalars } from './scalar.ts';
 import { createTensors, expressionsOf, inputsOf, outputsOf, type Tensors } from './tensors.ts';
 
 const workgroupSize = 256;
@@ -49,11 +44,18 @@ const lane = name('lane', 'index');
 /** The workgroup's number; two-dimensional dispatches are folded back by the emitter. */
 const group = name('workgroup', 'index');
 
-interface Builder {
+/** What all kernels of one program share. */
+interface Context {
+  readonly buffers: readonly Tensor[];
+  readonly tensors: Tensors;
+  readonly scalars: Scalars;
+  readonly packed: Packed;
+  readonly inOrder: (axes: Axes) => string[];
+}
+
+interface Builder extends Context {
   readonly nest: Nest;
   readonly names: Names;
-  readonly tensors: Tensors;
-  readonly inOrder: (axes: Axes) => string[];
 }
 
 type Tensor = Omit<Binding, 'access'>;
@@ -67,18 +69,24 @@ export function lowerGpu(
   const tensors = createTensors(entry, program, layout);
   const inOrder = (axes: Axes): string[] => layout.filter((axis) => axes.includes(axis));
   // every buffer has its name before any local can take it
-  for (const stage of stages) {
-    inputsOf(expressionsOf(stage)).forEach(tensors.ofInput);
-    outputsOf(stage).forEach(tensors.ofOutput);
-  }
+  const buffers = [
+    ...inputsOf(stages.flatMap(expressionsOf)).map(tensors.ofInput),
+    ...stages.flatMap(outputsOf).map(tensors.ofOutput),
+  ];
+  const scalars = createScalars();
+  const packed = packSmallValues(stages, scalars, tensors, inOrder);
+  const context: Context = { tensors, scalars, packed, inOrder, buffers: [...buffers, ...packed.buffers] };
   return stages.flatMap((stage) => {
-    if (stage.kind === 'map') return [mapKernel(stage, tensors, inOrder)];
+    const found = packed.in(stage);
+    const open = (): Builder => {
+      const names = tensors.locals();
+      return { ...context, names, nest: createBody(tensors, names, scalars, found) };
+    };
+    if (stage.kind === 'map') return [mapKernel(stage, open())];
     return splitStage(stage, inOrder).flatMap((part) => {
       const [first, second] = part.groups;
-      if (first && second) return sharedKernels(part, first, second, tensors, inOrder);
-      return [
-        isColumns(part, inOrder) ? columnKernel(part, tensors, inOrder) : rowKernel(part, tensors, inOrder),
-      ];
+      if (first && second) return sharedKernels(part, first, second, open);
+      return [isColumns(part, inOrder) ? columnKernel(part, open()) : rowKernel(part, open())];
     });
   });
 }
@@ -99,25 +107,8 @@ function splitStage(stage: ReduceStage, inOrder: Builder['inOrder']): ReduceStag
 const isColumns = ({ groups, space }: ReduceStage, inOrder: Builder['inOrder']): boolean =>
   groups[0]!.kept.includes(inOrder(space).at(-1)!);
 
-function createBuilder(tensors: Tensors, inOrder: Builder['inOrder']): Builder {
-  const names = tensors.locals();
-  const nest = createNest({
-    scalars: createScalars(),
-    names,
-    size: tensors.size,
-    leaf: (expr, flat) => {
-      if (expr.op === 'size') return { code: 'real', type: 'real', x: tensors.size(expr.axis) };
-      if (expr.op === 'parameter') return tensors.parameter(expr.name);
-      if (expr.op !== 'input') throw new Error(`normgrad has a bug: ${expr.op} is not known here`);
-      const tensor = tensors.ofInput(expr);
-      return load(tensor.name, flat(tensor.axes));
-    },
-  });
-  return { nest, names, tensors, inOrder };
-}
-
 function finishKernel(
-  { nest, tensors }: Builder,
+  { nest, tensors, buffers }: Builder,
   stage: Stage,
   workgroups: Code,
   root: readonly string[],
@@ -125,12 +116,7 @@ function finishKernel(
   more: readonly Tensor[] = [],
 ): Kernel {
   const body = prune(nest.finish());
-  const used = [
-    ...inputsOf(expressionsOf(stage)).map(tensors.ofInput),
-    ...outputsOf(stage).map(tensors.ofOutput),
-    ...more,
-  ];
-  const bindings = collectBindings(body, used);
+  const bindings = collectBindings(body, [...buffers, ...more]);
   return {
     target: 'gpu',
     bindings,
@@ -166,16 +152,6 @@ const realCount = (builder: Builder, axes: Axes): Code => ({
   x: elementsOf(builder, axes),
 });
 
-function storeOutput({ nest, tensors }: Builder, output: ProgramOutput): void {
-  const tensor = tensors.ofOutput(output);
-  nest.push({
-    do: 'store',
-    array: tensor.name,
-    index: nest.flat(tensor.axes),
-    value: nest.value(output.expr),
-  });
-}
-
 function forLoop(
   { nest, names }: Builder,
   axes: readonly string[],
@@ -196,9 +172,8 @@ function guarded({ nest }: Builder, test: Code, axes: readonly string[], body: (
 }
 
 /** One invocation an element; outputs over other spaces take invocations from the start of the same dispatch. */
-function mapKernel(stage: MapStage, tensors: Tensors, inOrder: Builder['inOrder']): Kernel {
-  const builder = createBuilder(tensors, inOrder);
-  const { nest } = builder;
+function mapKernel(stage: MapStage, builder: Builder): Kernel {
+  const { nest, tensors, inOrder } = builder;
   const spaces = new Map<string, ProgramOutput[]>();
   for (const output of stage.outputs) {
     const key = inOrder(output.axes).join(' ');
@@ -210,7 +185,7 @@ function mapKernel(stage: MapStage, tensors: Tensors, inOrder: Builder['inOrder'
   for (const { axes, outputs } of sections) {
     guarded(builder, below(at, elementsOf(builder, axes)), axes, () => {
       unflatten(builder, at, axes);
-      for (const output of outputs) storeOutput(builder, output);
+      storeOutputs(nest, tensors, outputs);
     });
   }
   const most = sections.map(({ axes }) => ceilDiv(elementsOf(builder, axes), workgroupSize));
@@ -382,22 +357,14 @@ function epilogue(builder: Builder, group: Group, totals: readonly Variables[]):
       nest.define(expr, base, value);
     }
   }
-  for (const output of group.epilogue) {
-    const value = nest.local(output.of, nest.value(output.expr));
-    if (output.role !== 'state') {
-      nest.define(handleOf(output), output.of, () => value);
-    }
-    const tensor = tensors.ofOutput(output);
-    nest.push({ do: 'store', array: tensor.name, index: nest.flat(tensor.axes), value });
-  }
+  storeEpilogue(nest, tensors, group, ({ role }) => role !== 'scratch', builder.packed.by(group));
 }
 
 const isFirstLane: Code = { code: 'compare', type: 'bool', operator: '==', a: lane, b: index(0) };
 
 /** One workgroup a kept index; its lanes stride over what is summed. */
-function rowKernel(stage: ReduceStage, tensors: Tensors, inOrder: Builder['inOrder']): Kernel {
-  const builder = createBuilder(tensors, inOrder);
-  const { nest } = builder;
+function rowKernel(stage: ReduceStage, builder: Builder): Kernel {
+  const { nest, tensors, inOrder } = builder;
   const [reduced] = stage.groups as [Group];
   const rows = elementsOf(builder, reduced.kept);
   let shared: Kernel['shared'] = [];
@@ -407,7 +374,7 @@ function rowKernel(stage: ReduceStage, tensors: Tensors, inOrder: Builder['inOrd
     const totals = openTotals(builder, reduced);
     const limit = elementsOf(builder, reduced.over);
     accumulateChunks(builder, totals, inOrder(reduced.over), lane, limit, workgroupSize, () => {
-      for (const rider of stage.riders) storeOutput(builder, rider);
+      storeOutputs(nest, tensors, stage.riders);
     });
     shared = mergeLanes(builder, totals, 1);
     guarded(builder, isFirstLane, [], () => epilogue(builder, reduced, totals));
@@ -417,9 +384,8 @@ function rowKernel(stage: ReduceStage, tensors: Tensors, inOrder: Builder['inOrd
 }
 
 /** Lanes across what is kept, because it is innermost; a tile of rows is summed at a time. */
-function columnKernel(stage: ReduceStage, tensors: Tensors, inOrder: Builder['inOrder']): Kernel {
-  const builder = createBuilder(tensors, inOrder);
-  const { nest } = builder;
+function columnKernel(stage: ReduceStage, builder: Builder): Kernel {
+  const { nest, tensors, inOrder } = builder;
   const [reduced] = stage.groups as [Group];
   const columns = elementsOf(builder, reduced.kept);
   const inTile = binary('%', lane, index(tileWidth));
@@ -433,7 +399,7 @@ function columnKernel(stage: ReduceStage, tensors: Tensors, inOrder: Builder['in
       const from = nest.local('from', binary('/', lane, index(tileWidth)));
       const limit = elementsOf(builder, reduced.over);
       accumulateChunks(builder, totals, inOrder(reduced.over), from, limit, tileRows, () => {
-        for (const rider of stage.riders) storeOutput(builder, rider);
+        storeOutputs(nest, tensors, stage.riders);
       });
     });
     shared = mergeLanes(builder, totals, tileWidth);
@@ -450,15 +416,9 @@ function columnKernel(stage: ReduceStage, tensors: Tensors, inOrder: Builder['in
  * Two groups in one read: a workgroup takes a block of rows and strides over the columns. Sums over columns (`rows`)
  * finish here; sums over rows (`columns`) leave one partial a block, which a second, small kernel merges.
  */
-function sharedKernels(
-  stage: ReduceStage,
-  rows: Group,
-  columns: Group,
-  tensors: Tensors,
-  inOrder: Builder['inOrder'],
-): Kernel[] {
-  const builder = createBuilder(tensors, inOrder);
-  const { nest, names } = builder;
+function sharedKernels(stage: ReduceStage, rows: Group, columns: Group, open: () => Builder): Kernel[] {
+  const builder = open();
+  const { nest, names, tensors, inOrder } = builder;
   const both = intersection(rows.kept, columns.kept);
   const rowAxes = inOrder(difference(rows.kept, both));
   const columnAxes = inOrder(difference(columns.kept, both));
@@ -502,7 +462,7 @@ function sharedKernels(
           const [value] = monoids[monoid].step([load(rowArrays[k]!, at)], nest.value(x), real(0), nest.local);
           nest.push({ do: 'store', array: rowArrays[k]!, index: at, value: value! });
         }
-        for (const rider of stage.riders) storeOutput(builder, rider);
+        storeOutputs(nest, tensors, stage.riders);
       });
       const at = nest.local('at', binary('+', binary('*', group, columnCount), column));
       for (const [k, total] of totals.entries()) {
@@ -523,7 +483,7 @@ function sharedKernels(
   nest.push(...statements);
   const groups = [rows, { ...columns, epilogue: [] }];
   const kernel = finishKernel(builder, { ...stage, groups }, workgroups, both, shared, partials);
-  return [kernel, mergeKernel(columns, partials, blocks, tensors, inOrder, both)];
+  return [kernel, mergeKernel(columns, partials, blocks, open(), both)];
 }
 
 /** Merges the partial results of blocks and finishes: one invocation a kept index. */
@@ -531,12 +491,10 @@ function mergeKernel(
   columns: Group,
   partials: readonly Tensor[],
   blocks: Code,
-  tensors: Tensors,
-  inOrder: Builder['inOrder'],
+  builder: Builder,
   both: Axes,
 ): Kernel {
-  const builder = createBuilder(tensors, inOrder);
-  const { nest } = builder;
+  const { nest, inOrder } = builder;
   const own = inOrder(difference(columns.kept, both));
   const count = elementsOf(builder, columns.kept);
   const at = nest.local('at', binary('+', binary('*', group, index(workgroupSize)), lane));

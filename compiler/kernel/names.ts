@@ -28,7 +28,8 @@ const reserved = new Set(
 /** A valid identifier in every target: reserved words and underscores that a target forbids get a suffix. */
 export function identifier(text: string): string {
   const clean = text.replace(/[^A-Za-z0-9_]/g, '_').replace(/^(?=[0-9])/, '_');
-  return reserved.has(clean) || clean === '_' || clean.startsWith('__') ? `x${clean}_` : clean;
+  if (clean === '_' || clean.startsWith('__')) return `v${clean}`;
+  return reserved.has(clean) ? `${clean}_` : clean;
 }
 
 export interface Names {

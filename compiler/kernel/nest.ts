@@ -24,6 +24,7 @@ export interface Nest {
   readonly scope: (axes: readonly string[], body: () => void, pinned?: boolean) => Statement[];
   /** The value of an expression, for use in the innermost open loop. */
   readonly value: (expr: Expr) => Code;
+  readonly scalar: (scalar: Scalar) => Code;
   /** Gives a leaf its value in this scope: the result of a reduction, or scratch that stayed local. */
   readonly define: (expr: Expr, base: string, code: () => Code) => void;
   /** Names a value in the innermost loop. */
@@ -42,9 +43,11 @@ export interface NestOptions {
   /** Leaves that are found in buffers and uniforms. */
   readonly leaf: (expr: Expr, flat: (axes: readonly string[]) => Code) => Code;
   readonly size: (axis: string) => Code;
+  /** Values that need no computing because an earlier kernel left them in a buffer. */
+  readonly found?: (scalar: Scalar, flat: (axes: readonly string[]) => Code) => Code | undefined;
 }
 
-export function createNest({ scalars, names, leaf, size }: NestOptions): Nest {
+export function createNest({ scalars, names, leaf, size, found }: NestOptions): Nest {
   const newFrame = (axes: Iterable<string>, pinned = false): Frame => ({
     pinned,
     axes: new Set(axes),
@@ -146,7 +149,7 @@ export function createNest({ scalars, names, leaf, size }: NestOptions): Nest {
     const frame = frameOf(scalar.axes);
     const known = frames.findLast((open) => open.values.has(scalar))?.values.get(scalar);
     if (known) return known;
-    const value = code(scalar);
+    const value = found?.(scalar, flat) ?? code(scalar);
     const isShared = scalars.uses(scalar) > 1 || frame !== innermost();
     const isWork = operands(scalar).length > 0 && isShared;
     const result = isWork || value.code === 'load' ? local(baseName(value), value, frame) : value;
@@ -163,6 +166,7 @@ export function createNest({ scalars, names, leaf, size }: NestOptions): Nest {
       return frames.pop()!.statements;
     },
     value: (expr) => visit(scalars.of(expr)),
+    scalar: visit,
     define(expr, base, code) {
       const frame = innermost();
       let known: Code | undefined;

@@ -41,6 +41,7 @@ export function createTensors(entry: Entry, program: Program, layout: readonly s
   const names = createNames();
   const tensors = new Map<string, Tensor>();
   const uniforms = new Map<string, Uniform>();
+  const scratchNames: string[] = [];
   const physical = (axes: readonly string[]): string[] => layout.filter((axis) => axes.includes(axis));
   const make = (role: Role, of: string, axes: readonly string[]): Tensor => {
     // a return that forward saved is the same buffer
@@ -78,13 +79,18 @@ export function createTensors(entry: Entry, program: Program, layout: readonly s
     ofOutput: (output) => make(output.role, output.of, output.axes),
     scratch: (base, axes, length) => {
       const id = names.fresh(base);
+      scratchNames.push(id);
       return { name: id, role: 'scratch', of: id, axes: physical(axes), ...(length && { length }) };
     },
     size: (axis) => number(axis, 'u32'),
     parameter: (of) => number(of, 'f32'),
     uniformOf: (code) =>
       code.code === 'name' ? [...uniforms.values()].find((u) => u.name === code.name) : undefined,
-    locals: () => createNames([...tensors.values(), ...uniforms.values()].map((named) => named.name)),
+    locals: () =>
+      createNames([
+        ...[...tensors.values(), ...uniforms.values()].map((named) => named.name),
+        ...scratchNames,
+      ]),
   };
 }
 

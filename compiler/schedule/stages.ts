@@ -94,7 +94,8 @@ export function stagesOf(program: Program): Stage[] {
           output.expr.depth === 0 &&
           later.some((o) => o.expr === output.expr) &&
           sameAxes(axesOf(output.axes), space) &&
-          !isReadElsewhere(output, pending),
+          !isReadElsewhere(output, pending) &&
+          !isReadLater(output, space, pending),
       );
       pending = pending.filter((output) => !riders.includes(output));
       stages.push({ kind: 'reduce', space, groups, riders });
@@ -109,6 +110,20 @@ export function stagesOf(program: Program): Stage[] {
 /** State must not be overwritten while another output still has to read its old value. */
 const isReadElsewhere = (output: ProgramOutput, pending: readonly ProgramOutput[]): boolean =>
   output.role === 'state' && pending.some((other) => other !== output && reads(other.expr, output.of));
+
+/** Whether all the data an output reads will be read again by a later stage anyway, which can then compute it. */
+function isReadLater({ expr }: ProgramOutput, space: Axes, pending: readonly ProgramOutput[]): boolean {
+  const dataOf = (e: Expr): Expr[] =>
+    topological([e]).filter((n) => n.op === 'input' && sameAxes(n.axes, space));
+  const later = pending.filter((other) => other.expr.depth > 0 || other.expr !== expr);
+  const own = dataOf(expr);
+  return later.some((other) => {
+    const isLater = topological([other.expr]).some((n) => n.op === 'input' && n.role === 'scratch');
+    if (!isLater || !sameAxes(axesOf(other.axes), space)) return false;
+    const read = dataOf(other.expr);
+    return own.every((node) => read.includes(node));
+  });
+}
 
 const reads = (expr: Expr, name: string): boolean =>
   topological([expr]).some((node) => node.op === 'input' && node.role === 'input' && node.of === name);

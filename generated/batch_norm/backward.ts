@@ -132,9 +132,9 @@ export function batch_norm_backward_3(grad_y: Floats, x: Floats, invstd: Floats,
     }
     const invstd_1 = invstd[i_c]!;
     const weight_1 = invstd_1 * sum_1;
-    dweight[i_c] = weight_1;
     const mean_4 = sum / (n * s);
     const mean_5 = sum_1 / (n * s);
+    dweight[i_c] = weight_1;
     const weight_2 = weight[i_c]!;
     const v = weight_2 * invstd_1;
     const v_1 = invstd_1 * invstd_1;
@@ -216,9 +216,9 @@ export function batch_norm_backward_5(grad_y: Floats, x: Floats, mean: Floats, w
         sum_1 = sum_1 + (x_1 - mean_3) * grad_y_1;
       }
     }
-    dbias[i_c] = sum;
     const mean_4 = sum / (n * s);
     const mean_5 = sum_1 / (n * s);
+    dbias[i_c] = sum;
     const weight_1 = weight[i_c]!;
     const invstd_1 = invstd[i_c]!;
     const v = weight_1 * invstd_1;
@@ -315,10 +315,10 @@ export function batch_norm_backward_7(grad_y: Floats, x: Floats, invstd: Floats,
     }
     const invstd_1 = invstd[i_c]!;
     const weight_1 = invstd_1 * sum_1;
-    dweight[i_c] = weight_1;
-    dbias[i_c] = sum;
     const mean_4 = sum / (n * s);
     const mean_5 = sum_1 / (n * s);
+    dweight[i_c] = weight_1;
+    dbias[i_c] = sum;
     const weight_2 = weight[i_c]!;
     const v = weight_2 * invstd_1;
     const v_1 = invstd_1 * invstd_1;
@@ -378,8 +378,8 @@ export function batch_norm_backward_8(grad_y: Floats, x: Floats, mean: Floats, w
     const sum = sums[i_c_1]!;
     const sum_1 = sums_1[i_c_1]!;
     const mean_4 = sum / (n * s);
-    mean_1[i_c_1] = mean_4;
     const mean_5 = sum_1 / (n * s);
+    mean_1[i_c_1] = mean_4;
     mean_2[i_c_1] = mean_5;
   }
   for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
@@ -488,10 +488,10 @@ export function batch_norm_backward_10(grad_y: Floats, x: Floats, invstd: Floats
     const sum_1 = sums_1[i_c_1]!;
     const invstd_1 = invstd[i_c_1]!;
     const weight_1 = invstd_1 * sum_1;
-    dweight[i_c_1] = weight_1;
     const mean_4 = sum / (n * s);
-    mean_1[i_c_1] = mean_4;
     const mean_5 = sum_1 / (n * s);
+    dweight[i_c_1] = weight_1;
+    mean_1[i_c_1] = mean_4;
     mean_2[i_c_1] = mean_5;
   }
   for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
@@ -589,10 +589,10 @@ export function batch_norm_backward_12(grad_y: Floats, x: Floats, mean: Floats, 
   for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
     const sum = sums[i_c_1]!;
     const sum_1 = sums_1[i_c_1]!;
-    dbias[i_c_1] = sum;
     const mean_4 = sum / (n * s);
-    mean_1[i_c_1] = mean_4;
     const mean_5 = sum_1 / (n * s);
+    dbias[i_c_1] = sum;
+    mean_1[i_c_1] = mean_4;
     mean_2[i_c_1] = mean_5;
   }
   for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
@@ -705,11 +705,11 @@ export function batch_norm_backward_14(grad_y: Floats, x: Floats, invstd: Floats
     const sum_1 = sums_1[i_c_1]!;
     const invstd_1 = invstd[i_c_1]!;
     const weight_1 = invstd_1 * sum_1;
+    const mean_4 = sum / (n * s);
+    const mean_5 = sum_1 / (n * s);
     dweight[i_c_1] = weight_1;
     dbias[i_c_1] = sum;
-    const mean_4 = sum / (n * s);
     mean_1[i_c_1] = mean_4;
-    const mean_5 = sum_1 / (n * s);
     mean_2[i_c_1] = mean_5;
   }
   for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
@@ -750,10 +750,10 @@ export function batch_norm_backward_15(grad_y: Floats, weight: Floats, invstd: F
   for (let i_n = 0; i_n < n; i_n++) {
     const base = i_n * c;
     for (let i_c = 0; i_c < c; i_c++) {
-      const base_1 = (base + i_c) * s;
       const weight_1 = weight[i_c]!;
       const invstd_1 = invstd[i_c]!;
       const v = weight_1 * invstd_1;
+      const base_1 = (base + i_c) * s;
       for (let i_s = 0; i_s < s; i_s++) {
         const grad_y_1 = grad_y[base_1 + i_s]!;
         dx[base_1 + i_s] = v * grad_y_1;

@@ -21,9 +21,8 @@ struct Numbers {
 @group(0) @binding(2) var<storage, read> invstd: array<f32>;
 @group(0) @binding(3) var<storage, read> mean: array<f32>;
 @group(0) @binding(4) var<storage, read_write> dweight: array<f32>;
-@group(0) @binding(5) var<storage, read_write> mean_1: array<f32>;
-@group(0) @binding(6) var<storage, read_write> mean_2: array<f32>;
-@group(0) @binding(7) var<uniform> numbers: Numbers;
+@group(0) @binding(5) var<storage, read_write> packed: array<f32>;
+@group(0) @binding(6) var<uniform> numbers: Numbers;
 
 var<workgroup> lanes: array<f32, 256>;
 var<workgroup> lanes_1: array<f32, 256>;
@@ -43,9 +42,9 @@ fn backward_12(
   var total = 0.0;
   var total_1 = 0.0;
   if (column < c) {
-    let xfrom_ = (lane / 32u);
+    let from_ = (lane / 32u);
     let mean_3 = mean[i_c];
-    for (var i = xfrom_; i < n * s; i += 512u) {
+    for (var i = from_; i < n * s; i += 512u) {
       let end = min(i + 512u, n * s);
       var sum = 0.0;
       var sum_1 = 0.0;
@@ -56,7 +55,8 @@ fn backward_12(
         let grad_y_1 = grad_y[(i_n * s + i_s) * c + i_c];
         sum = sum + grad_y_1;
         let x_1 = x[(i_n * s + i_s) * c + i_c];
-        sum_1 = sum_1 + (x_1 - mean_3) * grad_y_1;
+        let v = x_1 - mean_3;
+        sum_1 = sum_1 + v * grad_y_1;
       }
       total = total + sum;
       total_1 = total_1 + sum_1;
@@ -82,10 +82,10 @@ fn backward_12(
   if ((lane < 32u) && (column < c)) {
     let invstd_1 = invstd[i_c];
     let weight_1 = invstd_1 * total_1;
-    dweight[i_c] = weight_1;
     let mean_4 = total / f32(n * s);
-    mean_1[i_c] = mean_4;
     let mean_5 = total_1 / f32(n * s);
-    mean_2[i_c] = mean_5;
+    dweight[i_c] = weight_1;
+    packed[i_c] = invstd_1 * invstd_1 * mean_5;
+    packed[c + i_c] = mean_4;
   }
 }

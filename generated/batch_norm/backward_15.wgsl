@@ -40,9 +40,9 @@ fn backward_15(
   var total = 0.0;
   var total_1 = 0.0;
   if (column < c) {
-    let xfrom_ = (lane / 32u);
+    let from_ = (lane / 32u);
     let mean_1 = mean[i_c];
-    for (var i = xfrom_; i < n * s; i += 512u) {
+    for (var i = from_; i < n * s; i += 512u) {
       let end = min(i + 512u, n * s);
       var sum = 0.0;
       var sum_1 = 0.0;

@@ -325,9 +325,9 @@ export function batch_norm_backward_24(grad_y: Floats, x: Floats, mean: Floats, 
         sum_1 = sum_1 + (x_1 - mean_3) * grad_y_1;
       }
     }
-    dbias[i_c] = sum;
     const mean_4 = sum / (n * s);
     const mean_5 = sum_1 / (n * s);
+    dbias[i_c] = sum;
     const invstd_1 = invstd[i_c]!;
     const v = invstd_1 * invstd_1;
     const v_1 = v * mean_5;
@@ -385,8 +385,8 @@ export function batch_norm_backward_25(grad_y: Floats, x: Floats, mean: Floats, 
     const sum = sums[i_c_1]!;
     const sum_1 = sums_1[i_c_1]!;
     const mean_4 = sum / (n * s);
-    mean_1[i_c_1] = mean_4;
     const mean_5 = sum_1 / (n * s);
+    mean_1[i_c_1] = mean_4;
     mean_2[i_c_1] = mean_5;
   }
   for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
@@ -448,10 +448,10 @@ export function batch_norm_backward_26(grad_y: Floats, x: Floats, mean: Floats, 
   for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
     const sum = sums[i_c_1]!;
     const sum_1 = sums_1[i_c_1]!;
-    dbias[i_c_1] = sum;
     const mean_4 = sum / (n * s);
-    mean_1[i_c_1] = mean_4;
     const mean_5 = sum_1 / (n * s);
+    dbias[i_c_1] = sum;
+    mean_1[i_c_1] = mean_4;
     mean_2[i_c_1] = mean_5;
   }
   for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
@@ -490,8 +490,8 @@ export function batch_norm_backward_27(grad_y: Floats, invstd: Floats, dx: Float
   for (let i_n = 0; i_n < n; i_n++) {
     const base = i_n * c;
     for (let i_c = 0; i_c < c; i_c++) {
-      const base_1 = (base + i_c) * s;
       const invstd_1 = invstd[i_c]!;
+      const base_1 = (base + i_c) * s;
       for (let i_s = 0; i_s < s; i_s++) {
         const grad_y_1 = grad_y[base_1 + i_s]!;
         dx[base_1 + i_s] = invstd_1 * grad_y_1;

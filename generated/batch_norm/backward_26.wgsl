@@ -19,10 +19,9 @@ struct Numbers {
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read> invstd: array<f32>;
 @group(0) @binding(3) var<storage, read> mean: array<f32>;
-@group(0) @binding(4) var<storage, read> mean_1: array<f32>;
-@group(0) @binding(5) var<storage, read> mean_2: array<f32>;
-@group(0) @binding(6) var<storage, read_write> dx: array<f32>;
-@group(0) @binding(7) var<uniform> numbers: Numbers;
+@group(0) @binding(4) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(5) var<storage, read> packed: array<f32>;
+@group(0) @binding(6) var<uniform> numbers: Numbers;
 
 @compute @workgroup_size(256)
 fn backward_26(
@@ -43,10 +42,11 @@ fn backward_26(
     let i_n = rest_1;
     let invstd_1 = invstd[i_c];
     let grad_y_1 = grad_y[(i_n * s + i_s) * c + i_c];
-    let mean_2_1 = mean_2[i_c];
+    let packed_1 = packed[i_c];
     let x_1 = x[(i_n * s + i_s) * c + i_c];
     let mean_3 = mean[i_c];
-    let mean_1_1 = mean_1[i_c];
-    dx[(i_n * s + i_s) * c + i_c] = invstd_1 * (grad_y_1 - invstd_1 * invstd_1 * mean_2_1 * (x_1 - mean_3) - mean_1_1);
+    let v = x_1 - mean_3;
+    let packed_2 = packed[c + i_c];
+    dx[(i_n * s + i_s) * c + i_c] = invstd_1 * (grad_y_1 - packed_1 * v - packed_2);
   }
 }

@@ -34,9 +34,9 @@ fn backward_30(
   let i_c = column;
   var total = 0.0;
   if (column < c) {
-    let xfrom_ = (lane / 32u);
+    let from_ = (lane / 32u);
     let invstd_1 = invstd[i_c];
-    for (var i = xfrom_; i < n * s; i += 512u) {
+    for (var i = from_; i < n * s; i += 512u) {
       let end = min(i + 512u, n * s);
       var sum = 0.0;
       for (var i_1 = i; i_1 < end; i_1 += 8u) {

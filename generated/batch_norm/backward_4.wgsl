@@ -21,9 +21,8 @@ struct Numbers {
 @group(0) @binding(2) var<storage, read> invstd: array<f32>;
 @group(0) @binding(3) var<storage, read> mean: array<f32>;
 @group(0) @binding(4) var<storage, read_write> dweight: array<f32>;
-@group(0) @binding(5) var<storage, read_write> mean_1: array<f32>;
-@group(0) @binding(6) var<storage, read_write> mean_2: array<f32>;
-@group(0) @binding(7) var<uniform> numbers: Numbers;
+@group(0) @binding(5) var<storage, read_write> packed: array<f32>;
+@group(0) @binding(6) var<uniform> numbers: Numbers;
 
 var<workgroup> lanes: array<f32, 256>;
 var<workgroup> lanes_1: array<f32, 256>;
@@ -54,7 +53,8 @@ fn backward_4(
       let grad_y_1 = grad_y[(i_n * c + i_c) * s + i_s];
       sum = sum + grad_y_1;
       let x_1 = x[(i_n * c + i_c) * s + i_s];
-      sum_1 = sum_1 + (x_1 - mean_3) * grad_y_1;
+      let v = x_1 - mean_3;
+      sum_1 = sum_1 + v * grad_y_1;
     }
     total = total + sum;
     total_1 = total_1 + sum_1;
@@ -79,10 +79,10 @@ fn backward_4(
   if (lane == 0u) {
     let invstd_1 = invstd[i_c];
     let weight_1 = invstd_1 * total_1;
-    dweight[i_c] = weight_1;
     let mean_4 = total / f32(n * s);
-    mean_1[i_c] = mean_4;
     let mean_5 = total_1 / f32(n * s);
-    mean_2[i_c] = mean_5;
+    dweight[i_c] = weight_1;
+    packed[i_c] = invstd_1 * invstd_1 * mean_5;
+    packed[c + i_c] = mean_4;
   }
 }

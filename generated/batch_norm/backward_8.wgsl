@@ -21,9 +21,8 @@ struct Numbers {
 @group(0) @binding(3) var<storage, read> mean: array<f32>;
 @group(0) @binding(4) var<storage, read_write> dweight: array<f32>;
 @group(0) @binding(5) var<storage, read_write> dbias: array<f32>;
-@group(0) @binding(6) var<storage, read_write> mean_1: array<f32>;
-@group(0) @binding(7) var<storage, read_write> mean_2: array<f32>;
-@group(0) @binding(8) var<uniform> numbers: Numbers;
+@group(0) @binding(6) var<storage, read_write> packed: array<f32>;
+@group(0) @binding(7) var<uniform> numbers: Numbers;
 
 var<workgroup> lanes: array<f32, 256>;
 var<workgroup> lanes_1: array<f32, 256>;
@@ -54,7 +53,8 @@ fn backward_8(
       let grad_y_1 = grad_y[(i_n * c + i_c) * s + i_s];
       sum = sum + grad_y_1;
       let x_1 = x[(i_n * c + i_c) * s + i_s];
-      sum_1 = sum_1 + (x_1 - mean_3) * grad_y_1;
+      let v = x_1 - mean_3;
+      sum_1 = sum_1 + v * grad_y_1;
     }
     total = total + sum;
     total_1 = total_1 + sum_1;
@@ -79,11 +79,11 @@ fn backward_8(
   if (lane == 0u) {
     let invstd_1 = invstd[i_c];
     let weight_1 = invstd_1 * total_1;
+    let mean_4 = total / f32(n * s);
+    let mean_5 = total_1 / f32(n * s);
     dweight[i_c] = weight_1;
     dbias[i_c] = total;
-    let mean_4 = total / f32(n * s);
-    mean_1[i_c] = mean_4;
-    let mean_5 = total_1 / f32(n * s);
-    mean_2[i_c] = mean_5;
+    packed[i_c] = invstd_1 * invstd_1 * mean_5;
+    packed[c + i_c] = mean_4;
   }
 }

@@ -58,10 +58,10 @@ export function batch_norm_double_backward_1(grad_y: Floats, v_x: Floats, x: Flo
     const mean_7 = sum_1 / (n * s);
     const mean_8 = sum_2 / (n * s);
     const weight_1 = invstd_1 * (sum_4 - invstd_1 * invstd_1 * mean_7 * sum_3 - mean_8 * sum);
-    second_weight[i_c] = weight_1;
     const mean_9 = sum / (n * s);
     const mean_10 = sum_3 / (n * s);
     const mean_11 = sum_4 / (n * s);
+    second_weight[i_c] = weight_1;
     const weight_2 = weight[i_c]!;
     const v = weight_2 * invstd_1;
     const v_weight_1 = v_weight[i_c]!;
@@ -94,8 +94,8 @@ export function batch_norm_double_backward_1(grad_y: Floats, v_x: Floats, x: Flo
         const v_x_2 = v_x[base_1 + i_s_1]!;
         const x_2 = x[base_1 + i_s_1]!;
         const v_5 = x_2 - mean_6;
-        second_grad_y[base_1 + i_s_1] = v * v_x_2 + v_4 * v_5 + v_bias_1 - v_6;
         const grad_y_2 = grad_y[base_1 + i_s_1]!;
+        second_grad_y[base_1 + i_s_1] = v * v_x_2 + v_4 * v_5 + v_bias_1 - v_6;
         second_x[base_1 + i_s_1] = invstd_1 * (v_18 * v_5 + v_3 * grad_y_2 + v_20 + v_21 - v_22 * v_x_2 - v_23);
       }
     }
@@ -172,14 +172,14 @@ export function batch_norm_double_backward_2(grad_y: Floats, v_x: Floats, x: Flo
     const mean_7 = sum_1 / (n * s);
     const mean_8 = sum_2 / (n * s);
     const weight_1 = invstd_1 * (sum_4 - invstd_1 * invstd_1 * mean_7 * sum_3 - mean_8 * sum);
-    second_weight[i_c_1] = weight_1;
     const mean_9 = sum / (n * s);
+    const mean_10 = sum_3 / (n * s);
+    const mean_11 = sum_4 / (n * s);
+    second_weight[i_c_1] = weight_1;
     mean_1[i_c_1] = mean_9;
     mean_2[i_c_1] = mean_7;
     mean_3[i_c_1] = mean_8;
-    const mean_10 = sum_3 / (n * s);
     mean_4[i_c_1] = mean_10;
-    const mean_11 = sum_4 / (n * s);
     mean_5[i_c_1] = mean_11;
   }
   for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
@@ -199,11 +199,11 @@ export function batch_norm_double_backward_2(grad_y: Floats, v_x: Floats, x: Flo
         const v_2 = x_2 - mean_12;
         const v_bias_1 = v_bias[i_c_2]!;
         const mean_1_1 = mean_1[i_c_2]!;
-        second_grad_y[base_3 + i_c_2] = v * v_x_2 + invstd_2 * (v_weight_1 - weight_2 * v_1 * mean_2_1) * v_2 + v_bias_1 - v * mean_1_1;
         const mean_4_1 = mean_4[i_c_2]!;
         const mean_3_1 = mean_3[i_c_2]!;
         const mean_5_1 = mean_5[i_c_2]!;
         const grad_y_2 = grad_y[base_3 + i_c_2]!;
+        second_grad_y[base_3 + i_c_2] = v * v_x_2 + invstd_2 * (v_weight_1 - weight_2 * v_1 * mean_2_1) * v_2 + v_bias_1 - v * mean_1_1;
         second_x[base_3 + i_c_2] = invstd_2 * (v_1 * (3 * weight_2 * v_1 * mean_2_1 * mean_4_1 + weight_2 * mean_1_1 * mean_3_1 - v_weight_1 * mean_4_1 - weight_2 * mean_5_1) * v_2 + (v_weight_1 - weight_2 * v_1 * mean_2_1) * grad_y_2 + weight_2 * v_1 * mean_1_1 * mean_4_1 + weight_2 * v_1 * mean_2_1 * mean_3_1 - weight_2 * v_1 * mean_4_1 * v_x_2 - v_weight_1 * mean_3_1);
       }
     }
@@ -375,10 +375,10 @@ export function batch_norm_double_backward_5(grad_y: Floats, v_x: Floats, x: Flo
     const mean_7 = sum_1 / (n * s);
     const mean_8 = sum_2 / (n * s);
     const weight_1 = invstd_1 * (sum_4 - invstd_1 * invstd_1 * mean_7 * sum_3 - mean_8 * sum);
-    second_weight[i_c] = weight_1;
     const mean_9 = sum / (n * s);
     const mean_10 = sum_3 / (n * s);
     const mean_11 = sum_4 / (n * s);
+    second_weight[i_c] = weight_1;
     const weight_2 = weight[i_c]!;
     const v_weight_1 = v_weight[i_c]!;
     const v = weight_2 * (invstd_1 * invstd_1);
@@ -407,8 +407,8 @@ export function batch_norm_double_backward_5(grad_y: Floats, v_x: Floats, x: Flo
         const v_x_2 = v_x[base_1 + i_s_1]!;
         const x_2 = x[base_1 + i_s_1]!;
         const v_3 = x_2 - mean_6;
-        second_grad_y[base_1 + i_s_1] = invstd_1 * (weight_2 * v_x_2 + v_2 * v_3 - v_4);
         const grad_y_2 = grad_y[base_1 + i_s_1]!;
+        second_grad_y[base_1 + i_s_1] = invstd_1 * (weight_2 * v_x_2 + v_2 * v_3 - v_4);
         second_x[base_1 + i_s_1] = invstd_1 * (v_15 * v_3 + v_2 * grad_y_2 + v_17 + v_18 - v_19 * v_x_2 - v_20);
       }
     }
@@ -481,14 +481,14 @@ export function batch_norm_double_backward_6(grad_y: Floats, v_x: Floats, x: Flo
     const mean_7 = sum_1 / (n * s);
     const mean_8 = sum_2 / (n * s);
     const weight_1 = invstd_1 * (sum_4 - invstd_1 * invstd_1 * mean_7 * sum_3 - mean_8 * sum);
-    second_weight[i_c_1] = weight_1;
     const mean_9 = sum / (n * s);
+    const mean_10 = sum_3 / (n * s);
+    const mean_11 = sum_4 / (n * s);
+    second_weight[i_c_1] = weight_1;
     mean_1[i_c_1] = mean_9;
     mean_2[i_c_1] = mean_7;
     mean_3[i_c_1] = mean_8;
-    const mean_10 = sum_3 / (n * s);
     mean_4[i_c_1] = mean_10;
-    const mean_11 = sum_4 / (n * s);
     mean_5[i_c_1] = mean_11;
   }
   for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
@@ -506,11 +506,11 @@ export function batch_norm_double_backward_6(grad_y: Floats, v_x: Floats, x: Flo
         const mean_12 = mean[i_c_2]!;
         const v_1 = x_2 - mean_12;
         const mean_1_1 = mean_1[i_c_2]!;
-        second_grad_y[base_3 + i_c_2] = invstd_2 * (weight_2 * v_x_2 + (v_weight_1 - weight_2 * v * mean_2_1) * v_1 - weight_2 * mean_1_1);
         const mean_4_1 = mean_4[i_c_2]!;
         const mean_3_1 = mean_3[i_c_2]!;
         const mean_5_1 = mean_5[i_c_2]!;
         const grad_y_2 = grad_y[base_3 + i_c_2]!;
+        second_grad_y[base_3 + i_c_2] = invstd_2 * (weight_2 * v_x_2 + (v_weight_1 - weight_2 * v * mean_2_1) * v_1 - weight_2 * mean_1_1);
         second_x[base_3 + i_c_2] = invstd_2 * (v * (3 * weight_2 * v * mean_2_1 * mean_4_1 + weight_2 * mean_1_1 * mean_3_1 - v_weight_1 * mean_4_1 - weight_2 * mean_5_1) * v_1 + (v_weight_1 - weight_2 * v * mean_2_1) * grad_y_2 + weight_2 * v * mean_1_1 * mean_4_1 + weight_2 * v * mean_2_1 * mean_3_1 - weight_2 * v * mean_4_1 * v_x_2 - v_weight_1 * mean_3_1);
       }
     }
@@ -686,8 +686,8 @@ export function batch_norm_double_backward_9(grad_y: Floats, v_x: Floats, x: Flo
         const v_x_2 = v_x[base_1 + i_s_1]!;
         const x_2 = x[base_1 + i_s_1]!;
         const v_3 = x_2 - mean_6;
-        second_grad_y[base_1 + i_s_1] = invstd_1 * v_x_2 + v_bias_1 - v_2 * v_3 - v_4;
         const grad_y_2 = grad_y[base_1 + i_s_1]!;
+        second_grad_y[base_1 + i_s_1] = invstd_1 * v_x_2 + v_bias_1 - v_2 * v_3 - v_4;
         second_x[base_1 + i_s_1] = v_1 * (v_10 * v_3 + v_11 + v_12 - mean_9 * v_x_2 - mean_8 * grad_y_2);
       }
     }
@@ -757,14 +757,14 @@ export function batch_norm_double_backward_10(grad_y: Floats, v_x: Floats, x: Fl
     const sum_3 = sums_3[i_c_1]!;
     const sum_4 = sums_4[i_c_1]!;
     const mean_7 = sum / (n * s);
-    mean_1[i_c_1] = mean_7;
     const mean_8 = sum_1 / (n * s);
-    mean_2[i_c_1] = mean_8;
     const mean_9 = sum_2 / (n * s);
-    mean_3[i_c_1] = mean_9;
     const mean_10 = sum_3 / (n * s);
-    mean_4[i_c_1] = mean_10;
     const mean_11 = sum_4 / (n * s);
+    mean_1[i_c_1] = mean_7;
+    mean_2[i_c_1] = mean_8;
+    mean_3[i_c_1] = mean_9;
+    mean_4[i_c_1] = mean_10;
     mean_5[i_c_1] = mean_11;
   }
   for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
@@ -780,11 +780,11 @@ export function batch_norm_double_backward_10(grad_y: Floats, v_x: Floats, x: Fl
         const mean_12 = mean[i_c_2]!;
         const v = x_2 - mean_12;
         const mean_1_1 = mean_1[i_c_2]!;
-        second_grad_y[base_3 + i_c_2] = invstd_1 * v_x_2 + v_bias_1 - invstd_1 * invstd_1 * invstd_1 * mean_2_1 * v - invstd_1 * mean_1_1;
         const mean_3_1 = mean_3[i_c_2]!;
         const mean_4_1 = mean_4[i_c_2]!;
         const mean_5_1 = mean_5[i_c_2]!;
         const grad_y_2 = grad_y[base_3 + i_c_2]!;
+        second_grad_y[base_3 + i_c_2] = invstd_1 * v_x_2 + v_bias_1 - invstd_1 * invstd_1 * invstd_1 * mean_2_1 * v - invstd_1 * mean_1_1;
         second_x[base_3 + i_c_2] = invstd_1 * invstd_1 * invstd_1 * ((3 * (invstd_1 * invstd_1) * mean_2_1 * mean_3_1 + mean_1_1 * mean_4_1 - mean_5_1) * v + mean_1_1 * mean_3_1 + mean_2_1 * mean_4_1 - mean_3_1 * v_x_2 - mean_2_1 * grad_y_2);
       }
     }
@@ -816,8 +816,8 @@ export function batch_norm_double_backward_11(v_bias: Floats, v_x: Floats, invst
   for (let i_n = 0; i_n < n; i_n++) {
     const base = i_n * c;
     for (let i_c = 0; i_c < c; i_c++) {
-      const base_1 = (base + i_c) * s;
       const invstd_1 = invstd[i_c]!;
+      const base_1 = (base + i_c) * s;
       const v_bias_1 = v_bias[i_c]!;
       for (let i_s = 0; i_s < s; i_s++) {
         const v_x_1 = v_x[base_1 + i_s]!;
@@ -936,8 +936,8 @@ export function batch_norm_double_backward_13(grad_y: Floats, v_x: Floats, x: Fl
         const v_x_2 = v_x[base_1 + i_s_1]!;
         const x_2 = x[base_1 + i_s_1]!;
         const v_2 = x_2 - mean_6;
-        second_grad_y[base_1 + i_s_1] = invstd_1 * (v_x_2 - v_1 * v_2 - mean_7);
         const grad_y_2 = grad_y[base_1 + i_s_1]!;
+        second_grad_y[base_1 + i_s_1] = invstd_1 * (v_x_2 - v_1 * v_2 - mean_7);
         second_x[base_1 + i_s_1] = v_3 * (v_9 * v_2 + v_10 + v_11 - mean_9 * v_x_2 - mean_8 * grad_y_2);
       }
     }
@@ -1003,14 +1003,14 @@ export function batch_norm_double_backward_14(grad_y: Floats, v_x: Floats, x: Fl
     const sum_3 = sums_3[i_c_1]!;
     const sum_4 = sums_4[i_c_1]!;
     const mean_7 = sum / (n * s);
-    mean_1[i_c_1] = mean_7;
     const mean_8 = sum_1 / (n * s);
-    mean_2[i_c_1] = mean_8;
     const mean_9 = sum_2 / (n * s);
-    mean_3[i_c_1] = mean_9;
     const mean_10 = sum_3 / (n * s);
-    mean_4[i_c_1] = mean_10;
     const mean_11 = sum_4 / (n * s);
+    mean_1[i_c_1] = mean_7;
+    mean_2[i_c_1] = mean_8;
+    mean_3[i_c_1] = mean_9;
+    mean_4[i_c_1] = mean_10;
     mean_5[i_c_1] = mean_11;
   }
   for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
@@ -1025,11 +1025,11 @@ export function batch_norm_double_backward_14(grad_y: Floats, v_x: Floats, x: Fl
         const mean_12 = mean[i_c_2]!;
         const v = x_2 - mean_12;
         const mean_1_1 = mean_1[i_c_2]!;
-        second_grad_y[base_3 + i_c_2] = invstd_1 * (v_x_2 - invstd_1 * invstd_1 * mean_2_1 * v - mean_1_1);
         const mean_3_1 = mean_3[i_c_2]!;
         const mean_4_1 = mean_4[i_c_2]!;
         const mean_5_1 = mean_5[i_c_2]!;
         const grad_y_2 = grad_y[base_3 + i_c_2]!;
+        second_grad_y[base_3 + i_c_2] = invstd_1 * (v_x_2 - invstd_1 * invstd_1 * mean_2_1 * v - mean_1_1);
         second_x[base_3 + i_c_2] = invstd_1 * invstd_1 * invstd_1 * ((3 * (invstd_1 * invstd_1) * mean_2_1 * mean_3_1 + mean_1_1 * mean_4_1 - mean_5_1) * v + mean_1_1 * mean_3_1 + mean_2_1 * mean_4_1 - mean_3_1 * v_x_2 - mean_2_1 * grad_y_2);
       }
     }
@@ -1055,8 +1055,8 @@ export function batch_norm_double_backward_15(v_x: Floats, invstd: Floats, secon
   for (let i_n = 0; i_n < n; i_n++) {
     const base = i_n * c;
     for (let i_c = 0; i_c < c; i_c++) {
-      const base_1 = (base + i_c) * s;
       const invstd_1 = invstd[i_c]!;
+      const base_1 = (base + i_c) * s;
       for (let i_s = 0; i_s < s; i_s++) {
         const v_x_1 = v_x[base_1 + i_s]!;
         second_grad_y[base_1 + i_s] = invstd_1 * v_x_1;

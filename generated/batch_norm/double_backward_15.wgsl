@@ -5,8 +5,8 @@
 //   second_x = invstd ^ 3 * mean_1 * mean_3 + invstd ^ 3 * mean_2 * mean_4 + 3 * (invstd ^ 5 * mean_2 * mean_3 * (x - mean)) + invstd ^ 3 * mean_1 * mean_4 * (x - mean) - invstd ^ 3 * mean_5 * (x - mean) - invstd ^ 3 * mean_3 * v_x - invstd ^ 3 * mean_2 * grad_y
 //   second_bias = 0
 // Used by
-//   bias running_mean running_var training [n, s, c]: double_backward for x, bias
-//   bias training [n, s, c]: double_backward for x, bias
+//   bias running_mean running_var training [n, c, s]: double_backward for x, bias
+//   bias training [n, c, s]: double_backward for x, bias
 
 struct Numbers {
   c: u32,
@@ -15,20 +15,13 @@ struct Numbers {
 }
 
 @group(0) @binding(0) var<storage, read> grad_y: array<f32>;
-@group(0) @binding(1) var<storage, read> v_bias: array<f32>;
-@group(0) @binding(2) var<storage, read> v_x: array<f32>;
-@group(0) @binding(3) var<storage, read> x: array<f32>;
-@group(0) @binding(4) var<storage, read> invstd: array<f32>;
-@group(0) @binding(5) var<storage, read> mean: array<f32>;
-@group(0) @binding(6) var<storage, read> mean_1: array<f32>;
-@group(0) @binding(7) var<storage, read> mean_2: array<f32>;
-@group(0) @binding(8) var<storage, read> mean_3: array<f32>;
-@group(0) @binding(9) var<storage, read> mean_4: array<f32>;
-@group(0) @binding(10) var<storage, read> mean_5: array<f32>;
-@group(0) @binding(11) var<storage, read_write> second_grad_y: array<f32>;
-@group(0) @binding(12) var<storage, read_write> second_x: array<f32>;
-@group(0) @binding(13) var<storage, read_write> second_bias: array<f32>;
-@group(0) @binding(14) var<uniform> numbers: Numbers;
+@group(0) @binding(1) var<storage, read> v_x: array<f32>;
+@group(0) @binding(2) var<storage, read> x: array<f32>;
+@group(0) @binding(3) var<storage, read_write> second_grad_y: array<f32>;
+@group(0) @binding(4) var<storage, read_write> second_x: array<f32>;
+@group(0) @binding(5) var<storage, read_write> second_bias: array<f32>;
+@group(0) @binding(6) var<storage, read> packed: array<f32>;
+@group(0) @binding(7) var<uniform> numbers: Numbers;
 
 @compute @workgroup_size(256)
 fn double_backward_15(
@@ -41,25 +34,29 @@ fn double_backward_15(
   let s = numbers.s;
   let workgroup = workgroup_id.x + workgroup_id.y * num_workgroups.x;
   let at = workgroup * 256u + lane;
-  if (at < n * s * c) {
-    let i_c = at % c;
-    let rest = (at / c);
-    let i_s = rest % s;
-    let rest_1 = (rest / s);
+  if (at < n * c * s) {
+    let i_s = at % s;
+    let rest = (at / s);
+    let i_c = rest % c;
+    let rest_1 = (rest / c);
     let i_n = rest_1;
-    let invstd_1 = invstd[i_c];
-    let v_x_1 = v_x[(i_n * s + i_s) * c + i_c];
-    let v_bias_1 = v_bias[i_c];
-    let mean_2_1 = mean_2[i_c];
-    let x_1 = x[(i_n * s + i_s) * c + i_c];
-    let mean_6 = mean[i_c];
-    let mean_1_1 = mean_1[i_c];
-    second_grad_y[(i_n * s + i_s) * c + i_c] = invstd_1 * v_x_1 + v_bias_1 - invstd_1 * invstd_1 * invstd_1 * mean_2_1 * (x_1 - mean_6) - invstd_1 * mean_1_1;
-    let mean_3_1 = mean_3[i_c];
-    let mean_4_1 = mean_4[i_c];
-    let mean_5_1 = mean_5[i_c];
-    let grad_y_1 = grad_y[(i_n * s + i_s) * c + i_c];
-    second_x[(i_n * s + i_s) * c + i_c] = invstd_1 * invstd_1 * invstd_1 * ((3.0 * (invstd_1 * invstd_1) * mean_2_1 * mean_3_1 + mean_1_1 * mean_4_1 - mean_5_1) * (x_1 - mean_6) + mean_1_1 * mean_3_1 + mean_2_1 * mean_4_1 - mean_3_1 * v_x_1 - mean_2_1 * grad_y_1);
+    let packed_1 = packed[i_c];
+    let v_x_1 = v_x[(i_n * c + i_c) * s + i_s];
+    let packed_2 = packed[c + i_c];
+    let packed_3 = packed[2u * c + i_c];
+    let x_1 = x[(i_n * c + i_c) * s + i_s];
+    let packed_4 = packed[3u * c + i_c];
+    let v = x_1 - packed_4;
+    let packed_5 = packed[4u * c + i_c];
+    let packed_6 = packed[5u * c + i_c];
+    let packed_7 = packed[6u * c + i_c];
+    let packed_8 = packed[7u * c + i_c];
+    let packed_9 = packed[8u * c + i_c];
+    let packed_10 = packed[9u * c + i_c];
+    let packed_11 = packed[10u * c + i_c];
+    let grad_y_1 = grad_y[(i_n * c + i_c) * s + i_s];
+    second_grad_y[(i_n * c + i_c) * s + i_s] = packed_1 * v_x_1 + packed_2 - packed_3 * v - packed_5;
+    second_x[(i_n * c + i_c) * s + i_s] = packed_6 * (packed_7 * v + packed_8 + packed_9 - packed_10 * v_x_1 - packed_11 * grad_y_1);
   }
   if (at < c) {
     let i_c_1 = at;

@@ -15,22 +15,13 @@ struct Numbers {
 }
 
 @group(0) @binding(0) var<storage, read> grad_y: array<f32>;
-@group(0) @binding(1) var<storage, read> v_bias: array<f32>;
-@group(0) @binding(2) var<storage, read> v_weight: array<f32>;
-@group(0) @binding(3) var<storage, read> v_x: array<f32>;
-@group(0) @binding(4) var<storage, read> weight: array<f32>;
-@group(0) @binding(5) var<storage, read> x: array<f32>;
-@group(0) @binding(6) var<storage, read> invstd: array<f32>;
-@group(0) @binding(7) var<storage, read> mean: array<f32>;
-@group(0) @binding(8) var<storage, read> mean_1: array<f32>;
-@group(0) @binding(9) var<storage, read> mean_2: array<f32>;
-@group(0) @binding(10) var<storage, read> mean_3: array<f32>;
-@group(0) @binding(11) var<storage, read> mean_4: array<f32>;
-@group(0) @binding(12) var<storage, read> mean_5: array<f32>;
-@group(0) @binding(13) var<storage, read_write> second_grad_y: array<f32>;
-@group(0) @binding(14) var<storage, read_write> second_x: array<f32>;
-@group(0) @binding(15) var<storage, read_write> second_bias: array<f32>;
-@group(0) @binding(16) var<uniform> numbers: Numbers;
+@group(0) @binding(1) var<storage, read> v_x: array<f32>;
+@group(0) @binding(2) var<storage, read> x: array<f32>;
+@group(0) @binding(3) var<storage, read_write> second_grad_y: array<f32>;
+@group(0) @binding(4) var<storage, read_write> second_x: array<f32>;
+@group(0) @binding(5) var<storage, read_write> second_bias: array<f32>;
+@group(0) @binding(6) var<storage, read> packed: array<f32>;
+@group(0) @binding(7) var<uniform> numbers: Numbers;
 
 @compute @workgroup_size(256)
 fn double_backward_2(
@@ -49,22 +40,24 @@ fn double_backward_2(
     let i_c = rest % c;
     let rest_1 = (rest / c);
     let i_n = rest_1;
-    let weight_1 = weight[i_c];
-    let invstd_1 = invstd[i_c];
-    let v = weight_1 * invstd_1;
+    let packed_1 = packed[i_c];
     let v_x_1 = v_x[(i_n * c + i_c) * s + i_s];
-    let v_weight_1 = v_weight[i_c];
-    let mean_2_1 = mean_2[i_c];
+    let packed_2 = packed[c + i_c];
     let x_1 = x[(i_n * c + i_c) * s + i_s];
-    let mean_6 = mean[i_c];
-    let v_bias_1 = v_bias[i_c];
-    let mean_1_1 = mean_1[i_c];
-    second_grad_y[(i_n * c + i_c) * s + i_s] = v * v_x_1 + invstd_1 * (v_weight_1 - weight_1 * (invstd_1 * invstd_1) * mean_2_1) * (x_1 - mean_6) + v_bias_1 - v * mean_1_1;
-    let mean_4_1 = mean_4[i_c];
-    let mean_3_1 = mean_3[i_c];
-    let mean_5_1 = mean_5[i_c];
+    let packed_3 = packed[2u * c + i_c];
+    let v = x_1 - packed_3;
+    let packed_4 = packed[3u * c + i_c];
+    let packed_5 = packed[4u * c + i_c];
+    let packed_6 = packed[5u * c + i_c];
+    let packed_7 = packed[6u * c + i_c];
+    let packed_8 = packed[7u * c + i_c];
     let grad_y_1 = grad_y[(i_n * c + i_c) * s + i_s];
-    second_x[(i_n * c + i_c) * s + i_s] = invstd_1 * (invstd_1 * invstd_1 * (3.0 * weight_1 * (invstd_1 * invstd_1) * mean_2_1 * mean_4_1 + weight_1 * mean_1_1 * mean_3_1 - v_weight_1 * mean_4_1 - weight_1 * mean_5_1) * (x_1 - mean_6) + (v_weight_1 - weight_1 * (invstd_1 * invstd_1) * mean_2_1) * grad_y_1 + weight_1 * (invstd_1 * invstd_1) * mean_1_1 * mean_4_1 + weight_1 * (invstd_1 * invstd_1) * mean_2_1 * mean_3_1 - weight_1 * (invstd_1 * invstd_1) * mean_4_1 * v_x_1 - v_weight_1 * mean_3_1);
+    let packed_9 = packed[8u * c + i_c];
+    let packed_10 = packed[9u * c + i_c];
+    let packed_11 = packed[10u * c + i_c];
+    let packed_12 = packed[11u * c + i_c];
+    second_grad_y[(i_n * c + i_c) * s + i_s] = packed_1 * v_x_1 + packed_2 * v + packed_4 - packed_5;
+    second_x[(i_n * c + i_c) * s + i_s] = packed_6 * (packed_7 * v + packed_8 * grad_y_1 + packed_9 + packed_10 - packed_11 * v_x_1 - packed_12);
   }
   if (at < c) {
     let i_c_1 = at;

@@ -10,8 +10,6 @@
 // Used by
 //   weight bias running_mean running_var training [n, s, c]: double_backward for x, weight, bias
 //   weight bias training [n, s, c]: double_backward for x, weight, bias
-//   weight running_mean running_var training [n, s, c]: double_backward for x, weight
-//   weight training [n, s, c]: double_backward for x, weight
 
 struct Numbers {
   c: u32,
@@ -20,17 +18,16 @@ struct Numbers {
 }
 
 @group(0) @binding(0) var<storage, read> grad_y: array<f32>;
-@group(0) @binding(1) var<storage, read> v_x: array<f32>;
-@group(0) @binding(2) var<storage, read> x: array<f32>;
-@group(0) @binding(3) var<storage, read> invstd: array<f32>;
-@group(0) @binding(4) var<storage, read> mean: array<f32>;
-@group(0) @binding(5) var<storage, read_write> second_weight: array<f32>;
-@group(0) @binding(6) var<storage, read_write> mean_1: array<f32>;
-@group(0) @binding(7) var<storage, read_write> mean_2: array<f32>;
-@group(0) @binding(8) var<storage, read_write> mean_3: array<f32>;
-@group(0) @binding(9) var<storage, read_write> mean_4: array<f32>;
-@group(0) @binding(10) var<storage, read_write> mean_5: array<f32>;
-@group(0) @binding(11) var<uniform> numbers: Numbers;
+@group(0) @binding(1) var<storage, read> v_bias: array<f32>;
+@group(0) @binding(2) var<storage, read> v_weight: array<f32>;
+@group(0) @binding(3) var<storage, read> v_x: array<f32>;
+@group(0) @binding(4) var<storage, read> weight: array<f32>;
+@group(0) @binding(5) var<storage, read> x: array<f32>;
+@group(0) @binding(6) var<storage, read> invstd: array<f32>;
+@group(0) @binding(7) var<storage, read> mean: array<f32>;
+@group(0) @binding(8) var<storage, read_write> second_weight: array<f32>;
+@group(0) @binding(9) var<storage, read_write> packed: array<f32>;
+@group(0) @binding(10) var<uniform> numbers: Numbers;
 
 var<workgroup> lanes: array<f32, 256>;
 var<workgroup> lanes_1: array<f32, 256>;
@@ -56,9 +53,9 @@ fn double_backward_3(
   var total_3 = 0.0;
   var total_4 = 0.0;
   if (column < c) {
-    let xfrom_ = (lane / 32u);
+    let from_ = (lane / 32u);
     let mean_6 = mean[i_c];
-    for (var i = xfrom_; i < n * s; i += 512u) {
+    for (var i = from_; i < n * s; i += 512u) {
       let end = min(i + 512u, n * s);
       var sum = 0.0;
       var sum_1 = 0.0;
@@ -72,10 +69,11 @@ fn double_backward_3(
         let v_x_1 = v_x[(i_n * s + i_s) * c + i_c];
         sum = sum + v_x_1;
         let x_1 = x[(i_n * s + i_s) * c + i_c];
-        sum_1 = sum_1 + (x_1 - mean_6) * v_x_1;
+        let v = x_1 - mean_6;
+        sum_1 = sum_1 + v * v_x_1;
         let grad_y_1 = grad_y[(i_n * s + i_s) * c + i_c];
         sum_2 = sum_2 + grad_y_1;
-        sum_3 = sum_3 + (x_1 - mean_6) * grad_y_1;
+        sum_3 = sum_3 + v * grad_y_1;
         sum_4 = sum_4 + grad_y_1 * v_x_1;
       }
       total = total + sum;
@@ -119,17 +117,33 @@ fn double_backward_3(
   total_4 = lanes_4[lane];
   if ((lane < 32u) && (column < c)) {
     let invstd_1 = invstd[i_c];
+    let v_1 = invstd_1 * invstd_1;
     let mean_7 = total_1 / f32(n * s);
     let mean_8 = total_2 / f32(n * s);
-    let weight_1 = invstd_1 * (total_4 - invstd_1 * invstd_1 * mean_7 * total_3 - mean_8 * total);
-    second_weight[i_c] = weight_1;
+    let weight_1 = invstd_1 * (total_4 - v_1 * mean_7 * total_3 - mean_8 * total);
     let mean_9 = total / f32(n * s);
-    mean_1[i_c] = mean_9;
-    mean_2[i_c] = mean_7;
-    mean_3[i_c] = mean_8;
     let mean_10 = total_3 / f32(n * s);
-    mean_4[i_c] = mean_10;
     let mean_11 = total_4 / f32(n * s);
-    mean_5[i_c] = mean_11;
+    let weight_2 = weight[i_c];
+    let v_2 = weight_2 * invstd_1;
+    let v_weight_1 = v_weight[i_c];
+    let v_3 = weight_2 * v_1;
+    let v_4 = v_3 * mean_7;
+    let v_5 = v_weight_1 - v_4;
+    let mean_12 = mean[i_c];
+    let v_bias_1 = v_bias[i_c];
+    second_weight[i_c] = weight_1;
+    packed[i_c] = v_2;
+    packed[c + i_c] = invstd_1 * v_5;
+    packed[2u * c + i_c] = mean_12;
+    packed[3u * c + i_c] = v_bias_1;
+    packed[4u * c + i_c] = v_2 * mean_9;
+    packed[5u * c + i_c] = invstd_1;
+    packed[6u * c + i_c] = v_1 * (3.0 * weight_2 * v_1 * mean_7 * mean_10 + weight_2 * mean_9 * mean_8 - v_weight_1 * mean_10 - weight_2 * mean_11);
+    packed[7u * c + i_c] = v_5;
+    packed[8u * c + i_c] = v_3 * mean_9 * mean_10;
+    packed[9u * c + i_c] = v_4 * mean_8;
+    packed[10u * c + i_c] = v_3 * mean_10;
+    packed[11u * c + i_c] = v_weight_1 * mean_8;
   }
 }

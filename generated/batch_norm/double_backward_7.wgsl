@@ -42,7 +42,7 @@ fn double_backward_7(
   let i_c = column;
   var total = 0.0;
   if (column < c) {
-    let xfrom_ = (lane / 32u);
+    let from_ = (lane / 32u);
     let weight_1 = weight[i_c];
     let invstd_1 = invstd[i_c];
     let v = weight_1 * invstd_1;
@@ -50,7 +50,7 @@ fn double_backward_7(
     let v_1 = v_weight_1 * invstd_1;
     let mean_1 = mean[i_c];
     let v_bias_1 = v_bias[i_c];
-    for (var i = xfrom_; i < n * s; i += 512u) {
+    for (var i = from_; i < n * s; i += 512u) {
       let end = min(i + 512u, n * s);
       var sum = 0.0;
       for (var i_1 = i; i_1 < end; i_1 += 8u) {

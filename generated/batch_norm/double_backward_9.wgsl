@@ -4,8 +4,8 @@
 //   second_grad_y = weight * invstd * v_x + v_weight * invstd * (x - mean) - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
 //   second_x = weight * invstd ^ 3 * mean_1 * mean_4 + weight * invstd ^ 3 * mean_2 * mean_3 + 3 * (weight * invstd ^ 5 * mean_2 * mean_4 * (x - mean)) + v_weight * invstd * grad_y + weight * invstd ^ 3 * mean_1 * mean_3 * (x - mean) - v_weight * invstd * mean_3 - weight * invstd ^ 3 * mean_4 * v_x - v_weight * invstd ^ 3 * mean_4 * (x - mean) - weight * invstd ^ 3 * mean_2 * grad_y - weight * invstd ^ 3 * mean_5 * (x - mean)
 // Used by
-//   weight running_mean running_var training [n, s, c]: double_backward for x, weight
-//   weight training [n, s, c]: double_backward for x, weight
+//   weight running_mean running_var training [n, c, s]: double_backward for x, weight
+//   weight training [n, c, s]: double_backward for x, weight
 
 struct Numbers {
   c: u32,
@@ -14,20 +14,12 @@ struct Numbers {
 }
 
 @group(0) @binding(0) var<storage, read> grad_y: array<f32>;
-@group(0) @binding(1) var<storage, read> v_weight: array<f32>;
-@group(0) @binding(2) var<storage, read> v_x: array<f32>;
-@group(0) @binding(3) var<storage, read> weight: array<f32>;
-@group(0) @binding(4) var<storage, read> x: array<f32>;
-@group(0) @binding(5) var<storage, read> invstd: array<f32>;
-@group(0) @binding(6) var<storage, read> mean: array<f32>;
-@group(0) @binding(7) var<storage, read> mean_1: array<f32>;
-@group(0) @binding(8) var<storage, read> mean_2: array<f32>;
-@group(0) @binding(9) var<storage, read> mean_3: array<f32>;
-@group(0) @binding(10) var<storage, read> mean_4: array<f32>;
-@group(0) @binding(11) var<storage, read> mean_5: array<f32>;
-@group(0) @binding(12) var<storage, read_write> second_grad_y: array<f32>;
-@group(0) @binding(13) var<storage, read_write> second_x: array<f32>;
-@group(0) @binding(14) var<uniform> numbers: Numbers;
+@group(0) @binding(1) var<storage, read> v_x: array<f32>;
+@group(0) @binding(2) var<storage, read> x: array<f32>;
+@group(0) @binding(3) var<storage, read_write> second_grad_y: array<f32>;
+@group(0) @binding(4) var<storage, read_write> second_x: array<f32>;
+@group(0) @binding(5) var<storage, read> packed: array<f32>;
+@group(0) @binding(6) var<uniform> numbers: Numbers;
 
 @compute @workgroup_size(256)
 fn double_backward_9(
@@ -40,25 +32,27 @@ fn double_backward_9(
   let s = numbers.s;
   let workgroup = workgroup_id.x + workgroup_id.y * num_workgroups.x;
   let at = workgroup * 256u + lane;
-  if (at < n * s * c) {
-    let i_c = at % c;
-    let rest = (at / c);
-    let i_s = rest % s;
-    let rest_1 = (rest / s);
+  if (at < n * c * s) {
+    let i_s = at % s;
+    let rest = (at / s);
+    let i_c = rest % c;
+    let rest_1 = (rest / c);
     let i_n = rest_1;
-    let invstd_1 = invstd[i_c];
-    let weight_1 = weight[i_c];
-    let v_x_1 = v_x[(i_n * s + i_s) * c + i_c];
-    let v_weight_1 = v_weight[i_c];
-    let mean_2_1 = mean_2[i_c];
-    let x_1 = x[(i_n * s + i_s) * c + i_c];
-    let mean_6 = mean[i_c];
-    let mean_1_1 = mean_1[i_c];
-    second_grad_y[(i_n * s + i_s) * c + i_c] = invstd_1 * (weight_1 * v_x_1 + (v_weight_1 - weight_1 * (invstd_1 * invstd_1) * mean_2_1) * (x_1 - mean_6) - weight_1 * mean_1_1);
-    let mean_4_1 = mean_4[i_c];
-    let mean_3_1 = mean_3[i_c];
-    let mean_5_1 = mean_5[i_c];
-    let grad_y_1 = grad_y[(i_n * s + i_s) * c + i_c];
-    second_x[(i_n * s + i_s) * c + i_c] = invstd_1 * (invstd_1 * invstd_1 * (3.0 * weight_1 * (invstd_1 * invstd_1) * mean_2_1 * mean_4_1 + weight_1 * mean_1_1 * mean_3_1 - v_weight_1 * mean_4_1 - weight_1 * mean_5_1) * (x_1 - mean_6) + (v_weight_1 - weight_1 * (invstd_1 * invstd_1) * mean_2_1) * grad_y_1 + weight_1 * (invstd_1 * invstd_1) * mean_1_1 * mean_4_1 + weight_1 * (invstd_1 * invstd_1) * mean_2_1 * mean_3_1 - weight_1 * (invstd_1 * invstd_1) * mean_4_1 * v_x_1 - v_weight_1 * mean_3_1);
+    let packed_1 = packed[i_c];
+    let packed_2 = packed[c + i_c];
+    let v_x_1 = v_x[(i_n * c + i_c) * s + i_s];
+    let packed_3 = packed[2u * c + i_c];
+    let x_1 = x[(i_n * c + i_c) * s + i_s];
+    let packed_4 = packed[3u * c + i_c];
+    let v = x_1 - packed_4;
+    let packed_5 = packed[4u * c + i_c];
+    let packed_6 = packed[5u * c + i_c];
+    let grad_y_1 = grad_y[(i_n * c + i_c) * s + i_s];
+    let packed_7 = packed[6u * c + i_c];
+    let packed_8 = packed[7u * c + i_c];
+    let packed_9 = packed[8u * c + i_c];
+    let packed_10 = packed[9u * c + i_c];
+    second_grad_y[(i_n * c + i_c) * s + i_s] = packed_1 * (packed_2 * v_x_1 + packed_3 * v - packed_5);
+    second_x[(i_n * c + i_c) * s + i_s] = packed_1 * (packed_6 * v + packed_3 * grad_y_1 + packed_7 + packed_8 - packed_9 * v_x_1 - packed_10);
   }
 }

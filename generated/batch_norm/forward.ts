@@ -49,15 +49,15 @@ export function batch_norm_forward_1(running_mean: Floats, running_var: Floats, 
     }
     const offset = sum / (n * s);
     const mean_1 = x_1 + offset;
-    mean[i_c] = mean_1;
     const variance = Math.max((sum_1 - sum * offset) / (n * s), 0);
     const invstd_1 = (1 / Math.sqrt(variance + eps));
-    invstd[i_c] = invstd_1;
     const running_mean_1 = running_mean[i_c]!;
     const running_mean_2 = (test ? v_1 * running_mean_1 + momentum * mean_1 : running_mean_1);
-    running_mean[i_c] = running_mean_2;
     const running_var_1 = running_var[i_c]!;
     const running_var_2 = (test ? v_1 * running_var_1 + v_5 * variance : running_var_1);
+    mean[i_c] = mean_1;
+    invstd[i_c] = invstd_1;
+    running_mean[i_c] = running_mean_2;
     running_var[i_c] = running_var_2;
     const weight_1 = weight[i_c]!;
     const v_6 = weight_1 * invstd_1;
@@ -130,15 +130,15 @@ export function batch_norm_forward_2(running_mean: Floats, running_var: Floats, 
     const first_2 = first[i_c_2]!;
     const offset = sum / (n * s);
     const mean_1 = first_2 + offset;
-    mean[i_c_2] = mean_1;
     const variance = Math.max((sum_1 - sum * offset) / (n * s), 0);
     const invstd_1 = (1 / Math.sqrt(variance + eps));
-    invstd[i_c_2] = invstd_1;
     const running_mean_1 = running_mean[i_c_2]!;
     const running_mean_2 = (test ? v_1 * running_mean_1 + momentum * mean_1 : running_mean_1);
-    running_mean[i_c_2] = running_mean_2;
     const running_var_1 = running_var[i_c_2]!;
     const running_var_2 = (test ? v_1 * running_var_1 + v_5 * variance : running_var_1);
+    mean[i_c_2] = mean_1;
+    invstd[i_c_2] = invstd_1;
+    running_mean[i_c_2] = running_mean_2;
     running_var[i_c_2] = running_var_2;
   }
   for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
@@ -182,12 +182,12 @@ export function batch_norm_forward_3(bias: Floats, running_mean: Floats, running
   for (let i_n = 0; i_n < n; i_n++) {
     const base = i_n * c;
     for (let i_c = 0; i_c < c; i_c++) {
-      const base_1 = (base + i_c) * s;
       const running_var_1 = running_var[i_c]!;
       const v = running_var_1 + eps;
       const root = (1 / Math.sqrt(v));
       const weight_1 = weight[i_c]!;
       const v_1 = root * weight_1;
+      const base_1 = (base + i_c) * s;
       const running_mean_1 = running_mean[i_c]!;
       const bias_1 = bias[i_c]!;
       for (let i_s = 0; i_s < s; i_s++) {
@@ -198,8 +198,8 @@ export function batch_norm_forward_3(bias: Floats, running_mean: Floats, running
   }
   for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
     const running_mean_2 = running_mean[i_c_1]!;
-    mean[i_c_1] = running_mean_2;
     const running_var_2 = running_var[i_c_1]!;
+    mean[i_c_1] = running_mean_2;
     invstd[i_c_1] = (1 / Math.sqrt(running_var_2 + eps));
   }
 }
@@ -242,8 +242,8 @@ export function batch_norm_forward_4(bias: Floats, running_mean: Floats, running
   }
   for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
     const running_mean_2 = running_mean[i_c_1]!;
-    mean[i_c_1] = running_mean_2;
     const running_var_2 = running_var[i_c_1]!;
+    mean[i_c_1] = running_mean_2;
     invstd[i_c_1] = (1 / Math.sqrt(running_var_2 + eps));
   }
 }
@@ -283,9 +283,9 @@ export function batch_norm_forward_5(x: Floats, bias: Floats, weight: Floats, in
     }
     const offset = sum / (n * s);
     const mean_1 = x_1 + offset;
-    mean[i_c] = mean_1;
     const variance = Math.max((sum_1 - sum * offset) / (n * s), 0);
     const invstd_1 = (1 / Math.sqrt(variance + eps));
+    mean[i_c] = mean_1;
     invstd[i_c] = invstd_1;
     const weight_1 = weight[i_c]!;
     const v = weight_1 * invstd_1;
@@ -346,9 +346,9 @@ export function batch_norm_forward_6(x: Floats, bias: Floats, weight: Floats, in
     const first_2 = first[i_c_2]!;
     const offset = sum / (n * s);
     const mean_1 = first_2 + offset;
-    mean[i_c_2] = mean_1;
     const variance = Math.max((sum_1 - sum * offset) / (n * s), 0);
     const invstd_1 = (1 / Math.sqrt(variance + eps));
+    mean[i_c_2] = mean_1;
     invstd[i_c_2] = invstd_1;
   }
   for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
@@ -413,15 +413,15 @@ export function batch_norm_forward_7(running_mean: Floats, running_var: Floats, 
     }
     const offset = sum / (n * s);
     const mean_1 = x_1 + offset;
-    mean[i_c] = mean_1;
     const variance = Math.max((sum_1 - sum * offset) / (n * s), 0);
     const invstd_1 = (1 / Math.sqrt(variance + eps));
-    invstd[i_c] = invstd_1;
     const running_mean_1 = running_mean[i_c]!;
     const running_mean_2 = (test ? v_1 * running_mean_1 + momentum * mean_1 : running_mean_1);
-    running_mean[i_c] = running_mean_2;
     const running_var_1 = running_var[i_c]!;
     const running_var_2 = (test ? v_1 * running_var_1 + v_5 * variance : running_var_1);
+    mean[i_c] = mean_1;
+    invstd[i_c] = invstd_1;
+    running_mean[i_c] = running_mean_2;
     running_var[i_c] = running_var_2;
     const weight_1 = weight[i_c]!;
     const v_6 = weight_1 * invstd_1;
@@ -492,15 +492,15 @@ export function batch_norm_forward_8(running_mean: Floats, running_var: Floats, 
     const first_2 = first[i_c_2]!;
     const offset = sum / (n * s);
     const mean_1 = first_2 + offset;
-    mean[i_c_2] = mean_1;
     const variance = Math.max((sum_1 - sum * offset) / (n * s), 0);
     const invstd_1 = (1 / Math.sqrt(variance + eps));
-    invstd[i_c_2] = invstd_1;
     const running_mean_1 = running_mean[i_c_2]!;
     const running_mean_2 = (test ? v_1 * running_mean_1 + momentum * mean_1 : running_mean_1);
-    running_mean[i_c_2] = running_mean_2;
     const running_var_1 = running_var[i_c_2]!;
     const running_var_2 = (test ? v_1 * running_var_1 + v_5 * variance : running_var_1);
+    mean[i_c_2] = mean_1;
+    invstd[i_c_2] = invstd_1;
+    running_mean[i_c_2] = running_mean_2;
     running_var[i_c_2] = running_var_2;
   }
   for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
@@ -542,12 +542,12 @@ export function batch_norm_forward_9(running_mean: Floats, running_var: Floats, 
   for (let i_n = 0; i_n < n; i_n++) {
     const base = i_n * c;
     for (let i_c = 0; i_c < c; i_c++) {
-      const base_1 = (base + i_c) * s;
       const running_var_1 = running_var[i_c]!;
       const v = running_var_1 + eps;
       const root = (1 / Math.sqrt(v));
       const weight_1 = weight[i_c]!;
       const v_1 = root * weight_1;
+      const base_1 = (base + i_c) * s;
       const running_mean_1 = running_mean[i_c]!;
       for (let i_s = 0; i_s < s; i_s++) {
         const x_1 = x[base_1 + i_s]!;
@@ -557,8 +557,8 @@ export function batch_norm_forward_9(running_mean: Floats, running_var: Floats, 
   }
   for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
     const running_mean_2 = running_mean[i_c_1]!;
-    mean[i_c_1] = running_mean_2;
     const running_var_2 = running_var[i_c_1]!;
+    mean[i_c_1] = running_mean_2;
     invstd[i_c_1] = (1 / Math.sqrt(running_var_2 + eps));
   }
 }
@@ -599,8 +599,8 @@ export function batch_norm_forward_10(running_mean: Floats, running_var: Floats,
   }
   for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
     const running_mean_2 = running_mean[i_c_1]!;
-    mean[i_c_1] = running_mean_2;
     const running_var_2 = running_var[i_c_1]!;
+    mean[i_c_1] = running_mean_2;
     invstd[i_c_1] = (1 / Math.sqrt(running_var_2 + eps));
   }
 }
@@ -639,9 +639,9 @@ export function batch_norm_forward_11(x: Floats, weight: Floats, invstd: Floats,
     }
     const offset = sum / (n * s);
     const mean_1 = x_1 + offset;
-    mean[i_c] = mean_1;
     const variance = Math.max((sum_1 - sum * offset) / (n * s), 0);
     const invstd_1 = (1 / Math.sqrt(variance + eps));
+    mean[i_c] = mean_1;
     invstd[i_c] = invstd_1;
     const weight_1 = weight[i_c]!;
     const v = weight_1 * invstd_1;
@@ -700,9 +700,9 @@ export function batch_norm_forward_12(x: Floats, weight: Floats, invstd: Floats,
     const first_2 = first[i_c_2]!;
     const offset = sum / (n * s);
     const mean_1 = first_2 + offset;
-    mean[i_c_2] = mean_1;
     const variance = Math.max((sum_1 - sum * offset) / (n * s), 0);
     const invstd_1 = (1 / Math.sqrt(variance + eps));
+    mean[i_c_2] = mean_1;
     invstd[i_c_2] = invstd_1;
   }
   for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
@@ -766,15 +766,15 @@ export function batch_norm_forward_13(running_mean: Floats, running_var: Floats,
     }
     const offset = sum / (n * s);
     const mean_1 = x_1 + offset;
-    mean[i_c] = mean_1;
     const variance = Math.max((sum_1 - sum * offset) / (n * s), 0);
     const invstd_1 = (1 / Math.sqrt(variance + eps));
-    invstd[i_c] = invstd_1;
     const running_mean_1 = running_mean[i_c]!;
     const running_mean_2 = (test ? v_1 * running_mean_1 + momentum * mean_1 : running_mean_1);
-    running_mean[i_c] = running_mean_2;
     const running_var_1 = running_var[i_c]!;
     const running_var_2 = (test ? v_1 * running_var_1 + v_5 * variance : running_var_1);
+    mean[i_c] = mean_1;
+    invstd[i_c] = invstd_1;
+    running_mean[i_c] = running_mean_2;
     running_var[i_c] = running_var_2;
     const bias_1 = bias[i_c]!;
     for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
@@ -844,15 +844,15 @@ export function batch_norm_forward_14(running_mean: Floats, running_var: Floats,
     const first_2 = first[i_c_2]!;
     const offset = sum / (n * s);
     const mean_1 = first_2 + offset;
-    mean[i_c_2] = mean_1;
     const variance = Math.max((sum_1 - sum * offset) / (n * s), 0);
     const invstd_1 = (1 / Math.sqrt(variance + eps));
-    invstd[i_c_2] = invstd_1;
     const running_mean_1 = running_mean[i_c_2]!;
     const running_mean_2 = (test ? v_1 * running_mean_1 + momentum * mean_1 : running_mean_1);
-    running_mean[i_c_2] = running_mean_2;
     const running_var_1 = running_var[i_c_2]!;
     const running_var_2 = (test ? v_1 * running_var_1 + v_5 * variance : running_var_1);
+    mean[i_c_2] = mean_1;
+    invstd[i_c_2] = invstd_1;
+    running_mean[i_c_2] = running_mean_2;
     running_var[i_c_2] = running_var_2;
   }
   for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
@@ -894,10 +894,10 @@ export function batch_norm_forward_15(bias: Floats, running_mean: Floats, runnin
   for (let i_n = 0; i_n < n; i_n++) {
     const base = i_n * c;
     for (let i_c = 0; i_c < c; i_c++) {
-      const base_1 = (base + i_c) * s;
       const running_var_1 = running_var[i_c]!;
       const v = running_var_1 + eps;
       const root = (1 / Math.sqrt(v));
+      const base_1 = (base + i_c) * s;
       const running_mean_1 = running_mean[i_c]!;
       const bias_1 = bias[i_c]!;
       for (let i_s = 0; i_s < s; i_s++) {
@@ -908,8 +908,8 @@ export function batch_norm_forward_15(bias: Floats, running_mean: Floats, runnin
   }
   for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
     const running_mean_2 = running_mean[i_c_1]!;
-    mean[i_c_1] = running_mean_2;
     const running_var_2 = running_var[i_c_1]!;
+    mean[i_c_1] = running_mean_2;
     invstd[i_c_1] = (1 / Math.sqrt(running_var_2 + eps));
   }
 }
@@ -950,8 +950,8 @@ export function batch_norm_forward_16(bias: Floats, running_mean: Floats, runnin
   }
   for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
     const running_mean_2 = running_mean[i_c_1]!;
-    mean[i_c_1] = running_mean_2;
     const running_var_2 = running_var[i_c_1]!;
+    mean[i_c_1] = running_mean_2;
     invstd[i_c_1] = (1 / Math.sqrt(running_var_2 + eps));
   }
 }

@@ -22,8 +22,8 @@ struct Numbers {
 @group(0) @binding(0) var<storage, read_write> running_mean: array<f32>;
 @group(0) @binding(1) var<storage, read_write> running_var: array<f32>;
 @group(0) @binding(2) var<storage, read> x: array<f32>;
-@group(0) @binding(3) var<storage, read_write> mean: array<f32>;
-@group(0) @binding(4) var<storage, read_write> invstd: array<f32>;
+@group(0) @binding(3) var<storage, read_write> invstd: array<f32>;
+@group(0) @binding(4) var<storage, read_write> mean: array<f32>;
 @group(0) @binding(5) var<uniform> numbers: Numbers;
 
 var<workgroup> lanes: array<f32, 256>;
@@ -103,15 +103,15 @@ fn forward_1(
   total_1 = lanes_1[lane];
   total_2 = lanes_2[lane];
   if (lane == 0u) {
-    mean[i_c] = total_1;
     let variance = max(total_2 / f32(n * s), 0.0);
     let invstd_1 = inverseSqrt(variance + eps);
-    invstd[i_c] = invstd_1;
     let running_mean_1 = running_mean[i_c];
     let running_mean_2 = select(running_mean_1, (1.0 - momentum) * running_mean_1 + momentum * total_1, (f32(n) * f32(s) > 0.0));
-    running_mean[i_c] = running_mean_2;
     let running_var_1 = running_var[i_c];
     let running_var_2 = select(running_var_1, (1.0 - momentum) * running_var_1 + f32(n) / (f32(n) * f32(s) - 1.0) * f32(s) * momentum * variance, (f32(n) * f32(s) > 0.0));
+    mean[i_c] = total_1;
+    invstd[i_c] = invstd_1;
+    running_mean[i_c] = running_mean_2;
     running_var[i_c] = running_var_2;
   }
 }

@@ -36,9 +36,9 @@ export function batch_norm_forward_17(x: Floats, bias: Floats, invstd: Floats, m
     }
     const offset = sum / (n * s);
     const mean_1 = x_1 + offset;
-    mean[i_c] = mean_1;
     const variance = Math.max((sum_1 - sum * offset) / (n * s), 0);
     const invstd_1 = (1 / Math.sqrt(variance + eps));
+    mean[i_c] = mean_1;
     invstd[i_c] = invstd_1;
     const bias_1 = bias[i_c]!;
     for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
@@ -96,9 +96,9 @@ export function batch_norm_forward_18(x: Floats, bias: Floats, invstd: Floats, m
     const first_2 = first[i_c_2]!;
     const offset = sum / (n * s);
     const mean_1 = first_2 + offset;
-    mean[i_c_2] = mean_1;
     const variance = Math.max((sum_1 - sum * offset) / (n * s), 0);
     const invstd_1 = (1 / Math.sqrt(variance + eps));
+    mean[i_c_2] = mean_1;
     invstd[i_c_2] = invstd_1;
   }
   for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
@@ -161,15 +161,15 @@ export function batch_norm_forward_19(running_mean: Floats, running_var: Floats,
     }
     const offset = sum / (n * s);
     const mean_1 = x_1 + offset;
-    mean[i_c] = mean_1;
     const variance = Math.max((sum_1 - sum * offset) / (n * s), 0);
     const invstd_1 = (1 / Math.sqrt(variance + eps));
-    invstd[i_c] = invstd_1;
     const running_mean_1 = running_mean[i_c]!;
     const running_mean_2 = (test ? v_1 * running_mean_1 + momentum * mean_1 : running_mean_1);
-    running_mean[i_c] = running_mean_2;
     const running_var_1 = running_var[i_c]!;
     const running_var_2 = (test ? v_1 * running_var_1 + v_5 * variance : running_var_1);
+    mean[i_c] = mean_1;
+    invstd[i_c] = invstd_1;
+    running_mean[i_c] = running_mean_2;
     running_var[i_c] = running_var_2;
     for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
       const base_1 = (i_n_1 * c + i_c) * s;
@@ -237,15 +237,15 @@ export function batch_norm_forward_20(running_mean: Floats, running_var: Floats,
     const first_2 = first[i_c_2]!;
     const offset = sum / (n * s);
     const mean_1 = first_2 + offset;
-    mean[i_c_2] = mean_1;
     const variance = Math.max((sum_1 - sum * offset) / (n * s), 0);
     const invstd_1 = (1 / Math.sqrt(variance + eps));
-    invstd[i_c_2] = invstd_1;
     const running_mean_1 = running_mean[i_c_2]!;
     const running_mean_2 = (test ? v_1 * running_mean_1 + momentum * mean_1 : running_mean_1);
-    running_mean[i_c_2] = running_mean_2;
     const running_var_1 = running_var[i_c_2]!;
     const running_var_2 = (test ? v_1 * running_var_1 + v_5 * variance : running_var_1);
+    mean[i_c_2] = mean_1;
+    invstd[i_c_2] = invstd_1;
+    running_mean[i_c_2] = running_mean_2;
     running_var[i_c_2] = running_var_2;
   }
   for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
@@ -285,10 +285,10 @@ export function batch_norm_forward_21(running_mean: Floats, running_var: Floats,
   for (let i_n = 0; i_n < n; i_n++) {
     const base = i_n * c;
     for (let i_c = 0; i_c < c; i_c++) {
-      const base_1 = (base + i_c) * s;
       const running_var_1 = running_var[i_c]!;
       const v = running_var_1 + eps;
       const root = (1 / Math.sqrt(v));
+      const base_1 = (base + i_c) * s;
       const running_mean_1 = running_mean[i_c]!;
       for (let i_s = 0; i_s < s; i_s++) {
         const x_1 = x[base_1 + i_s]!;
@@ -298,8 +298,8 @@ export function batch_norm_forward_21(running_mean: Floats, running_var: Floats,
   }
   for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
     const running_mean_2 = running_mean[i_c_1]!;
-    mean[i_c_1] = running_mean_2;
     const running_var_2 = running_var[i_c_1]!;
+    mean[i_c_1] = running_mean_2;
     invstd[i_c_1] = (1 / Math.sqrt(running_var_2 + eps));
   }
 }
@@ -338,8 +338,8 @@ export function batch_norm_forward_22(running_mean: Floats, running_var: Floats,
   }
   for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
     const running_mean_2 = running_mean[i_c_1]!;
-    mean[i_c_1] = running_mean_2;
     const running_var_2 = running_var[i_c_1]!;
+    mean[i_c_1] = running_mean_2;
     invstd[i_c_1] = (1 / Math.sqrt(running_var_2 + eps));
   }
 }
@@ -377,9 +377,9 @@ export function batch_norm_forward_23(x: Floats, invstd: Floats, mean: Floats, y
     }
     const offset = sum / (n * s);
     const mean_1 = x_1 + offset;
-    mean[i_c] = mean_1;
     const variance = Math.max((sum_1 - sum * offset) / (n * s), 0);
     const invstd_1 = (1 / Math.sqrt(variance + eps));
+    mean[i_c] = mean_1;
     invstd[i_c] = invstd_1;
     for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
       const base_1 = (i_n_1 * c + i_c) * s;
@@ -435,9 +435,9 @@ export function batch_norm_forward_24(x: Floats, invstd: Floats, mean: Floats, y
     const first_2 = first[i_c_2]!;
     const offset = sum / (n * s);
     const mean_1 = first_2 + offset;
-    mean[i_c_2] = mean_1;
     const variance = Math.max((sum_1 - sum * offset) / (n * s), 0);
     const invstd_1 = (1 / Math.sqrt(variance + eps));
+    mean[i_c_2] = mean_1;
     invstd[i_c_2] = invstd_1;
   }
   for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {

@@ -105,8 +105,8 @@ export function batch_norm_jvp_2(x: Floats, mean: Floats, x_t: Floats, weight: F
     const sum = sums[i_c_1]!;
     const sum_1 = sums_1[i_c_1]!;
     const mean_4 = sum / (n * s);
-    mean_1[i_c_1] = mean_4;
     const mean_5 = sum_1 / (n * s);
+    mean_1[i_c_1] = mean_4;
     mean_2[i_c_1] = mean_5;
   }
   for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
@@ -153,10 +153,10 @@ export function batch_norm_jvp_3(weight: Floats, x: Floats, invstd: Floats, mean
   for (let i_n = 0; i_n < n; i_n++) {
     const base = i_n * c;
     for (let i_c = 0; i_c < c; i_c++) {
-      const base_1 = (base + i_c) * s;
       const invstd_1 = invstd[i_c]!;
       const weight_t_1 = weight_t[i_c]!;
       const v = invstd_1 * weight_t_1;
+      const base_1 = (base + i_c) * s;
       const mean_1 = mean[i_c]!;
       const weight_1 = weight[i_c]!;
       const v_1 = weight_1 * invstd_1;
@@ -305,8 +305,8 @@ export function batch_norm_jvp_6(x: Floats, mean: Floats, x_t: Floats, weight: F
     const sum = sums[i_c_1]!;
     const sum_1 = sums_1[i_c_1]!;
     const mean_4 = sum / (n * s);
-    mean_1[i_c_1] = mean_4;
     const mean_5 = sum_1 / (n * s);
+    mean_1[i_c_1] = mean_4;
     mean_2[i_c_1] = mean_5;
   }
   for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
@@ -350,9 +350,9 @@ export function batch_norm_jvp_7(weight: Floats, x: Floats, invstd: Floats, mean
   for (let i_n = 0; i_n < n; i_n++) {
     const base = i_n * c;
     for (let i_c = 0; i_c < c; i_c++) {
-      const base_1 = (base + i_c) * s;
       const invstd_1 = invstd[i_c]!;
       const weight_t_1 = weight_t[i_c]!;
+      const base_1 = (base + i_c) * s;
       const mean_1 = mean[i_c]!;
       const weight_1 = weight[i_c]!;
       for (let i_s = 0; i_s < s; i_s++) {
@@ -493,8 +493,8 @@ export function batch_norm_jvp_10(x: Floats, mean: Floats, x_t: Floats, invstd: 
     const sum = sums[i_c_1]!;
     const sum_1 = sums_1[i_c_1]!;
     const mean_4 = sum / (n * s);
-    mean_1[i_c_1] = mean_4;
     const mean_5 = sum_1 / (n * s);
+    mean_1[i_c_1] = mean_4;
     mean_2[i_c_1] = mean_5;
   }
   for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
@@ -534,8 +534,8 @@ export function batch_norm_jvp_11(invstd: Floats, bias_t: Floats, x_t: Floats, y
   for (let i_n = 0; i_n < n; i_n++) {
     const base = i_n * c;
     for (let i_c = 0; i_c < c; i_c++) {
-      const base_1 = (base + i_c) * s;
       const invstd_1 = invstd[i_c]!;
+      const base_1 = (base + i_c) * s;
       const bias_t_1 = bias_t[i_c]!;
       for (let i_s = 0; i_s < s; i_s++) {
         const x_t_1 = x_t[base_1 + i_s]!;
@@ -663,8 +663,8 @@ export function batch_norm_jvp_14(x: Floats, mean: Floats, x_t: Floats, invstd: 
     const sum = sums[i_c_1]!;
     const sum_1 = sums_1[i_c_1]!;
     const mean_4 = sum / (n * s);
-    mean_1[i_c_1] = mean_4;
     const mean_5 = sum_1 / (n * s);
+    mean_1[i_c_1] = mean_4;
     mean_2[i_c_1] = mean_5;
   }
   for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
@@ -702,8 +702,8 @@ export function batch_norm_jvp_15(invstd: Floats, x_t: Floats, y_t: Floats, c: n
   for (let i_n = 0; i_n < n; i_n++) {
     const base = i_n * c;
     for (let i_c = 0; i_c < c; i_c++) {
-      const base_1 = (base + i_c) * s;
       const invstd_1 = invstd[i_c]!;
+      const base_1 = (base + i_c) * s;
       for (let i_s = 0; i_s < s; i_s++) {
         const x_t_1 = x_t[base_1 + i_s]!;
         y_t[base_1 + i_s] = invstd_1 * x_t_1;

@@ -6,9 +6,6 @@
 // Used by
 //   weight bias running_mean running_var training [n, c, s]: jvp
 //   weight bias training [n, c, s]: jvp
-//   weight running_mean running_var training [n, c, s]: jvp
-//   weight training [n, c, s]: jvp
-//   and 4 more
 
 struct Numbers {
   c: u32,
@@ -16,12 +13,15 @@ struct Numbers {
   s: u32,
 }
 
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read> mean: array<f32>;
-@group(0) @binding(2) var<storage, read> x_t: array<f32>;
-@group(0) @binding(3) var<storage, read_write> mean_1: array<f32>;
-@group(0) @binding(4) var<storage, read_write> mean_2: array<f32>;
-@group(0) @binding(5) var<uniform> numbers: Numbers;
+@group(0) @binding(0) var<storage, read> weight: array<f32>;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read> invstd: array<f32>;
+@group(0) @binding(3) var<storage, read> mean: array<f32>;
+@group(0) @binding(4) var<storage, read> bias_t: array<f32>;
+@group(0) @binding(5) var<storage, read> weight_t: array<f32>;
+@group(0) @binding(6) var<storage, read> x_t: array<f32>;
+@group(0) @binding(7) var<storage, read_write> packed: array<f32>;
+@group(0) @binding(8) var<uniform> numbers: Numbers;
 
 var<workgroup> lanes: array<f32, 256>;
 var<workgroup> lanes_1: array<f32, 256>;
@@ -52,7 +52,8 @@ fn jvp_1(
       let x_t_1 = x_t[(i_n * c + i_c) * s + i_s];
       sum = sum + x_t_1;
       let x_1 = x[(i_n * c + i_c) * s + i_s];
-      sum_1 = sum_1 + (x_1 - mean_3) * x_t_1;
+      let v = x_1 - mean_3;
+      sum_1 = sum_1 + v * x_t_1;
     }
     total = total + sum;
     total_1 = total_1 + sum_1;
@@ -76,8 +77,16 @@ fn jvp_1(
   total_1 = lanes_1[lane];
   if (lane == 0u) {
     let mean_4 = total / f32(n * s);
-    mean_1[i_c] = mean_4;
     let mean_5 = total_1 / f32(n * s);
-    mean_2[i_c] = mean_5;
+    let invstd_1 = invstd[i_c];
+    let weight_t_1 = weight_t[i_c];
+    let weight_1 = weight[i_c];
+    let v_1 = weight_1 * invstd_1;
+    let bias_t_1 = bias_t[i_c];
+    packed[i_c] = invstd_1 * (weight_t_1 - weight_1 * (invstd_1 * invstd_1) * mean_5);
+    packed[c + i_c] = mean_3;
+    packed[2u * c + i_c] = v_1;
+    packed[3u * c + i_c] = bias_t_1;
+    packed[4u * c + i_c] = v_1 * mean_4;
   }
 }

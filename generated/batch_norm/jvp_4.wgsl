@@ -12,17 +12,11 @@ struct Numbers {
   s: u32,
 }
 
-@group(0) @binding(0) var<storage, read> weight: array<f32>;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read> invstd: array<f32>;
-@group(0) @binding(3) var<storage, read> mean: array<f32>;
-@group(0) @binding(4) var<storage, read> mean_1: array<f32>;
-@group(0) @binding(5) var<storage, read> mean_2: array<f32>;
-@group(0) @binding(6) var<storage, read> bias_t: array<f32>;
-@group(0) @binding(7) var<storage, read> weight_t: array<f32>;
-@group(0) @binding(8) var<storage, read> x_t: array<f32>;
-@group(0) @binding(9) var<storage, read_write> y_t: array<f32>;
-@group(0) @binding(10) var<uniform> numbers: Numbers;
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> x_t: array<f32>;
+@group(0) @binding(2) var<storage, read_write> y_t: array<f32>;
+@group(0) @binding(3) var<storage, read> packed: array<f32>;
+@group(0) @binding(4) var<uniform> numbers: Numbers;
 
 @compute @workgroup_size(256)
 fn jvp_4(
@@ -41,16 +35,14 @@ fn jvp_4(
     let i_s = rest % s;
     let rest_1 = (rest / s);
     let i_n = rest_1;
-    let invstd_1 = invstd[i_c];
-    let weight_t_1 = weight_t[i_c];
-    let weight_1 = weight[i_c];
-    let mean_2_1 = mean_2[i_c];
+    let packed_1 = packed[i_c];
     let x_1 = x[(i_n * s + i_s) * c + i_c];
-    let mean_3 = mean[i_c];
-    let v = weight_1 * invstd_1;
+    let packed_2 = packed[c + i_c];
+    let v = x_1 - packed_2;
+    let packed_3 = packed[2u * c + i_c];
     let x_t_1 = x_t[(i_n * s + i_s) * c + i_c];
-    let bias_t_1 = bias_t[i_c];
-    let mean_1_1 = mean_1[i_c];
-    y_t[(i_n * s + i_s) * c + i_c] = invstd_1 * (weight_t_1 - weight_1 * (invstd_1 * invstd_1) * mean_2_1) * (x_1 - mean_3) + v * x_t_1 + bias_t_1 - v * mean_1_1;
+    let packed_4 = packed[3u * c + i_c];
+    let packed_5 = packed[4u * c + i_c];
+    y_t[(i_n * s + i_s) * c + i_c] = packed_1 * v + packed_3 * x_t_1 + packed_4 - packed_5;
   }
 }

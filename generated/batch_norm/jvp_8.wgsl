@@ -3,8 +3,8 @@
 // batch_norm, jvp:
 //   y_t = invstd * weight_t * (x - mean) + weight * invstd * x_t - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
 // Used by
-//   weight running_mean running_var training [n, s, c]: jvp
-//   weight training [n, s, c]: jvp
+//   weight running_mean running_var training [n, c, s]: jvp
+//   weight training [n, c, s]: jvp
 
 struct Numbers {
   c: u32,
@@ -16,12 +16,10 @@ struct Numbers {
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read> invstd: array<f32>;
 @group(0) @binding(3) var<storage, read> mean: array<f32>;
-@group(0) @binding(4) var<storage, read> mean_1: array<f32>;
-@group(0) @binding(5) var<storage, read> mean_2: array<f32>;
-@group(0) @binding(6) var<storage, read> weight_t: array<f32>;
-@group(0) @binding(7) var<storage, read> x_t: array<f32>;
-@group(0) @binding(8) var<storage, read_write> y_t: array<f32>;
-@group(0) @binding(9) var<uniform> numbers: Numbers;
+@group(0) @binding(4) var<storage, read> x_t: array<f32>;
+@group(0) @binding(5) var<storage, read_write> y_t: array<f32>;
+@group(0) @binding(6) var<storage, read> packed: array<f32>;
+@group(0) @binding(7) var<uniform> numbers: Numbers;
 
 @compute @workgroup_size(256)
 fn jvp_8(
@@ -34,20 +32,20 @@ fn jvp_8(
   let s = numbers.s;
   let workgroup = workgroup_id.x + workgroup_id.y * num_workgroups.x;
   let at = workgroup * 256u + lane;
-  if (at < n * s * c) {
-    let i_c = at % c;
-    let rest = (at / c);
-    let i_s = rest % s;
-    let rest_1 = (rest / s);
+  if (at < n * c * s) {
+    let i_s = at % s;
+    let rest = (at / s);
+    let i_c = rest % c;
+    let rest_1 = (rest / c);
     let i_n = rest_1;
     let invstd_1 = invstd[i_c];
-    let weight_t_1 = weight_t[i_c];
-    let weight_1 = weight[i_c];
-    let mean_2_1 = mean_2[i_c];
-    let x_1 = x[(i_n * s + i_s) * c + i_c];
+    let packed_1 = packed[i_c];
+    let x_1 = x[(i_n * c + i_c) * s + i_s];
     let mean_3 = mean[i_c];
-    let x_t_1 = x_t[(i_n * s + i_s) * c + i_c];
-    let mean_1_1 = mean_1[i_c];
-    y_t[(i_n * s + i_s) * c + i_c] = invstd_1 * ((weight_t_1 - weight_1 * (invstd_1 * invstd_1) * mean_2_1) * (x_1 - mean_3) + weight_1 * x_t_1 - weight_1 * mean_1_1);
+    let v = x_1 - mean_3;
+    let weight_1 = weight[i_c];
+    let x_t_1 = x_t[(i_n * c + i_c) * s + i_s];
+    let packed_2 = packed[c + i_c];
+    y_t[(i_n * c + i_c) * s + i_s] = invstd_1 * (packed_1 * v + weight_1 * x_t_1 - packed_2);
   }
 }

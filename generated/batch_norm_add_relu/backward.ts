@@ -6,8 +6,8 @@ type Floats = Float32Array | Float64Array;
  * batch_norm_add_relu, backward:
  *   mean_1 = mean(bias + residual + weight * invstd * (x - mean) > 0 ? grad_y : 0, n, s)
  *   mean_2 = mean((x - mean) * (bias + residual + weight * invstd * (x - mean) > 0 ? grad_y : 0), n, s)
- *   dresidual = bias + residual + weight * invstd * (x - mean) > 0 ? grad_y : 0
  *   dx = weight * invstd * (bias + residual + weight * invstd * (x - mean) > 0 ? grad_y : 0) - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
+ *   dresidual = bias + residual + weight * invstd * (x - mean) > 0 ? grad_y : 0
  * Used by
  *   weight bias running_mean running_var training: backward for x, residual
  *   weight bias training: backward for x, residual
@@ -19,13 +19,13 @@ type Floats = Float32Array | Float64Array;
  * @param x [n, c, s], read
  * @param invstd [c], read: saved by forward
  * @param mean [c], read: saved by forward
- * @param dresidual [n, c, s], written: the gradient of residual
  * @param dx [n, c, s], written: the gradient of x
+ * @param dresidual [n, c, s], written: the gradient of residual
  * @param c elements along c
  * @param n elements along n
  * @param s elements along s
  */
-export function batch_norm_add_relu_backward_1(grad_y: Floats, bias: Floats, residual: Floats, weight: Floats, x: Floats, invstd: Floats, mean: Floats, dresidual: Floats, dx: Floats, c: number, n: number, s: number): void {
+export function batch_norm_add_relu_backward_1(grad_y: Floats, bias: Floats, residual: Floats, weight: Floats, x: Floats, invstd: Floats, mean: Floats, dx: Floats, dresidual: Floats, c: number, n: number, s: number): void {
   for (let i_c = 0; i_c < c; i_c++) {
     let sum = 0;
     let sum_1 = 0;
@@ -42,7 +42,6 @@ export function batch_norm_add_relu_backward_1(grad_y: Floats, bias: Floats, res
         const grad_y_1 = grad_y[base + i_s]!;
         sum = sum + (((residual_1 + v * (x_1 - mean_3) + bias_1 > 0) ? grad_y_1 : 0));
         sum_1 = sum_1 + (((residual_1 + v * (x_1 - mean_3) + bias_1 > 0) ? (x_1 - mean_3) * grad_y_1 : 0));
-        dresidual[base + i_s] = ((residual_1 + v * (x_1 - mean_3) + bias_1 > 0) ? grad_y_1 : 0);
       }
     }
     const mean_4 = sum / (n * s);
@@ -58,6 +57,7 @@ export function batch_norm_add_relu_backward_1(grad_y: Floats, bias: Floats, res
         const test = residual_2 + v * v_1 + bias_1 > 0;
         const grad_y_2 = grad_y[base_1 + i_s_1]!;
         dx[base_1 + i_s_1] = v * (((test ? grad_y_2 : 0)) - v_3 * v_1 - mean_4);
+        dresidual[base_1 + i_s_1] = (test ? grad_y_2 : 0);
       }
     }
   }
@@ -69,8 +69,8 @@ export function batch_norm_add_relu_backward_1(grad_y: Floats, bias: Floats, res
  *   dbias = sum(bias + residual + weight * invstd * (x - mean) > 0 ? grad_y : 0, n, s)
  *   mean_1 = mean(bias + residual + weight * invstd * (x - mean) > 0 ? grad_y : 0, n, s)
  *   mean_2 = mean((x - mean) * (bias + residual + weight * invstd * (x - mean) > 0 ? grad_y : 0), n, s)
- *   dresidual = bias + residual + weight * invstd * (x - mean) > 0 ? grad_y : 0
  *   dx = weight * invstd * (bias + residual + weight * invstd * (x - mean) > 0 ? grad_y : 0) - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
+ *   dresidual = bias + residual + weight * invstd * (x - mean) > 0 ? grad_y : 0
  * Used by
  *   weight bias running_mean running_var training: backward for x, residual, weight, bias
  *   weight bias training: backward for x, residual, weight, bias
@@ -84,13 +84,13 @@ export function batch_norm_add_relu_backward_1(grad_y: Floats, bias: Floats, res
  * @param mean [c], read: saved by forward
  * @param dweight [c], written: the gradient of weight
  * @param dbias [c], written: the gradient of bias
- * @param dresidual [n, c, s], written: the gradient of residual
  * @param dx [n, c, s], written: the gradient of x
+ * @param dresidual [n, c, s], written: the gradient of residual
  * @param c elements along c
  * @param n elements along n
  * @param s elements along s
  */
-export function batch_norm_add_relu_backward_2(grad_y: Floats, bias: Floats, residual: Floats, weight: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, dbias: Floats, dresidual: Floats, dx: Floats, c: number, n: number, s: number): void {
+export function batch_norm_add_relu_backward_2(grad_y: Floats, bias: Floats, residual: Floats, weight: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, dbias: Floats, dx: Floats, dresidual: Floats, c: number, n: number, s: number): void {
   for (let i_c = 0; i_c < c; i_c++) {
     let sum = 0;
     let sum_1 = 0;
@@ -107,14 +107,13 @@ export function batch_norm_add_relu_backward_2(grad_y: Floats, bias: Floats, res
         const grad_y_1 = grad_y[base + i_s]!;
         sum = sum + (((residual_1 + v * (x_1 - mean_3) + bias_1 > 0) ? grad_y_1 : 0));
         sum_1 = sum_1 + (((residual_1 + v * (x_1 - mean_3) + bias_1 > 0) ? (x_1 - mean_3) * grad_y_1 : 0));
-        dresidual[base + i_s] = ((residual_1 + v * (x_1 - mean_3) + bias_1 > 0) ? grad_y_1 : 0);
       }
     }
     const weight_2 = invstd_1 * sum_1;
-    dweight[i_c] = weight_2;
-    dbias[i_c] = sum;
     const mean_4 = sum / (n * s);
     const mean_5 = sum_1 / (n * s);
+    dweight[i_c] = weight_2;
+    dbias[i_c] = sum;
     const v_2 = invstd_1 * invstd_1;
     const v_3 = v_2 * mean_5;
     for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
@@ -126,6 +125,7 @@ export function batch_norm_add_relu_backward_2(grad_y: Floats, bias: Floats, res
         const test = residual_2 + v * v_1 + bias_1 > 0;
         const grad_y_2 = grad_y[base_1 + i_s_1]!;
         dx[base_1 + i_s_1] = v * (((test ? grad_y_2 : 0)) - v_3 * v_1 - mean_4);
+        dresidual[base_1 + i_s_1] = (test ? grad_y_2 : 0);
       }
     }
   }
@@ -155,10 +155,10 @@ export function batch_norm_add_relu_backward_3(grad_y: Floats, bias: Floats, res
   for (let i_n = 0; i_n < n; i_n++) {
     const base = i_n * c;
     for (let i_c = 0; i_c < c; i_c++) {
-      const base_1 = (base + i_c) * s;
       const weight_1 = weight[i_c]!;
       const invstd_1 = invstd[i_c]!;
       const v = weight_1 * invstd_1;
+      const base_1 = (base + i_c) * s;
       const mean_1 = mean[i_c]!;
       const bias_1 = bias[i_c]!;
       for (let i_s = 0; i_s < s; i_s++) {
@@ -228,8 +228,8 @@ export function batch_norm_add_relu_backward_4(grad_y: Floats, bias: Floats, res
  * batch_norm_add_relu, backward:
  *   mean_1 = mean(residual + invstd * (x - mean) > 0 ? grad_y : 0, n, s)
  *   mean_2 = mean((x - mean) * (residual + invstd * (x - mean) > 0 ? grad_y : 0), n, s)
- *   dresidual = residual + invstd * (x - mean) > 0 ? grad_y : 0
  *   dx = invstd * (residual + invstd * (x - mean) > 0 ? grad_y : 0) - invstd * mean_1 - invstd ^ 3 * mean_2 * (x - mean)
+ *   dresidual = residual + invstd * (x - mean) > 0 ? grad_y : 0
  * Used by
  *   running_mean running_var training: backward for x, residual
  *   training: backward for x, residual
@@ -239,13 +239,13 @@ export function batch_norm_add_relu_backward_4(grad_y: Floats, bias: Floats, res
  * @param x [n, c, s], read
  * @param invstd [c], read: saved by forward
  * @param mean [c], read: saved by forward
- * @param dresidual [n, c, s], written: the gradient of residual
  * @param dx [n, c, s], written: the gradient of x
+ * @param dresidual [n, c, s], written: the gradient of residual
  * @param c elements along c
  * @param n elements along n
  * @param s elements along s
  */
-export function batch_norm_add_relu_backward_5(grad_y: Floats, residual: Floats, x: Floats, invstd: Floats, mean: Floats, dresidual: Floats, dx: Floats, c: number, n: number, s: number): void {
+export function batch_norm_add_relu_backward_5(grad_y: Floats, residual: Floats, x: Floats, invstd: Floats, mean: Floats, dx: Floats, dresidual: Floats, c: number, n: number, s: number): void {
   for (let i_c = 0; i_c < c; i_c++) {
     let sum = 0;
     let sum_1 = 0;
@@ -259,7 +259,6 @@ export function batch_norm_add_relu_backward_5(grad_y: Floats, residual: Floats,
         const grad_y_1 = grad_y[base + i_s]!;
         sum = sum + (((residual_1 + invstd_1 * (x_1 - mean_3) > 0) ? grad_y_1 : 0));
         sum_1 = sum_1 + (((residual_1 + invstd_1 * (x_1 - mean_3) > 0) ? (x_1 - mean_3) * grad_y_1 : 0));
-        dresidual[base + i_s] = ((residual_1 + invstd_1 * (x_1 - mean_3) > 0) ? grad_y_1 : 0);
       }
     }
     const mean_4 = sum / (n * s);
@@ -275,6 +274,7 @@ export function batch_norm_add_relu_backward_5(grad_y: Floats, residual: Floats,
         const test = residual_2 + invstd_1 * v > 0;
         const grad_y_2 = grad_y[base_1 + i_s_1]!;
         dx[base_1 + i_s_1] = invstd_1 * (((test ? grad_y_2 : 0)) - v_2 * v - mean_4);
+        dresidual[base_1 + i_s_1] = (test ? grad_y_2 : 0);
       }
     }
   }
@@ -302,8 +302,8 @@ export function batch_norm_add_relu_backward_6(grad_y: Floats, residual: Floats,
   for (let i_n = 0; i_n < n; i_n++) {
     const base = i_n * c;
     for (let i_c = 0; i_c < c; i_c++) {
-      const base_1 = (base + i_c) * s;
       const invstd_1 = invstd[i_c]!;
+      const base_1 = (base + i_c) * s;
       const mean_1 = mean[i_c]!;
       for (let i_s = 0; i_s < s; i_s++) {
         const residual_1 = residual[base_1 + i_s]!;

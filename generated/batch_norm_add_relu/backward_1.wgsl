@@ -3,7 +3,6 @@
 // batch_norm_add_relu, backward:
 //   mean_1 = mean(bias + residual + weight * invstd * (x - mean) > 0 ? grad_y : 0, n, s)
 //   mean_2 = mean((x - mean) * (bias + residual + weight * invstd * (x - mean) > 0 ? grad_y : 0), n, s)
-//   dresidual = bias + residual + weight * invstd * (x - mean) > 0 ? grad_y : 0
 // Used by
 //   weight bias running_mean running_var training: backward for x, residual
 //   weight bias training: backward for x, residual
@@ -21,10 +20,8 @@ struct Numbers {
 @group(0) @binding(4) var<storage, read> x: array<f32>;
 @group(0) @binding(5) var<storage, read> invstd: array<f32>;
 @group(0) @binding(6) var<storage, read> mean: array<f32>;
-@group(0) @binding(7) var<storage, read_write> mean_1: array<f32>;
-@group(0) @binding(8) var<storage, read_write> mean_2: array<f32>;
-@group(0) @binding(9) var<storage, read_write> dresidual: array<f32>;
-@group(0) @binding(10) var<uniform> numbers: Numbers;
+@group(0) @binding(7) var<storage, read_write> packed: array<f32>;
+@group(0) @binding(8) var<uniform> numbers: Numbers;
 
 var<workgroup> lanes: array<f32, 256>;
 var<workgroup> lanes_1: array<f32, 256>;
@@ -58,10 +55,10 @@ fn backward_1(
       let i_n = rest;
       let residual_1 = residual[(i_n * c + i_c) * s + i_s];
       let x_1 = x[(i_n * c + i_c) * s + i_s];
+      let v_1 = x_1 - mean_3;
       let grad_y_1 = grad_y[(i_n * c + i_c) * s + i_s];
-      sum = sum + (select(0.0, grad_y_1, (residual_1 + v * (x_1 - mean_3) + bias_1 > 0.0)));
-      sum_1 = sum_1 + (select(0.0, (x_1 - mean_3) * grad_y_1, (residual_1 + v * (x_1 - mean_3) + bias_1 > 0.0)));
-      dresidual[(i_n * c + i_c) * s + i_s] = select(0.0, grad_y_1, (residual_1 + v * (x_1 - mean_3) + bias_1 > 0.0));
+      sum = sum + (select(0.0, grad_y_1, (residual_1 + v * v_1 + bias_1 > 0.0)));
+      sum_1 = sum_1 + (select(0.0, v_1 * grad_y_1, (residual_1 + v * v_1 + bias_1 > 0.0)));
     }
     total = total + sum;
     total_1 = total_1 + sum_1;
@@ -85,8 +82,11 @@ fn backward_1(
   total_1 = lanes_1[lane];
   if (lane == 0u) {
     let mean_4 = total / f32(n * s);
-    mean_1[i_c] = mean_4;
     let mean_5 = total_1 / f32(n * s);
-    mean_2[i_c] = mean_5;
+    packed[i_c] = v;
+    packed[c + i_c] = mean_3;
+    packed[2u * c + i_c] = bias_1;
+    packed[3u * c + i_c] = invstd_1 * invstd_1 * mean_5;
+    packed[4u * c + i_c] = mean_4;
   }
 }

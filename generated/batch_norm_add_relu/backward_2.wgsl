@@ -2,6 +2,7 @@
 //
 // batch_norm_add_relu, backward:
 //   dx = weight * invstd * (bias + residual + weight * invstd * (x - mean) > 0 ? grad_y : 0) - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
+//   dresidual = bias + residual + weight * invstd * (x - mean) > 0 ? grad_y : 0
 // Used by
 //   weight bias running_mean running_var training: backward for x, residual
 //   weight bias running_mean running_var training: backward for x, residual, weight, bias
@@ -15,16 +16,12 @@ struct Numbers {
 }
 
 @group(0) @binding(0) var<storage, read> grad_y: array<f32>;
-@group(0) @binding(1) var<storage, read> bias: array<f32>;
-@group(0) @binding(2) var<storage, read> residual: array<f32>;
-@group(0) @binding(3) var<storage, read> weight: array<f32>;
-@group(0) @binding(4) var<storage, read> x: array<f32>;
-@group(0) @binding(5) var<storage, read> invstd: array<f32>;
-@group(0) @binding(6) var<storage, read> mean: array<f32>;
-@group(0) @binding(7) var<storage, read> mean_1: array<f32>;
-@group(0) @binding(8) var<storage, read> mean_2: array<f32>;
-@group(0) @binding(9) var<storage, read_write> dx: array<f32>;
-@group(0) @binding(10) var<uniform> numbers: Numbers;
+@group(0) @binding(1) var<storage, read> residual: array<f32>;
+@group(0) @binding(2) var<storage, read> x: array<f32>;
+@group(0) @binding(3) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(4) var<storage, read_write> dresidual: array<f32>;
+@group(0) @binding(5) var<storage, read> packed: array<f32>;
+@group(0) @binding(6) var<uniform> numbers: Numbers;
 
 @compute @workgroup_size(256)
 fn backward_2(
@@ -43,17 +40,17 @@ fn backward_2(
     let i_c = rest % c;
     let rest_1 = (rest / c);
     let i_n = rest_1;
-    let weight_1 = weight[i_c];
-    let invstd_1 = invstd[i_c];
-    let v = weight_1 * invstd_1;
+    let packed_1 = packed[i_c];
     let residual_1 = residual[(i_n * c + i_c) * s + i_s];
     let x_1 = x[(i_n * c + i_c) * s + i_s];
-    let mean_3 = mean[i_c];
-    let v_1 = x_1 - mean_3;
-    let bias_1 = bias[i_c];
+    let packed_2 = packed[c + i_c];
+    let v = x_1 - packed_2;
+    let packed_3 = packed[2u * c + i_c];
+    let test = residual_1 + packed_1 * v + packed_3 > 0.0;
     let grad_y_1 = grad_y[(i_n * c + i_c) * s + i_s];
-    let mean_2_1 = mean_2[i_c];
-    let mean_1_1 = mean_1[i_c];
-    dx[(i_n * c + i_c) * s + i_s] = v * ((select(0.0, grad_y_1, (residual_1 + v * v_1 + bias_1 > 0.0))) - invstd_1 * invstd_1 * mean_2_1 * v_1 - mean_1_1);
+    let packed_4 = packed[3u * c + i_c];
+    let packed_5 = packed[4u * c + i_c];
+    dx[(i_n * c + i_c) * s + i_s] = packed_1 * ((select(0.0, grad_y_1, test)) - packed_4 * v - packed_5);
+    dresidual[(i_n * c + i_c) * s + i_s] = select(0.0, grad_y_1, test);
   }
 }

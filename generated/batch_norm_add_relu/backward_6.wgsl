@@ -3,7 +3,6 @@
 // batch_norm_add_relu, backward:
 //   mean_1 = mean(residual + invstd * (x - mean) > 0 ? grad_y : 0, n, s)
 //   mean_2 = mean((x - mean) * (residual + invstd * (x - mean) > 0 ? grad_y : 0), n, s)
-//   dresidual = residual + invstd * (x - mean) > 0 ? grad_y : 0
 // Used by
 //   running_mean running_var training: backward for x, residual
 //   training: backward for x, residual
@@ -19,10 +18,8 @@ struct Numbers {
 @group(0) @binding(2) var<storage, read> x: array<f32>;
 @group(0) @binding(3) var<storage, read> invstd: array<f32>;
 @group(0) @binding(4) var<storage, read> mean: array<f32>;
-@group(0) @binding(5) var<storage, read_write> mean_1: array<f32>;
-@group(0) @binding(6) var<storage, read_write> mean_2: array<f32>;
-@group(0) @binding(7) var<storage, read_write> dresidual: array<f32>;
-@group(0) @binding(8) var<uniform> numbers: Numbers;
+@group(0) @binding(5) var<storage, read_write> packed: array<f32>;
+@group(0) @binding(6) var<uniform> numbers: Numbers;
 
 var<workgroup> lanes: array<f32, 256>;
 var<workgroup> lanes_1: array<f32, 256>;
@@ -53,10 +50,10 @@ fn backward_6(
       let i_n = rest;
       let residual_1 = residual[(i_n * c + i_c) * s + i_s];
       let x_1 = x[(i_n * c + i_c) * s + i_s];
+      let v = x_1 - mean_3;
       let grad_y_1 = grad_y[(i_n * c + i_c) * s + i_s];
-      sum = sum + (select(0.0, grad_y_1, (residual_1 + invstd_1 * (x_1 - mean_3) > 0.0)));
-      sum_1 = sum_1 + (select(0.0, (x_1 - mean_3) * grad_y_1, (residual_1 + invstd_1 * (x_1 - mean_3) > 0.0)));
-      dresidual[(i_n * c + i_c) * s + i_s] = select(0.0, grad_y_1, (residual_1 + invstd_1 * (x_1 - mean_3) > 0.0));
+      sum = sum + (select(0.0, grad_y_1, (residual_1 + invstd_1 * v > 0.0)));
+      sum_1 = sum_1 + (select(0.0, v * grad_y_1, (residual_1 + invstd_1 * v > 0.0)));
     }
     total = total + sum;
     total_1 = total_1 + sum_1;
@@ -80,8 +77,8 @@ fn backward_6(
   total_1 = lanes_1[lane];
   if (lane == 0u) {
     let mean_4 = total / f32(n * s);
-    mean_1[i_c] = mean_4;
     let mean_5 = total_1 / f32(n * s);
-    mean_2[i_c] = mean_5;
+    packed[i_c] = invstd_1 * invstd_1 * mean_5;
+    packed[c + i_c] = mean_4;
   }
 }

@@ -2,6 +2,7 @@
 //
 // batch_norm_add_relu, backward:
 //   dx = invstd * (residual + invstd * (x - mean) > 0 ? grad_y : 0) - invstd * mean_1 - invstd ^ 3 * mean_2 * (x - mean)
+//   dresidual = residual + invstd * (x - mean) > 0 ? grad_y : 0
 // Used by
 //   running_mean running_var training: backward for x, residual
 //   training: backward for x, residual
@@ -17,9 +18,9 @@ struct Numbers {
 @group(0) @binding(2) var<storage, read> x: array<f32>;
 @group(0) @binding(3) var<storage, read> invstd: array<f32>;
 @group(0) @binding(4) var<storage, read> mean: array<f32>;
-@group(0) @binding(5) var<storage, read> mean_1: array<f32>;
-@group(0) @binding(6) var<storage, read> mean_2: array<f32>;
-@group(0) @binding(7) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(5) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(6) var<storage, read_write> dresidual: array<f32>;
+@group(0) @binding(7) var<storage, read> packed: array<f32>;
 @group(0) @binding(8) var<uniform> numbers: Numbers;
 
 @compute @workgroup_size(256)
@@ -44,9 +45,11 @@ fn backward_7(
     let x_1 = x[(i_n * c + i_c) * s + i_s];
     let mean_3 = mean[i_c];
     let v = x_1 - mean_3;
+    let test = residual_1 + invstd_1 * v > 0.0;
     let grad_y_1 = grad_y[(i_n * c + i_c) * s + i_s];
-    let mean_2_1 = mean_2[i_c];
-    let mean_1_1 = mean_1[i_c];
-    dx[(i_n * c + i_c) * s + i_s] = invstd_1 * ((select(0.0, grad_y_1, (residual_1 + invstd_1 * v > 0.0))) - invstd_1 * invstd_1 * mean_2_1 * v - mean_1_1);
+    let packed_1 = packed[i_c];
+    let packed_2 = packed[c + i_c];
+    dx[(i_n * c + i_c) * s + i_s] = invstd_1 * ((select(0.0, grad_y_1, test)) - packed_1 * v - packed_2);
+    dresidual[(i_n * c + i_c) * s + i_s] = select(0.0, grad_y_1, test);
   }
 }

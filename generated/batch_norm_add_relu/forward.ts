@@ -50,15 +50,15 @@ export function batch_norm_add_relu_forward_1(running_mean: Floats, running_var:
     }
     const offset = sum / (n * s);
     const mean_1 = x_1 + offset;
-    mean[i_c] = mean_1;
     const variance = Math.max((sum_1 - sum * offset) / (n * s), 0);
     const invstd_1 = (1 / Math.sqrt(variance + eps));
-    invstd[i_c] = invstd_1;
     const running_mean_1 = running_mean[i_c]!;
     const running_mean_2 = (test ? v_1 * running_mean_1 + momentum * mean_1 : running_mean_1);
-    running_mean[i_c] = running_mean_2;
     const running_var_1 = running_var[i_c]!;
     const running_var_2 = (test ? v_1 * running_var_1 + v_5 * variance : running_var_1);
+    mean[i_c] = mean_1;
+    invstd[i_c] = invstd_1;
+    running_mean[i_c] = running_mean_2;
     running_var[i_c] = running_var_2;
     const weight_1 = weight[i_c]!;
     const v_6 = weight_1 * invstd_1;
@@ -117,8 +117,8 @@ export function batch_norm_add_relu_forward_2(bias: Floats, residual: Floats, ru
   }
   for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
     const running_mean_2 = running_mean[i_c_1]!;
-    mean[i_c_1] = running_mean_2;
     const running_var_2 = running_var[i_c_1]!;
+    mean[i_c_1] = running_mean_2;
     invstd[i_c_1] = (1 / Math.sqrt(running_var_2 + eps));
   }
 }
@@ -159,9 +159,9 @@ export function batch_norm_add_relu_forward_3(x: Floats, bias: Floats, residual:
     }
     const offset = sum / (n * s);
     const mean_1 = x_1 + offset;
-    mean[i_c] = mean_1;
     const variance = Math.max((sum_1 - sum * offset) / (n * s), 0);
     const invstd_1 = (1 / Math.sqrt(variance + eps));
+    mean[i_c] = mean_1;
     invstd[i_c] = invstd_1;
     const weight_1 = weight[i_c]!;
     const v = weight_1 * invstd_1;
@@ -223,15 +223,15 @@ export function batch_norm_add_relu_forward_4(running_mean: Floats, running_var:
     }
     const offset = sum / (n * s);
     const mean_1 = x_1 + offset;
-    mean[i_c] = mean_1;
     const variance = Math.max((sum_1 - sum * offset) / (n * s), 0);
     const invstd_1 = (1 / Math.sqrt(variance + eps));
-    invstd[i_c] = invstd_1;
     const running_mean_1 = running_mean[i_c]!;
     const running_mean_2 = (test ? v_1 * running_mean_1 + momentum * mean_1 : running_mean_1);
-    running_mean[i_c] = running_mean_2;
     const running_var_1 = running_var[i_c]!;
     const running_var_2 = (test ? v_1 * running_var_1 + v_5 * variance : running_var_1);
+    mean[i_c] = mean_1;
+    invstd[i_c] = invstd_1;
+    running_mean[i_c] = running_mean_2;
     running_var[i_c] = running_var_2;
     for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
       const base_1 = (i_n_1 * c + i_c) * s;
@@ -282,8 +282,8 @@ export function batch_norm_add_relu_forward_5(residual: Floats, running_mean: Fl
   }
   for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
     const running_mean_2 = running_mean[i_c_1]!;
-    mean[i_c_1] = running_mean_2;
     const running_var_2 = running_var[i_c_1]!;
+    mean[i_c_1] = running_mean_2;
     invstd[i_c_1] = (1 / Math.sqrt(running_var_2 + eps));
   }
 }
@@ -322,9 +322,9 @@ export function batch_norm_add_relu_forward_6(x: Floats, residual: Floats, invst
     }
     const offset = sum / (n * s);
     const mean_1 = x_1 + offset;
-    mean[i_c] = mean_1;
     const variance = Math.max((sum_1 - sum * offset) / (n * s), 0);
     const invstd_1 = (1 / Math.sqrt(variance + eps));
+    mean[i_c] = mean_1;
     invstd[i_c] = invstd_1;
     for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
       const base_1 = (i_n_1 * c + i_c) * s;

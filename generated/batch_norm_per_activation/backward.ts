@@ -46,26 +46,26 @@ export function batch_norm_per_activation_backward_1(grad_y: Floats, x: Floats, 
       const sum = sums[base_3 + i_s_1]!;
       const sum_1 = sums_1[base_3 + i_s_1]!;
       const mean_4 = sum / n;
-      mean_1[base_3 + i_s_1] = mean_4;
       const mean_5 = sum_1 / n;
+      mean_1[base_3 + i_s_1] = mean_4;
       mean_2[base_3 + i_s_1] = mean_5;
     }
   }
   for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
-    const base_4 = i_n_1 * c;
+    const base_5 = i_n_1 * c;
     for (let i_c_2 = 0; i_c_2 < c; i_c_2++) {
-      const base_5 = (base_4 + i_c_2) * s;
-      const base_6 = i_c_2 * s;
+      const base_4 = i_c_2 * s;
+      const base_6 = (base_5 + i_c_2) * s;
       for (let i_s_2 = 0; i_s_2 < s; i_s_2++) {
-        const weight_1 = weight[base_6 + i_s_2]!;
-        const invstd_1 = invstd[base_6 + i_s_2]!;
-        const grad_y_2 = grad_y[base_5 + i_s_2]!;
-        const mean_2_1 = mean_2[base_6 + i_s_2]!;
-        const x_2 = x[base_5 + i_s_2]!;
-        const mean_6 = mean[base_6 + i_s_2]!;
+        const weight_1 = weight[base_4 + i_s_2]!;
+        const invstd_1 = invstd[base_4 + i_s_2]!;
+        const grad_y_2 = grad_y[base_6 + i_s_2]!;
+        const mean_2_1 = mean_2[base_4 + i_s_2]!;
+        const x_2 = x[base_6 + i_s_2]!;
+        const mean_6 = mean[base_4 + i_s_2]!;
         const v = x_2 - mean_6;
-        const mean_1_1 = mean_1[base_6 + i_s_2]!;
-        dx[base_5 + i_s_2] = weight_1 * invstd_1 * (grad_y_2 - invstd_1 * invstd_1 * mean_2_1 * v - mean_1_1);
+        const mean_1_1 = mean_1[base_4 + i_s_2]!;
+        dx[base_6 + i_s_2] = weight_1 * invstd_1 * (grad_y_2 - invstd_1 * invstd_1 * mean_2_1 * v - mean_1_1);
       }
     }
   }
@@ -161,28 +161,28 @@ export function batch_norm_per_activation_backward_3(grad_y: Floats, x: Floats, 
       const sum_1 = sums_1[base_3 + i_s_1]!;
       const invstd_1 = invstd[base_3 + i_s_1]!;
       const weight_1 = invstd_1 * sum_1;
-      dweight[base_3 + i_s_1] = weight_1;
       const mean_4 = sum / n;
-      mean_1[base_3 + i_s_1] = mean_4;
       const mean_5 = sum_1 / n;
+      dweight[base_3 + i_s_1] = weight_1;
+      mean_1[base_3 + i_s_1] = mean_4;
       mean_2[base_3 + i_s_1] = mean_5;
     }
   }
   for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
-    const base_4 = i_n_1 * c;
+    const base_5 = i_n_1 * c;
     for (let i_c_2 = 0; i_c_2 < c; i_c_2++) {
-      const base_5 = (base_4 + i_c_2) * s;
-      const base_6 = i_c_2 * s;
+      const base_4 = i_c_2 * s;
+      const base_6 = (base_5 + i_c_2) * s;
       for (let i_s_2 = 0; i_s_2 < s; i_s_2++) {
-        const weight_2 = weight[base_6 + i_s_2]!;
-        const invstd_2 = invstd[base_6 + i_s_2]!;
-        const grad_y_2 = grad_y[base_5 + i_s_2]!;
-        const mean_2_1 = mean_2[base_6 + i_s_2]!;
-        const x_2 = x[base_5 + i_s_2]!;
-        const mean_6 = mean[base_6 + i_s_2]!;
+        const weight_2 = weight[base_4 + i_s_2]!;
+        const invstd_2 = invstd[base_4 + i_s_2]!;
+        const grad_y_2 = grad_y[base_6 + i_s_2]!;
+        const mean_2_1 = mean_2[base_4 + i_s_2]!;
+        const x_2 = x[base_6 + i_s_2]!;
+        const mean_6 = mean[base_4 + i_s_2]!;
         const v = x_2 - mean_6;
-        const mean_1_1 = mean_1[base_6 + i_s_2]!;
-        dx[base_5 + i_s_2] = weight_2 * invstd_2 * (grad_y_2 - invstd_2 * invstd_2 * mean_2_1 * v - mean_1_1);
+        const mean_1_1 = mean_1[base_4 + i_s_2]!;
+        dx[base_6 + i_s_2] = weight_2 * invstd_2 * (grad_y_2 - invstd_2 * invstd_2 * mean_2_1 * v - mean_1_1);
       }
     }
   }
@@ -269,28 +269,28 @@ export function batch_norm_per_activation_backward_5(grad_y: Floats, x: Floats, 
     for (let i_s_1 = 0; i_s_1 < s; i_s_1++) {
       const sum = sums[base_3 + i_s_1]!;
       const sum_1 = sums_1[base_3 + i_s_1]!;
-      dbias[base_3 + i_s_1] = sum;
       const mean_4 = sum / n;
-      mean_1[base_3 + i_s_1] = mean_4;
       const mean_5 = sum_1 / n;
+      dbias[base_3 + i_s_1] = sum;
+      mean_1[base_3 + i_s_1] = mean_4;
       mean_2[base_3 + i_s_1] = mean_5;
     }
   }
   for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
-    const base_4 = i_n_1 * c;
+    const base_5 = i_n_1 * c;
     for (let i_c_2 = 0; i_c_2 < c; i_c_2++) {
-      const base_5 = (base_4 + i_c_2) * s;
-      const base_6 = i_c_2 * s;
+      const base_4 = i_c_2 * s;
+      const base_6 = (base_5 + i_c_2) * s;
       for (let i_s_2 = 0; i_s_2 < s; i_s_2++) {
-        const weight_1 = weight[base_6 + i_s_2]!;
-        const invstd_1 = invstd[base_6 + i_s_2]!;
-        const grad_y_2 = grad_y[base_5 + i_s_2]!;
-        const mean_2_1 = mean_2[base_6 + i_s_2]!;
-        const x_2 = x[base_5 + i_s_2]!;
-        const mean_6 = mean[base_6 + i_s_2]!;
+        const weight_1 = weight[base_4 + i_s_2]!;
+        const invstd_1 = invstd[base_4 + i_s_2]!;
+        const grad_y_2 = grad_y[base_6 + i_s_2]!;
+        const mean_2_1 = mean_2[base_4 + i_s_2]!;
+        const x_2 = x[base_6 + i_s_2]!;
+        const mean_6 = mean[base_4 + i_s_2]!;
         const v = x_2 - mean_6;
-        const mean_1_1 = mean_1[base_6 + i_s_2]!;
-        dx[base_5 + i_s_2] = weight_1 * invstd_1 * (grad_y_2 - invstd_1 * invstd_1 * mean_2_1 * v - mean_1_1);
+        const mean_1_1 = mean_1[base_4 + i_s_2]!;
+        dx[base_6 + i_s_2] = weight_1 * invstd_1 * (grad_y_2 - invstd_1 * invstd_1 * mean_2_1 * v - mean_1_1);
       }
     }
   }
@@ -394,29 +394,29 @@ export function batch_norm_per_activation_backward_7(grad_y: Floats, x: Floats, 
       const sum_1 = sums_1[base_3 + i_s_1]!;
       const invstd_1 = invstd[base_3 + i_s_1]!;
       const weight_1 = invstd_1 * sum_1;
+      const mean_4 = sum / n;
+      const mean_5 = sum_1 / n;
       dweight[base_3 + i_s_1] = weight_1;
       dbias[base_3 + i_s_1] = sum;
-      const mean_4 = sum / n;
       mean_1[base_3 + i_s_1] = mean_4;
-      const mean_5 = sum_1 / n;
       mean_2[base_3 + i_s_1] = mean_5;
     }
   }
   for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
-    const base_4 = i_n_1 * c;
+    const base_5 = i_n_1 * c;
     for (let i_c_2 = 0; i_c_2 < c; i_c_2++) {
-      const base_5 = (base_4 + i_c_2) * s;
-      const base_6 = i_c_2 * s;
+      const base_4 = i_c_2 * s;
+      const base_6 = (base_5 + i_c_2) * s;
       for (let i_s_2 = 0; i_s_2 < s; i_s_2++) {
-        const weight_2 = weight[base_6 + i_s_2]!;
-        const invstd_2 = invstd[base_6 + i_s_2]!;
-        const grad_y_2 = grad_y[base_5 + i_s_2]!;
-        const mean_2_1 = mean_2[base_6 + i_s_2]!;
-        const x_2 = x[base_5 + i_s_2]!;
-        const mean_6 = mean[base_6 + i_s_2]!;
+        const weight_2 = weight[base_4 + i_s_2]!;
+        const invstd_2 = invstd[base_4 + i_s_2]!;
+        const grad_y_2 = grad_y[base_6 + i_s_2]!;
+        const mean_2_1 = mean_2[base_4 + i_s_2]!;
+        const x_2 = x[base_6 + i_s_2]!;
+        const mean_6 = mean[base_4 + i_s_2]!;
         const v = x_2 - mean_6;
-        const mean_1_1 = mean_1[base_6 + i_s_2]!;
-        dx[base_5 + i_s_2] = weight_2 * invstd_2 * (grad_y_2 - invstd_2 * invstd_2 * mean_2_1 * v - mean_1_1);
+        const mean_1_1 = mean_1[base_4 + i_s_2]!;
+        dx[base_6 + i_s_2] = weight_2 * invstd_2 * (grad_y_2 - invstd_2 * invstd_2 * mean_2_1 * v - mean_1_1);
       }
     }
   }
@@ -438,15 +438,15 @@ export function batch_norm_per_activation_backward_7(grad_y: Floats, x: Floats, 
  */
 export function batch_norm_per_activation_backward_8(grad_y: Floats, weight: Floats, invstd: Floats, dx: Floats, c: number, n: number, s: number): void {
   for (let i_n = 0; i_n < n; i_n++) {
-    const base = i_n * c;
+    const base_1 = i_n * c;
     for (let i_c = 0; i_c < c; i_c++) {
-      const base_1 = (base + i_c) * s;
-      const base_2 = i_c * s;
+      const base = i_c * s;
+      const base_2 = (base_1 + i_c) * s;
       for (let i_s = 0; i_s < s; i_s++) {
-        const weight_1 = weight[base_2 + i_s]!;
-        const invstd_1 = invstd[base_2 + i_s]!;
-        const grad_y_1 = grad_y[base_1 + i_s]!;
-        dx[base_1 + i_s] = weight_1 * invstd_1 * grad_y_1;
+        const weight_1 = weight[base + i_s]!;
+        const invstd_1 = invstd[base + i_s]!;
+        const grad_y_1 = grad_y[base_2 + i_s]!;
+        dx[base_2 + i_s] = weight_1 * invstd_1 * grad_y_1;
       }
     }
   }
@@ -636,25 +636,25 @@ export function batch_norm_per_activation_backward_12(grad_y: Floats, x: Floats,
       const sum = sums[base_3 + i_s_1]!;
       const sum_1 = sums_1[base_3 + i_s_1]!;
       const mean_4 = sum / n;
-      mean_1[base_3 + i_s_1] = mean_4;
       const mean_5 = sum_1 / n;
+      mean_1[base_3 + i_s_1] = mean_4;
       mean_2[base_3 + i_s_1] = mean_5;
     }
   }
   for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
-    const base_4 = i_n_1 * c;
+    const base_5 = i_n_1 * c;
     for (let i_c_2 = 0; i_c_2 < c; i_c_2++) {
-      const base_5 = (base_4 + i_c_2) * s;
-      const base_6 = i_c_2 * s;
+      const base_4 = i_c_2 * s;
+      const base_6 = (base_5 + i_c_2) * s;
       for (let i_s_2 = 0; i_s_2 < s; i_s_2++) {
-        const invstd_1 = invstd[base_6 + i_s_2]!;
-        const grad_y_2 = grad_y[base_5 + i_s_2]!;
-        const mean_2_1 = mean_2[base_6 + i_s_2]!;
-        const x_2 = x[base_5 + i_s_2]!;
-        const mean_6 = mean[base_6 + i_s_2]!;
+        const invstd_1 = invstd[base_4 + i_s_2]!;
+        const grad_y_2 = grad_y[base_6 + i_s_2]!;
+        const mean_2_1 = mean_2[base_4 + i_s_2]!;
+        const x_2 = x[base_6 + i_s_2]!;
+        const mean_6 = mean[base_4 + i_s_2]!;
         const v = x_2 - mean_6;
-        const mean_1_1 = mean_1[base_6 + i_s_2]!;
-        dx[base_5 + i_s_2] = invstd_1 * (grad_y_2 - invstd_1 * invstd_1 * mean_2_1 * v - mean_1_1);
+        const mean_1_1 = mean_1[base_4 + i_s_2]!;
+        dx[base_6 + i_s_2] = invstd_1 * (grad_y_2 - invstd_1 * invstd_1 * mean_2_1 * v - mean_1_1);
       }
     }
   }
@@ -675,14 +675,14 @@ export function batch_norm_per_activation_backward_12(grad_y: Floats, x: Floats,
  */
 export function batch_norm_per_activation_backward_13(grad_y: Floats, invstd: Floats, dx: Floats, c: number, n: number, s: number): void {
   for (let i_n = 0; i_n < n; i_n++) {
-    const base = i_n * c;
+    const base_1 = i_n * c;
     for (let i_c = 0; i_c < c; i_c++) {
-      const base_1 = (base + i_c) * s;
-      const base_2 = i_c * s;
+      const base = i_c * s;
+      const base_2 = (base_1 + i_c) * s;
       for (let i_s = 0; i_s < s; i_s++) {
-        const invstd_1 = invstd[base_2 + i_s]!;
-        const grad_y_1 = grad_y[base_1 + i_s]!;
-        dx[base_1 + i_s] = invstd_1 * grad_y_1;
+        const invstd_1 = invstd[base + i_s]!;
+        const grad_y_1 = grad_y[base_2 + i_s]!;
+        dx[base_2 + i_s] = invstd_1 * grad_y_1;
       }
     }
   }

@@ -39,12 +39,12 @@ fn backward_10(
   let i_c = rest;
   var total = 0.0;
   if (column < c * s) {
-    let xfrom_ = (lane / 32u);
+    let from_ = (lane / 32u);
     let mean_1 = mean[i_c * s + i_s];
     let weight_1 = weight[i_c * s + i_s];
     let invstd_1 = invstd[i_c * s + i_s];
     let v = weight_1 * invstd_1;
-    for (var i = xfrom_; i < n; i += 512u) {
+    for (var i = from_; i < n; i += 512u) {
       let end = min(i + 512u, n);
       var sum = 0.0;
       for (var i_1 = i; i_1 < end; i_1 += 8u) {

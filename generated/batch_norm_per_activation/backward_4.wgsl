@@ -19,9 +19,8 @@ struct Numbers {
 @group(0) @binding(2) var<storage, read> invstd: array<f32>;
 @group(0) @binding(3) var<storage, read> mean: array<f32>;
 @group(0) @binding(4) var<storage, read_write> dweight: array<f32>;
-@group(0) @binding(5) var<storage, read_write> mean_1: array<f32>;
-@group(0) @binding(6) var<storage, read_write> mean_2: array<f32>;
-@group(0) @binding(7) var<uniform> numbers: Numbers;
+@group(0) @binding(5) var<storage, read_write> packed: array<f32>;
+@group(0) @binding(6) var<uniform> numbers: Numbers;
 
 var<workgroup> lanes: array<f32, 256>;
 var<workgroup> lanes_1: array<f32, 256>;
@@ -43,9 +42,9 @@ fn backward_4(
   var total = 0.0;
   var total_1 = 0.0;
   if (column < c * s) {
-    let xfrom_ = (lane / 32u);
+    let from_ = (lane / 32u);
     let mean_3 = mean[i_c * s + i_s];
-    for (var i = xfrom_; i < n; i += 512u) {
+    for (var i = from_; i < n; i += 512u) {
       let end = min(i + 512u, n);
       var sum = 0.0;
       var sum_1 = 0.0;
@@ -54,7 +53,8 @@ fn backward_4(
         let grad_y_1 = grad_y[(i_n * c + i_c) * s + i_s];
         sum = sum + grad_y_1;
         let x_1 = x[(i_n * c + i_c) * s + i_s];
-        sum_1 = sum_1 + (x_1 - mean_3) * grad_y_1;
+        let v = x_1 - mean_3;
+        sum_1 = sum_1 + v * grad_y_1;
       }
       total = total + sum;
       total_1 = total_1 + sum_1;
@@ -80,10 +80,10 @@ fn backward_4(
   if ((lane < 32u) && (column < c * s)) {
     let invstd_1 = invstd[i_c * s + i_s];
     let weight_1 = invstd_1 * total_1;
-    dweight[i_c * s + i_s] = weight_1;
     let mean_4 = total / f32(n);
-    mean_1[i_c * s + i_s] = mean_4;
     let mean_5 = total_1 / f32(n);
-    mean_2[i_c * s + i_s] = mean_5;
+    dweight[i_c * s + i_s] = weight_1;
+    packed[i_c * s + i_s] = invstd_1 * invstd_1 * mean_5;
+    packed[c * s + i_c * s + i_s] = mean_4;
   }
 }

@@ -42,9 +42,9 @@ fn backward_7(
   var total = 0.0;
   var total_1 = 0.0;
   if (column < c * s) {
-    let xfrom_ = (lane / 32u);
+    let from_ = (lane / 32u);
     let mean_1 = mean[i_c * s + i_s];
-    for (var i = xfrom_; i < n; i += 512u) {
+    for (var i = from_; i < n; i += 512u) {
       let end = min(i + 512u, n);
       var sum = 0.0;
       var sum_1 = 0.0;

@@ -64,30 +64,30 @@ export function batch_norm_per_activation_forward_1(running_mean: Floats, runnin
       const first_2 = first[base_4 + i_s_2]!;
       const offset = sum / n;
       const mean_1 = first_2 + offset;
-      mean[base_4 + i_s_2] = mean_1;
       const variance = Math.max((sum_1 - sum * offset) / n, 0);
       const invstd_1 = (1 / Math.sqrt(variance + eps));
-      invstd[base_4 + i_s_2] = invstd_1;
       const running_mean_1 = running_mean[base_4 + i_s_2]!;
       const running_mean_2 = (test ? v * running_mean_1 + momentum * mean_1 : running_mean_1);
-      running_mean[base_4 + i_s_2] = running_mean_2;
       const running_var_1 = running_var[base_4 + i_s_2]!;
       const running_var_2 = (test ? v * running_var_1 + v_3 * variance : running_var_1);
+      mean[base_4 + i_s_2] = mean_1;
+      invstd[base_4 + i_s_2] = invstd_1;
+      running_mean[base_4 + i_s_2] = running_mean_2;
       running_var[base_4 + i_s_2] = running_var_2;
     }
   }
   for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
-    const base_5 = i_n_1 * c;
+    const base_6 = i_n_1 * c;
     for (let i_c_3 = 0; i_c_3 < c; i_c_3++) {
-      const base_6 = (base_5 + i_c_3) * s;
-      const base_7 = i_c_3 * s;
+      const base_5 = i_c_3 * s;
+      const base_7 = (base_6 + i_c_3) * s;
       for (let i_s_3 = 0; i_s_3 < s; i_s_3++) {
-        const weight_1 = weight[base_7 + i_s_3]!;
-        const invstd_2 = invstd[base_7 + i_s_3]!;
-        const x_3 = x[base_6 + i_s_3]!;
-        const mean_2 = mean[base_7 + i_s_3]!;
-        const bias_1 = bias[base_7 + i_s_3]!;
-        y[base_6 + i_s_3] = weight_1 * invstd_2 * (x_3 - mean_2) + bias_1;
+        const weight_1 = weight[base_5 + i_s_3]!;
+        const invstd_2 = invstd[base_5 + i_s_3]!;
+        const x_3 = x[base_7 + i_s_3]!;
+        const mean_2 = mean[base_5 + i_s_3]!;
+        const bias_1 = bias[base_5 + i_s_3]!;
+        y[base_7 + i_s_3] = weight_1 * invstd_2 * (x_3 - mean_2) + bias_1;
       }
     }
   }
@@ -116,17 +116,17 @@ export function batch_norm_per_activation_forward_1(running_mean: Floats, runnin
  */
 export function batch_norm_per_activation_forward_2(bias: Floats, running_mean: Floats, running_var: Floats, weight: Floats, x: Floats, y: Floats, mean: Floats, invstd: Floats, c: number, n: number, s: number, eps: number): void {
   for (let i_n = 0; i_n < n; i_n++) {
-    const base = i_n * c;
+    const base_1 = i_n * c;
     for (let i_c = 0; i_c < c; i_c++) {
-      const base_1 = (base + i_c) * s;
-      const base_2 = i_c * s;
+      const base = i_c * s;
+      const base_2 = (base_1 + i_c) * s;
       for (let i_s = 0; i_s < s; i_s++) {
-        const running_var_1 = running_var[base_2 + i_s]!;
-        const weight_1 = weight[base_2 + i_s]!;
-        const x_1 = x[base_1 + i_s]!;
-        const running_mean_1 = running_mean[base_2 + i_s]!;
-        const bias_1 = bias[base_2 + i_s]!;
-        y[base_1 + i_s] = (1 / Math.sqrt(running_var_1 + eps)) * weight_1 * (x_1 - running_mean_1) + bias_1;
+        const running_var_1 = running_var[base + i_s]!;
+        const weight_1 = weight[base + i_s]!;
+        const x_1 = x[base_2 + i_s]!;
+        const running_mean_1 = running_mean[base + i_s]!;
+        const bias_1 = bias[base + i_s]!;
+        y[base_2 + i_s] = (1 / Math.sqrt(running_var_1 + eps)) * weight_1 * (x_1 - running_mean_1) + bias_1;
       }
     }
   }
@@ -134,8 +134,8 @@ export function batch_norm_per_activation_forward_2(bias: Floats, running_mean: 
     const base_3 = i_c_1 * s;
     for (let i_s_1 = 0; i_s_1 < s; i_s_1++) {
       const running_mean_2 = running_mean[base_3 + i_s_1]!;
-      mean[base_3 + i_s_1] = running_mean_2;
       const running_var_2 = running_var[base_3 + i_s_1]!;
+      mean[base_3 + i_s_1] = running_mean_2;
       invstd[base_3 + i_s_1] = (1 / Math.sqrt(running_var_2 + eps));
     }
   }
@@ -193,24 +193,24 @@ export function batch_norm_per_activation_forward_3(x: Floats, bias: Floats, wei
       const first_2 = first[base_4 + i_s_2]!;
       const offset = sum / n;
       const mean_1 = first_2 + offset;
-      mean[base_4 + i_s_2] = mean_1;
       const variance = Math.max((sum_1 - sum * offset) / n, 0);
       const invstd_1 = (1 / Math.sqrt(variance + eps));
+      mean[base_4 + i_s_2] = mean_1;
       invstd[base_4 + i_s_2] = invstd_1;
     }
   }
   for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
-    const base_5 = i_n_1 * c;
+    const base_6 = i_n_1 * c;
     for (let i_c_3 = 0; i_c_3 < c; i_c_3++) {
-      const base_6 = (base_5 + i_c_3) * s;
-      const base_7 = i_c_3 * s;
+      const base_5 = i_c_3 * s;
+      const base_7 = (base_6 + i_c_3) * s;
       for (let i_s_3 = 0; i_s_3 < s; i_s_3++) {
-        const weight_1 = weight[base_7 + i_s_3]!;
-        const invstd_2 = invstd[base_7 + i_s_3]!;
-        const x_3 = x[base_6 + i_s_3]!;
-        const mean_2 = mean[base_7 + i_s_3]!;
-        const bias_1 = bias[base_7 + i_s_3]!;
-        y[base_6 + i_s_3] = weight_1 * invstd_2 * (x_3 - mean_2) + bias_1;
+        const weight_1 = weight[base_5 + i_s_3]!;
+        const invstd_2 = invstd[base_5 + i_s_3]!;
+        const x_3 = x[base_7 + i_s_3]!;
+        const mean_2 = mean[base_5 + i_s_3]!;
+        const bias_1 = bias[base_5 + i_s_3]!;
+        y[base_7 + i_s_3] = weight_1 * invstd_2 * (x_3 - mean_2) + bias_1;
       }
     }
   }
@@ -276,28 +276,28 @@ export function batch_norm_per_activation_forward_4(running_mean: Floats, runnin
       const first_2 = first[base_4 + i_s_2]!;
       const offset = sum / n;
       const mean_1 = first_2 + offset;
-      mean[base_4 + i_s_2] = mean_1;
       const variance = Math.max((sum_1 - sum * offset) / n, 0);
       const invstd_1 = (1 / Math.sqrt(variance + eps));
-      invstd[base_4 + i_s_2] = invstd_1;
       const running_mean_1 = running_mean[base_4 + i_s_2]!;
       const running_mean_2 = (test ? v * running_mean_1 + momentum * mean_1 : running_mean_1);
-      running_mean[base_4 + i_s_2] = running_mean_2;
       const running_var_1 = running_var[base_4 + i_s_2]!;
       const running_var_2 = (test ? v * running_var_1 + v_3 * variance : running_var_1);
+      mean[base_4 + i_s_2] = mean_1;
+      invstd[base_4 + i_s_2] = invstd_1;
+      running_mean[base_4 + i_s_2] = running_mean_2;
       running_var[base_4 + i_s_2] = running_var_2;
     }
   }
   for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
-    const base_5 = i_n_1 * c;
+    const base_6 = i_n_1 * c;
     for (let i_c_3 = 0; i_c_3 < c; i_c_3++) {
-      const base_6 = (base_5 + i_c_3) * s;
-      const base_7 = i_c_3 * s;
+      const base_5 = i_c_3 * s;
+      const base_7 = (base_6 + i_c_3) * s;
       for (let i_s_3 = 0; i_s_3 < s; i_s_3++) {
-        const invstd_2 = invstd[base_7 + i_s_3]!;
-        const x_3 = x[base_6 + i_s_3]!;
-        const mean_2 = mean[base_7 + i_s_3]!;
-        y[base_6 + i_s_3] = invstd_2 * (x_3 - mean_2);
+        const invstd_2 = invstd[base_5 + i_s_3]!;
+        const x_3 = x[base_7 + i_s_3]!;
+        const mean_2 = mean[base_5 + i_s_3]!;
+        y[base_7 + i_s_3] = invstd_2 * (x_3 - mean_2);
       }
     }
   }
@@ -324,15 +324,15 @@ export function batch_norm_per_activation_forward_4(running_mean: Floats, runnin
  */
 export function batch_norm_per_activation_forward_5(running_mean: Floats, running_var: Floats, x: Floats, y: Floats, mean: Floats, invstd: Floats, c: number, n: number, s: number, eps: number): void {
   for (let i_n = 0; i_n < n; i_n++) {
-    const base = i_n * c;
+    const base_1 = i_n * c;
     for (let i_c = 0; i_c < c; i_c++) {
-      const base_1 = (base + i_c) * s;
-      const base_2 = i_c * s;
+      const base = i_c * s;
+      const base_2 = (base_1 + i_c) * s;
       for (let i_s = 0; i_s < s; i_s++) {
-        const running_var_1 = running_var[base_2 + i_s]!;
-        const x_1 = x[base_1 + i_s]!;
-        const running_mean_1 = running_mean[base_2 + i_s]!;
-        y[base_1 + i_s] = (1 / Math.sqrt(running_var_1 + eps)) * (x_1 - running_mean_1);
+        const running_var_1 = running_var[base + i_s]!;
+        const x_1 = x[base_2 + i_s]!;
+        const running_mean_1 = running_mean[base + i_s]!;
+        y[base_2 + i_s] = (1 / Math.sqrt(running_var_1 + eps)) * (x_1 - running_mean_1);
       }
     }
   }
@@ -340,8 +340,8 @@ export function batch_norm_per_activation_forward_5(running_mean: Floats, runnin
     const base_3 = i_c_1 * s;
     for (let i_s_1 = 0; i_s_1 < s; i_s_1++) {
       const running_mean_2 = running_mean[base_3 + i_s_1]!;
-      mean[base_3 + i_s_1] = running_mean_2;
       const running_var_2 = running_var[base_3 + i_s_1]!;
+      mean[base_3 + i_s_1] = running_mean_2;
       invstd[base_3 + i_s_1] = (1 / Math.sqrt(running_var_2 + eps));
     }
   }
@@ -397,22 +397,22 @@ export function batch_norm_per_activation_forward_6(x: Floats, invstd: Floats, m
       const first_2 = first[base_4 + i_s_2]!;
       const offset = sum / n;
       const mean_1 = first_2 + offset;
-      mean[base_4 + i_s_2] = mean_1;
       const variance = Math.max((sum_1 - sum * offset) / n, 0);
       const invstd_1 = (1 / Math.sqrt(variance + eps));
+      mean[base_4 + i_s_2] = mean_1;
       invstd[base_4 + i_s_2] = invstd_1;
     }
   }
   for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
-    const base_5 = i_n_1 * c;
+    const base_6 = i_n_1 * c;
     for (let i_c_3 = 0; i_c_3 < c; i_c_3++) {
-      const base_6 = (base_5 + i_c_3) * s;
-      const base_7 = i_c_3 * s;
+      const base_5 = i_c_3 * s;
+      const base_7 = (base_6 + i_c_3) * s;
       for (let i_s_3 = 0; i_s_3 < s; i_s_3++) {
-        const invstd_2 = invstd[base_7 + i_s_3]!;
-        const x_3 = x[base_6 + i_s_3]!;
-        const mean_2 = mean[base_7 + i_s_3]!;
-        y[base_6 + i_s_3] = invstd_2 * (x_3 - mean_2);
+        const invstd_2 = invstd[base_5 + i_s_3]!;
+        const x_3 = x[base_7 + i_s_3]!;
+        const mean_2 = mean[base_5 + i_s_3]!;
+        y[base_7 + i_s_3] = invstd_2 * (x_3 - mean_2);
       }
     }
   }

@@ -54,8 +54,8 @@ fn forward_3(
     let rest_2 = (at / s);
     let i_c_1 = rest_2;
     let running_mean_2 = running_mean[i_c_1 * s + i_s_1];
-    mean[i_c_1 * s + i_s_1] = running_mean_2;
     let running_var_2 = running_var[i_c_1 * s + i_s_1];
+    mean[i_c_1 * s + i_s_1] = running_mean_2;
     invstd[i_c_1 * s + i_s_1] = inverseSqrt(running_var_2 + eps);
   }
 }

@@ -15,8 +15,8 @@ struct Numbers {
 }
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read_write> mean: array<f32>;
-@group(0) @binding(2) var<storage, read_write> invstd: array<f32>;
+@group(0) @binding(1) var<storage, read_write> invstd: array<f32>;
+@group(0) @binding(2) var<storage, read_write> mean: array<f32>;
 @group(0) @binding(3) var<uniform> numbers: Numbers;
 
 var<workgroup> lanes: array<f32, 256>;
@@ -42,8 +42,8 @@ fn forward_4(
   var total_1 = 0.0;
   var total_2 = 0.0;
   if (column < c * s) {
-    let xfrom_ = (lane / 32u);
-    for (var i = xfrom_; i < n; i += 512u) {
+    let from_ = (lane / 32u);
+    for (var i = from_; i < n; i += 512u) {
       let end = min(i + 512u, n);
       let i_n = i;
       let x_1 = x[(i_n * c + i_c) * s + i_s];
@@ -96,9 +96,9 @@ fn forward_4(
   total_1 = lanes_1[lane];
   total_2 = lanes_2[lane];
   if ((lane < 32u) && (column < c * s)) {
-    mean[i_c * s + i_s] = total_1;
     let variance = max(total_2 / f32(n), 0.0);
     let invstd_1 = inverseSqrt(variance + eps);
+    mean[i_c * s + i_s] = total_1;
     invstd[i_c * s + i_s] = invstd_1;
   }
 }

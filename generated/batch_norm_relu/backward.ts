@@ -139,9 +139,9 @@ export function batch_norm_relu_backward_3(grad_y: Floats, bias: Floats, weight:
       }
     }
     const weight_2 = invstd_1 * sum_1;
-    dweight[i_c] = weight_2;
     const mean_4 = sum / (n * s);
     const mean_5 = sum_1 / (n * s);
+    dweight[i_c] = weight_2;
     const v_2 = invstd_1 * invstd_1;
     const v_3 = v_2 * mean_5;
     for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
@@ -236,9 +236,9 @@ export function batch_norm_relu_backward_5(grad_y: Floats, bias: Floats, weight:
         sum_1 = sum_1 + (((v * (x_1 - mean_3) + bias_1 > 0) ? (x_1 - mean_3) * grad_y_1 : 0));
       }
     }
-    dbias[i_c] = sum;
     const mean_4 = sum / (n * s);
     const mean_5 = sum_1 / (n * s);
+    dbias[i_c] = sum;
     const v_2 = invstd_1 * invstd_1;
     const v_3 = v_2 * mean_5;
     for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
@@ -343,10 +343,10 @@ export function batch_norm_relu_backward_7(grad_y: Floats, bias: Floats, weight:
       }
     }
     const weight_2 = invstd_1 * sum_1;
-    dweight[i_c] = weight_2;
-    dbias[i_c] = sum;
     const mean_4 = sum / (n * s);
     const mean_5 = sum_1 / (n * s);
+    dweight[i_c] = weight_2;
+    dbias[i_c] = sum;
     const v_2 = invstd_1 * invstd_1;
     const v_3 = v_2 * mean_5;
     for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
@@ -383,10 +383,10 @@ export function batch_norm_relu_backward_8(grad_y: Floats, bias: Floats, weight:
   for (let i_n = 0; i_n < n; i_n++) {
     const base = i_n * c;
     for (let i_c = 0; i_c < c; i_c++) {
-      const base_1 = (base + i_c) * s;
       const weight_1 = weight[i_c]!;
       const invstd_1 = invstd[i_c]!;
       const v = weight_1 * invstd_1;
+      const base_1 = (base + i_c) * s;
       const mean_1 = mean[i_c]!;
       const bias_1 = bias[i_c]!;
       for (let i_s = 0; i_s < s; i_s++) {
@@ -596,8 +596,8 @@ export function batch_norm_relu_backward_13(grad_y: Floats, x: Floats, invstd: F
   for (let i_n = 0; i_n < n; i_n++) {
     const base = i_n * c;
     for (let i_c = 0; i_c < c; i_c++) {
-      const base_1 = (base + i_c) * s;
       const invstd_1 = invstd[i_c]!;
+      const base_1 = (base + i_c) * s;
       const mean_1 = mean[i_c]!;
       for (let i_s = 0; i_s < s; i_s++) {
         const x_1 = x[base_1 + i_s]!;

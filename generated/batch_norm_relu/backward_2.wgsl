@@ -21,10 +21,9 @@ struct Numbers {
 @group(0) @binding(3) var<storage, read> x: array<f32>;
 @group(0) @binding(4) var<storage, read> invstd: array<f32>;
 @group(0) @binding(5) var<storage, read> mean: array<f32>;
-@group(0) @binding(6) var<storage, read> mean_1: array<f32>;
-@group(0) @binding(7) var<storage, read> mean_2: array<f32>;
-@group(0) @binding(8) var<storage, read_write> dx: array<f32>;
-@group(0) @binding(9) var<uniform> numbers: Numbers;
+@group(0) @binding(6) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(7) var<storage, read> packed: array<f32>;
+@group(0) @binding(8) var<uniform> numbers: Numbers;
 
 @compute @workgroup_size(256)
 fn backward_2(
@@ -50,9 +49,10 @@ fn backward_2(
     let mean_3 = mean[i_c];
     let v_1 = x_1 - mean_3;
     let bias_1 = bias[i_c];
+    let test = v * v_1 + bias_1 > 0.0;
     let grad_y_1 = grad_y[(i_n * c + i_c) * s + i_s];
-    let mean_2_1 = mean_2[i_c];
-    let mean_1_1 = mean_1[i_c];
-    dx[(i_n * c + i_c) * s + i_s] = v * ((select(0.0, grad_y_1, (v * v_1 + bias_1 > 0.0))) - invstd_1 * invstd_1 * mean_2_1 * v_1 - mean_1_1);
+    let packed_1 = packed[i_c];
+    let packed_2 = packed[c + i_c];
+    dx[(i_n * c + i_c) * s + i_s] = v * ((select(0.0, grad_y_1, test)) - packed_1 * v_1 - packed_2);
   }
 }

@@ -49,15 +49,15 @@ export function batch_norm_relu_forward_1(running_mean: Floats, running_var: Flo
     }
     const offset = sum / (n * s);
     const mean_1 = x_1 + offset;
-    mean[i_c] = mean_1;
     const variance = Math.max((sum_1 - sum * offset) / (n * s), 0);
     const invstd_1 = (1 / Math.sqrt(variance + eps));
-    invstd[i_c] = invstd_1;
     const running_mean_1 = running_mean[i_c]!;
     const running_mean_2 = (test ? v_1 * running_mean_1 + momentum * mean_1 : running_mean_1);
-    running_mean[i_c] = running_mean_2;
     const running_var_1 = running_var[i_c]!;
     const running_var_2 = (test ? v_1 * running_var_1 + v_5 * variance : running_var_1);
+    mean[i_c] = mean_1;
+    invstd[i_c] = invstd_1;
+    running_mean[i_c] = running_mean_2;
     running_var[i_c] = running_var_2;
     const weight_1 = weight[i_c]!;
     const v_6 = weight_1 * invstd_1;
@@ -97,12 +97,12 @@ export function batch_norm_relu_forward_2(bias: Floats, running_mean: Floats, ru
   for (let i_n = 0; i_n < n; i_n++) {
     const base = i_n * c;
     for (let i_c = 0; i_c < c; i_c++) {
-      const base_1 = (base + i_c) * s;
       const running_var_1 = running_var[i_c]!;
       const v = running_var_1 + eps;
       const root = (1 / Math.sqrt(v));
       const weight_1 = weight[i_c]!;
       const v_1 = root * weight_1;
+      const base_1 = (base + i_c) * s;
       const running_mean_1 = running_mean[i_c]!;
       const bias_1 = bias[i_c]!;
       for (let i_s = 0; i_s < s; i_s++) {
@@ -113,8 +113,8 @@ export function batch_norm_relu_forward_2(bias: Floats, running_mean: Floats, ru
   }
   for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
     const running_mean_2 = running_mean[i_c_1]!;
-    mean[i_c_1] = running_mean_2;
     const running_var_2 = running_var[i_c_1]!;
+    mean[i_c_1] = running_mean_2;
     invstd[i_c_1] = (1 / Math.sqrt(running_var_2 + eps));
   }
 }
@@ -154,9 +154,9 @@ export function batch_norm_relu_forward_3(x: Floats, bias: Floats, weight: Float
     }
     const offset = sum / (n * s);
     const mean_1 = x_1 + offset;
-    mean[i_c] = mean_1;
     const variance = Math.max((sum_1 - sum * offset) / (n * s), 0);
     const invstd_1 = (1 / Math.sqrt(variance + eps));
+    mean[i_c] = mean_1;
     invstd[i_c] = invstd_1;
     const weight_1 = weight[i_c]!;
     const v = weight_1 * invstd_1;
@@ -216,15 +216,15 @@ export function batch_norm_relu_forward_4(running_mean: Floats, running_var: Flo
     }
     const offset = sum / (n * s);
     const mean_1 = x_1 + offset;
-    mean[i_c] = mean_1;
     const variance = Math.max((sum_1 - sum * offset) / (n * s), 0);
     const invstd_1 = (1 / Math.sqrt(variance + eps));
-    invstd[i_c] = invstd_1;
     const running_mean_1 = running_mean[i_c]!;
     const running_mean_2 = (test ? v_1 * running_mean_1 + momentum * mean_1 : running_mean_1);
-    running_mean[i_c] = running_mean_2;
     const running_var_1 = running_var[i_c]!;
     const running_var_2 = (test ? v_1 * running_var_1 + v_5 * variance : running_var_1);
+    mean[i_c] = mean_1;
+    invstd[i_c] = invstd_1;
+    running_mean[i_c] = running_mean_2;
     running_var[i_c] = running_var_2;
     for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
       const base_1 = (i_n_1 * c + i_c) * s;
@@ -259,10 +259,10 @@ export function batch_norm_relu_forward_5(running_mean: Floats, running_var: Flo
   for (let i_n = 0; i_n < n; i_n++) {
     const base = i_n * c;
     for (let i_c = 0; i_c < c; i_c++) {
-      const base_1 = (base + i_c) * s;
       const running_var_1 = running_var[i_c]!;
       const v = running_var_1 + eps;
       const root = (1 / Math.sqrt(v));
+      const base_1 = (base + i_c) * s;
       const running_mean_1 = running_mean[i_c]!;
       for (let i_s = 0; i_s < s; i_s++) {
         const x_1 = x[base_1 + i_s]!;
@@ -272,8 +272,8 @@ export function batch_norm_relu_forward_5(running_mean: Floats, running_var: Flo
   }
   for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
     const running_mean_2 = running_mean[i_c_1]!;
-    mean[i_c_1] = running_mean_2;
     const running_var_2 = running_var[i_c_1]!;
+    mean[i_c_1] = running_mean_2;
     invstd[i_c_1] = (1 / Math.sqrt(running_var_2 + eps));
   }
 }
@@ -311,9 +311,9 @@ export function batch_norm_relu_forward_6(x: Floats, invstd: Floats, mean: Float
     }
     const offset = sum / (n * s);
     const mean_1 = x_1 + offset;
-    mean[i_c] = mean_1;
     const variance = Math.max((sum_1 - sum * offset) / (n * s), 0);
     const invstd_1 = (1 / Math.sqrt(variance + eps));
+    mean[i_c] = mean_1;
     invstd[i_c] = invstd_1;
     for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
       const base_1 = (i_n_1 * c + i_c) * s;

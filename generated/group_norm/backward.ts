@@ -47,8 +47,8 @@ export function group_norm_backward_1(grad_y: Floats, weight: Floats, x: Floats,
       const v = invstd_1 * invstd_1;
       const v_1 = v * mean_5;
       for (let i_k_1 = 0; i_k_1 < k; i_k_1++) {
-        const base_4 = (base_2 + i_k_1) * s;
         const weight_2 = weight[base + i_k_1]!;
+        const base_4 = (base_2 + i_k_1) * s;
         for (let i_s_1 = 0; i_s_1 < s; i_s_1++) {
           const grad_y_2 = grad_y[base_4 + i_s_1]!;
           const x_2 = x[base_4 + i_s_1]!;
@@ -185,9 +185,9 @@ export function group_norm_backward_3(grad_y: Floats, x: Floats, mean: Floats, w
   for (let i_n_3 = 0; i_n_3 < n; i_n_3++) {
     const base_8 = i_n_3 * g;
     for (let i_g_4 = 0; i_g_4 < g; i_g_4++) {
-      const base_9 = (base_8 + i_g_4) * k;
       const invstd_2 = invstd[base_8 + i_g_4]!;
-      const base_11 = i_g_4 * k;
+      const base_9 = i_g_4 * k;
+      const base_10 = (base_8 + i_g_4) * k;
       const v = invstd_2 * invstd_2;
       const v_2 = v / v_1;
       const sum_4_1 = sum_4[base_8 + i_g_4]!;
@@ -196,13 +196,13 @@ export function group_norm_backward_3(grad_y: Floats, x: Floats, mean: Floats, w
       const sum_3_1 = sum_3[base_8 + i_g_4]!;
       const v_5 = sum_3_1 / v_1;
       for (let i_k_3 = 0; i_k_3 < k; i_k_3++) {
-        const base_10 = (base_9 + i_k_3) * s;
-        const weight_2 = weight[base_11 + i_k_3]!;
+        const weight_2 = weight[base_9 + i_k_3]!;
+        const base_11 = (base_10 + i_k_3) * s;
         for (let i_s_1 = 0; i_s_1 < s; i_s_1++) {
-          const grad_y_2 = grad_y[base_10 + i_s_1]!;
-          const x_2 = x[base_10 + i_s_1]!;
+          const grad_y_2 = grad_y[base_11 + i_s_1]!;
+          const x_2 = x[base_11 + i_s_1]!;
           const v_4 = x_2 - mean_2;
-          dx[base_10 + i_s_1] = invstd_2 * (weight_2 * grad_y_2 - v_3 * v_4 - v_5);
+          dx[base_11 + i_s_1] = invstd_2 * (weight_2 * grad_y_2 - v_3 * v_4 - v_5);
         }
       }
     }
@@ -326,9 +326,9 @@ export function group_norm_backward_5(grad_y: Floats, x: Floats, mean: Floats, w
   for (let i_n_3 = 0; i_n_3 < n; i_n_3++) {
     const base_8 = i_n_3 * g;
     for (let i_g_4 = 0; i_g_4 < g; i_g_4++) {
-      const base_9 = (base_8 + i_g_4) * k;
       const invstd_1 = invstd[base_8 + i_g_4]!;
-      const base_11 = i_g_4 * k;
+      const base_9 = i_g_4 * k;
+      const base_10 = (base_8 + i_g_4) * k;
       const v = invstd_1 * invstd_1;
       const v_2 = v / v_1;
       const sum_4_1 = sum_4[base_8 + i_g_4]!;
@@ -337,13 +337,13 @@ export function group_norm_backward_5(grad_y: Floats, x: Floats, mean: Floats, w
       const sum_3_1 = sum_3[base_8 + i_g_4]!;
       const v_5 = sum_3_1 / v_1;
       for (let i_k_3 = 0; i_k_3 < k; i_k_3++) {
-        const base_10 = (base_9 + i_k_3) * s;
-        const weight_2 = weight[base_11 + i_k_3]!;
+        const weight_2 = weight[base_9 + i_k_3]!;
+        const base_11 = (base_10 + i_k_3) * s;
         for (let i_s_1 = 0; i_s_1 < s; i_s_1++) {
-          const grad_y_2 = grad_y[base_10 + i_s_1]!;
-          const x_2 = x[base_10 + i_s_1]!;
+          const grad_y_2 = grad_y[base_11 + i_s_1]!;
+          const x_2 = x[base_11 + i_s_1]!;
           const v_4 = x_2 - mean_2;
-          dx[base_10 + i_s_1] = invstd_1 * (weight_2 * grad_y_2 - v_3 * v_4 - v_5);
+          dx[base_11 + i_s_1] = invstd_1 * (weight_2 * grad_y_2 - v_3 * v_4 - v_5);
         }
       }
     }
@@ -484,9 +484,9 @@ export function group_norm_backward_7(grad_y: Floats, x: Floats, mean: Floats, w
   for (let i_n_3 = 0; i_n_3 < n; i_n_3++) {
     const base_8 = i_n_3 * g;
     for (let i_g_4 = 0; i_g_4 < g; i_g_4++) {
-      const base_9 = (base_8 + i_g_4) * k;
       const invstd_2 = invstd[base_8 + i_g_4]!;
-      const base_11 = i_g_4 * k;
+      const base_9 = i_g_4 * k;
+      const base_10 = (base_8 + i_g_4) * k;
       const v = invstd_2 * invstd_2;
       const v_2 = v / v_1;
       const sum_4_1 = sum_4[base_8 + i_g_4]!;
@@ -495,13 +495,13 @@ export function group_norm_backward_7(grad_y: Floats, x: Floats, mean: Floats, w
       const sum_3_1 = sum_3[base_8 + i_g_4]!;
       const v_5 = sum_3_1 / v_1;
       for (let i_k_3 = 0; i_k_3 < k; i_k_3++) {
-        const base_10 = (base_9 + i_k_3) * s;
-        const weight_2 = weight[base_11 + i_k_3]!;
+        const weight_2 = weight[base_9 + i_k_3]!;
+        const base_11 = (base_10 + i_k_3) * s;
         for (let i_s_1 = 0; i_s_1 < s; i_s_1++) {
-          const grad_y_2 = grad_y[base_10 + i_s_1]!;
-          const x_2 = x[base_10 + i_s_1]!;
+          const grad_y_2 = grad_y[base_11 + i_s_1]!;
+          const x_2 = x[base_11 + i_s_1]!;
           const v_4 = x_2 - mean_2;
-          dx[base_10 + i_s_1] = invstd_2 * (weight_2 * grad_y_2 - v_3 * v_4 - v_5);
+          dx[base_11 + i_s_1] = invstd_2 * (weight_2 * grad_y_2 - v_3 * v_4 - v_5);
         }
       }
     }
@@ -646,8 +646,8 @@ export function group_norm_backward_9(grad_y: Floats, x: Floats, mean: Floats, i
   for (let i_n_3 = 0; i_n_3 < n; i_n_3++) {
     const base_8 = i_n_3 * g;
     for (let i_g_4 = 0; i_g_4 < g; i_g_4++) {
-      const base_9 = (base_8 + i_g_4) * k;
       const invstd_1 = invstd[base_8 + i_g_4]!;
+      const base_9 = (base_8 + i_g_4) * k;
       const v = invstd_1 * invstd_1;
       const v_2 = v / v_1;
       const sum_4_1 = sum_4[base_8 + i_g_4]!;

@@ -18,10 +18,9 @@ struct Numbers {
 @group(0) @binding(2) var<storage, read> x: array<f32>;
 @group(0) @binding(3) var<storage, read> invstd: array<f32>;
 @group(0) @binding(4) var<storage, read> mean: array<f32>;
-@group(0) @binding(5) var<storage, read> mean_1: array<f32>;
-@group(0) @binding(6) var<storage, read> mean_2: array<f32>;
-@group(0) @binding(7) var<storage, read_write> dx: array<f32>;
-@group(0) @binding(8) var<uniform> numbers: Numbers;
+@group(0) @binding(5) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(6) var<storage, read> packed: array<f32>;
+@group(0) @binding(7) var<uniform> numbers: Numbers;
 
 @compute @workgroup_size(256)
 fn backward_2(
@@ -46,10 +45,11 @@ fn backward_2(
     let invstd_1 = invstd[i_n * g + i_g];
     let weight_1 = weight[i_g * k + i_k];
     let grad_y_1 = grad_y[((i_n * g + i_g) * k + i_k) * s + i_s];
-    let mean_2_1 = mean_2[i_n * g + i_g];
+    let packed_1 = packed[i_n * g + i_g];
     let x_1 = x[((i_n * g + i_g) * k + i_k) * s + i_s];
     let mean_3 = mean[i_n * g + i_g];
-    let mean_1_1 = mean_1[i_n * g + i_g];
-    dx[((i_n * g + i_g) * k + i_k) * s + i_s] = invstd_1 * (weight_1 * grad_y_1 - invstd_1 * invstd_1 * mean_2_1 * (x_1 - mean_3) - mean_1_1);
+    let v = x_1 - mean_3;
+    let packed_2 = packed[n * g + i_n * g + i_g];
+    dx[((i_n * g + i_g) * k + i_k) * s + i_s] = invstd_1 * (weight_1 * grad_y_1 - packed_1 * v - packed_2);
   }
 }

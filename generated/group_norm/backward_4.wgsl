@@ -5,10 +5,7 @@
 //   sum_2 = sum((x - mean) * grad_y, s)
 // Used by
 //   weight bias: backward for x, weight
-//   weight bias: backward for x, bias
-//   weight bias: backward for x, weight, bias
 //   weight: backward for x, weight
-//   and 1 more
 
 struct Numbers {
   g: u32,
@@ -18,11 +15,12 @@ struct Numbers {
 }
 
 @group(0) @binding(0) var<storage, read> grad_y: array<f32>;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read> mean: array<f32>;
-@group(0) @binding(3) var<storage, read_write> sum_1: array<f32>;
-@group(0) @binding(4) var<storage, read_write> sum_2: array<f32>;
-@group(0) @binding(5) var<uniform> numbers: Numbers;
+@group(0) @binding(1) var<storage, read> weight: array<f32>;
+@group(0) @binding(2) var<storage, read> x: array<f32>;
+@group(0) @binding(3) var<storage, read> invstd: array<f32>;
+@group(0) @binding(4) var<storage, read> mean: array<f32>;
+@group(0) @binding(5) var<storage, read_write> packed: array<f32>;
+@group(0) @binding(6) var<uniform> numbers: Numbers;
 
 var<workgroup> lanes: array<f32, 256>;
 var<workgroup> lanes_1: array<f32, 256>;
@@ -57,7 +55,8 @@ fn backward_4(
       let grad_y_1 = grad_y[base + i_s];
       sum = sum + grad_y_1;
       let x_1 = x[base + i_s];
-      sum_5 = sum_5 + (x_1 - mean_1) * grad_y_1;
+      let v = x_1 - mean_1;
+      sum_5 = sum_5 + v * grad_y_1;
     }
     total = total + sum;
     total_1 = total_1 + sum_5;
@@ -80,7 +79,10 @@ fn backward_4(
   total = lanes[lane];
   total_1 = lanes_1[lane];
   if (lane == 0u) {
-    sum_1[(i_n * g + i_g) * k + i_k] = total;
-    sum_2[(i_n * g + i_g) * k + i_k] = total_1;
+    let weight_1 = weight[i_g * k + i_k];
+    let invstd_1 = invstd[i_n * g + i_g];
+    packed[(i_n * g + i_g) * k + i_k] = weight_1 * total;
+    packed[n * g * k + (i_n * g + i_g) * k + i_k] = weight_1 * total_1;
+    packed[2u * n * g * k + (i_n * g + i_g) * k + i_k] = invstd_1 * total_1;
   }
 }

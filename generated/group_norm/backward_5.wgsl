@@ -11,16 +11,14 @@ struct Numbers {
   g: u32,
   k: u32,
   n: u32,
+  s: u32,
 }
 
-@group(0) @binding(0) var<storage, read> weight: array<f32>;
-@group(0) @binding(1) var<storage, read> invstd: array<f32>;
-@group(0) @binding(2) var<storage, read> sum_1: array<f32>;
-@group(0) @binding(3) var<storage, read> sum_2: array<f32>;
-@group(0) @binding(4) var<storage, read_write> sum_3: array<f32>;
-@group(0) @binding(5) var<storage, read_write> sum_4: array<f32>;
-@group(0) @binding(6) var<storage, read_write> partial: array<f32>;
-@group(0) @binding(7) var<uniform> numbers: Numbers;
+@group(0) @binding(0) var<storage, read> invstd: array<f32>;
+@group(0) @binding(1) var<storage, read> packed: array<f32>;
+@group(0) @binding(2) var<storage, read_write> packed_1: array<f32>;
+@group(0) @binding(3) var<storage, read_write> partial: array<f32>;
+@group(0) @binding(4) var<uniform> numbers: Numbers;
 
 var<workgroup> lanes: array<f32, 256>;
 var<workgroup> lanes_1: array<f32, 256>;
@@ -34,6 +32,7 @@ fn backward_5(
   let g = numbers.g;
   let k = numbers.k;
   let n = numbers.n;
+  let s = numbers.s;
   let workgroup = workgroup_id.x + workgroup_id.y * num_workgroups.x;
   if (workgroup >= g * ((n + 15u) / 16u)) { return; }
   let outer = workgroup % g;
@@ -43,20 +42,18 @@ fn backward_5(
   let end = min(start + 16u, n);
   var rows: array<f32, 16>;
   var rows_1: array<f32, 16>;
-  let base = i_g * k;
   for (var i = lane; i < k; i += 256u) {
     let i_k = i;
     var total = 0.0;
-    let weight_1 = weight[base + i_k];
     for (var i_1 = start; i_1 < end; i_1++) {
       let i_n = i_1;
-      let invstd_1 = invstd[i_n * g + i_g];
-      let sum_2_1 = sum_2[(i_n * g + i_g) * k + i_k];
-      total = total + invstd_1 * sum_2_1;
+      let packed_2 = packed[2u * n * g * k + (i_n * g + i_g) * k + i_k];
+      total = total + packed_2;
       let slot = i_1 - start;
-      let sum_1_1 = sum_1[(i_n * g + i_g) * k + i_k];
-      rows[slot] = rows[slot] + weight_1 * sum_1_1;
-      rows_1[slot] = rows_1[slot] + weight_1 * sum_2_1;
+      let packed_3 = packed[(i_n * g + i_g) * k + i_k];
+      rows[slot] = rows[slot] + packed_3;
+      let packed_4 = packed[n * g * k + (i_n * g + i_g) * k + i_k];
+      rows_1[slot] = rows_1[slot] + packed_4;
     }
     let at = workgroup * k + i;
     partial[at] = total;
@@ -84,8 +81,10 @@ fn backward_5(
     total_1 = lanes[lane];
     total_2 = lanes_1[lane];
     if (lane == 0u) {
-      sum_3[i_n_1 * g + i_g] = total_1;
-      sum_4[i_n_1 * g + i_g] = total_2;
+      let invstd_1 = invstd[i_n_1 * g + i_g];
+      let v = f32(k) * f32(s);
+      packed_1[i_n_1 * g + i_g] = invstd_1 * invstd_1 / v * total_2;
+      packed_1[n * g + i_n_1 * g + i_g] = total_1 / v;
     }
     workgroupBarrier();
   }

@@ -33,8 +33,8 @@ fn backward_6(
     let i_g = rest;
     var total = 0.0;
     for (var i = 0u; i < ((n + 15u) / 16u); i++) {
-      let xfrom_ = i * g * k + at;
-      total = total + partial[xfrom_];
+      let from_ = i * g * k + at;
+      total = total + partial[from_];
     }
     dweight[i_g * k + i_k] = total;
   }

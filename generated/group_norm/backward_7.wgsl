@@ -20,10 +20,9 @@ struct Numbers {
 @group(0) @binding(2) var<storage, read> x: array<f32>;
 @group(0) @binding(3) var<storage, read> invstd: array<f32>;
 @group(0) @binding(4) var<storage, read> mean: array<f32>;
-@group(0) @binding(5) var<storage, read> sum_3: array<f32>;
-@group(0) @binding(6) var<storage, read> sum_4: array<f32>;
-@group(0) @binding(7) var<storage, read_write> dx: array<f32>;
-@group(0) @binding(8) var<uniform> numbers: Numbers;
+@group(0) @binding(5) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(6) var<storage, read> packed_1: array<f32>;
+@group(0) @binding(7) var<uniform> numbers: Numbers;
 
 @compute @workgroup_size(256)
 fn backward_7(
@@ -48,11 +47,11 @@ fn backward_7(
     let invstd_1 = invstd[i_n * g + i_g];
     let weight_1 = weight[i_g * k + i_k];
     let grad_y_1 = grad_y[((i_n * g + i_g) * k + i_k) * s + i_s];
-    let v = f32(k) * f32(s);
-    let sum_4_1 = sum_4[i_n * g + i_g];
+    let packed_1_1 = packed_1[i_n * g + i_g];
     let x_1 = x[((i_n * g + i_g) * k + i_k) * s + i_s];
     let mean_1 = mean[i_n * g + i_g];
-    let sum_3_1 = sum_3[i_n * g + i_g];
-    dx[((i_n * g + i_g) * k + i_k) * s + i_s] = invstd_1 * (weight_1 * grad_y_1 - invstd_1 * invstd_1 / v * sum_4_1 * (x_1 - mean_1) - sum_3_1 / v);
+    let v = x_1 - mean_1;
+    let packed_1_2 = packed_1[n * g + i_n * g + i_g];
+    dx[((i_n * g + i_g) * k + i_k) * s + i_s] = invstd_1 * (weight_1 * grad_y_1 - packed_1_1 * v - packed_1_2);
   }
 }

@@ -41,19 +41,19 @@ export function group_norm_forward_1(x: Floats, bias: Floats, weight: Floats, in
       }
       const offset = sum / (k * s);
       const mean_1 = x_1 + offset;
-      mean[base + i_g] = mean_1;
       const variance = Math.max((sum_1 - sum * offset) / (k * s), 0);
       const invstd_1 = (1 / Math.sqrt(variance + eps));
+      mean[base + i_g] = mean_1;
       invstd[base + i_g] = invstd_1;
-      const base_4 = i_g * k;
+      const base_3 = i_g * k;
       for (let i_k_1 = 0; i_k_1 < k; i_k_1++) {
-        const base_3 = (base_1 + i_k_1) * s;
-        const weight_1 = weight[base_4 + i_k_1]!;
+        const weight_1 = weight[base_3 + i_k_1]!;
         const v = weight_1 * invstd_1;
-        const bias_1 = bias[base_4 + i_k_1]!;
+        const base_4 = (base_1 + i_k_1) * s;
+        const bias_1 = bias[base_3 + i_k_1]!;
         for (let i_s_1 = 0; i_s_1 < s; i_s_1++) {
-          const x_3 = x[base_3 + i_s_1]!;
-          y[base_3 + i_s_1] = v * (x_3 - mean_1) + bias_1;
+          const x_3 = x[base_4 + i_s_1]!;
+          y[base_4 + i_s_1] = v * (x_3 - mean_1) + bias_1;
         }
       }
     }
@@ -98,18 +98,18 @@ export function group_norm_forward_2(x: Floats, weight: Floats, invstd: Floats, 
       }
       const offset = sum / (k * s);
       const mean_1 = x_1 + offset;
-      mean[base + i_g] = mean_1;
       const variance = Math.max((sum_1 - sum * offset) / (k * s), 0);
       const invstd_1 = (1 / Math.sqrt(variance + eps));
+      mean[base + i_g] = mean_1;
       invstd[base + i_g] = invstd_1;
-      const base_4 = i_g * k;
+      const base_3 = i_g * k;
       for (let i_k_1 = 0; i_k_1 < k; i_k_1++) {
-        const base_3 = (base_1 + i_k_1) * s;
-        const weight_1 = weight[base_4 + i_k_1]!;
+        const weight_1 = weight[base_3 + i_k_1]!;
         const v = weight_1 * invstd_1;
+        const base_4 = (base_1 + i_k_1) * s;
         for (let i_s_1 = 0; i_s_1 < s; i_s_1++) {
-          const x_3 = x[base_3 + i_s_1]!;
-          y[base_3 + i_s_1] = v * (x_3 - mean_1);
+          const x_3 = x[base_4 + i_s_1]!;
+          y[base_4 + i_s_1] = v * (x_3 - mean_1);
         }
       }
     }
@@ -154,9 +154,9 @@ export function group_norm_forward_3(x: Floats, bias: Floats, invstd: Floats, me
       }
       const offset = sum / (k * s);
       const mean_1 = x_1 + offset;
-      mean[base + i_g] = mean_1;
       const variance = Math.max((sum_1 - sum * offset) / (k * s), 0);
       const invstd_1 = (1 / Math.sqrt(variance + eps));
+      mean[base + i_g] = mean_1;
       invstd[base + i_g] = invstd_1;
       const base_4 = i_g * k;
       for (let i_k_1 = 0; i_k_1 < k; i_k_1++) {
@@ -208,9 +208,9 @@ export function group_norm_forward_4(x: Floats, invstd: Floats, mean: Floats, y:
       }
       const offset = sum / (k * s);
       const mean_1 = x_1 + offset;
-      mean[base + i_g] = mean_1;
       const variance = Math.max((sum_1 - sum * offset) / (k * s), 0);
       const invstd_1 = (1 / Math.sqrt(variance + eps));
+      mean[base + i_g] = mean_1;
       invstd[base + i_g] = invstd_1;
       for (let i_k_1 = 0; i_k_1 < k; i_k_1++) {
         const base_3 = (base_1 + i_k_1) * s;

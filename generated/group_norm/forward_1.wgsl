@@ -18,8 +18,8 @@ struct Numbers {
 }
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read_write> mean: array<f32>;
-@group(0) @binding(2) var<storage, read_write> invstd: array<f32>;
+@group(0) @binding(1) var<storage, read_write> invstd: array<f32>;
+@group(0) @binding(2) var<storage, read_write> mean: array<f32>;
 @group(0) @binding(3) var<uniform> numbers: Numbers;
 
 var<workgroup> lanes: array<f32, 256>;
@@ -102,9 +102,9 @@ fn forward_1(
   total_1 = lanes_1[lane];
   total_2 = lanes_2[lane];
   if (lane == 0u) {
-    mean[i_n * g + i_g] = total_1;
     let variance = max(total_2 / f32(k * s), 0.0);
     let invstd_1 = inverseSqrt(variance + eps);
+    mean[i_n * g + i_g] = total_1;
     invstd[i_n * g + i_g] = invstd_1;
   }
 }

@@ -125,8 +125,8 @@ export function instance_norm_backward_3(grad_y: Floats, x: Floats, mean: Floats
         sum_2 = sum_2 + (x_1 - mean_3) * grad_y_1;
       }
       const mean_4 = sum / s;
-      mean_1[base + i_c] = mean_4;
       const mean_5 = sum_2 / s;
+      mean_1[base + i_c] = mean_4;
       mean_2[base + i_c] = mean_5;
       sum_1[base + i_c] = sum_2;
     }
@@ -147,10 +147,10 @@ export function instance_norm_backward_3(grad_y: Floats, x: Floats, mean: Floats
   for (let i_n_2 = 0; i_n_2 < n; i_n_2++) {
     const base_3 = i_n_2 * c;
     for (let i_c_3 = 0; i_c_3 < c; i_c_3++) {
-      const base_4 = (base_3 + i_c_3) * s;
       const weight_1 = weight[i_c_3]!;
       const invstd_2 = invstd[base_3 + i_c_3]!;
       const v = weight_1 * invstd_2;
+      const base_4 = (base_3 + i_c_3) * s;
       const v_1 = invstd_2 * invstd_2;
       const mean_2_1 = mean_2[base_3 + i_c_3]!;
       const v_2 = v_1 * mean_2_1;
@@ -234,8 +234,8 @@ export function instance_norm_backward_5(grad_y: Floats, x: Floats, mean: Floats
         sum_2 = sum_2 + (x_1 - mean_3) * grad_y_1;
       }
       const mean_4 = sum / s;
-      mean_1[base + i_c] = mean_4;
       const mean_5 = sum_2 / s;
+      mean_1[base + i_c] = mean_4;
       mean_2[base + i_c] = mean_5;
       sum_1[base + i_c] = sum;
     }
@@ -255,10 +255,10 @@ export function instance_norm_backward_5(grad_y: Floats, x: Floats, mean: Floats
   for (let i_n_2 = 0; i_n_2 < n; i_n_2++) {
     const base_3 = i_n_2 * c;
     for (let i_c_3 = 0; i_c_3 < c; i_c_3++) {
-      const base_4 = (base_3 + i_c_3) * s;
       const weight_1 = weight[i_c_3]!;
       const invstd_1 = invstd[base_3 + i_c_3]!;
       const v = weight_1 * invstd_1;
+      const base_4 = (base_3 + i_c_3) * s;
       const v_1 = invstd_1 * invstd_1;
       const mean_2_1 = mean_2[base_3 + i_c_3]!;
       const v_2 = v_1 * mean_2_1;
@@ -356,8 +356,8 @@ export function instance_norm_backward_7(grad_y: Floats, x: Floats, mean: Floats
         sum_3 = sum_3 + (x_1 - mean_3) * grad_y_1;
       }
       const mean_4 = sum / s;
-      mean_1[base + i_c] = mean_4;
       const mean_5 = sum_3 / s;
+      mean_1[base + i_c] = mean_4;
       mean_2[base + i_c] = mean_5;
       sum_1[base + i_c] = sum_3;
       sum_2[base + i_c] = sum;
@@ -384,10 +384,10 @@ export function instance_norm_backward_7(grad_y: Floats, x: Floats, mean: Floats
   for (let i_n_2 = 0; i_n_2 < n; i_n_2++) {
     const base_3 = i_n_2 * c;
     for (let i_c_3 = 0; i_c_3 < c; i_c_3++) {
-      const base_4 = (base_3 + i_c_3) * s;
       const weight_1 = weight[i_c_3]!;
       const invstd_2 = invstd[base_3 + i_c_3]!;
       const v = weight_1 * invstd_2;
+      const base_4 = (base_3 + i_c_3) * s;
       const v_1 = invstd_2 * invstd_2;
       const mean_2_1 = mean_2[base_3 + i_c_3]!;
       const v_2 = v_1 * mean_2_1;
@@ -421,10 +421,10 @@ export function instance_norm_backward_8(grad_y: Floats, weight: Floats, invstd:
   for (let i_n = 0; i_n < n; i_n++) {
     const base = i_n * c;
     for (let i_c = 0; i_c < c; i_c++) {
-      const base_1 = (base + i_c) * s;
       const weight_1 = weight[i_c]!;
       const invstd_1 = invstd[i_c]!;
       const v = weight_1 * invstd_1;
+      const base_1 = (base + i_c) * s;
       for (let i_s = 0; i_s < s; i_s++) {
         const grad_y_1 = grad_y[base_1 + i_s]!;
         dx[base_1 + i_s] = v * grad_y_1;
@@ -685,8 +685,8 @@ export function instance_norm_backward_15(grad_y: Floats, invstd: Floats, dx: Fl
   for (let i_n = 0; i_n < n; i_n++) {
     const base = i_n * c;
     for (let i_c = 0; i_c < c; i_c++) {
-      const base_1 = (base + i_c) * s;
       const invstd_1 = invstd[i_c]!;
+      const base_1 = (base + i_c) * s;
       for (let i_s = 0; i_s < s; i_s++) {
         const grad_y_1 = grad_y[base_1 + i_s]!;
         dx[base_1 + i_s] = invstd_1 * grad_y_1;

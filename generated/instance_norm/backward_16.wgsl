@@ -2,9 +2,9 @@
 //
 // instance_norm, backward:
 //   dweight = invstd * sum((x - mean) * grad_y, n, s)
-//   dbias = sum(grad_y, n, s)
+//   dx = weight * invstd * grad_y
 // Used by
-//   weight bias running_mean running_var: backward for weight, bias
+//   weight bias running_mean running_var: backward for x, weight
 
 struct Numbers {
   c: u32,
@@ -13,15 +13,15 @@ struct Numbers {
 }
 
 @group(0) @binding(0) var<storage, read> grad_y: array<f32>;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read> invstd: array<f32>;
-@group(0) @binding(3) var<storage, read> mean: array<f32>;
-@group(0) @binding(4) var<storage, read_write> dweight: array<f32>;
-@group(0) @binding(5) var<storage, read_write> dbias: array<f32>;
-@group(0) @binding(6) var<uniform> numbers: Numbers;
+@group(0) @binding(1) var<storage, read> weight: array<f32>;
+@group(0) @binding(2) var<storage, read> x: array<f32>;
+@group(0) @binding(3) var<storage, read> invstd: array<f32>;
+@group(0) @binding(4) var<storage, read> mean: array<f32>;
+@group(0) @binding(5) var<storage, read_write> dweight: array<f32>;
+@group(0) @binding(6) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(7) var<uniform> numbers: Numbers;
 
 var<workgroup> lanes: array<f32, 256>;
-var<workgroup> lanes_1: array<f32, 256>;
 
 @compute @workgroup_size(256)
 fn backward_16(
@@ -36,12 +36,13 @@ fn backward_16(
   if (workgroup >= c) { return; }
   let i_c = workgroup;
   var total = 0.0;
-  var total_1 = 0.0;
   let mean_1 = mean[i_c];
+  let weight_1 = weight[i_c];
+  let invstd_1 = invstd[i_c];
+  let v = weight_1 * invstd_1;
   for (var i = lane; i < n * s; i += 16384u) {
     let end = min(i + 16384u, n * s);
     var sum = 0.0;
-    var sum_1 = 0.0;
     for (var i_1 = i; i_1 < end; i_1 += 256u) {
       let i_s = i_1 % s;
       let rest = (i_1 / s);
@@ -49,13 +50,11 @@ fn backward_16(
       let x_1 = x[(i_n * c + i_c) * s + i_s];
       let grad_y_1 = grad_y[(i_n * c + i_c) * s + i_s];
       sum = sum + (x_1 - mean_1) * grad_y_1;
-      sum_1 = sum_1 + grad_y_1;
+      dx[(i_n * c + i_c) * s + i_s] = v * grad_y_1;
     }
     total = total + sum;
-    total_1 = total_1 + sum_1;
   }
   lanes[lane] = total;
-  lanes_1[lane] = total_1;
   workgroupBarrier();
   for (var half = 128u; half >= 1u; half /= 2u) {
     if (lane < half) {
@@ -63,18 +62,12 @@ fn backward_16(
       let a = lanes[lane];
       let b = lanes[other];
       lanes[lane] = a + b;
-      let a_1 = lanes_1[lane];
-      let b_1 = lanes_1[other];
-      lanes_1[lane] = a_1 + b_1;
     }
     workgroupBarrier();
   }
   total = lanes[lane];
-  total_1 = lanes_1[lane];
   if (lane == 0u) {
-    let invstd_1 = invstd[i_c];
-    let weight_1 = invstd_1 * total;
-    dweight[i_c] = weight_1;
-    dbias[i_c] = total_1;
+    let weight_2 = invstd_1 * total;
+    dweight[i_c] = weight_2;
   }
 }

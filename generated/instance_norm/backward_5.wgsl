@@ -11,10 +11,9 @@ struct Numbers {
   n: u32,
 }
 
-@group(0) @binding(0) var<storage, read> invstd: array<f32>;
-@group(0) @binding(1) var<storage, read> sum_1: array<f32>;
-@group(0) @binding(2) var<storage, read_write> dweight: array<f32>;
-@group(0) @binding(3) var<uniform> numbers: Numbers;
+@group(0) @binding(0) var<storage, read_write> dweight: array<f32>;
+@group(0) @binding(1) var<storage, read> packed: array<f32>;
+@group(0) @binding(2) var<uniform> numbers: Numbers;
 
 var<workgroup> lanes: array<f32, 256>;
 
@@ -31,15 +30,14 @@ fn backward_5(
   let i_c = column;
   var total = 0.0;
   if (column < c) {
-    let xfrom_ = (lane / 32u);
-    for (var i = xfrom_; i < n; i += 512u) {
+    let from_ = (lane / 32u);
+    for (var i = from_; i < n; i += 512u) {
       let end = min(i + 512u, n);
       var sum = 0.0;
       for (var i_1 = i; i_1 < end; i_1 += 8u) {
         let i_n = i_1;
-        let invstd_1 = invstd[i_n * c + i_c];
-        let sum_1_1 = sum_1[i_n * c + i_c];
-        sum = sum + invstd_1 * sum_1_1;
+        let packed_1 = packed[i_n * c + i_c];
+        sum = sum + packed_1;
       }
       total = total + sum;
     }

@@ -45,8 +45,8 @@ export function instance_norm_forward_1(x: Floats, running_mean: Floats, running
       const offset = sum / s;
       const variance = Math.max((sum_1 - sum * offset) / s, 0);
       const invstd_1 = (1 / Math.sqrt(variance + eps));
-      invstd[base + i_c] = invstd_1;
       const mean_1 = x_1 + offset;
+      invstd[base + i_c] = invstd_1;
       mean[base + i_c] = mean_1;
       var_1[base + i_c] = variance;
     }
@@ -77,19 +77,19 @@ export function instance_norm_forward_1(x: Floats, running_mean: Floats, running
     const running_mean_1 = running_mean[i_c_2]!;
     const mean_3 = sum_2 / n;
     const running_mean_2 = (test ? v_1 * running_mean_1 + momentum * mean_3 : running_mean_1);
-    running_mean[i_c_2] = running_mean_2;
     const running_var_1 = running_var[i_c_2]!;
     const mean_4 = sum_3 / n;
     const running_var_2 = (test_3 ? v_1 * running_var_1 + v_4 * mean_4 : running_var_1);
+    running_mean[i_c_2] = running_mean_2;
     running_var[i_c_2] = running_var_2;
   }
   for (let i_n_2 = 0; i_n_2 < n; i_n_2++) {
     const base_3 = i_n_2 * c;
     for (let i_c_3 = 0; i_c_3 < c; i_c_3++) {
-      const base_4 = (base_3 + i_c_3) * s;
       const weight_1 = weight[i_c_3]!;
       const invstd_2 = invstd[base_3 + i_c_3]!;
       const v_5 = weight_1 * invstd_2;
+      const base_4 = (base_3 + i_c_3) * s;
       const mean_5 = mean[base_3 + i_c_3]!;
       const bias_1 = bias[i_c_3]!;
       for (let i_s_1 = 0; i_s_1 < s; i_s_1++) {
@@ -125,12 +125,12 @@ export function instance_norm_forward_2(bias: Floats, running_mean: Floats, runn
   for (let i_n = 0; i_n < n; i_n++) {
     const base = i_n * c;
     for (let i_c = 0; i_c < c; i_c++) {
-      const base_1 = (base + i_c) * s;
       const running_var_1 = running_var[i_c]!;
       const v = running_var_1 + eps;
       const root = (1 / Math.sqrt(v));
       const weight_1 = weight[i_c]!;
       const v_1 = root * weight_1;
+      const base_1 = (base + i_c) * s;
       const running_mean_1 = running_mean[i_c]!;
       const bias_1 = bias[i_c]!;
       for (let i_s = 0; i_s < s; i_s++) {
@@ -141,8 +141,8 @@ export function instance_norm_forward_2(bias: Floats, running_mean: Floats, runn
   }
   for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
     const running_var_2 = running_var[i_c_1]!;
-    invstd[i_c_1] = (1 / Math.sqrt(running_var_2 + eps));
     const running_mean_2 = running_mean[i_c_1]!;
+    invstd[i_c_1] = (1 / Math.sqrt(running_var_2 + eps));
     mean[i_c_1] = running_mean_2;
   }
 }
@@ -183,8 +183,8 @@ export function instance_norm_forward_3(x: Floats, bias: Floats, weight: Floats,
       const offset = sum / s;
       const variance = Math.max((sum_1 - sum * offset) / s, 0);
       const invstd_1 = (1 / Math.sqrt(variance + eps));
-      invstd[base + i_c] = invstd_1;
       const mean_1 = x_1 + offset;
+      invstd[base + i_c] = invstd_1;
       mean[base + i_c] = mean_1;
       const weight_1 = weight[i_c]!;
       const v = weight_1 * invstd_1;
@@ -238,8 +238,8 @@ export function instance_norm_forward_4(x: Floats, running_mean: Floats, running
       const offset = sum / s;
       const variance = Math.max((sum_1 - sum * offset) / s, 0);
       const invstd_1 = (1 / Math.sqrt(variance + eps));
-      invstd[base + i_c] = invstd_1;
       const mean_1 = x_1 + offset;
+      invstd[base + i_c] = invstd_1;
       mean[base + i_c] = mean_1;
       var_1[base + i_c] = variance;
     }
@@ -270,17 +270,17 @@ export function instance_norm_forward_4(x: Floats, running_mean: Floats, running
     const running_mean_1 = running_mean[i_c_2]!;
     const mean_3 = sum_2 / n;
     const running_mean_2 = (test ? v_1 * running_mean_1 + momentum * mean_3 : running_mean_1);
-    running_mean[i_c_2] = running_mean_2;
     const running_var_1 = running_var[i_c_2]!;
     const mean_4 = sum_3 / n;
     const running_var_2 = (test_3 ? v_1 * running_var_1 + v_4 * mean_4 : running_var_1);
+    running_mean[i_c_2] = running_mean_2;
     running_var[i_c_2] = running_var_2;
   }
   for (let i_n_2 = 0; i_n_2 < n; i_n_2++) {
     const base_3 = i_n_2 * c;
     for (let i_c_3 = 0; i_c_3 < c; i_c_3++) {
-      const base_4 = (base_3 + i_c_3) * s;
       const invstd_2 = invstd[base_3 + i_c_3]!;
+      const base_4 = (base_3 + i_c_3) * s;
       const mean_5 = mean[base_3 + i_c_3]!;
       for (let i_s_1 = 0; i_s_1 < s; i_s_1++) {
         const x_3 = x[base_4 + i_s_1]!;
@@ -311,10 +311,10 @@ export function instance_norm_forward_5(running_mean: Floats, running_var: Float
   for (let i_n = 0; i_n < n; i_n++) {
     const base = i_n * c;
     for (let i_c = 0; i_c < c; i_c++) {
-      const base_1 = (base + i_c) * s;
       const running_var_1 = running_var[i_c]!;
       const v = running_var_1 + eps;
       const root = (1 / Math.sqrt(v));
+      const base_1 = (base + i_c) * s;
       const running_mean_1 = running_mean[i_c]!;
       for (let i_s = 0; i_s < s; i_s++) {
         const x_1 = x[base_1 + i_s]!;
@@ -362,8 +362,8 @@ export function instance_norm_forward_6(x: Floats, invstd: Floats, mean: Floats,
       const offset = sum / s;
       const variance = Math.max((sum_1 - sum * offset) / s, 0);
       const invstd_1 = (1 / Math.sqrt(variance + eps));
-      invstd[base + i_c] = invstd_1;
       const mean_1 = x_1 + offset;
+      invstd[base + i_c] = invstd_1;
       mean[base + i_c] = mean_1;
       for (let i_s_1 = 0; i_s_1 < s; i_s_1++) {
         const x_3 = x[base_1 + i_s_1]!;

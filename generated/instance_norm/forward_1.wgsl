@@ -18,7 +18,7 @@ struct Numbers {
 @group(0) @binding(0) var<storage, read> x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> invstd: array<f32>;
 @group(0) @binding(2) var<storage, read_write> mean: array<f32>;
-@group(0) @binding(3) var<storage, read_write> var_1: array<f32>;
+@group(0) @binding(3) var<storage, read_write> packed: array<f32>;
 @group(0) @binding(4) var<uniform> numbers: Numbers;
 
 var<workgroup> lanes: array<f32, 256>;
@@ -100,6 +100,6 @@ fn forward_1(
     let invstd_1 = inverseSqrt(variance + eps);
     invstd[i_n * c + i_c] = invstd_1;
     mean[i_n * c + i_c] = total_1;
-    var_1[i_n * c + i_c] = variance;
+    packed[i_n * c + i_c] = variance;
   }
 }

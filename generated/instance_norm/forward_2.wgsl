@@ -17,7 +17,7 @@ struct Numbers {
 @group(0) @binding(0) var<storage, read_write> running_mean: array<f32>;
 @group(0) @binding(1) var<storage, read_write> running_var: array<f32>;
 @group(0) @binding(2) var<storage, read> mean: array<f32>;
-@group(0) @binding(3) var<storage, read> var_1: array<f32>;
+@group(0) @binding(3) var<storage, read> packed: array<f32>;
 @group(0) @binding(4) var<uniform> numbers: Numbers;
 
 var<workgroup> lanes: array<f32, 256>;
@@ -39,8 +39,8 @@ fn forward_2(
   var total = 0.0;
   var total_1 = 0.0;
   if (column < c) {
-    let xfrom_ = (lane / 32u);
-    for (var i = xfrom_; i < n; i += 512u) {
+    let from_ = (lane / 32u);
+    for (var i = from_; i < n; i += 512u) {
       let end = min(i + 512u, n);
       var sum = 0.0;
       var sum_1 = 0.0;
@@ -48,8 +48,8 @@ fn forward_2(
         let i_n = i_1;
         let mean_1 = mean[i_n * c + i_c];
         sum = sum + mean_1;
-        let var_1_1 = var_1[i_n * c + i_c];
-        sum_1 = sum_1 + var_1_1;
+        let packed_1 = packed[i_n * c + i_c];
+        sum_1 = sum_1 + packed_1;
       }
       total = total + sum;
       total_1 = total_1 + sum_1;
@@ -73,13 +73,14 @@ fn forward_2(
   total = lanes[lane];
   total_1 = lanes_1[lane];
   if ((lane < 32u) && (column < c)) {
+    let v = 1.0 - momentum;
     let running_mean_1 = running_mean[i_c];
     let mean_2 = total / f32(n);
-    let running_mean_2 = select(running_mean_1, (1.0 - momentum) * running_mean_1 + momentum * mean_2, (f32(n) * f32(s) > 0.0));
-    running_mean[i_c] = running_mean_2;
+    let running_mean_2 = select(running_mean_1, v * running_mean_1 + momentum * mean_2, (f32(n) * f32(s) > 0.0));
     let running_var_1 = running_var[i_c];
     let mean_3 = total_1 / f32(n);
-    let running_var_2 = select(running_var_1, (1.0 - momentum) * running_var_1 + f32(s) / (f32(s) - 1.0) * momentum * mean_3, ((f32(s) > 0.0) && (f32(n) > 0.0)));
+    let running_var_2 = select(running_var_1, v * running_var_1 + f32(s) / (f32(s) - 1.0) * momentum * mean_3, ((f32(s) > 0.0) && (f32(n) > 0.0)));
+    running_mean[i_c] = running_mean_2;
     running_var[i_c] = running_var_2;
   }
 }

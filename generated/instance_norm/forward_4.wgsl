@@ -52,8 +52,8 @@ fn forward_4(
   if (at < c) {
     let i_c_1 = at;
     let running_var_2 = running_var[i_c_1];
-    invstd[i_c_1] = inverseSqrt(running_var_2 + eps);
     let running_mean_2 = running_mean[i_c_1];
+    invstd[i_c_1] = inverseSqrt(running_var_2 + eps);
     mean[i_c_1] = running_mean_2;
   }
 }

@@ -124,8 +124,8 @@ export function layer_norm_backward_3(grad_y: Floats, weight: Floats, x: Floats,
     const sum = sums[i_n_1]!;
     const sum_1 = sums_1[i_n_1]!;
     const mean_4 = sum / d;
-    mean_1[i_n_1] = mean_4;
     const mean_5 = sum_1 / d;
+    mean_1[i_n_1] = mean_4;
     mean_2[i_n_1] = mean_5;
   }
   for (let i_d_1 = 0; i_d_1 < d; i_d_1++) {
@@ -133,8 +133,8 @@ export function layer_norm_backward_3(grad_y: Floats, weight: Floats, x: Floats,
     dweight[i_d_1] = sum_2;
   }
   for (let i_n_2 = 0; i_n_2 < n; i_n_2++) {
-    const base_1 = i_n_2 * d;
     const invstd_2 = invstd[i_n_2]!;
+    const base_1 = i_n_2 * d;
     const v = invstd_2 * invstd_2;
     const mean_2_1 = mean_2[i_n_2]!;
     const v_1 = v * mean_2_1;
@@ -218,8 +218,8 @@ export function layer_norm_backward_5(grad_y: Floats, weight: Floats, x: Floats,
     const sum = sums[i_n_1]!;
     const sum_1 = sums_1[i_n_1]!;
     const mean_4 = sum / d;
-    mean_1[i_n_1] = mean_4;
     const mean_5 = sum_1 / d;
+    mean_1[i_n_1] = mean_4;
     mean_2[i_n_1] = mean_5;
   }
   for (let i_d_1 = 0; i_d_1 < d; i_d_1++) {
@@ -227,8 +227,8 @@ export function layer_norm_backward_5(grad_y: Floats, weight: Floats, x: Floats,
     dbias[i_d_1] = sum_2;
   }
   for (let i_n_2 = 0; i_n_2 < n; i_n_2++) {
-    const base_1 = i_n_2 * d;
     const invstd_1 = invstd[i_n_2]!;
+    const base_1 = i_n_2 * d;
     const v = invstd_1 * invstd_1;
     const mean_2_1 = mean_2[i_n_2]!;
     const v_1 = v * mean_2_1;
@@ -328,8 +328,8 @@ export function layer_norm_backward_7(grad_y: Floats, weight: Floats, x: Floats,
     const sum = sums[i_n_1]!;
     const sum_1 = sums_1[i_n_1]!;
     const mean_4 = sum / d;
-    mean_1[i_n_1] = mean_4;
     const mean_5 = sum_1 / d;
+    mean_1[i_n_1] = mean_4;
     mean_2[i_n_1] = mean_5;
   }
   for (let i_d_1 = 0; i_d_1 < d; i_d_1++) {
@@ -339,8 +339,8 @@ export function layer_norm_backward_7(grad_y: Floats, weight: Floats, x: Floats,
     dbias[i_d_1] = sum_3;
   }
   for (let i_n_2 = 0; i_n_2 < n; i_n_2++) {
-    const base_1 = i_n_2 * d;
     const invstd_2 = invstd[i_n_2]!;
+    const base_1 = i_n_2 * d;
     const v = invstd_2 * invstd_2;
     const mean_2_1 = mean_2[i_n_2]!;
     const v_1 = v * mean_2_1;
@@ -438,8 +438,8 @@ export function layer_norm_backward_9(grad_y: Floats, x: Floats, mean: Floats, i
     const sum = sums[i_n_1]!;
     const sum_1 = sums_1[i_n_1]!;
     const mean_4 = sum / d;
-    mean_1[i_n_1] = mean_4;
     const mean_5 = sum_1 / d;
+    mean_1[i_n_1] = mean_4;
     mean_2[i_n_1] = mean_5;
   }
   for (let i_d_1 = 0; i_d_1 < d; i_d_1++) {
@@ -447,8 +447,8 @@ export function layer_norm_backward_9(grad_y: Floats, x: Floats, mean: Floats, i
     dbias[i_d_1] = sum_2;
   }
   for (let i_n_2 = 0; i_n_2 < n; i_n_2++) {
-    const base_1 = i_n_2 * d;
     const invstd_1 = invstd[i_n_2]!;
+    const base_1 = i_n_2 * d;
     const v = invstd_1 * invstd_1;
     const mean_2_1 = mean_2[i_n_2]!;
     const v_1 = v * mean_2_1;

@@ -15,9 +15,9 @@ struct Numbers {
 @group(0) @binding(0) var<storage, read> grad_y: array<f32>;
 @group(0) @binding(1) var<storage, read> weight: array<f32>;
 @group(0) @binding(2) var<storage, read> x: array<f32>;
-@group(0) @binding(3) var<storage, read> mean: array<f32>;
-@group(0) @binding(4) var<storage, read_write> mean_1: array<f32>;
-@group(0) @binding(5) var<storage, read_write> mean_2: array<f32>;
+@group(0) @binding(3) var<storage, read> invstd: array<f32>;
+@group(0) @binding(4) var<storage, read> mean: array<f32>;
+@group(0) @binding(5) var<storage, read_write> packed: array<f32>;
 @group(0) @binding(6) var<uniform> numbers: Numbers;
 
 var<workgroup> lanes: array<f32, 256>;
@@ -48,7 +48,8 @@ fn backward_1(
       let grad_y_1 = grad_y[base + i_d];
       sum = sum + weight_1 * grad_y_1;
       let x_1 = x[base + i_d];
-      sum_1 = sum_1 + weight_1 * (x_1 - mean_3) * grad_y_1;
+      let v = x_1 - mean_3;
+      sum_1 = sum_1 + weight_1 * v * grad_y_1;
     }
     total = total + sum;
     total_1 = total_1 + sum_1;
@@ -72,8 +73,9 @@ fn backward_1(
   total_1 = lanes_1[lane];
   if (lane == 0u) {
     let mean_4 = total / f32(d);
-    mean_1[i_n] = mean_4;
     let mean_5 = total_1 / f32(d);
-    mean_2[i_n] = mean_5;
+    let invstd_1 = invstd[i_n];
+    packed[i_n] = invstd_1 * invstd_1 * mean_5;
+    packed[n + i_n] = mean_4;
   }
 }

@@ -32,9 +32,9 @@ fn backward_11(
     var total = 0.0;
     var total_1 = 0.0;
     for (var i = 0u; i < ((n + 15u) / 16u); i++) {
-      let xfrom_ = i * d + at;
-      total = total + partial[xfrom_];
-      total_1 = total_1 + partial_1[xfrom_];
+      let from_ = i * d + at;
+      total = total + partial[from_];
+      total_1 = total_1 + partial_1[from_];
     }
     dweight[i_d] = total;
     dbias[i_d] = total_1;

@@ -14,9 +14,9 @@ struct Numbers {
 
 @group(0) @binding(0) var<storage, read> grad_y: array<f32>;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read> mean: array<f32>;
-@group(0) @binding(3) var<storage, read_write> mean_1: array<f32>;
-@group(0) @binding(4) var<storage, read_write> mean_2: array<f32>;
+@group(0) @binding(2) var<storage, read> invstd: array<f32>;
+@group(0) @binding(3) var<storage, read> mean: array<f32>;
+@group(0) @binding(4) var<storage, read_write> packed: array<f32>;
 @group(0) @binding(5) var<uniform> numbers: Numbers;
 
 var<workgroup> lanes: array<f32, 256>;
@@ -46,7 +46,8 @@ fn backward_12(
       let grad_y_1 = grad_y[base + i_d];
       sum = sum + grad_y_1;
       let x_1 = x[base + i_d];
-      sum_1 = sum_1 + (x_1 - mean_3) * grad_y_1;
+      let v = x_1 - mean_3;
+      sum_1 = sum_1 + v * grad_y_1;
     }
     total = total + sum;
     total_1 = total_1 + sum_1;
@@ -70,8 +71,9 @@ fn backward_12(
   total_1 = lanes_1[lane];
   if (lane == 0u) {
     let mean_4 = total / f32(d);
-    mean_1[i_n] = mean_4;
     let mean_5 = total_1 / f32(d);
-    mean_2[i_n] = mean_5;
+    let invstd_1 = invstd[i_n];
+    packed[i_n] = invstd_1 * invstd_1 * mean_5;
+    packed[n + i_n] = mean_4;
   }
 }

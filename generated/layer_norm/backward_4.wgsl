@@ -17,10 +17,9 @@ struct Numbers {
 @group(0) @binding(2) var<storage, read> x: array<f32>;
 @group(0) @binding(3) var<storage, read> invstd: array<f32>;
 @group(0) @binding(4) var<storage, read> mean: array<f32>;
-@group(0) @binding(5) var<storage, read_write> mean_1: array<f32>;
-@group(0) @binding(6) var<storage, read_write> mean_2: array<f32>;
-@group(0) @binding(7) var<storage, read_write> partial: array<f32>;
-@group(0) @binding(8) var<uniform> numbers: Numbers;
+@group(0) @binding(5) var<storage, read_write> packed: array<f32>;
+@group(0) @binding(6) var<storage, read_write> partial: array<f32>;
+@group(0) @binding(7) var<uniform> numbers: Numbers;
 
 var<workgroup> lanes: array<f32, 256>;
 var<workgroup> lanes_1: array<f32, 256>;
@@ -48,11 +47,12 @@ fn backward_4(
       let invstd_1 = invstd[i_n];
       let x_1 = x[i_n * d + i_d];
       let mean_3 = mean[i_n];
+      let v = x_1 - mean_3;
       let grad_y_1 = grad_y[i_n * d + i_d];
-      total = total + invstd_1 * (x_1 - mean_3) * grad_y_1;
+      total = total + invstd_1 * v * grad_y_1;
       let slot = i_1 - start;
       rows[slot] = rows[slot] + weight_1 * grad_y_1;
-      rows_1[slot] = rows_1[slot] + weight_1 * (x_1 - mean_3) * grad_y_1;
+      rows_1[slot] = rows_1[slot] + weight_1 * v * grad_y_1;
     }
     let at = workgroup * d + i;
     partial[at] = total;
@@ -81,9 +81,10 @@ fn backward_4(
     total_2 = lanes_1[lane];
     if (lane == 0u) {
       let mean_4 = total_1 / f32(d);
-      mean_1[i_n_1] = mean_4;
       let mean_5 = total_2 / f32(d);
-      mean_2[i_n_1] = mean_5;
+      let invstd_2 = invstd[i_n_1];
+      packed[i_n_1] = invstd_2 * invstd_2 * mean_5;
+      packed[n + i_n_1] = mean_4;
     }
     workgroupBarrier();
   }

@@ -14,9 +14,9 @@ struct Numbers {
 @group(0) @binding(0) var<storage, read> grad_y: array<f32>;
 @group(0) @binding(1) var<storage, read> weight: array<f32>;
 @group(0) @binding(2) var<storage, read> x: array<f32>;
-@group(0) @binding(3) var<storage, read> mean: array<f32>;
-@group(0) @binding(4) var<storage, read_write> mean_1: array<f32>;
-@group(0) @binding(5) var<storage, read_write> mean_2: array<f32>;
+@group(0) @binding(3) var<storage, read> invstd: array<f32>;
+@group(0) @binding(4) var<storage, read> mean: array<f32>;
+@group(0) @binding(5) var<storage, read_write> packed: array<f32>;
 @group(0) @binding(6) var<storage, read_write> partial: array<f32>;
 @group(0) @binding(7) var<uniform> numbers: Numbers;
 
@@ -49,7 +49,8 @@ fn backward_7(
       rows[slot] = rows[slot] + weight_1 * grad_y_1;
       let x_1 = x[i_n * d + i_d];
       let mean_3 = mean[i_n];
-      rows_1[slot] = rows_1[slot] + weight_1 * (x_1 - mean_3) * grad_y_1;
+      let v = x_1 - mean_3;
+      rows_1[slot] = rows_1[slot] + weight_1 * v * grad_y_1;
     }
     let at = workgroup * d + i;
     partial[at] = total;
@@ -78,9 +79,10 @@ fn backward_7(
     total_2 = lanes_1[lane];
     if (lane == 0u) {
       let mean_4 = total_1 / f32(d);
-      mean_1[i_n_1] = mean_4;
       let mean_5 = total_2 / f32(d);
-      mean_2[i_n_1] = mean_5;
+      let invstd_1 = invstd[i_n_1];
+      packed[i_n_1] = invstd_1 * invstd_1 * mean_5;
+      packed[n + i_n_1] = mean_4;
     }
     workgroupBarrier();
   }

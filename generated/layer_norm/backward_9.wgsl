@@ -36,8 +36,8 @@ fn backward_9(
   var total = 0.0;
   var total_1 = 0.0;
   if (column < d) {
-    let xfrom_ = (lane / 32u);
-    for (var i = xfrom_; i < n; i += 512u) {
+    let from_ = (lane / 32u);
+    for (var i = from_; i < n; i += 512u) {
       let end = min(i + 512u, n);
       var sum = 0.0;
       var sum_1 = 0.0;

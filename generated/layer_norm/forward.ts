@@ -34,9 +34,9 @@ export function layer_norm_forward_1(x: Floats, bias: Floats, weight: Floats, in
     }
     const offset = sum / d;
     const mean_1 = x_1 + offset;
-    mean[i_n] = mean_1;
     const variance = Math.max((sum_1 - sum * offset) / d, 0);
     const invstd_1 = (1 / Math.sqrt(variance + eps));
+    mean[i_n] = mean_1;
     invstd[i_n] = invstd_1;
     for (let i_d_1 = 0; i_d_1 < d; i_d_1++) {
       const weight_1 = weight[i_d_1]!;
@@ -78,9 +78,9 @@ export function layer_norm_forward_2(x: Floats, weight: Floats, invstd: Floats, 
     }
     const offset = sum / d;
     const mean_1 = x_1 + offset;
-    mean[i_n] = mean_1;
     const variance = Math.max((sum_1 - sum * offset) / d, 0);
     const invstd_1 = (1 / Math.sqrt(variance + eps));
+    mean[i_n] = mean_1;
     invstd[i_n] = invstd_1;
     for (let i_d_1 = 0; i_d_1 < d; i_d_1++) {
       const weight_1 = weight[i_d_1]!;
@@ -121,9 +121,9 @@ export function layer_norm_forward_3(x: Floats, bias: Floats, invstd: Floats, me
     }
     const offset = sum / d;
     const mean_1 = x_1 + offset;
-    mean[i_n] = mean_1;
     const variance = Math.max((sum_1 - sum * offset) / d, 0);
     const invstd_1 = (1 / Math.sqrt(variance + eps));
+    mean[i_n] = mean_1;
     invstd[i_n] = invstd_1;
     for (let i_d_1 = 0; i_d_1 < d; i_d_1++) {
       const x_3 = x[base + i_d_1]!;
@@ -163,9 +163,9 @@ export function layer_norm_forward_4(x: Floats, invstd: Floats, mean: Floats, y:
     }
     const offset = sum / d;
     const mean_1 = x_1 + offset;
-    mean[i_n] = mean_1;
     const variance = Math.max((sum_1 - sum * offset) / d, 0);
     const invstd_1 = (1 / Math.sqrt(variance + eps));
+    mean[i_n] = mean_1;
     invstd[i_n] = invstd_1;
     for (let i_d_1 = 0; i_d_1 < d; i_d_1++) {
       const x_3 = x[base + i_d_1]!;

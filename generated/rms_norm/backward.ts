@@ -113,8 +113,8 @@ export function rms_norm_backward_3(grad_y: Floats, weight: Floats, x: Floats, i
     dweight[i_d_1] = sum_1;
   }
   for (let i_n_2 = 0; i_n_2 < n; i_n_2++) {
-    const base_1 = i_n_2 * d;
     const invrms_2 = invrms[i_n_2]!;
+    const base_1 = i_n_2 * d;
     const v_1 = invrms_2 * invrms_2;
     const mean_1_1 = mean_1[i_n_2]!;
     const v_2 = v_1 * mean_1_1;

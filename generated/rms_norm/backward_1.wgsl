@@ -13,8 +13,9 @@ struct Numbers {
 @group(0) @binding(0) var<storage, read> grad_y: array<f32>;
 @group(0) @binding(1) var<storage, read> weight: array<f32>;
 @group(0) @binding(2) var<storage, read> x: array<f32>;
-@group(0) @binding(3) var<storage, read_write> mean_1: array<f32>;
-@group(0) @binding(4) var<uniform> numbers: Numbers;
+@group(0) @binding(3) var<storage, read> invrms: array<f32>;
+@group(0) @binding(4) var<storage, read_write> packed: array<f32>;
+@group(0) @binding(5) var<uniform> numbers: Numbers;
 
 var<workgroup> lanes: array<f32, 256>;
 
@@ -38,8 +39,9 @@ fn backward_1(
       let i_d = i_1;
       let weight_1 = weight[i_d];
       let grad_y_1 = grad_y[base + i_d];
+      let v = weight_1 * grad_y_1;
       let x_1 = x[base + i_d];
-      sum = sum + weight_1 * grad_y_1 * x_1;
+      sum = sum + v * x_1;
     }
     total = total + sum;
   }
@@ -57,6 +59,7 @@ fn backward_1(
   total = lanes[lane];
   if (lane == 0u) {
     let mean = total / f32(d);
-    mean_1[i_n] = mean;
+    let invrms_1 = invrms[i_n];
+    packed[i_n] = invrms_1 * invrms_1 * mean;
   }
 }

@@ -31,8 +31,8 @@ fn backward_3(
   let i_d = column;
   var total = 0.0;
   if (column < d) {
-    let xfrom_ = (lane / 32u);
-    for (var i = xfrom_; i < n; i += 512u) {
+    let from_ = (lane / 32u);
+    for (var i = from_; i < n; i += 512u) {
       let end = min(i + 512u, n);
       var sum = 0.0;
       for (var i_1 = i; i_1 < end; i_1 += 8u) {

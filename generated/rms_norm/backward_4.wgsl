@@ -14,7 +14,7 @@ struct Numbers {
 @group(0) @binding(1) var<storage, read> weight: array<f32>;
 @group(0) @binding(2) var<storage, read> x: array<f32>;
 @group(0) @binding(3) var<storage, read> invrms: array<f32>;
-@group(0) @binding(4) var<storage, read_write> mean_1: array<f32>;
+@group(0) @binding(4) var<storage, read_write> packed: array<f32>;
 @group(0) @binding(5) var<storage, read_write> partial: array<f32>;
 @group(0) @binding(6) var<uniform> numbers: Numbers;
 
@@ -44,7 +44,8 @@ fn backward_4(
       let x_1 = x[i_n * d + i_d];
       total = total + invrms_1 * grad_y_1 * x_1;
       let slot = i_1 - start;
-      rows[slot] = rows[slot] + weight_1 * grad_y_1 * x_1;
+      let v = weight_1 * grad_y_1;
+      rows[slot] = rows[slot] + v * x_1;
     }
     let at = workgroup * d + i;
     partial[at] = total;
@@ -67,7 +68,8 @@ fn backward_4(
     total_1 = lanes[lane];
     if (lane == 0u) {
       let mean = total_1 / f32(d);
-      mean_1[i_n_1] = mean;
+      let invrms_2 = invrms[i_n_1];
+      packed[i_n_1] = invrms_2 * invrms_2 * mean;
     }
     workgroupBarrier();
   }

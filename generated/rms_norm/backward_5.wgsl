@@ -28,8 +28,8 @@ fn backward_5(
     let i_d = at;
     var total = 0.0;
     for (var i = 0u; i < ((n + 15u) / 16u); i++) {
-      let xfrom_ = i * d + at;
-      total = total + partial[xfrom_];
+      let from_ = i * d + at;
+      total = total + partial[from_];
     }
     dweight[i_d] = total;
   }

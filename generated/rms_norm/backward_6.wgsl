@@ -12,8 +12,9 @@ struct Numbers {
 
 @group(0) @binding(0) var<storage, read> grad_y: array<f32>;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read_write> mean_1: array<f32>;
-@group(0) @binding(3) var<uniform> numbers: Numbers;
+@group(0) @binding(2) var<storage, read> invrms: array<f32>;
+@group(0) @binding(3) var<storage, read_write> packed: array<f32>;
+@group(0) @binding(4) var<uniform> numbers: Numbers;
 
 var<workgroup> lanes: array<f32, 256>;
 
@@ -55,6 +56,7 @@ fn backward_6(
   total = lanes[lane];
   if (lane == 0u) {
     let mean = total / f32(d);
-    mean_1[i_n] = mean;
+    let invrms_1 = invrms[i_n];
+    packed[i_n] = invrms_1 * invrms_1 * mean;
   }
 }

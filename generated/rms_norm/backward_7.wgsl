@@ -13,8 +13,8 @@ struct Numbers {
 @group(0) @binding(0) var<storage, read> grad_y: array<f32>;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read> invrms: array<f32>;
-@group(0) @binding(3) var<storage, read> mean_1: array<f32>;
-@group(0) @binding(4) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(3) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(4) var<storage, read> packed: array<f32>;
 @group(0) @binding(5) var<uniform> numbers: Numbers;
 
 @compute @workgroup_size(256)
@@ -33,8 +33,8 @@ fn backward_7(
     let i_n = rest;
     let invrms_1 = invrms[i_n];
     let grad_y_1 = grad_y[i_n * d + i_d];
-    let mean_1_1 = mean_1[i_n];
+    let packed_1 = packed[i_n];
     let x_1 = x[i_n * d + i_d];
-    dx[i_n * d + i_d] = invrms_1 * (grad_y_1 - invrms_1 * invrms_1 * mean_1_1 * x_1);
+    dx[i_n * d + i_d] = invrms_1 * (grad_y_1 - packed_1 * x_1);
   }
 }

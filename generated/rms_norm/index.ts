@@ -23,8 +23,8 @@ const b: readonly BindingDescription[] = [
   { name: 'grad_y', role: 'cotangent', of: 'y', axes: ['n', 'd'], access: 'read' },
   { name: 'invrms', role: 'saved', of: 'invrms', axes: ['n'], access: 'read' },
   { name: 'dx', role: 'gradient', of: 'x', axes: ['n', 'd'], access: 'write' },
-  { name: 'mean_1', role: 'scratch', of: 'mean_1', axes: ['n'], access: 'write' },
-  { name: 'mean_1', role: 'scratch', of: 'mean_1', axes: ['n'], access: 'read' },
+  { name: 'packed', role: 'scratch', of: 'packed', axes: ['n'], access: 'write', length: (n) => n.n! },
+  { name: 'packed', role: 'scratch', of: 'packed', axes: ['n'], access: 'read', length: (n) => n.n! },
   { name: 'dweight', role: 'gradient', of: 'weight', axes: ['d'], access: 'write' },
   { name: 'partial', role: 'scratch', of: 'partial', axes: ['d'], access: 'write', length: (n) => Math.floor((n.n! + 15) / 16) * n.d! },
   { name: 'partial', role: 'scratch', of: 'partial', axes: ['d'], access: 'read', length: (n) => Math.floor((n.n! + 15) / 16) * n.d! },
@@ -42,14 +42,14 @@ const cpu = {
 const gpu = {
   forward_1: { name: 'forward_1', source: new URL('./forward_1.wgsl', import.meta.url), entryPoint: 'forward_1', bindings: [b[0]!, b[2]!], uniforms: [{ name: 'd', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 'eps', type: 'f32' }], workgroups: (n) => n.n! },
   forward_2: { name: 'forward_2', source: new URL('./forward_2.wgsl', import.meta.url), entryPoint: 'forward_2', bindings: [b[1]!, b[0]!, b[4]!, b[3]!], uniforms: [{ name: 'd', type: 'u32' }, { name: 'n', type: 'u32' }], workgroups: (n) => Math.floor((n.n! * n.d! + 255) / 256) },
-  backward_1: { name: 'backward_1', source: new URL('./backward_1.wgsl', import.meta.url), entryPoint: 'backward_1', bindings: [b[5]!, b[1]!, b[0]!, b[8]!], uniforms: [{ name: 'd', type: 'u32' }, { name: 'n', type: 'u32' }], workgroups: (n) => n.n! },
-  backward_2: { name: 'backward_2', source: new URL('./backward_2.wgsl', import.meta.url), entryPoint: 'backward_2', bindings: [b[5]!, b[1]!, b[0]!, b[6]!, b[9]!, b[7]!], uniforms: [{ name: 'd', type: 'u32' }, { name: 'n', type: 'u32' }], workgroups: (n) => Math.floor((n.n! * n.d! + 255) / 256) },
+  backward_1: { name: 'backward_1', source: new URL('./backward_1.wgsl', import.meta.url), entryPoint: 'backward_1', bindings: [b[5]!, b[1]!, b[0]!, b[6]!, b[8]!], uniforms: [{ name: 'd', type: 'u32' }, { name: 'n', type: 'u32' }], workgroups: (n) => n.n! },
+  backward_2: { name: 'backward_2', source: new URL('./backward_2.wgsl', import.meta.url), entryPoint: 'backward_2', bindings: [b[5]!, b[1]!, b[0]!, b[6]!, b[7]!, b[9]!], uniforms: [{ name: 'd', type: 'u32' }, { name: 'n', type: 'u32' }], workgroups: (n) => Math.floor((n.n! * n.d! + 255) / 256) },
   backward_3: { name: 'backward_3', source: new URL('./backward_3.wgsl', import.meta.url), entryPoint: 'backward_3', bindings: [b[5]!, b[0]!, b[6]!, b[10]!], uniforms: [{ name: 'd', type: 'u32' }, { name: 'n', type: 'u32' }], workgroups: (n) => Math.floor((n.d! + 31) / 32) },
   backward_4: { name: 'backward_4', source: new URL('./backward_4.wgsl', import.meta.url), entryPoint: 'backward_4', bindings: [b[5]!, b[1]!, b[0]!, b[6]!, b[8]!, b[11]!], uniforms: [{ name: 'd', type: 'u32' }, { name: 'n', type: 'u32' }], workgroups: (n) => Math.floor((n.n! + 15) / 16) },
   backward_5: { name: 'backward_5', source: new URL('./backward_5.wgsl', import.meta.url), entryPoint: 'backward_5', bindings: [b[10]!, b[12]!], uniforms: [{ name: 'd', type: 'u32' }, { name: 'n', type: 'u32' }], workgroups: (n) => Math.floor((n.d! + 255) / 256) },
   forward_3: { name: 'forward_3', source: new URL('./forward_3.wgsl', import.meta.url), entryPoint: 'forward_3', bindings: [b[0]!, b[4]!, b[3]!], uniforms: [{ name: 'd', type: 'u32' }, { name: 'n', type: 'u32' }], workgroups: (n) => Math.floor((n.n! * n.d! + 255) / 256) },
-  backward_6: { name: 'backward_6', source: new URL('./backward_6.wgsl', import.meta.url), entryPoint: 'backward_6', bindings: [b[5]!, b[0]!, b[8]!], uniforms: [{ name: 'd', type: 'u32' }, { name: 'n', type: 'u32' }], workgroups: (n) => n.n! },
-  backward_7: { name: 'backward_7', source: new URL('./backward_7.wgsl', import.meta.url), entryPoint: 'backward_7', bindings: [b[5]!, b[0]!, b[6]!, b[9]!, b[7]!], uniforms: [{ name: 'd', type: 'u32' }, { name: 'n', type: 'u32' }], workgroups: (n) => Math.floor((n.n! * n.d! + 255) / 256) },
+  backward_6: { name: 'backward_6', source: new URL('./backward_6.wgsl', import.meta.url), entryPoint: 'backward_6', bindings: [b[5]!, b[0]!, b[6]!, b[8]!], uniforms: [{ name: 'd', type: 'u32' }, { name: 'n', type: 'u32' }], workgroups: (n) => n.n! },
+  backward_7: { name: 'backward_7', source: new URL('./backward_7.wgsl', import.meta.url), entryPoint: 'backward_7', bindings: [b[5]!, b[0]!, b[6]!, b[7]!, b[9]!], uniforms: [{ name: 'd', type: 'u32' }, { name: 'n', type: 'u32' }], workgroups: (n) => Math.floor((n.n! * n.d! + 255) / 256) },
 } satisfies { [name: string]: GpuKernelDescription };
 
 /**

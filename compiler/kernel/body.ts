@@ -1,0 +1,70 @@
+/** What the bodies of all kernels share: finding leaves in buffers, and storing outputs. */
+import { invariant } from '../diagnostics.ts';
+import type { Expr } from '../graph/expr.ts';
+import type { ProgramOutput } from '../schedule/program.ts';
+import { type Group, handleOf } from '../schedule/stages.ts';
+import { type Code, load } from './kernel.ts';
+import type { Names } from './names.ts';
+import { createNest, type Nest, type NestOptions } from './nest.ts';
+import { loadPacked, type Packed, type Packing, packedIndex } from './pack.ts';
+import { createScalars, type Scalars } from './scalar.ts';
+import type { Tensors } from './tensors.ts';
+
+/** A nest whose leaves are the program's buffers and numbers, and which finds what was packed for it. */
+export function createBody(
+  tensors: Tensors,
+  names: Names,
+  scalars: Scalars = createScalars(),
+  packed?: ReturnType<Packed['in']>,
+): Nest {
+  const leaf = (expr: Expr, flat: (axes: readonly string[]) => Code): Code => {
+    if (expr.op === 'size') return { code: 'real', type: 'real', x: tensors.size(expr.axis) };
+    if (expr.op === 'parameter') return tensors.parameter(expr.name);
+    invariant(expr.op === 'input', `the result of ${expr.op} is not known here`);
+    const tensor = tensors.ofInput(expr);
+    return load(tensor.name, flat(tensor.axes));
+  };
+  const found: NestOptions['found'] = (scalar, flat) => {
+    const place = packed?.(scalar);
+    return place && loadPacked(place.packing, place.slot, flat(place.packing.kept), tensors);
+  };
+  return createNest({ scalars, names, size: tensors.size, leaf, found });
+}
+
+/** Stores outputs at the current element. Updates all read the old state, so nothing is stored before all is read. */
+export function storeOutputs(nest: Nest, tensors: Tensors, outputs: readonly ProgramOutput[]): void {
+  const updates = outputs.some(({ role }) => role === 'state');
+  const values = outputs.map((output) => {
+    const value = nest.value(output.expr);
+    return updates ? nest.local(output.of, value) : value;
+  });
+  for (const [i, output] of outputs.entries()) {
+    const tensor = tensors.ofOutput(output);
+    nest.push({ do: 'store', array: tensor.name, index: nest.flat(tensor.axes), value: values[i]! });
+  }
+}
+
+/** Computes what follows from a group's results at the current kept index, and lets later stages here use it. */
+export function storeEpilogue(
+  nest: Nest,
+  tensors: Tensors,
+  { epilogue }: Group,
+  isStored: (output: ProgramOutput) => boolean,
+  packing?: Packing,
+): void {
+  const values = epilogue.map((output) => {
+    const value = nest.local(output.of, nest.value(output.expr));
+    if (output.role !== 'state') nest.define(handleOf(output), output.of, () => value);
+    return value;
+  });
+  const packed = [...(packing?.slots ?? [])].map(([scalar, slot]) => ({ slot, value: nest.scalar(scalar) }));
+  for (const [i, output] of epilogue.entries()) {
+    if (!isStored(output)) continue;
+    const tensor = tensors.ofOutput(output);
+    nest.push({ do: 'store', array: tensor.name, index: nest.flat(tensor.axes), value: values[i]! });
+  }
+  for (const { slot, value } of packed) {
+    const at = packedIndex(packing!, slot, nest.flat(packing!.kept), tensors);
+    nest.push({ do: 'store', array: packing!.buffer.name, index: at, value });
+  }
+}

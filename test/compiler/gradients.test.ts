@@ -1,0 +1,21 @@
+/** Every entry that is shipped, with all directions, against finite differences. */
+import { readFileSync } from 'node:fs';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { variantKey, variantsOf } from '../../compiler/spec/variants.ts';
+import { check } from './check.ts';
+import { compileSpec, everyDirection, generating, wgsl } from './targets.ts';
+
+const text = readFileSync(new URL('../../derivatives.yaml', import.meta.url), 'utf8');
+const compiled = await compileSpec(generating(text, everyDirection));
+const gpu = await wgsl();
+const test = suite('gradients');
+for (const entry of compiled.entries) {
+  for (const variant of variantsOf(entry)) {
+    test(`${entry.name} (${variantKey(entry, variant) || 'no options'})`, async () => {
+      const problems = await check(compiled, entry, variant, gpu);
+      assert.is(problems.length, 0, problems.slice(0, 12).join('\n'));
+    });
+  }
+}
+test.run();
