@@ -78,9 +78,10 @@ export function emitOpManifest(emitted: Omit<EmittedOp, 'files'>, options: EmitO
 /** Bindings are described once and referred to by a label: the name, numbered where several share it. */
 function labeller(bindings: Map<string, object>): (binding: Binding, kernel: Kernel) => string {
   const labels = new Map<string, string>();
-  return ({ length, ...binding }, kernel) => {
+  return ({ length, of, ...binding }, kernel) => {
+    const belongsTo = of === binding.name ? {} : { of };
     const dtype = kernel.target === 'gpu' ? 'f32' : 'f32 | f64';
-    const described = { ...binding, dtype, ...(length && { length: formulaOf(length, kernel) }) };
+    const described = { ...binding, ...belongsTo, dtype, ...(length && { length: formulaOf(length, kernel) }) };
     const text = JSON.stringify(described);
     let known = labels.get(text);
     if (!known) {
@@ -163,10 +164,10 @@ export function isFullSize(entry: Entry): (binding: Pick<Binding, 'axes'>) => bo
     !all.some((other) => other.length > axes.length && axes.every((axis) => other.includes(axis)));
 }
 
-/** JSON in which what fits on a line stands on one. */
+/** JSON in which what fits on a long line stands on one. */
 export function stringify(value: unknown, indent: string): string {
   const flat = JSON.stringify(value);
-  if (typeof value !== 'object' || value === null || flat.length + indent.length < 118) return spaced(flat);
+  if (typeof value !== 'object' || value === null || flat.length + indent.length < 240) return spaced(flat);
   const inner = `${indent} `;
   if (Array.isArray(value))
     return `[\n${value.map((v) => inner + stringify(v, inner)).join(',\n')}\n${indent}]`;

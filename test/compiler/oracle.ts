@@ -89,20 +89,6 @@ function along(evaluate: Evaluate, values: Named, direction: Named): Map<string,
 export const inner = (a: Named, b: Named): number =>
   [...a].reduce((sum, [name, data]) => data.reduce((s, v, i) => s + v * (b.get(name)?.[i] ?? 0), sum), 0);
 
-const basis = (length: number, i: number): Numbers => Array.from({ length }, (_, k) => (k === i ? 1 : 0));
-
-/** ⟨cotangents, ∂ results / ∂ values⟩, an element at a time. */
-function gradients(evaluate: Evaluate, values: Named, cotangents: Named, wrt: readonly string[]): Named {
-  return new Map(
-    wrt.map((name) => {
-      const { length } = values.get(name)!;
-      const each = (_: unknown, i: number): number =>
-        inner(cotangents, along(evaluate, values, new Map([[name, basis(length, i)]])));
-      return [name, Array.from({ length }, each)];
-    }),
-  );
-}
-
 /** A function whose derivatives are wanted, at a point. */
 export interface Point {
   readonly evaluate: Evaluate;
@@ -126,8 +112,6 @@ export function backwardAt(forward: Forward, call: CallInputs, sizes: Sizes, cot
   return { evaluate: evaluator(forward, results, call, sizes), values };
 }
 
-export const gradientsAt = ({ evaluate, values }: Point, ct: Named, wrt: readonly string[]): Named =>
-  gradients(evaluate, values, ct, wrt);
-
+/** Of every result, when the values move along a direction. */
 export const tangentsAt = ({ evaluate, values }: Point, direction: Named): Named =>
   along(evaluate, values, direction);
