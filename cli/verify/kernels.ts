@@ -2,6 +2,7 @@
 import { subsetsOf } from '../../compiler/schedule/program.ts';
 import type { Direction } from '../../compiler/spec/spec.ts';
 import type { OpDescription } from '../../runtime/index.ts';
+import { reasonOf } from '../io.ts';
 import { type Engine, type NamedNumbers, type Session, startSession } from '../session.ts';
 import { type Comparison, compareTensors } from './compare.ts';
 import { type Data, type Graphs, only, roundingOf, type Target, valuesOf } from './reference.ts';
@@ -11,6 +12,7 @@ export interface KernelCheck extends Comparison {
   readonly what: Direction;
   readonly tolerance: number;
   readonly details: string;
+  readonly problem?: string;
 }
 
 /** Relative to the largest element. */
@@ -60,7 +62,7 @@ export function expectedOf(graphs: Graphs, sample: Sample): Expected {
   };
 }
 
-/** Runs everything that was generated for the sample's variant. Rejects where a kernel cannot run. */
+/** Runs everything that was generated for the sample's variant. What cannot run is a check with a `problem`. */
 export async function checkKernels(
   expected: Expected,
   op: OpDescription,
@@ -73,43 +75,62 @@ export async function checkKernels(
     entry,
     graphs.wrt.map(({ name }) => name),
   );
-  const [cotangents, tangents, cotangents2] = [sample.cotangents, sample.tangents, sample.cotangents2].map(
-    dataOf,
-  ) as [NamedNumbers, NamedNumbers, NamedNumbers];
-  const canDifferentiate = cotangents.size > 0 && subsets.length > 0;
+  const isDifferentiable = sample.cotangents.size > 0 && subsets.length > 0;
   const checks: KernelCheck[] = [];
   for (const order of entry.layouts) {
     const layout = order.join(' ');
-    const session = await startSession(engine, op, sample.call, layout);
-    const add = (what: Direction, found: NamedNumbers, wrt: readonly string[] = []): void => {
+    const attempt = async (
+      what: Direction,
+      wrt: readonly string[],
+      run: () => Promise<NamedNumbers>,
+    ): Promise<void> => {
       const place = [
         ...(wrt.length > 0 ? [`for ${wrt.join(', ')}`] : []),
         ...(entry.layouts.length > 1 ? [`layout ${layout}`] : []),
       ];
-      checks.push(...compareAll(expected, engine, what, found, wrt, place));
-    };
-    try {
-      add('forward', await session.outputs());
-      if (!canDifferentiate) continue;
-      for (const wrt of subsets) {
-        if (directions.includes('backward')) add('backward', await session.gradients(cotangents, wrt), wrt);
-        if (directions.includes('double_backward'))
-          add('double_backward', await secondOf(session, cotangents, cotangents2, wrt), wrt);
+      try {
+        checks.push(...compareAll(expected, engine, what, await run(), wrt, place));
+      } catch (error) {
+        checks.push(problemOf(what, place.join(', '), reasonOf(error)));
       }
-      if (directions.includes('jvp')) add('jvp', await session.tangents(tangents));
-    } finally {
-      session.dispose();
+    };
+    let session: Session;
+    try {
+      session = await startSession(engine, op, sample.call, layout);
+    } catch (error) {
+      checks.push(problemOf('forward', `layout ${layout}`, reasonOf(error)));
+      continue;
     }
+    const cotangents = dataOf(sample.cotangents);
+    const runs: { readonly [K in Direction]?: (wrt: readonly string[]) => Promise<NamedNumbers> } = {
+      backward: (wrt) => session.gradients(cotangents, wrt),
+      double_backward: (wrt) => session.second(cotangents, dataOf(pick(sample.cotangents2, wrt)), wrt),
+    };
+    await attempt('forward', [], session.outputs);
+    for (const what of isDifferentiable ? directions : []) {
+      const run = runs[what];
+      if (run) for (const wrt of subsets) await attempt(what, wrt, () => run(wrt));
+      if (what === 'jvp') await attempt(what, [], () => session.tangents(dataOf(sample.tangents)));
+    }
+    session.dispose();
   }
   return checks;
 }
 
-const secondOf = (
-  session: Session,
-  cotangents: NamedNumbers,
-  cotangents2: NamedNumbers,
-  wrt: readonly string[],
-) => session.second(cotangents, new Map([...cotangents2].filter(([name]) => wrt.includes(name))), wrt);
+const pick = (tensors: Tensors, names: readonly string[]): Tensors =>
+  new Map([...tensors].filter(([name]) => names.includes(name)));
+
+/** A check that could not be made, and why. */
+export const problemOf = <W extends string>(what: W, details: string, problem: string) => ({
+  what,
+  details,
+  problem,
+  error: Number.POSITIVE_INFINITY,
+  tolerance: 0,
+  at: 0,
+  found: Number.NaN,
+  expected: Number.NaN,
+});
 
 function compareAll(
   { graphs, sample, of }: Expected,

@@ -30,6 +30,8 @@ export interface Row {
 }
 
 export interface Report {
+  /** Reserves the place of an op's variant: its checks may come later, in any order. */
+  readonly open: (op: string, variant: string) => void;
   readonly add: (check: Check) => void;
   readonly rows: () => readonly Row[];
   readonly failures: () => readonly Check[];
@@ -37,9 +39,16 @@ export interface Report {
 
 export function createReport(): Report {
   const rows = new Map<string, Row & { cells: Map<string, Cell> }>();
+  const places: string[] = [];
+  const open = (op: string, variant: string): void => {
+    const place = JSON.stringify([op, variant]);
+    if (!places.includes(place)) places.push(place);
+  };
   return {
+    open,
     add: (check) => {
       const { op, variant, what, column, error, tolerance } = check;
+      open(op, variant);
       const key = JSON.stringify([op, variant, what]);
       const row = rows.get(key) ?? { op, variant, what, cells: new Map() };
       rows.set(key, row);
@@ -50,7 +59,7 @@ export function createReport(): Report {
       if (isWorse) cell.error = error;
       if ((isWorse || !cell.failure) && !(error <= tolerance)) cell.failure = check;
     },
-    rows: () => inOrder([...rows.values()]),
+    rows: () => inOrder([...rows.values()], places),
     failures: () =>
       [...rows.values()].flatMap(({ cells }) => [...cells.values()].flatMap(({ failure }) => failure ?? [])),
   };
@@ -59,12 +68,10 @@ export function createReport(): Report {
 const directions = ['forward', 'backward', 'jvp', 'double_backward'];
 
 /** The directions of a variant together, in their own order; everything else as it was added. */
-function inOrder<R extends Row>(rows: readonly R[]): R[] {
-  const keys = [...new Set(rows.map(({ op, variant }) => JSON.stringify([op, variant])))];
-  const place = ({ op, variant }: R): number => keys.indexOf(JSON.stringify([op, variant]));
-  return [...rows].sort(
-    (a, b) => place(a) - place(b) || directions.indexOf(a.what) - directions.indexOf(b.what),
-  );
+function inOrder<R extends Row>(rows: readonly R[], places: readonly string[]): R[] {
+  const place = ({ op, variant }: R): number => places.indexOf(JSON.stringify([op, variant]));
+  const rank = ({ what }: R): number => directions.indexOf(what);
+  return [...rows].sort((a, b) => place(a) - place(b) || rank(a) - rank(b));
 }
 
 /** The rows with a column for each target; a cell is the largest relative error there. */

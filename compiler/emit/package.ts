@@ -81,7 +81,12 @@ function labeller(bindings: Map<string, object>): (binding: Binding, kernel: Ker
   return ({ length, of, ...binding }, kernel) => {
     const belongsTo = of === binding.name ? {} : { of };
     const dtype = kernel.target === 'gpu' ? 'f32' : 'f32 | f64';
-    const described = { ...binding, ...belongsTo, dtype, ...(length && { length: formulaOf(length, kernel) }) };
+    const described = {
+      ...binding,
+      ...belongsTo,
+      dtype,
+      ...(length && { length: formulaOf(length, kernel) }),
+    };
     const text = JSON.stringify(described);
     let known = labels.get(text);
     if (!known) {
@@ -145,7 +150,7 @@ function describeKernel(
   return {
     file: file.split('/').at(-1),
     entryPoint: isGpu ? named.name : functionName(op, named),
-    ...(isGpu && { workgroupSize: kernel.workgroupSize, workgroups: formulaOf(kernel.workgroups, kernel) }),
+    ...(isGpu && { workgroups: formulaOf(kernel.workgroups, kernel) }),
     bindings: kernel.bindings.map((binding) => label(binding, kernel)),
     uniforms: kernel.uniforms.map(({ name }) => name),
     reductions: kernel.reductions,

@@ -1,7 +1,7 @@
 /** A program is what one call computes: outputs over inputs. Here each direction of a variant becomes one. */
 
-import { type Axes, difference, isStrictSubset, isSubset, sameAxes } from '../graph/axes.ts';
-import { input, sum } from '../graph/build.ts';
+import { type Axes, difference, isStrictSubset, isSubset, overlaps, sameAxes } from '../graph/axes.ts';
+import { and, compare, count, input, mask, number, sum, truth } from '../graph/build.ts';
 import { jvp, vjp } from '../graph/differentiate.ts';
 import { type Expr, isReduction, topological } from '../graph/expr.ts';
 import type { Forward } from '../graph/formulas.ts';
@@ -133,7 +133,12 @@ export function programsOf(forward: Forward): Programs {
   const gradientOutputs = (subset: readonly string[]): ProgramOutput[] =>
     wrt
       .filter(({ name }) => subset.includes(name))
-      .map(({ name, axes }) => ({ role: 'gradient', of: name, axes, expr: saved.use(gradients.get(name)!) }));
+      .map(({ name, axes }) => ({
+        role: 'gradient',
+        of: name,
+        axes,
+        expr: saved.use(zeroOnEmpty(gradients.get(name)!)),
+      }));
   const subsets = subsetsOf(
     entry,
     wrt.map(({ name }) => name),
@@ -167,7 +172,7 @@ export function programsOf(forward: Forward): Programs {
           role: 'second',
           of: name,
           axes,
-          expr: saved.use(inputs.get(name)!),
+          expr: saved.use(zeroOnEmpty(inputs.get(name)!)),
         }),
       ),
     ];
@@ -201,6 +206,23 @@ export function programsOf(forward: Forward): Programs {
     ...(tangentProgram && { jvp: tangentProgram }),
     double_backward: double,
   };
+}
+
+/**
+ * A gradient summed over no elements is zero, also where statistics of no elements, which are not finite, multiply it.
+ */
+function zeroOnEmpty(gradient: Expr): Expr {
+  const reductions = topological([gradient]).filter(isReduction);
+  const isPrimal = (e: Expr): boolean =>
+    topological([e]).every((n) => n.op !== 'input' || n.role === 'input');
+  const statistics = reductions.filter(isPrimal);
+  const sums = reductions.filter(
+    (r) =>
+      !isPrimal(r) && !overlaps(r.over, gradient.axes) && statistics.some((s) => overlaps(s.over, r.over)),
+  );
+  const counts = [...new Set(sums.map((r) => count(r.over)))];
+  const isFilled = counts.map((elements) => compare('>', elements, number(0))).reduce(and, truth(true));
+  return mask(isFilled, gradient);
 }
 
 interface SavedValues {

@@ -58,13 +58,12 @@ export function batch_norm_backward_1(grad_y: Floats, x: Floats, mean: Floats, w
 
 /**
  * batch_norm, backward:
- *   dweight = invstd * sum((x - mean) * grad_y, n, s)
+ *   dweight = count(n) * count(s) > 0 ? invstd * sum((x - mean) * grad_y, n, s) : 0
  * Used by
  *   weight bias running_mean running_var training [n, c, s]: backward for weight
- *   weight bias running_mean running_var [n, c, s]: backward for weight
  *   weight bias training [n, c, s]: backward for weight
  *   weight running_mean running_var training [n, c, s]: backward for weight
- *   and 2 more
+ *   weight training [n, c, s]: backward for weight
  *
  * @param grad_y [n, c, s], read: the cotangent of y
  * @param x [n, c, s], read
@@ -76,6 +75,8 @@ export function batch_norm_backward_1(grad_y: Floats, x: Floats, mean: Floats, w
  * @param s elements along s
  */
 export function batch_norm_backward_2(grad_y: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, c: number, n: number, s: number): void {
+  const v = n * s;
+  const test = v > 0;
   for (let i_c = 0; i_c < c; i_c++) {
     let sum = 0;
     const mean_1 = mean[i_c]!;
@@ -88,14 +89,14 @@ export function batch_norm_backward_2(grad_y: Floats, x: Floats, invstd: Floats,
       }
     }
     const invstd_1 = invstd[i_c]!;
-    const weight_1 = invstd_1 * sum;
+    const weight_1 = (test ? invstd_1 * sum : 0);
     dweight[i_c] = weight_1;
   }
 }
 
 /**
  * batch_norm, backward:
- *   dweight = invstd * sum((x - mean) * grad_y, n, s)
+ *   dweight = count(n) * count(s) > 0 ? invstd * sum((x - mean) * grad_y, n, s) : 0
  *   mean_1 = mean(grad_y, n, s)
  *   mean_2 = mean((x - mean) * grad_y, n, s)
  *   dx = weight * invstd * grad_y - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
@@ -117,6 +118,8 @@ export function batch_norm_backward_2(grad_y: Floats, x: Floats, invstd: Floats,
  * @param s elements along s
  */
 export function batch_norm_backward_3(grad_y: Floats, x: Floats, invstd: Floats, mean: Floats, weight: Floats, dweight: Floats, dx: Floats, c: number, n: number, s: number): void {
+  const v = n * s;
+  const test = v > 0;
   for (let i_c = 0; i_c < c; i_c++) {
     let sum = 0;
     let sum_1 = 0;
@@ -131,21 +134,21 @@ export function batch_norm_backward_3(grad_y: Floats, x: Floats, invstd: Floats,
       }
     }
     const invstd_1 = invstd[i_c]!;
-    const weight_1 = invstd_1 * sum_1;
+    const weight_1 = (test ? invstd_1 * sum_1 : 0);
     const mean_4 = sum / (n * s);
     const mean_5 = sum_1 / (n * s);
     dweight[i_c] = weight_1;
     const weight_2 = weight[i_c]!;
-    const v = weight_2 * invstd_1;
-    const v_1 = invstd_1 * invstd_1;
-    const v_2 = v_1 * mean_5;
+    const v_1 = weight_2 * invstd_1;
+    const v_2 = invstd_1 * invstd_1;
+    const v_3 = v_2 * mean_5;
     for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
       const base_1 = (i_n_1 * c + i_c) * s;
       for (let i_s_1 = 0; i_s_1 < s; i_s_1++) {
         const grad_y_2 = grad_y[base_1 + i_s_1]!;
         const x_2 = x[base_1 + i_s_1]!;
-        const v_3 = x_2 - mean_3;
-        dx[base_1 + i_s_1] = v * (grad_y_2 - v_2 * v_3 - mean_4);
+        const v_4 = x_2 - mean_3;
+        dx[base_1 + i_s_1] = v_1 * (grad_y_2 - v_3 * v_4 - mean_4);
       }
     }
   }
@@ -238,11 +241,10 @@ export function batch_norm_backward_5(grad_y: Floats, x: Floats, mean: Floats, w
 
 /**
  * batch_norm, backward:
- *   dweight = invstd * sum((x - mean) * grad_y, n, s)
+ *   dweight = count(n) * count(s) > 0 ? invstd * sum((x - mean) * grad_y, n, s) : 0
  *   dbias = sum(grad_y, n, s)
  * Used by
  *   weight bias running_mean running_var training [n, c, s]: backward for weight, bias
- *   weight bias running_mean running_var [n, c, s]: backward for weight, bias
  *   weight bias training [n, c, s]: backward for weight, bias
  *
  * @param grad_y [n, c, s], read: the cotangent of y
@@ -256,6 +258,8 @@ export function batch_norm_backward_5(grad_y: Floats, x: Floats, mean: Floats, w
  * @param s elements along s
  */
 export function batch_norm_backward_6(grad_y: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, dbias: Floats, c: number, n: number, s: number): void {
+  const v = n * s;
+  const test = v > 0;
   for (let i_c = 0; i_c < c; i_c++) {
     let sum = 0;
     let sum_1 = 0;
@@ -270,7 +274,7 @@ export function batch_norm_backward_6(grad_y: Floats, x: Floats, invstd: Floats,
       }
     }
     const invstd_1 = invstd[i_c]!;
-    const weight_1 = invstd_1 * sum;
+    const weight_1 = (test ? invstd_1 * sum : 0);
     dweight[i_c] = weight_1;
     dbias[i_c] = sum_1;
   }
@@ -278,7 +282,7 @@ export function batch_norm_backward_6(grad_y: Floats, x: Floats, invstd: Floats,
 
 /**
  * batch_norm, backward:
- *   dweight = invstd * sum((x - mean) * grad_y, n, s)
+ *   dweight = count(n) * count(s) > 0 ? invstd * sum((x - mean) * grad_y, n, s) : 0
  *   dbias = sum(grad_y, n, s)
  *   mean_1 = mean(grad_y, n, s)
  *   mean_2 = mean((x - mean) * grad_y, n, s)
@@ -300,6 +304,8 @@ export function batch_norm_backward_6(grad_y: Floats, x: Floats, invstd: Floats,
  * @param s elements along s
  */
 export function batch_norm_backward_7(grad_y: Floats, x: Floats, invstd: Floats, mean: Floats, weight: Floats, dweight: Floats, dbias: Floats, dx: Floats, c: number, n: number, s: number): void {
+  const v = n * s;
+  const test = v > 0;
   for (let i_c = 0; i_c < c; i_c++) {
     let sum = 0;
     let sum_1 = 0;
@@ -314,22 +320,22 @@ export function batch_norm_backward_7(grad_y: Floats, x: Floats, invstd: Floats,
       }
     }
     const invstd_1 = invstd[i_c]!;
-    const weight_1 = invstd_1 * sum_1;
+    const weight_1 = (test ? invstd_1 * sum_1 : 0);
     const mean_4 = sum / (n * s);
     const mean_5 = sum_1 / (n * s);
     dweight[i_c] = weight_1;
     dbias[i_c] = sum;
     const weight_2 = weight[i_c]!;
-    const v = weight_2 * invstd_1;
-    const v_1 = invstd_1 * invstd_1;
-    const v_2 = v_1 * mean_5;
+    const v_1 = weight_2 * invstd_1;
+    const v_2 = invstd_1 * invstd_1;
+    const v_3 = v_2 * mean_5;
     for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
       const base_1 = (i_n_1 * c + i_c) * s;
       for (let i_s_1 = 0; i_s_1 < s; i_s_1++) {
         const grad_y_2 = grad_y[base_1 + i_s_1]!;
         const x_2 = x[base_1 + i_s_1]!;
-        const v_3 = x_2 - mean_3;
-        dx[base_1 + i_s_1] = v * (grad_y_2 - v_2 * v_3 - mean_4);
+        const v_4 = x_2 - mean_3;
+        dx[base_1 + i_s_1] = v_1 * (grad_y_2 - v_3 * v_4 - mean_4);
       }
     }
   }
@@ -403,13 +409,12 @@ export function batch_norm_backward_8(grad_y: Floats, x: Floats, mean: Floats, w
 
 /**
  * batch_norm, backward:
- *   dweight = invstd * sum((x - mean) * grad_y, n, s)
+ *   dweight = count(n) * count(s) > 0 ? invstd * sum((x - mean) * grad_y, n, s) : 0
  * Used by
  *   weight bias running_mean running_var training [n, s, c]: backward for weight
- *   weight bias running_mean running_var [n, s, c]: backward for weight
  *   weight bias training [n, s, c]: backward for weight
  *   weight running_mean running_var training [n, s, c]: backward for weight
- *   and 2 more
+ *   weight training [n, s, c]: backward for weight
  *
  * @param grad_y [n, s, c], read: the cotangent of y
  * @param x [n, s, c], read
@@ -434,17 +439,19 @@ export function batch_norm_backward_9(grad_y: Floats, x: Floats, invstd: Floats,
       }
     }
   }
+  const v = n * s;
+  const test = v > 0;
   for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
     const sum = sums[i_c_1]!;
     const invstd_1 = invstd[i_c_1]!;
-    const weight_1 = invstd_1 * sum;
+    const weight_1 = (test ? invstd_1 * sum : 0);
     dweight[i_c_1] = weight_1;
   }
 }
 
 /**
  * batch_norm, backward:
- *   dweight = invstd * sum((x - mean) * grad_y, n, s)
+ *   dweight = count(n) * count(s) > 0 ? invstd * sum((x - mean) * grad_y, n, s) : 0
  *   mean_1 = mean(grad_y, n, s)
  *   mean_2 = mean((x - mean) * grad_y, n, s)
  *   dx = weight * invstd * grad_y - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
@@ -483,11 +490,13 @@ export function batch_norm_backward_10(grad_y: Floats, x: Floats, invstd: Floats
       }
     }
   }
+  const v = n * s;
+  const test = v > 0;
   for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
     const sum = sums[i_c_1]!;
     const sum_1 = sums_1[i_c_1]!;
     const invstd_1 = invstd[i_c_1]!;
-    const weight_1 = invstd_1 * sum_1;
+    const weight_1 = (test ? invstd_1 * sum_1 : 0);
     const mean_4 = sum / (n * s);
     const mean_5 = sum_1 / (n * s);
     dweight[i_c_1] = weight_1;
@@ -505,9 +514,9 @@ export function batch_norm_backward_10(grad_y: Floats, x: Floats, invstd: Floats
         const mean_2_1 = mean_2[i_c_2]!;
         const x_2 = x[base_3 + i_c_2]!;
         const mean_6 = mean[i_c_2]!;
-        const v = x_2 - mean_6;
+        const v_1 = x_2 - mean_6;
         const mean_1_1 = mean_1[i_c_2]!;
-        dx[base_3 + i_c_2] = weight_2 * invstd_2 * (grad_y_2 - invstd_2 * invstd_2 * mean_2_1 * v - mean_1_1);
+        dx[base_3 + i_c_2] = weight_2 * invstd_2 * (grad_y_2 - invstd_2 * invstd_2 * mean_2_1 * v_1 - mean_1_1);
       }
     }
   }
@@ -616,11 +625,10 @@ export function batch_norm_backward_12(grad_y: Floats, x: Floats, mean: Floats, 
 
 /**
  * batch_norm, backward:
- *   dweight = invstd * sum((x - mean) * grad_y, n, s)
+ *   dweight = count(n) * count(s) > 0 ? invstd * sum((x - mean) * grad_y, n, s) : 0
  *   dbias = sum(grad_y, n, s)
  * Used by
  *   weight bias running_mean running_var training [n, s, c]: backward for weight, bias
- *   weight bias running_mean running_var [n, s, c]: backward for weight, bias
  *   weight bias training [n, s, c]: backward for weight, bias
  *
  * @param grad_y [n, s, c], read: the cotangent of y
@@ -649,11 +657,13 @@ export function batch_norm_backward_13(grad_y: Floats, x: Floats, invstd: Floats
       }
     }
   }
+  const v = n * s;
+  const test = v > 0;
   for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
     const sum = sums[i_c_1]!;
     const sum_1 = sums_1[i_c_1]!;
     const invstd_1 = invstd[i_c_1]!;
-    const weight_1 = invstd_1 * sum;
+    const weight_1 = (test ? invstd_1 * sum : 0);
     dweight[i_c_1] = weight_1;
     dbias[i_c_1] = sum_1;
   }
@@ -661,7 +671,7 @@ export function batch_norm_backward_13(grad_y: Floats, x: Floats, invstd: Floats
 
 /**
  * batch_norm, backward:
- *   dweight = invstd * sum((x - mean) * grad_y, n, s)
+ *   dweight = count(n) * count(s) > 0 ? invstd * sum((x - mean) * grad_y, n, s) : 0
  *   dbias = sum(grad_y, n, s)
  *   mean_1 = mean(grad_y, n, s)
  *   mean_2 = mean((x - mean) * grad_y, n, s)
@@ -700,11 +710,13 @@ export function batch_norm_backward_14(grad_y: Floats, x: Floats, invstd: Floats
       }
     }
   }
+  const v = n * s;
+  const test = v > 0;
   for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
     const sum = sums[i_c_1]!;
     const sum_1 = sums_1[i_c_1]!;
     const invstd_1 = invstd[i_c_1]!;
-    const weight_1 = invstd_1 * sum_1;
+    const weight_1 = (test ? invstd_1 * sum_1 : 0);
     const mean_4 = sum / (n * s);
     const mean_5 = sum_1 / (n * s);
     dweight[i_c_1] = weight_1;
@@ -723,9 +735,9 @@ export function batch_norm_backward_14(grad_y: Floats, x: Floats, invstd: Floats
         const mean_2_1 = mean_2[i_c_2]!;
         const x_2 = x[base_3 + i_c_2]!;
         const mean_6 = mean[i_c_2]!;
-        const v = x_2 - mean_6;
+        const v_1 = x_2 - mean_6;
         const mean_1_1 = mean_1[i_c_2]!;
-        dx[base_3 + i_c_2] = weight_2 * invstd_2 * (grad_y_2 - invstd_2 * invstd_2 * mean_2_1 * v - mean_1_1);
+        dx[base_3 + i_c_2] = weight_2 * invstd_2 * (grad_y_2 - invstd_2 * invstd_2 * mean_2_1 * v_1 - mean_1_1);
       }
     }
   }
@@ -765,39 +777,33 @@ export function batch_norm_backward_15(grad_y: Floats, weight: Floats, invstd: F
 /**
  * batch_norm, backward:
  *   dweight = invstd * sum((x - mean) * grad_y, n, s)
- *   dx = weight * invstd * grad_y
  * Used by
- *   weight bias running_mean running_var [n, c, s]: backward for x, weight
- *   weight running_mean running_var [n, c, s]: backward for x, weight
+ *   weight bias running_mean running_var [n, c, s]: backward for weight
+ *   weight running_mean running_var [n, c, s]: backward for weight
  *
  * @param grad_y [n, c, s], read: the cotangent of y
- * @param weight [c], read
  * @param x [n, c, s], read
  * @param invstd [c], read: saved by forward
  * @param mean [c], read: saved by forward
  * @param dweight [c], written: the gradient of weight
- * @param dx [n, c, s], written: the gradient of x
  * @param c elements along c
  * @param n elements along n
  * @param s elements along s
  */
-export function batch_norm_backward_16(grad_y: Floats, weight: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, dx: Floats, c: number, n: number, s: number): void {
+export function batch_norm_backward_16(grad_y: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, c: number, n: number, s: number): void {
   for (let i_c = 0; i_c < c; i_c++) {
     let sum = 0;
     const mean_1 = mean[i_c]!;
-    const weight_1 = weight[i_c]!;
-    const invstd_1 = invstd[i_c]!;
-    const v = weight_1 * invstd_1;
     for (let i_n = 0; i_n < n; i_n++) {
       const base = (i_n * c + i_c) * s;
       for (let i_s = 0; i_s < s; i_s++) {
         const x_1 = x[base + i_s]!;
         const grad_y_1 = grad_y[base + i_s]!;
         sum = sum + (x_1 - mean_1) * grad_y_1;
-        dx[base + i_s] = v * grad_y_1;
       }
     }
-    const weight_2 = invstd_1 * sum;
-    dweight[i_c] = weight_2;
+    const invstd_1 = invstd[i_c]!;
+    const weight_1 = invstd_1 * sum;
+    dweight[i_c] = weight_1;
   }
 }

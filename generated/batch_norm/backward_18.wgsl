@@ -2,10 +2,9 @@
 //
 // batch_norm, backward:
 //   dweight = invstd * sum((x - mean) * grad_y, n, s)
-//   dx = weight * invstd * grad_y
 // Used by
-//   weight bias running_mean running_var [n, c, s]: backward for x, weight
-//   weight running_mean running_var [n, c, s]: backward for x, weight
+//   weight bias running_mean running_var [n, c, s]: backward for weight
+//   weight running_mean running_var [n, c, s]: backward for weight
 
 struct Numbers {
   c: u32,
@@ -14,13 +13,11 @@ struct Numbers {
 }
 
 @group(0) @binding(0) var<storage, read> grad_y: array<f32>;
-@group(0) @binding(1) var<storage, read> weight: array<f32>;
-@group(0) @binding(2) var<storage, read> x: array<f32>;
-@group(0) @binding(3) var<storage, read> invstd: array<f32>;
-@group(0) @binding(4) var<storage, read> mean: array<f32>;
-@group(0) @binding(5) var<storage, read_write> dweight: array<f32>;
-@group(0) @binding(6) var<storage, read_write> dx: array<f32>;
-@group(0) @binding(7) var<uniform> numbers: Numbers;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read> invstd: array<f32>;
+@group(0) @binding(3) var<storage, read> mean: array<f32>;
+@group(0) @binding(4) var<storage, read_write> dweight: array<f32>;
+@group(0) @binding(5) var<uniform> numbers: Numbers;
 
 var<workgroup> lanes: array<f32, 256>;
 
@@ -38,9 +35,6 @@ fn backward_18(
   let i_c = workgroup;
   var total = 0.0;
   let mean_1 = mean[i_c];
-  let weight_1 = weight[i_c];
-  let invstd_1 = invstd[i_c];
-  let v = weight_1 * invstd_1;
   for (var i = lane; i < n * s; i += 16384u) {
     let end = min(i + 16384u, n * s);
     var sum = 0.0;
@@ -51,7 +45,6 @@ fn backward_18(
       let x_1 = x[(i_n * c + i_c) * s + i_s];
       let grad_y_1 = grad_y[(i_n * c + i_c) * s + i_s];
       sum = sum + (x_1 - mean_1) * grad_y_1;
-      dx[(i_n * c + i_c) * s + i_s] = v * grad_y_1;
     }
     total = total + sum;
   }
@@ -68,7 +61,8 @@ fn backward_18(
   }
   total = lanes[lane];
   if (lane == 0u) {
-    let weight_2 = invstd_1 * total;
-    dweight[i_c] = weight_2;
+    let invstd_1 = invstd[i_c];
+    let weight_1 = invstd_1 * total;
+    dweight[i_c] = weight_1;
   }
 }

@@ -4,6 +4,46 @@ type Floats = Float32Array | Float64Array;
 
 /**
  * batch_norm, backward:
+ *   dweight = invstd * sum((x - mean) * grad_y, n, s)
+ *   dx = weight * invstd * grad_y
+ * Used by
+ *   weight bias running_mean running_var [n, c, s]: backward for x, weight
+ *   weight running_mean running_var [n, c, s]: backward for x, weight
+ *
+ * @param grad_y [n, c, s], read: the cotangent of y
+ * @param weight [c], read
+ * @param x [n, c, s], read
+ * @param invstd [c], read: saved by forward
+ * @param mean [c], read: saved by forward
+ * @param dweight [c], written: the gradient of weight
+ * @param dx [n, c, s], written: the gradient of x
+ * @param c elements along c
+ * @param n elements along n
+ * @param s elements along s
+ */
+export function batch_norm_backward_17(grad_y: Floats, weight: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, dx: Floats, c: number, n: number, s: number): void {
+  for (let i_c = 0; i_c < c; i_c++) {
+    let sum = 0;
+    const mean_1 = mean[i_c]!;
+    const weight_1 = weight[i_c]!;
+    const invstd_1 = invstd[i_c]!;
+    const v = weight_1 * invstd_1;
+    for (let i_n = 0; i_n < n; i_n++) {
+      const base = (i_n * c + i_c) * s;
+      for (let i_s = 0; i_s < s; i_s++) {
+        const x_1 = x[base + i_s]!;
+        const grad_y_1 = grad_y[base + i_s]!;
+        sum = sum + (x_1 - mean_1) * grad_y_1;
+        dx[base + i_s] = v * grad_y_1;
+      }
+    }
+    const weight_2 = invstd_1 * sum;
+    dweight[i_c] = weight_2;
+  }
+}
+
+/**
+ * batch_norm, backward:
  *   dbias = sum(grad_y, n, s)
  *   dx = weight * invstd * grad_y
  * Used by
@@ -18,7 +58,7 @@ type Floats = Float32Array | Float64Array;
  * @param n elements along n
  * @param s elements along s
  */
-export function batch_norm_backward_17(grad_y: Floats, weight: Floats, invstd: Floats, dbias: Floats, dx: Floats, c: number, n: number, s: number): void {
+export function batch_norm_backward_18(grad_y: Floats, weight: Floats, invstd: Floats, dbias: Floats, dx: Floats, c: number, n: number, s: number): void {
   for (let i_c = 0; i_c < c; i_c++) {
     let sum = 0;
     const weight_1 = weight[i_c]!;
@@ -33,6 +73,44 @@ export function batch_norm_backward_17(grad_y: Floats, weight: Floats, invstd: F
       }
     }
     dbias[i_c] = sum;
+  }
+}
+
+/**
+ * batch_norm, backward:
+ *   dweight = invstd * sum((x - mean) * grad_y, n, s)
+ *   dbias = sum(grad_y, n, s)
+ * Used by
+ *   weight bias running_mean running_var [n, c, s]: backward for weight, bias
+ *
+ * @param grad_y [n, c, s], read: the cotangent of y
+ * @param x [n, c, s], read
+ * @param invstd [c], read: saved by forward
+ * @param mean [c], read: saved by forward
+ * @param dweight [c], written: the gradient of weight
+ * @param dbias [c], written: the gradient of bias
+ * @param c elements along c
+ * @param n elements along n
+ * @param s elements along s
+ */
+export function batch_norm_backward_19(grad_y: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, dbias: Floats, c: number, n: number, s: number): void {
+  for (let i_c = 0; i_c < c; i_c++) {
+    let sum = 0;
+    let sum_1 = 0;
+    const mean_1 = mean[i_c]!;
+    for (let i_n = 0; i_n < n; i_n++) {
+      const base = (i_n * c + i_c) * s;
+      for (let i_s = 0; i_s < s; i_s++) {
+        const x_1 = x[base + i_s]!;
+        const grad_y_1 = grad_y[base + i_s]!;
+        sum = sum + (x_1 - mean_1) * grad_y_1;
+        sum_1 = sum_1 + grad_y_1;
+      }
+    }
+    const invstd_1 = invstd[i_c]!;
+    const weight_1 = invstd_1 * sum;
+    dweight[i_c] = weight_1;
+    dbias[i_c] = sum_1;
   }
 }
 
@@ -56,7 +134,7 @@ export function batch_norm_backward_17(grad_y: Floats, weight: Floats, invstd: F
  * @param n elements along n
  * @param s elements along s
  */
-export function batch_norm_backward_18(grad_y: Floats, weight: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, dbias: Floats, dx: Floats, c: number, n: number, s: number): void {
+export function batch_norm_backward_20(grad_y: Floats, weight: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, dbias: Floats, dx: Floats, c: number, n: number, s: number): void {
   for (let i_c = 0; i_c < c; i_c++) {
     let sum = 0;
     let sum_1 = 0;
@@ -95,7 +173,7 @@ export function batch_norm_backward_18(grad_y: Floats, weight: Floats, x: Floats
  * @param n elements along n
  * @param s elements along s
  */
-export function batch_norm_backward_19(grad_y: Floats, weight: Floats, invstd: Floats, dx: Floats, c: number, n: number, s: number): void {
+export function batch_norm_backward_21(grad_y: Floats, weight: Floats, invstd: Floats, dx: Floats, c: number, n: number, s: number): void {
   for (let i_n = 0; i_n < n; i_n++) {
     const base = i_n * s;
     for (let i_s = 0; i_s < s; i_s++) {
@@ -107,6 +185,44 @@ export function batch_norm_backward_19(grad_y: Floats, weight: Floats, invstd: F
         dx[base_1 + i_c] = weight_1 * invstd_1 * grad_y_1;
       }
     }
+  }
+}
+
+/**
+ * batch_norm, backward:
+ *   dweight = invstd * sum((x - mean) * grad_y, n, s)
+ * Used by
+ *   weight bias running_mean running_var [n, s, c]: backward for weight
+ *   weight running_mean running_var [n, s, c]: backward for weight
+ *
+ * @param grad_y [n, s, c], read: the cotangent of y
+ * @param x [n, s, c], read
+ * @param invstd [c], read: saved by forward
+ * @param mean [c], read: saved by forward
+ * @param dweight [c], written: the gradient of weight
+ * @param c elements along c
+ * @param n elements along n
+ * @param s elements along s
+ */
+export function batch_norm_backward_22(grad_y: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, c: number, n: number, s: number): void {
+  const sums = new Float64Array(c);
+  for (let i_n = 0; i_n < n; i_n++) {
+    const base = i_n * s;
+    for (let i_s = 0; i_s < s; i_s++) {
+      const base_1 = (base + i_s) * c;
+      for (let i_c = 0; i_c < c; i_c++) {
+        const x_1 = x[base_1 + i_c]!;
+        const mean_1 = mean[i_c]!;
+        const grad_y_1 = grad_y[base_1 + i_c]!;
+        sums[i_c] = sums[i_c]! + (x_1 - mean_1) * grad_y_1;
+      }
+    }
+  }
+  for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
+    const sum = sums[i_c_1]!;
+    const invstd_1 = invstd[i_c_1]!;
+    const weight_1 = invstd_1 * sum;
+    dweight[i_c_1] = weight_1;
   }
 }
 
@@ -129,7 +245,7 @@ export function batch_norm_backward_19(grad_y: Floats, weight: Floats, invstd: F
  * @param n elements along n
  * @param s elements along s
  */
-export function batch_norm_backward_20(grad_y: Floats, weight: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, dx: Floats, c: number, n: number, s: number): void {
+export function batch_norm_backward_23(grad_y: Floats, weight: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, dx: Floats, c: number, n: number, s: number): void {
   const sums = new Float64Array(c);
   for (let i_n = 0; i_n < n; i_n++) {
     const base = i_n * s;
@@ -170,7 +286,7 @@ export function batch_norm_backward_20(grad_y: Floats, weight: Floats, x: Floats
  * @param n elements along n
  * @param s elements along s
  */
-export function batch_norm_backward_21(grad_y: Floats, weight: Floats, invstd: Floats, dbias: Floats, dx: Floats, c: number, n: number, s: number): void {
+export function batch_norm_backward_24(grad_y: Floats, weight: Floats, invstd: Floats, dbias: Floats, dx: Floats, c: number, n: number, s: number): void {
   const sums = new Float64Array(c);
   for (let i_n = 0; i_n < n; i_n++) {
     const base = i_n * s;
@@ -195,6 +311,49 @@ export function batch_norm_backward_21(grad_y: Floats, weight: Floats, invstd: F
  * batch_norm, backward:
  *   dweight = invstd * sum((x - mean) * grad_y, n, s)
  *   dbias = sum(grad_y, n, s)
+ * Used by
+ *   weight bias running_mean running_var [n, s, c]: backward for weight, bias
+ *
+ * @param grad_y [n, s, c], read: the cotangent of y
+ * @param x [n, s, c], read
+ * @param invstd [c], read: saved by forward
+ * @param mean [c], read: saved by forward
+ * @param dweight [c], written: the gradient of weight
+ * @param dbias [c], written: the gradient of bias
+ * @param c elements along c
+ * @param n elements along n
+ * @param s elements along s
+ */
+export function batch_norm_backward_25(grad_y: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, dbias: Floats, c: number, n: number, s: number): void {
+  const sums = new Float64Array(c);
+  const sums_1 = new Float64Array(c);
+  for (let i_n = 0; i_n < n; i_n++) {
+    const base = i_n * s;
+    for (let i_s = 0; i_s < s; i_s++) {
+      const base_1 = (base + i_s) * c;
+      for (let i_c = 0; i_c < c; i_c++) {
+        const x_1 = x[base_1 + i_c]!;
+        const mean_1 = mean[i_c]!;
+        const grad_y_1 = grad_y[base_1 + i_c]!;
+        sums[i_c] = sums[i_c]! + (x_1 - mean_1) * grad_y_1;
+        sums_1[i_c] = sums_1[i_c]! + grad_y_1;
+      }
+    }
+  }
+  for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
+    const sum = sums[i_c_1]!;
+    const sum_1 = sums_1[i_c_1]!;
+    const invstd_1 = invstd[i_c_1]!;
+    const weight_1 = invstd_1 * sum;
+    dweight[i_c_1] = weight_1;
+    dbias[i_c_1] = sum_1;
+  }
+}
+
+/**
+ * batch_norm, backward:
+ *   dweight = invstd * sum((x - mean) * grad_y, n, s)
+ *   dbias = sum(grad_y, n, s)
  *   dx = weight * invstd * grad_y
  * Used by
  *   weight bias running_mean running_var [n, s, c]: backward for x, weight, bias
@@ -211,7 +370,7 @@ export function batch_norm_backward_21(grad_y: Floats, weight: Floats, invstd: F
  * @param n elements along n
  * @param s elements along s
  */
-export function batch_norm_backward_22(grad_y: Floats, weight: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, dbias: Floats, dx: Floats, c: number, n: number, s: number): void {
+export function batch_norm_backward_26(grad_y: Floats, weight: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, dbias: Floats, dx: Floats, c: number, n: number, s: number): void {
   const sums = new Float64Array(c);
   const sums_1 = new Float64Array(c);
   for (let i_n = 0; i_n < n; i_n++) {
@@ -260,7 +419,7 @@ export function batch_norm_backward_22(grad_y: Floats, weight: Floats, x: Floats
  * @param n elements along n
  * @param s elements along s
  */
-export function batch_norm_backward_23(grad_y: Floats, x: Floats, mean: Floats, invstd: Floats, dx: Floats, c: number, n: number, s: number): void {
+export function batch_norm_backward_27(grad_y: Floats, x: Floats, mean: Floats, invstd: Floats, dx: Floats, c: number, n: number, s: number): void {
   for (let i_c = 0; i_c < c; i_c++) {
     let sum = 0;
     let sum_1 = 0;
@@ -311,7 +470,7 @@ export function batch_norm_backward_23(grad_y: Floats, x: Floats, mean: Floats, 
  * @param n elements along n
  * @param s elements along s
  */
-export function batch_norm_backward_24(grad_y: Floats, x: Floats, mean: Floats, invstd: Floats, dbias: Floats, dx: Floats, c: number, n: number, s: number): void {
+export function batch_norm_backward_28(grad_y: Floats, x: Floats, mean: Floats, invstd: Floats, dbias: Floats, dx: Floats, c: number, n: number, s: number): void {
   for (let i_c = 0; i_c < c; i_c++) {
     let sum = 0;
     let sum_1 = 0;
@@ -363,7 +522,7 @@ export function batch_norm_backward_24(grad_y: Floats, x: Floats, mean: Floats, 
  * @param n elements along n
  * @param s elements along s
  */
-export function batch_norm_backward_25(grad_y: Floats, x: Floats, mean: Floats, invstd: Floats, dx: Floats, c: number, n: number, s: number): void {
+export function batch_norm_backward_29(grad_y: Floats, x: Floats, mean: Floats, invstd: Floats, dx: Floats, c: number, n: number, s: number): void {
   const mean_1 = new Float64Array(c);
   const mean_2 = new Float64Array(c);
   const sums = new Float64Array(c);
@@ -427,7 +586,7 @@ export function batch_norm_backward_25(grad_y: Floats, x: Floats, mean: Floats, 
  * @param n elements along n
  * @param s elements along s
  */
-export function batch_norm_backward_26(grad_y: Floats, x: Floats, mean: Floats, invstd: Floats, dbias: Floats, dx: Floats, c: number, n: number, s: number): void {
+export function batch_norm_backward_30(grad_y: Floats, x: Floats, mean: Floats, invstd: Floats, dbias: Floats, dx: Floats, c: number, n: number, s: number): void {
   const mean_1 = new Float64Array(c);
   const mean_2 = new Float64Array(c);
   const sums = new Float64Array(c);
@@ -486,7 +645,7 @@ export function batch_norm_backward_26(grad_y: Floats, x: Floats, mean: Floats, 
  * @param n elements along n
  * @param s elements along s
  */
-export function batch_norm_backward_27(grad_y: Floats, invstd: Floats, dx: Floats, c: number, n: number, s: number): void {
+export function batch_norm_backward_31(grad_y: Floats, invstd: Floats, dx: Floats, c: number, n: number, s: number): void {
   for (let i_n = 0; i_n < n; i_n++) {
     const base = i_n * c;
     for (let i_c = 0; i_c < c; i_c++) {
@@ -515,7 +674,7 @@ export function batch_norm_backward_27(grad_y: Floats, invstd: Floats, dx: Float
  * @param n elements along n
  * @param s elements along s
  */
-export function batch_norm_backward_28(grad_y: Floats, invstd: Floats, dbias: Floats, dx: Floats, c: number, n: number, s: number): void {
+export function batch_norm_backward_32(grad_y: Floats, invstd: Floats, dbias: Floats, dx: Floats, c: number, n: number, s: number): void {
   for (let i_c = 0; i_c < c; i_c++) {
     let sum = 0;
     const invstd_1 = invstd[i_c]!;
@@ -528,68 +687,5 @@ export function batch_norm_backward_28(grad_y: Floats, invstd: Floats, dbias: Fl
       }
     }
     dbias[i_c] = sum;
-  }
-}
-
-/**
- * batch_norm, backward:
- *   dx = invstd * grad_y
- * Used by
- *   bias running_mean running_var [n, s, c]: backward for x
- *   running_mean running_var [n, s, c]: backward for x
- *
- * @param grad_y [n, s, c], read: the cotangent of y
- * @param invstd [c], read: saved by forward
- * @param dx [n, s, c], written: the gradient of x
- * @param c elements along c
- * @param n elements along n
- * @param s elements along s
- */
-export function batch_norm_backward_29(grad_y: Floats, invstd: Floats, dx: Floats, c: number, n: number, s: number): void {
-  for (let i_n = 0; i_n < n; i_n++) {
-    const base = i_n * s;
-    for (let i_s = 0; i_s < s; i_s++) {
-      const base_1 = (base + i_s) * c;
-      for (let i_c = 0; i_c < c; i_c++) {
-        const invstd_1 = invstd[i_c]!;
-        const grad_y_1 = grad_y[base_1 + i_c]!;
-        dx[base_1 + i_c] = invstd_1 * grad_y_1;
-      }
-    }
-  }
-}
-
-/**
- * batch_norm, backward:
- *   dbias = sum(grad_y, n, s)
- *   dx = invstd * grad_y
- * Used by
- *   bias running_mean running_var [n, s, c]: backward for x, bias
- *
- * @param grad_y [n, s, c], read: the cotangent of y
- * @param invstd [c], read: saved by forward
- * @param dbias [c], written: the gradient of bias
- * @param dx [n, s, c], written: the gradient of x
- * @param c elements along c
- * @param n elements along n
- * @param s elements along s
- */
-export function batch_norm_backward_30(grad_y: Floats, invstd: Floats, dbias: Floats, dx: Floats, c: number, n: number, s: number): void {
-  const sums = new Float64Array(c);
-  for (let i_n = 0; i_n < n; i_n++) {
-    const base = i_n * s;
-    for (let i_s = 0; i_s < s; i_s++) {
-      const base_1 = (base + i_s) * c;
-      for (let i_c = 0; i_c < c; i_c++) {
-        const grad_y_1 = grad_y[base_1 + i_c]!;
-        sums[i_c] = sums[i_c]! + grad_y_1;
-        const invstd_1 = invstd[i_c]!;
-        dx[base_1 + i_c] = invstd_1 * grad_y_1;
-      }
-    }
-  }
-  for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
-    const sum = sums[i_c_1]!;
-    dbias[i_c_1] = sum;
   }
 }

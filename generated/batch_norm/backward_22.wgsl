@@ -2,10 +2,10 @@
 //
 // batch_norm, backward:
 //   dweight = invstd * sum((x - mean) * grad_y, n, s)
+//   dbias = sum(grad_y, n, s)
 //   dx = weight * invstd * grad_y
 // Used by
-//   weight bias running_mean running_var [n, s, c]: backward for x, weight
-//   weight running_mean running_var [n, s, c]: backward for x, weight
+//   weight bias running_mean running_var [n, c, s]: backward for x, weight, bias
 
 struct Numbers {
   c: u32,
@@ -19,10 +19,12 @@ struct Numbers {
 @group(0) @binding(3) var<storage, read> invstd: array<f32>;
 @group(0) @binding(4) var<storage, read> mean: array<f32>;
 @group(0) @binding(5) var<storage, read_write> dweight: array<f32>;
-@group(0) @binding(6) var<storage, read_write> dx: array<f32>;
-@group(0) @binding(7) var<uniform> numbers: Numbers;
+@group(0) @binding(6) var<storage, read_write> dbias: array<f32>;
+@group(0) @binding(7) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(8) var<uniform> numbers: Numbers;
 
 var<workgroup> lanes: array<f32, 256>;
+var<workgroup> lanes_1: array<f32, 256>;
 
 @compute @workgroup_size(256)
 fn backward_22(
@@ -34,45 +36,51 @@ fn backward_22(
   let n = numbers.n;
   let s = numbers.s;
   let workgroup = workgroup_id.x + workgroup_id.y * num_workgroups.x;
-  let column = workgroup * 32u + lane % 32u;
-  let i_c = column;
+  if (workgroup >= c) { return; }
+  let i_c = workgroup;
   var total = 0.0;
-  if (column < c) {
-    let from_ = (lane / 32u);
-    let mean_1 = mean[i_c];
-    let weight_1 = weight[i_c];
-    let invstd_1 = invstd[i_c];
-    let v = weight_1 * invstd_1;
-    for (var i = from_; i < n * s; i += 512u) {
-      let end = min(i + 512u, n * s);
-      var sum = 0.0;
-      for (var i_1 = i; i_1 < end; i_1 += 8u) {
-        let i_s = i_1 % s;
-        let rest = (i_1 / s);
-        let i_n = rest;
-        let x_1 = x[(i_n * s + i_s) * c + i_c];
-        let grad_y_1 = grad_y[(i_n * s + i_s) * c + i_c];
-        sum = sum + (x_1 - mean_1) * grad_y_1;
-        dx[(i_n * s + i_s) * c + i_c] = v * grad_y_1;
-      }
-      total = total + sum;
+  var total_1 = 0.0;
+  let mean_1 = mean[i_c];
+  let weight_1 = weight[i_c];
+  let invstd_1 = invstd[i_c];
+  let v = weight_1 * invstd_1;
+  for (var i = lane; i < n * s; i += 16384u) {
+    let end = min(i + 16384u, n * s);
+    var sum = 0.0;
+    var sum_1 = 0.0;
+    for (var i_1 = i; i_1 < end; i_1 += 256u) {
+      let i_s = i_1 % s;
+      let rest = (i_1 / s);
+      let i_n = rest;
+      let x_1 = x[(i_n * c + i_c) * s + i_s];
+      let grad_y_1 = grad_y[(i_n * c + i_c) * s + i_s];
+      sum = sum + (x_1 - mean_1) * grad_y_1;
+      sum_1 = sum_1 + grad_y_1;
+      dx[(i_n * c + i_c) * s + i_s] = v * grad_y_1;
     }
+    total = total + sum;
+    total_1 = total_1 + sum_1;
   }
   lanes[lane] = total;
+  lanes_1[lane] = total_1;
   workgroupBarrier();
-  for (var half = 128u; half >= 32u; half /= 2u) {
+  for (var half = 128u; half >= 1u; half /= 2u) {
     if (lane < half) {
       let other = lane + half;
       let a = lanes[lane];
       let b = lanes[other];
       lanes[lane] = a + b;
+      let a_1 = lanes_1[lane];
+      let b_1 = lanes_1[other];
+      lanes_1[lane] = a_1 + b_1;
     }
     workgroupBarrier();
   }
   total = lanes[lane];
-  if ((lane < 32u) && (column < c)) {
-    let invstd_2 = invstd[i_c];
-    let weight_2 = invstd_2 * total;
+  total_1 = lanes_1[lane];
+  if (lane == 0u) {
+    let weight_2 = invstd_1 * total;
     dweight[i_c] = weight_2;
+    dbias[i_c] = total_1;
   }
 }

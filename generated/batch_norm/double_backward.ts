@@ -4,7 +4,7 @@ type Floats = Float32Array | Float64Array;
 
 /**
  * batch_norm, double_backward:
- *   second_weight = invstd * sum(grad_y * v_x, n, s) - invstd ^ 3 * mean((x - mean) * v_x, n, s) * sum((x - mean) * grad_y, n, s) - invstd * mean(grad_y, n, s) * sum(v_x, n, s)
+ *   second_weight = (count(n) * count(s) > 0 ? invstd * sum(grad_y * v_x, n, s) : 0) - (count(n) * count(s) > 0 ? invstd * sum(grad_y, n, s) * sum(v_x, n, s) : 0) / (count(n) * count(s)) - (count(n) * count(s) > 0 ? invstd ^ 3 * sum((x - mean) * v_x, n, s) * sum((x - mean) * grad_y, n, s) : 0) / (count(n) * count(s))
  *   mean_1 = mean(v_x, n, s)
  *   mean_2 = mean((x - mean) * v_x, n, s)
  *   mean_3 = mean(grad_y, n, s)
@@ -34,6 +34,8 @@ type Floats = Float32Array | Float64Array;
  * @param s elements along s
  */
 export function batch_norm_double_backward_1(grad_y: Floats, v_x: Floats, x: Floats, invstd: Floats, mean: Floats, v_bias: Floats, v_weight: Floats, weight: Floats, second_weight: Floats, second_grad_y: Floats, second_x: Floats, second_bias: Floats, c: number, n: number, s: number): void {
+  const v = n * s;
+  const test = v > 0;
   for (let i_c = 0; i_c < c; i_c++) {
     let sum = 0;
     let sum_1 = 0;
@@ -55,48 +57,48 @@ export function batch_norm_double_backward_1(grad_y: Floats, v_x: Floats, x: Flo
       }
     }
     const invstd_1 = invstd[i_c]!;
-    const mean_7 = sum_1 / (n * s);
-    const mean_8 = sum_2 / (n * s);
-    const weight_1 = invstd_1 * (sum_4 - invstd_1 * invstd_1 * mean_7 * sum_3 - mean_8 * sum);
-    const mean_9 = sum / (n * s);
+    const weight_1 = ((test ? invstd_1 * sum_4 : 0)) - ((test ? invstd_1 * sum_2 * sum : 0)) / v - ((test ? invstd_1 * invstd_1 * invstd_1 * sum_1 * sum_3 : 0)) / v;
+    const mean_7 = sum / (n * s);
+    const mean_8 = sum_1 / (n * s);
+    const mean_9 = sum_2 / (n * s);
     const mean_10 = sum_3 / (n * s);
     const mean_11 = sum_4 / (n * s);
     second_weight[i_c] = weight_1;
     const weight_2 = weight[i_c]!;
-    const v = weight_2 * invstd_1;
+    const v_1 = weight_2 * invstd_1;
     const v_weight_1 = v_weight[i_c]!;
-    const v_1 = weight_2 * (invstd_1 * invstd_1);
-    const v_2 = v_1 * mean_7;
-    const v_3 = v_weight_1 - v_2;
-    const v_4 = invstd_1 * v_3;
+    const v_2 = weight_2 * (invstd_1 * invstd_1);
+    const v_3 = v_2 * mean_8;
+    const v_4 = v_weight_1 - v_3;
+    const v_5 = invstd_1 * v_4;
     const v_bias_1 = v_bias[i_c]!;
-    const v_6 = v * mean_9;
-    const v_7 = 3 * weight_2;
-    const v_8 = v_7 * (invstd_1 * invstd_1);
-    const v_9 = v_8 * mean_7;
-    const v_10 = v_9 * mean_10;
-    const v_11 = weight_2 * mean_9;
-    const v_12 = v_11 * mean_8;
-    const v_13 = v_10 + v_12;
-    const v_14 = v_weight_1 * mean_10;
-    const v_15 = v_13 - v_14;
-    const v_16 = weight_2 * mean_11;
-    const v_17 = v_15 - v_16;
-    const v_18 = invstd_1 * invstd_1 * v_17;
-    const v_19 = v_1 * mean_9;
-    const v_20 = v_19 * mean_10;
-    const v_21 = v_2 * mean_8;
-    const v_22 = v_1 * mean_10;
-    const v_23 = v_weight_1 * mean_8;
+    const v_7 = v_1 * mean_7;
+    const v_8 = 3 * weight_2;
+    const v_9 = v_8 * (invstd_1 * invstd_1);
+    const v_10 = v_9 * mean_8;
+    const v_11 = v_10 * mean_10;
+    const v_12 = weight_2 * mean_7;
+    const v_13 = v_12 * mean_9;
+    const v_14 = v_11 + v_13;
+    const v_15 = v_weight_1 * mean_10;
+    const v_16 = v_14 - v_15;
+    const v_17 = weight_2 * mean_11;
+    const v_18 = v_16 - v_17;
+    const v_19 = invstd_1 * invstd_1 * v_18;
+    const v_20 = v_2 * mean_7;
+    const v_21 = v_20 * mean_10;
+    const v_22 = v_3 * mean_9;
+    const v_23 = v_2 * mean_10;
+    const v_24 = v_weight_1 * mean_9;
     for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
       const base_1 = (i_n_1 * c + i_c) * s;
       for (let i_s_1 = 0; i_s_1 < s; i_s_1++) {
         const v_x_2 = v_x[base_1 + i_s_1]!;
         const x_2 = x[base_1 + i_s_1]!;
-        const v_5 = x_2 - mean_6;
+        const v_6 = x_2 - mean_6;
         const grad_y_2 = grad_y[base_1 + i_s_1]!;
-        second_grad_y[base_1 + i_s_1] = v * v_x_2 + v_4 * v_5 + v_bias_1 - v_6;
-        second_x[base_1 + i_s_1] = invstd_1 * (v_18 * v_5 + v_3 * grad_y_2 + v_20 + v_21 - v_22 * v_x_2 - v_23);
+        second_grad_y[base_1 + i_s_1] = v_1 * v_x_2 + v_5 * v_6 + v_bias_1 - v_7;
+        second_x[base_1 + i_s_1] = invstd_1 * (v_19 * v_6 + v_4 * grad_y_2 + v_21 + v_22 - v_23 * v_x_2 - v_24);
       }
     }
     second_bias[i_c] = 0;
@@ -105,7 +107,7 @@ export function batch_norm_double_backward_1(grad_y: Floats, v_x: Floats, x: Flo
 
 /**
  * batch_norm, double_backward:
- *   second_weight = invstd * sum(grad_y * v_x, n, s) - invstd ^ 3 * mean((x - mean) * v_x, n, s) * sum((x - mean) * grad_y, n, s) - invstd * mean(grad_y, n, s) * sum(v_x, n, s)
+ *   second_weight = (count(n) * count(s) > 0 ? invstd * sum(grad_y * v_x, n, s) : 0) - (count(n) * count(s) > 0 ? invstd * sum(grad_y, n, s) * sum(v_x, n, s) : 0) / (count(n) * count(s)) - (count(n) * count(s) > 0 ? invstd ^ 3 * sum((x - mean) * v_x, n, s) * sum((x - mean) * grad_y, n, s) : 0) / (count(n) * count(s))
  *   mean_1 = mean(v_x, n, s)
  *   mean_2 = mean((x - mean) * v_x, n, s)
  *   mean_3 = mean(grad_y, n, s)
@@ -162,6 +164,8 @@ export function batch_norm_double_backward_2(grad_y: Floats, v_x: Floats, x: Flo
       }
     }
   }
+  const v = n * s;
+  const test = v > 0;
   for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
     const sum = sums[i_c_1]!;
     const sum_1 = sums_1[i_c_1]!;
@@ -169,16 +173,16 @@ export function batch_norm_double_backward_2(grad_y: Floats, v_x: Floats, x: Flo
     const sum_3 = sums_3[i_c_1]!;
     const sum_4 = sums_4[i_c_1]!;
     const invstd_1 = invstd[i_c_1]!;
-    const mean_7 = sum_1 / (n * s);
-    const mean_8 = sum_2 / (n * s);
-    const weight_1 = invstd_1 * (sum_4 - invstd_1 * invstd_1 * mean_7 * sum_3 - mean_8 * sum);
-    const mean_9 = sum / (n * s);
+    const weight_1 = ((test ? invstd_1 * sum_4 : 0)) - ((test ? invstd_1 * sum_2 * sum : 0)) / v - ((test ? invstd_1 * invstd_1 * invstd_1 * sum_1 * sum_3 : 0)) / v;
+    const mean_7 = sum / (n * s);
+    const mean_8 = sum_1 / (n * s);
+    const mean_9 = sum_2 / (n * s);
     const mean_10 = sum_3 / (n * s);
     const mean_11 = sum_4 / (n * s);
     second_weight[i_c_1] = weight_1;
-    mean_1[i_c_1] = mean_9;
-    mean_2[i_c_1] = mean_7;
-    mean_3[i_c_1] = mean_8;
+    mean_1[i_c_1] = mean_7;
+    mean_2[i_c_1] = mean_8;
+    mean_3[i_c_1] = mean_9;
     mean_4[i_c_1] = mean_10;
     mean_5[i_c_1] = mean_11;
   }
@@ -189,22 +193,22 @@ export function batch_norm_double_backward_2(grad_y: Floats, v_x: Floats, x: Flo
       for (let i_c_2 = 0; i_c_2 < c; i_c_2++) {
         const weight_2 = weight[i_c_2]!;
         const invstd_2 = invstd[i_c_2]!;
-        const v = weight_2 * invstd_2;
+        const v_1 = weight_2 * invstd_2;
         const v_x_2 = v_x[base_3 + i_c_2]!;
         const v_weight_1 = v_weight[i_c_2]!;
-        const v_1 = invstd_2 * invstd_2;
+        const v_2 = invstd_2 * invstd_2;
         const mean_2_1 = mean_2[i_c_2]!;
         const x_2 = x[base_3 + i_c_2]!;
         const mean_12 = mean[i_c_2]!;
-        const v_2 = x_2 - mean_12;
+        const v_3 = x_2 - mean_12;
         const v_bias_1 = v_bias[i_c_2]!;
         const mean_1_1 = mean_1[i_c_2]!;
         const mean_4_1 = mean_4[i_c_2]!;
         const mean_3_1 = mean_3[i_c_2]!;
         const mean_5_1 = mean_5[i_c_2]!;
         const grad_y_2 = grad_y[base_3 + i_c_2]!;
-        second_grad_y[base_3 + i_c_2] = v * v_x_2 + invstd_2 * (v_weight_1 - weight_2 * v_1 * mean_2_1) * v_2 + v_bias_1 - v * mean_1_1;
-        second_x[base_3 + i_c_2] = invstd_2 * (v_1 * (3 * weight_2 * v_1 * mean_2_1 * mean_4_1 + weight_2 * mean_1_1 * mean_3_1 - v_weight_1 * mean_4_1 - weight_2 * mean_5_1) * v_2 + (v_weight_1 - weight_2 * v_1 * mean_2_1) * grad_y_2 + weight_2 * v_1 * mean_1_1 * mean_4_1 + weight_2 * v_1 * mean_2_1 * mean_3_1 - weight_2 * v_1 * mean_4_1 * v_x_2 - v_weight_1 * mean_3_1);
+        second_grad_y[base_3 + i_c_2] = v_1 * v_x_2 + invstd_2 * (v_weight_1 - weight_2 * v_2 * mean_2_1) * v_3 + v_bias_1 - v_1 * mean_1_1;
+        second_x[base_3 + i_c_2] = invstd_2 * (v_2 * (3 * weight_2 * v_2 * mean_2_1 * mean_4_1 + weight_2 * mean_1_1 * mean_3_1 - v_weight_1 * mean_4_1 - weight_2 * mean_5_1) * v_3 + (v_weight_1 - weight_2 * v_2 * mean_2_1) * grad_y_2 + weight_2 * v_2 * mean_1_1 * mean_4_1 + weight_2 * v_2 * mean_2_1 * mean_3_1 - weight_2 * v_2 * mean_4_1 * v_x_2 - v_weight_1 * mean_3_1);
       }
     }
   }
@@ -324,7 +328,7 @@ export function batch_norm_double_backward_4(grad_y: Floats, v_bias: Floats, v_w
 
 /**
  * batch_norm, double_backward:
- *   second_weight = invstd * sum(grad_y * v_x, n, s) - invstd ^ 3 * mean((x - mean) * v_x, n, s) * sum((x - mean) * grad_y, n, s) - invstd * mean(grad_y, n, s) * sum(v_x, n, s)
+ *   second_weight = (count(n) * count(s) > 0 ? invstd * sum(grad_y * v_x, n, s) : 0) - (count(n) * count(s) > 0 ? invstd * sum(grad_y, n, s) * sum(v_x, n, s) : 0) / (count(n) * count(s)) - (count(n) * count(s) > 0 ? invstd ^ 3 * sum((x - mean) * v_x, n, s) * sum((x - mean) * grad_y, n, s) : 0) / (count(n) * count(s))
  *   mean_1 = mean(v_x, n, s)
  *   mean_2 = mean((x - mean) * v_x, n, s)
  *   mean_3 = mean(grad_y, n, s)
@@ -351,6 +355,8 @@ export function batch_norm_double_backward_4(grad_y: Floats, v_bias: Floats, v_w
  * @param s elements along s
  */
 export function batch_norm_double_backward_5(grad_y: Floats, v_x: Floats, x: Floats, invstd: Floats, mean: Floats, v_weight: Floats, weight: Floats, second_weight: Floats, second_grad_y: Floats, second_x: Floats, c: number, n: number, s: number): void {
+  const v = n * s;
+  const test = v > 0;
   for (let i_c = 0; i_c < c; i_c++) {
     let sum = 0;
     let sum_1 = 0;
@@ -372,44 +378,44 @@ export function batch_norm_double_backward_5(grad_y: Floats, v_x: Floats, x: Flo
       }
     }
     const invstd_1 = invstd[i_c]!;
-    const mean_7 = sum_1 / (n * s);
-    const mean_8 = sum_2 / (n * s);
-    const weight_1 = invstd_1 * (sum_4 - invstd_1 * invstd_1 * mean_7 * sum_3 - mean_8 * sum);
-    const mean_9 = sum / (n * s);
+    const weight_1 = ((test ? invstd_1 * sum_4 : 0)) - ((test ? invstd_1 * sum_2 * sum : 0)) / v - ((test ? invstd_1 * invstd_1 * invstd_1 * sum_1 * sum_3 : 0)) / v;
+    const mean_7 = sum / (n * s);
+    const mean_8 = sum_1 / (n * s);
+    const mean_9 = sum_2 / (n * s);
     const mean_10 = sum_3 / (n * s);
     const mean_11 = sum_4 / (n * s);
     second_weight[i_c] = weight_1;
     const weight_2 = weight[i_c]!;
     const v_weight_1 = v_weight[i_c]!;
-    const v = weight_2 * (invstd_1 * invstd_1);
-    const v_1 = v * mean_7;
-    const v_2 = v_weight_1 - v_1;
-    const v_4 = weight_2 * mean_9;
-    const v_5 = 3 * weight_2;
-    const v_6 = v_5 * (invstd_1 * invstd_1);
-    const v_7 = v_6 * mean_7;
-    const v_8 = v_7 * mean_10;
-    const v_9 = v_4 * mean_8;
-    const v_10 = v_8 + v_9;
-    const v_11 = v_weight_1 * mean_10;
-    const v_12 = v_10 - v_11;
-    const v_13 = weight_2 * mean_11;
-    const v_14 = v_12 - v_13;
-    const v_15 = invstd_1 * invstd_1 * v_14;
-    const v_16 = v * mean_9;
-    const v_17 = v_16 * mean_10;
-    const v_18 = v_1 * mean_8;
-    const v_19 = v * mean_10;
-    const v_20 = v_weight_1 * mean_8;
+    const v_1 = weight_2 * (invstd_1 * invstd_1);
+    const v_2 = v_1 * mean_8;
+    const v_3 = v_weight_1 - v_2;
+    const v_5 = weight_2 * mean_7;
+    const v_6 = 3 * weight_2;
+    const v_7 = v_6 * (invstd_1 * invstd_1);
+    const v_8 = v_7 * mean_8;
+    const v_9 = v_8 * mean_10;
+    const v_10 = v_5 * mean_9;
+    const v_11 = v_9 + v_10;
+    const v_12 = v_weight_1 * mean_10;
+    const v_13 = v_11 - v_12;
+    const v_14 = weight_2 * mean_11;
+    const v_15 = v_13 - v_14;
+    const v_16 = invstd_1 * invstd_1 * v_15;
+    const v_17 = v_1 * mean_7;
+    const v_18 = v_17 * mean_10;
+    const v_19 = v_2 * mean_9;
+    const v_20 = v_1 * mean_10;
+    const v_21 = v_weight_1 * mean_9;
     for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
       const base_1 = (i_n_1 * c + i_c) * s;
       for (let i_s_1 = 0; i_s_1 < s; i_s_1++) {
         const v_x_2 = v_x[base_1 + i_s_1]!;
         const x_2 = x[base_1 + i_s_1]!;
-        const v_3 = x_2 - mean_6;
+        const v_4 = x_2 - mean_6;
         const grad_y_2 = grad_y[base_1 + i_s_1]!;
-        second_grad_y[base_1 + i_s_1] = invstd_1 * (weight_2 * v_x_2 + v_2 * v_3 - v_4);
-        second_x[base_1 + i_s_1] = invstd_1 * (v_15 * v_3 + v_2 * grad_y_2 + v_17 + v_18 - v_19 * v_x_2 - v_20);
+        second_grad_y[base_1 + i_s_1] = invstd_1 * (weight_2 * v_x_2 + v_3 * v_4 - v_5);
+        second_x[base_1 + i_s_1] = invstd_1 * (v_16 * v_4 + v_3 * grad_y_2 + v_18 + v_19 - v_20 * v_x_2 - v_21);
       }
     }
   }
@@ -417,7 +423,7 @@ export function batch_norm_double_backward_5(grad_y: Floats, v_x: Floats, x: Flo
 
 /**
  * batch_norm, double_backward:
- *   second_weight = invstd * sum(grad_y * v_x, n, s) - invstd ^ 3 * mean((x - mean) * v_x, n, s) * sum((x - mean) * grad_y, n, s) - invstd * mean(grad_y, n, s) * sum(v_x, n, s)
+ *   second_weight = (count(n) * count(s) > 0 ? invstd * sum(grad_y * v_x, n, s) : 0) - (count(n) * count(s) > 0 ? invstd * sum(grad_y, n, s) * sum(v_x, n, s) : 0) / (count(n) * count(s)) - (count(n) * count(s) > 0 ? invstd ^ 3 * sum((x - mean) * v_x, n, s) * sum((x - mean) * grad_y, n, s) : 0) / (count(n) * count(s))
  *   mean_1 = mean(v_x, n, s)
  *   mean_2 = mean((x - mean) * v_x, n, s)
  *   mean_3 = mean(grad_y, n, s)
@@ -471,6 +477,8 @@ export function batch_norm_double_backward_6(grad_y: Floats, v_x: Floats, x: Flo
       }
     }
   }
+  const v = n * s;
+  const test = v > 0;
   for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
     const sum = sums[i_c_1]!;
     const sum_1 = sums_1[i_c_1]!;
@@ -478,16 +486,16 @@ export function batch_norm_double_backward_6(grad_y: Floats, v_x: Floats, x: Flo
     const sum_3 = sums_3[i_c_1]!;
     const sum_4 = sums_4[i_c_1]!;
     const invstd_1 = invstd[i_c_1]!;
-    const mean_7 = sum_1 / (n * s);
-    const mean_8 = sum_2 / (n * s);
-    const weight_1 = invstd_1 * (sum_4 - invstd_1 * invstd_1 * mean_7 * sum_3 - mean_8 * sum);
-    const mean_9 = sum / (n * s);
+    const weight_1 = ((test ? invstd_1 * sum_4 : 0)) - ((test ? invstd_1 * sum_2 * sum : 0)) / v - ((test ? invstd_1 * invstd_1 * invstd_1 * sum_1 * sum_3 : 0)) / v;
+    const mean_7 = sum / (n * s);
+    const mean_8 = sum_1 / (n * s);
+    const mean_9 = sum_2 / (n * s);
     const mean_10 = sum_3 / (n * s);
     const mean_11 = sum_4 / (n * s);
     second_weight[i_c_1] = weight_1;
-    mean_1[i_c_1] = mean_9;
-    mean_2[i_c_1] = mean_7;
-    mean_3[i_c_1] = mean_8;
+    mean_1[i_c_1] = mean_7;
+    mean_2[i_c_1] = mean_8;
+    mean_3[i_c_1] = mean_9;
     mean_4[i_c_1] = mean_10;
     mean_5[i_c_1] = mean_11;
   }
@@ -500,18 +508,18 @@ export function batch_norm_double_backward_6(grad_y: Floats, v_x: Floats, x: Flo
         const weight_2 = weight[i_c_2]!;
         const v_x_2 = v_x[base_3 + i_c_2]!;
         const v_weight_1 = v_weight[i_c_2]!;
-        const v = invstd_2 * invstd_2;
+        const v_1 = invstd_2 * invstd_2;
         const mean_2_1 = mean_2[i_c_2]!;
         const x_2 = x[base_3 + i_c_2]!;
         const mean_12 = mean[i_c_2]!;
-        const v_1 = x_2 - mean_12;
+        const v_2 = x_2 - mean_12;
         const mean_1_1 = mean_1[i_c_2]!;
         const mean_4_1 = mean_4[i_c_2]!;
         const mean_3_1 = mean_3[i_c_2]!;
         const mean_5_1 = mean_5[i_c_2]!;
         const grad_y_2 = grad_y[base_3 + i_c_2]!;
-        second_grad_y[base_3 + i_c_2] = invstd_2 * (weight_2 * v_x_2 + (v_weight_1 - weight_2 * v * mean_2_1) * v_1 - weight_2 * mean_1_1);
-        second_x[base_3 + i_c_2] = invstd_2 * (v * (3 * weight_2 * v * mean_2_1 * mean_4_1 + weight_2 * mean_1_1 * mean_3_1 - v_weight_1 * mean_4_1 - weight_2 * mean_5_1) * v_1 + (v_weight_1 - weight_2 * v * mean_2_1) * grad_y_2 + weight_2 * v * mean_1_1 * mean_4_1 + weight_2 * v * mean_2_1 * mean_3_1 - weight_2 * v * mean_4_1 * v_x_2 - v_weight_1 * mean_3_1);
+        second_grad_y[base_3 + i_c_2] = invstd_2 * (weight_2 * v_x_2 + (v_weight_1 - weight_2 * v_1 * mean_2_1) * v_2 - weight_2 * mean_1_1);
+        second_x[base_3 + i_c_2] = invstd_2 * (v_1 * (3 * weight_2 * v_1 * mean_2_1 * mean_4_1 + weight_2 * mean_1_1 * mean_3_1 - v_weight_1 * mean_4_1 - weight_2 * mean_5_1) * v_2 + (v_weight_1 - weight_2 * v_1 * mean_2_1) * grad_y_2 + weight_2 * v_1 * mean_1_1 * mean_4_1 + weight_2 * v_1 * mean_2_1 * mean_3_1 - weight_2 * v_1 * mean_4_1 * v_x_2 - v_weight_1 * mean_3_1);
       }
     }
   }

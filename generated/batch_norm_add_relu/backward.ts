@@ -65,8 +65,8 @@ export function batch_norm_add_relu_backward_1(grad_y: Floats, bias: Floats, res
 
 /**
  * batch_norm_add_relu, backward:
- *   dweight = invstd * sum((x - mean) * (bias + residual + weight * invstd * (x - mean) > 0 ? grad_y : 0), n, s)
- *   dbias = sum(bias + residual + weight * invstd * (x - mean) > 0 ? grad_y : 0, n, s)
+ *   dweight = count(n) * count(s) > 0 ? invstd * sum((x - mean) * (bias + residual + weight * invstd * (x - mean) > 0 ? grad_y : 0), n, s) : 0
+ *   dbias = count(n) * count(s) > 0 ? sum(bias + residual + weight * invstd * (x - mean) > 0 ? grad_y : 0, n, s) : 0
  *   mean_1 = mean(bias + residual + weight * invstd * (x - mean) > 0 ? grad_y : 0, n, s)
  *   mean_2 = mean((x - mean) * (bias + residual + weight * invstd * (x - mean) > 0 ? grad_y : 0), n, s)
  *   dx = weight * invstd * (bias + residual + weight * invstd * (x - mean) > 0 ? grad_y : 0) - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
@@ -91,6 +91,8 @@ export function batch_norm_add_relu_backward_1(grad_y: Floats, bias: Floats, res
  * @param s elements along s
  */
 export function batch_norm_add_relu_backward_2(grad_y: Floats, bias: Floats, residual: Floats, weight: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, dbias: Floats, dx: Floats, dresidual: Floats, c: number, n: number, s: number): void {
+  const v_1 = n * s;
+  const test = v_1 > 0;
   for (let i_c = 0; i_c < c; i_c++) {
     let sum = 0;
     let sum_1 = 0;
@@ -109,23 +111,24 @@ export function batch_norm_add_relu_backward_2(grad_y: Floats, bias: Floats, res
         sum_1 = sum_1 + (((residual_1 + v * (x_1 - mean_3) + bias_1 > 0) ? (x_1 - mean_3) * grad_y_1 : 0));
       }
     }
-    const weight_2 = invstd_1 * sum_1;
+    const weight_2 = (test ? invstd_1 * sum_1 : 0);
+    const bias_2 = (test ? sum : 0);
     const mean_4 = sum / (n * s);
     const mean_5 = sum_1 / (n * s);
     dweight[i_c] = weight_2;
-    dbias[i_c] = sum;
-    const v_2 = invstd_1 * invstd_1;
-    const v_3 = v_2 * mean_5;
+    dbias[i_c] = bias_2;
+    const v_3 = invstd_1 * invstd_1;
+    const v_4 = v_3 * mean_5;
     for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
       const base_1 = (i_n_1 * c + i_c) * s;
       for (let i_s_1 = 0; i_s_1 < s; i_s_1++) {
         const residual_2 = residual[base_1 + i_s_1]!;
         const x_2 = x[base_1 + i_s_1]!;
-        const v_1 = x_2 - mean_3;
-        const test = residual_2 + v * v_1 + bias_1 > 0;
+        const v_2 = x_2 - mean_3;
+        const test_1 = residual_2 + v * v_2 + bias_1 > 0;
         const grad_y_2 = grad_y[base_1 + i_s_1]!;
-        dx[base_1 + i_s_1] = v * (((test ? grad_y_2 : 0)) - v_3 * v_1 - mean_4);
-        dresidual[base_1 + i_s_1] = (test ? grad_y_2 : 0);
+        dx[base_1 + i_s_1] = v * (((test_1 ? grad_y_2 : 0)) - v_4 * v_2 - mean_4);
+        dresidual[base_1 + i_s_1] = (test_1 ? grad_y_2 : 0);
       }
     }
   }

@@ -73,10 +73,9 @@ export function batch_norm_per_activation_backward_1(grad_y: Floats, x: Floats, 
 
 /**
  * batch_norm_per_activation, backward:
- *   dweight = invstd * sum((x - mean) * grad_y, n)
+ *   dweight = count(n) > 0 ? invstd * sum((x - mean) * grad_y, n) : 0
  * Used by
  *   weight bias running_mean running_var training: backward for weight
- *   weight bias running_mean running_var: backward for weight
  *   weight bias training: backward for weight
  *
  * @param grad_y [n, c, s], read: the cotangent of y
@@ -103,12 +102,13 @@ export function batch_norm_per_activation_backward_2(grad_y: Floats, x: Floats, 
       }
     }
   }
+  const test = n > 0;
   for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
     const base_3 = i_c_1 * s;
     for (let i_s_1 = 0; i_s_1 < s; i_s_1++) {
       const sum = sums[base_3 + i_s_1]!;
       const invstd_1 = invstd[base_3 + i_s_1]!;
-      const weight_1 = invstd_1 * sum;
+      const weight_1 = (test ? invstd_1 * sum : 0);
       dweight[base_3 + i_s_1] = weight_1;
     }
   }
@@ -116,7 +116,7 @@ export function batch_norm_per_activation_backward_2(grad_y: Floats, x: Floats, 
 
 /**
  * batch_norm_per_activation, backward:
- *   dweight = invstd * sum((x - mean) * grad_y, n)
+ *   dweight = count(n) > 0 ? invstd * sum((x - mean) * grad_y, n) : 0
  *   mean_1 = mean(grad_y, n)
  *   mean_2 = mean((x - mean) * grad_y, n)
  *   dx = weight * invstd * grad_y - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
@@ -154,13 +154,14 @@ export function batch_norm_per_activation_backward_3(grad_y: Floats, x: Floats, 
       }
     }
   }
+  const test = n > 0;
   for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
     const base_3 = i_c_1 * s;
     for (let i_s_1 = 0; i_s_1 < s; i_s_1++) {
       const sum = sums[base_3 + i_s_1]!;
       const sum_1 = sums_1[base_3 + i_s_1]!;
       const invstd_1 = invstd[base_3 + i_s_1]!;
-      const weight_1 = invstd_1 * sum_1;
+      const weight_1 = (test ? invstd_1 * sum_1 : 0);
       const mean_4 = sum / n;
       const mean_5 = sum_1 / n;
       dweight[base_3 + i_s_1] = weight_1;
@@ -298,11 +299,10 @@ export function batch_norm_per_activation_backward_5(grad_y: Floats, x: Floats, 
 
 /**
  * batch_norm_per_activation, backward:
- *   dweight = invstd * sum((x - mean) * grad_y, n)
+ *   dweight = count(n) > 0 ? invstd * sum((x - mean) * grad_y, n) : 0
  *   dbias = sum(grad_y, n)
  * Used by
  *   weight bias running_mean running_var training: backward for weight, bias
- *   weight bias running_mean running_var: backward for weight, bias
  *   weight bias training: backward for weight, bias
  *
  * @param grad_y [n, c, s], read: the cotangent of y
@@ -332,13 +332,14 @@ export function batch_norm_per_activation_backward_6(grad_y: Floats, x: Floats, 
       }
     }
   }
+  const test = n > 0;
   for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
     const base_3 = i_c_1 * s;
     for (let i_s_1 = 0; i_s_1 < s; i_s_1++) {
       const sum = sums[base_3 + i_s_1]!;
       const sum_1 = sums_1[base_3 + i_s_1]!;
       const invstd_1 = invstd[base_3 + i_s_1]!;
-      const weight_1 = invstd_1 * sum;
+      const weight_1 = (test ? invstd_1 * sum : 0);
       dweight[base_3 + i_s_1] = weight_1;
       dbias[base_3 + i_s_1] = sum_1;
     }
@@ -347,7 +348,7 @@ export function batch_norm_per_activation_backward_6(grad_y: Floats, x: Floats, 
 
 /**
  * batch_norm_per_activation, backward:
- *   dweight = invstd * sum((x - mean) * grad_y, n)
+ *   dweight = count(n) > 0 ? invstd * sum((x - mean) * grad_y, n) : 0
  *   dbias = sum(grad_y, n)
  *   mean_1 = mean(grad_y, n)
  *   mean_2 = mean((x - mean) * grad_y, n)
@@ -387,13 +388,14 @@ export function batch_norm_per_activation_backward_7(grad_y: Floats, x: Floats, 
       }
     }
   }
+  const test = n > 0;
   for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
     const base_3 = i_c_1 * s;
     for (let i_s_1 = 0; i_s_1 < s; i_s_1++) {
       const sum = sums[base_3 + i_s_1]!;
       const sum_1 = sums_1[base_3 + i_s_1]!;
       const invstd_1 = invstd[base_3 + i_s_1]!;
-      const weight_1 = invstd_1 * sum_1;
+      const weight_1 = (test ? invstd_1 * sum_1 : 0);
       const mean_4 = sum / n;
       const mean_5 = sum_1 / n;
       dweight[base_3 + i_s_1] = weight_1;
@@ -455,6 +457,47 @@ export function batch_norm_per_activation_backward_8(grad_y: Floats, weight: Flo
 /**
  * batch_norm_per_activation, backward:
  *   dweight = invstd * sum((x - mean) * grad_y, n)
+ * Used by
+ *   weight bias running_mean running_var: backward for weight
+ *
+ * @param grad_y [n, c, s], read: the cotangent of y
+ * @param x [n, c, s], read
+ * @param invstd [c, s], read: saved by forward
+ * @param mean [c, s], read: saved by forward
+ * @param dweight [c, s], written: the gradient of weight
+ * @param c elements along c
+ * @param n elements along n
+ * @param s elements along s
+ */
+export function batch_norm_per_activation_backward_9(grad_y: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, c: number, n: number, s: number): void {
+  const sums = new Float64Array(c * s);
+  for (let i_n = 0; i_n < n; i_n++) {
+    const base_1 = i_n * c;
+    for (let i_c = 0; i_c < c; i_c++) {
+      const base = i_c * s;
+      const base_2 = (base_1 + i_c) * s;
+      for (let i_s = 0; i_s < s; i_s++) {
+        const x_1 = x[base_2 + i_s]!;
+        const mean_1 = mean[base + i_s]!;
+        const grad_y_1 = grad_y[base_2 + i_s]!;
+        sums[base + i_s] = sums[base + i_s]! + (x_1 - mean_1) * grad_y_1;
+      }
+    }
+  }
+  for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
+    const base_3 = i_c_1 * s;
+    for (let i_s_1 = 0; i_s_1 < s; i_s_1++) {
+      const sum = sums[base_3 + i_s_1]!;
+      const invstd_1 = invstd[base_3 + i_s_1]!;
+      const weight_1 = invstd_1 * sum;
+      dweight[base_3 + i_s_1] = weight_1;
+    }
+  }
+}
+
+/**
+ * batch_norm_per_activation, backward:
+ *   dweight = invstd * sum((x - mean) * grad_y, n)
  *   dx = weight * invstd * grad_y
  * Used by
  *   weight bias running_mean running_var: backward for x, weight
@@ -470,7 +513,7 @@ export function batch_norm_per_activation_backward_8(grad_y: Floats, weight: Flo
  * @param n elements along n
  * @param s elements along s
  */
-export function batch_norm_per_activation_backward_9(grad_y: Floats, weight: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, dx: Floats, c: number, n: number, s: number): void {
+export function batch_norm_per_activation_backward_10(grad_y: Floats, weight: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, dx: Floats, c: number, n: number, s: number): void {
   const sums = new Float64Array(c * s);
   for (let i_n = 0; i_n < n; i_n++) {
     const base_1 = i_n * c;
@@ -515,7 +558,7 @@ export function batch_norm_per_activation_backward_9(grad_y: Floats, weight: Flo
  * @param n elements along n
  * @param s elements along s
  */
-export function batch_norm_per_activation_backward_10(grad_y: Floats, weight: Floats, invstd: Floats, dbias: Floats, dx: Floats, c: number, n: number, s: number): void {
+export function batch_norm_per_activation_backward_11(grad_y: Floats, weight: Floats, invstd: Floats, dbias: Floats, dx: Floats, c: number, n: number, s: number): void {
   const sums = new Float64Array(c * s);
   for (let i_n = 0; i_n < n; i_n++) {
     const base_1 = i_n * c;
@@ -544,6 +587,53 @@ export function batch_norm_per_activation_backward_10(grad_y: Floats, weight: Fl
  * batch_norm_per_activation, backward:
  *   dweight = invstd * sum((x - mean) * grad_y, n)
  *   dbias = sum(grad_y, n)
+ * Used by
+ *   weight bias running_mean running_var: backward for weight, bias
+ *
+ * @param grad_y [n, c, s], read: the cotangent of y
+ * @param x [n, c, s], read
+ * @param invstd [c, s], read: saved by forward
+ * @param mean [c, s], read: saved by forward
+ * @param dweight [c, s], written: the gradient of weight
+ * @param dbias [c, s], written: the gradient of bias
+ * @param c elements along c
+ * @param n elements along n
+ * @param s elements along s
+ */
+export function batch_norm_per_activation_backward_12(grad_y: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, dbias: Floats, c: number, n: number, s: number): void {
+  const sums = new Float64Array(c * s);
+  const sums_1 = new Float64Array(c * s);
+  for (let i_n = 0; i_n < n; i_n++) {
+    const base_1 = i_n * c;
+    for (let i_c = 0; i_c < c; i_c++) {
+      const base = i_c * s;
+      const base_2 = (base_1 + i_c) * s;
+      for (let i_s = 0; i_s < s; i_s++) {
+        const x_1 = x[base_2 + i_s]!;
+        const mean_1 = mean[base + i_s]!;
+        const grad_y_1 = grad_y[base_2 + i_s]!;
+        sums[base + i_s] = sums[base + i_s]! + (x_1 - mean_1) * grad_y_1;
+        sums_1[base + i_s] = sums_1[base + i_s]! + grad_y_1;
+      }
+    }
+  }
+  for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
+    const base_3 = i_c_1 * s;
+    for (let i_s_1 = 0; i_s_1 < s; i_s_1++) {
+      const sum = sums[base_3 + i_s_1]!;
+      const sum_1 = sums_1[base_3 + i_s_1]!;
+      const invstd_1 = invstd[base_3 + i_s_1]!;
+      const weight_1 = invstd_1 * sum;
+      dweight[base_3 + i_s_1] = weight_1;
+      dbias[base_3 + i_s_1] = sum_1;
+    }
+  }
+}
+
+/**
+ * batch_norm_per_activation, backward:
+ *   dweight = invstd * sum((x - mean) * grad_y, n)
+ *   dbias = sum(grad_y, n)
  *   dx = weight * invstd * grad_y
  * Used by
  *   weight bias running_mean running_var: backward for x, weight, bias
@@ -560,7 +650,7 @@ export function batch_norm_per_activation_backward_10(grad_y: Floats, weight: Fl
  * @param n elements along n
  * @param s elements along s
  */
-export function batch_norm_per_activation_backward_11(grad_y: Floats, weight: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, dbias: Floats, dx: Floats, c: number, n: number, s: number): void {
+export function batch_norm_per_activation_backward_13(grad_y: Floats, weight: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, dbias: Floats, dx: Floats, c: number, n: number, s: number): void {
   const sums = new Float64Array(c * s);
   const sums_1 = new Float64Array(c * s);
   for (let i_n = 0; i_n < n; i_n++) {
@@ -611,7 +701,7 @@ export function batch_norm_per_activation_backward_11(grad_y: Floats, weight: Fl
  * @param n elements along n
  * @param s elements along s
  */
-export function batch_norm_per_activation_backward_12(grad_y: Floats, x: Floats, mean: Floats, invstd: Floats, dx: Floats, c: number, n: number, s: number): void {
+export function batch_norm_per_activation_backward_14(grad_y: Floats, x: Floats, mean: Floats, invstd: Floats, dx: Floats, c: number, n: number, s: number): void {
   const mean_1 = new Float64Array(c * s);
   const mean_2 = new Float64Array(c * s);
   const sums = new Float64Array(c * s);
@@ -673,7 +763,7 @@ export function batch_norm_per_activation_backward_12(grad_y: Floats, x: Floats,
  * @param n elements along n
  * @param s elements along s
  */
-export function batch_norm_per_activation_backward_13(grad_y: Floats, invstd: Floats, dx: Floats, c: number, n: number, s: number): void {
+export function batch_norm_per_activation_backward_15(grad_y: Floats, invstd: Floats, dx: Floats, c: number, n: number, s: number): void {
   for (let i_n = 0; i_n < n; i_n++) {
     const base_1 = i_n * c;
     for (let i_c = 0; i_c < c; i_c++) {

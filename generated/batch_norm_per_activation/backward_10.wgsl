@@ -2,9 +2,8 @@
 //
 // batch_norm_per_activation, backward:
 //   dweight = invstd * sum((x - mean) * grad_y, n)
-//   dx = weight * invstd * grad_y
 // Used by
-//   weight bias running_mean running_var: backward for x, weight
+//   weight bias running_mean running_var: backward for weight
 
 struct Numbers {
   c: u32,
@@ -13,13 +12,11 @@ struct Numbers {
 }
 
 @group(0) @binding(0) var<storage, read> grad_y: array<f32>;
-@group(0) @binding(1) var<storage, read> weight: array<f32>;
-@group(0) @binding(2) var<storage, read> x: array<f32>;
-@group(0) @binding(3) var<storage, read> invstd: array<f32>;
-@group(0) @binding(4) var<storage, read> mean: array<f32>;
-@group(0) @binding(5) var<storage, read_write> dweight: array<f32>;
-@group(0) @binding(6) var<storage, read_write> dx: array<f32>;
-@group(0) @binding(7) var<uniform> numbers: Numbers;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read> invstd: array<f32>;
+@group(0) @binding(3) var<storage, read> mean: array<f32>;
+@group(0) @binding(4) var<storage, read_write> dweight: array<f32>;
+@group(0) @binding(5) var<uniform> numbers: Numbers;
 
 var<workgroup> lanes: array<f32, 256>;
 
@@ -41,9 +38,6 @@ fn backward_10(
   if (column < c * s) {
     let from_ = (lane / 32u);
     let mean_1 = mean[i_c * s + i_s];
-    let weight_1 = weight[i_c * s + i_s];
-    let invstd_1 = invstd[i_c * s + i_s];
-    let v = weight_1 * invstd_1;
     for (var i = from_; i < n; i += 512u) {
       let end = min(i + 512u, n);
       var sum = 0.0;
@@ -52,7 +46,6 @@ fn backward_10(
         let x_1 = x[(i_n * c + i_c) * s + i_s];
         let grad_y_1 = grad_y[(i_n * c + i_c) * s + i_s];
         sum = sum + (x_1 - mean_1) * grad_y_1;
-        dx[(i_n * c + i_c) * s + i_s] = v * grad_y_1;
       }
       total = total + sum;
     }
@@ -70,8 +63,8 @@ fn backward_10(
   }
   total = lanes[lane];
   if ((lane < 32u) && (column < c * s)) {
-    let invstd_2 = invstd[i_c * s + i_s];
-    let weight_2 = invstd_2 * total;
-    dweight[i_c * s + i_s] = weight_2;
+    let invstd_1 = invstd[i_c * s + i_s];
+    let weight_1 = invstd_1 * total;
+    dweight[i_c * s + i_s] = weight_1;
   }
 }

@@ -59,10 +59,9 @@ export function batch_norm_relu_backward_1(grad_y: Floats, bias: Floats, weight:
 
 /**
  * batch_norm_relu, backward:
- *   dweight = invstd * sum((x - mean) * (bias + weight * invstd * (x - mean) > 0 ? grad_y : 0), n, s)
+ *   dweight = count(n) * count(s) > 0 ? invstd * sum((x - mean) * (bias + weight * invstd * (x - mean) > 0 ? grad_y : 0), n, s) : 0
  * Used by
  *   weight bias running_mean running_var training: backward for weight
- *   weight bias running_mean running_var: backward for weight
  *   weight bias training: backward for weight
  *
  * @param grad_y [n, c, s], read: the cotangent of y
@@ -77,6 +76,8 @@ export function batch_norm_relu_backward_1(grad_y: Floats, bias: Floats, weight:
  * @param s elements along s
  */
 export function batch_norm_relu_backward_2(grad_y: Floats, bias: Floats, weight: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, c: number, n: number, s: number): void {
+  const v_2 = n * s;
+  const test = v_2 > 0;
   for (let i_c = 0; i_c < c; i_c++) {
     let sum = 0;
     const weight_1 = weight[i_c]!;
@@ -93,14 +94,14 @@ export function batch_norm_relu_backward_2(grad_y: Floats, bias: Floats, weight:
         sum = sum + (((v * v_1 + bias_1 > 0) ? v_1 * grad_y_1 : 0));
       }
     }
-    const weight_2 = invstd_1 * sum;
+    const weight_2 = (test ? invstd_1 * sum : 0);
     dweight[i_c] = weight_2;
   }
 }
 
 /**
  * batch_norm_relu, backward:
- *   dweight = invstd * sum((x - mean) * (bias + weight * invstd * (x - mean) > 0 ? grad_y : 0), n, s)
+ *   dweight = count(n) * count(s) > 0 ? invstd * sum((x - mean) * (bias + weight * invstd * (x - mean) > 0 ? grad_y : 0), n, s) : 0
  *   mean_1 = mean(bias + weight * invstd * (x - mean) > 0 ? grad_y : 0, n, s)
  *   mean_2 = mean((x - mean) * (bias + weight * invstd * (x - mean) > 0 ? grad_y : 0), n, s)
  *   dx = weight * invstd * (bias + weight * invstd * (x - mean) > 0 ? grad_y : 0) - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
@@ -121,6 +122,8 @@ export function batch_norm_relu_backward_2(grad_y: Floats, bias: Floats, weight:
  * @param s elements along s
  */
 export function batch_norm_relu_backward_3(grad_y: Floats, bias: Floats, weight: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, dx: Floats, c: number, n: number, s: number): void {
+  const v_1 = n * s;
+  const test = v_1 > 0;
   for (let i_c = 0; i_c < c; i_c++) {
     let sum = 0;
     let sum_1 = 0;
@@ -138,20 +141,20 @@ export function batch_norm_relu_backward_3(grad_y: Floats, bias: Floats, weight:
         sum_1 = sum_1 + (((v * (x_1 - mean_3) + bias_1 > 0) ? (x_1 - mean_3) * grad_y_1 : 0));
       }
     }
-    const weight_2 = invstd_1 * sum_1;
+    const weight_2 = (test ? invstd_1 * sum_1 : 0);
     const mean_4 = sum / (n * s);
     const mean_5 = sum_1 / (n * s);
     dweight[i_c] = weight_2;
-    const v_2 = invstd_1 * invstd_1;
-    const v_3 = v_2 * mean_5;
+    const v_3 = invstd_1 * invstd_1;
+    const v_4 = v_3 * mean_5;
     for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
       const base_1 = (i_n_1 * c + i_c) * s;
       for (let i_s_1 = 0; i_s_1 < s; i_s_1++) {
         const x_2 = x[base_1 + i_s_1]!;
-        const v_1 = x_2 - mean_3;
-        const test = v * v_1 + bias_1 > 0;
+        const v_2 = x_2 - mean_3;
+        const test_1 = v * v_2 + bias_1 > 0;
         const grad_y_2 = grad_y[base_1 + i_s_1]!;
-        dx[base_1 + i_s_1] = v * (((test ? grad_y_2 : 0)) - v_3 * v_1 - mean_4);
+        dx[base_1 + i_s_1] = v * (((test_1 ? grad_y_2 : 0)) - v_4 * v_2 - mean_4);
       }
     }
   }
@@ -159,10 +162,9 @@ export function batch_norm_relu_backward_3(grad_y: Floats, bias: Floats, weight:
 
 /**
  * batch_norm_relu, backward:
- *   dbias = sum(bias + weight * invstd * (x - mean) > 0 ? grad_y : 0, n, s)
+ *   dbias = count(n) * count(s) > 0 ? sum(bias + weight * invstd * (x - mean) > 0 ? grad_y : 0, n, s) : 0
  * Used by
  *   weight bias running_mean running_var training: backward for bias
- *   weight bias running_mean running_var: backward for bias
  *   weight bias training: backward for bias
  *
  * @param grad_y [n, c, s], read: the cotangent of y
@@ -177,6 +179,8 @@ export function batch_norm_relu_backward_3(grad_y: Floats, bias: Floats, weight:
  * @param s elements along s
  */
 export function batch_norm_relu_backward_4(grad_y: Floats, bias: Floats, weight: Floats, x: Floats, invstd: Floats, mean: Floats, dbias: Floats, c: number, n: number, s: number): void {
+  const v_1 = n * s;
+  const test = v_1 > 0;
   for (let i_c = 0; i_c < c; i_c++) {
     let sum = 0;
     const weight_1 = weight[i_c]!;
@@ -192,13 +196,14 @@ export function batch_norm_relu_backward_4(grad_y: Floats, bias: Floats, weight:
         sum = sum + (((v * (x_1 - mean_1) + bias_1 > 0) ? grad_y_1 : 0));
       }
     }
-    dbias[i_c] = sum;
+    const bias_2 = (test ? sum : 0);
+    dbias[i_c] = bias_2;
   }
 }
 
 /**
  * batch_norm_relu, backward:
- *   dbias = sum(bias + weight * invstd * (x - mean) > 0 ? grad_y : 0, n, s)
+ *   dbias = count(n) * count(s) > 0 ? sum(bias + weight * invstd * (x - mean) > 0 ? grad_y : 0, n, s) : 0
  *   mean_1 = mean(bias + weight * invstd * (x - mean) > 0 ? grad_y : 0, n, s)
  *   mean_2 = mean((x - mean) * (bias + weight * invstd * (x - mean) > 0 ? grad_y : 0), n, s)
  *   dx = weight * invstd * (bias + weight * invstd * (x - mean) > 0 ? grad_y : 0) - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
@@ -219,6 +224,8 @@ export function batch_norm_relu_backward_4(grad_y: Floats, bias: Floats, weight:
  * @param s elements along s
  */
 export function batch_norm_relu_backward_5(grad_y: Floats, bias: Floats, weight: Floats, x: Floats, invstd: Floats, mean: Floats, dbias: Floats, dx: Floats, c: number, n: number, s: number): void {
+  const v_1 = n * s;
+  const test = v_1 > 0;
   for (let i_c = 0; i_c < c; i_c++) {
     let sum = 0;
     let sum_1 = 0;
@@ -236,19 +243,20 @@ export function batch_norm_relu_backward_5(grad_y: Floats, bias: Floats, weight:
         sum_1 = sum_1 + (((v * (x_1 - mean_3) + bias_1 > 0) ? (x_1 - mean_3) * grad_y_1 : 0));
       }
     }
+    const bias_2 = (test ? sum : 0);
     const mean_4 = sum / (n * s);
     const mean_5 = sum_1 / (n * s);
-    dbias[i_c] = sum;
-    const v_2 = invstd_1 * invstd_1;
-    const v_3 = v_2 * mean_5;
+    dbias[i_c] = bias_2;
+    const v_3 = invstd_1 * invstd_1;
+    const v_4 = v_3 * mean_5;
     for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
       const base_1 = (i_n_1 * c + i_c) * s;
       for (let i_s_1 = 0; i_s_1 < s; i_s_1++) {
         const x_2 = x[base_1 + i_s_1]!;
-        const v_1 = x_2 - mean_3;
-        const test = v * v_1 + bias_1 > 0;
+        const v_2 = x_2 - mean_3;
+        const test_1 = v * v_2 + bias_1 > 0;
         const grad_y_2 = grad_y[base_1 + i_s_1]!;
-        dx[base_1 + i_s_1] = v * (((test ? grad_y_2 : 0)) - v_3 * v_1 - mean_4);
+        dx[base_1 + i_s_1] = v * (((test_1 ? grad_y_2 : 0)) - v_4 * v_2 - mean_4);
       }
     }
   }
@@ -256,11 +264,10 @@ export function batch_norm_relu_backward_5(grad_y: Floats, bias: Floats, weight:
 
 /**
  * batch_norm_relu, backward:
- *   dweight = invstd * sum((x - mean) * (bias + weight * invstd * (x - mean) > 0 ? grad_y : 0), n, s)
- *   dbias = sum(bias + weight * invstd * (x - mean) > 0 ? grad_y : 0, n, s)
+ *   dweight = count(n) * count(s) > 0 ? invstd * sum((x - mean) * (bias + weight * invstd * (x - mean) > 0 ? grad_y : 0), n, s) : 0
+ *   dbias = count(n) * count(s) > 0 ? sum(bias + weight * invstd * (x - mean) > 0 ? grad_y : 0, n, s) : 0
  * Used by
  *   weight bias running_mean running_var training: backward for weight, bias
- *   weight bias running_mean running_var: backward for weight, bias
  *   weight bias training: backward for weight, bias
  *
  * @param grad_y [n, c, s], read: the cotangent of y
@@ -276,6 +283,8 @@ export function batch_norm_relu_backward_5(grad_y: Floats, bias: Floats, weight:
  * @param s elements along s
  */
 export function batch_norm_relu_backward_6(grad_y: Floats, bias: Floats, weight: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, dbias: Floats, c: number, n: number, s: number): void {
+  const v_2 = n * s;
+  const test = v_2 > 0;
   for (let i_c = 0; i_c < c; i_c++) {
     let sum = 0;
     let sum_1 = 0;
@@ -294,16 +303,17 @@ export function batch_norm_relu_backward_6(grad_y: Floats, bias: Floats, weight:
         sum_1 = sum_1 + (((v * v_1 + bias_1 > 0) ? grad_y_1 : 0));
       }
     }
-    const weight_2 = invstd_1 * sum;
+    const weight_2 = (test ? invstd_1 * sum : 0);
+    const bias_2 = (test ? sum_1 : 0);
     dweight[i_c] = weight_2;
-    dbias[i_c] = sum_1;
+    dbias[i_c] = bias_2;
   }
 }
 
 /**
  * batch_norm_relu, backward:
- *   dweight = invstd * sum((x - mean) * (bias + weight * invstd * (x - mean) > 0 ? grad_y : 0), n, s)
- *   dbias = sum(bias + weight * invstd * (x - mean) > 0 ? grad_y : 0, n, s)
+ *   dweight = count(n) * count(s) > 0 ? invstd * sum((x - mean) * (bias + weight * invstd * (x - mean) > 0 ? grad_y : 0), n, s) : 0
+ *   dbias = count(n) * count(s) > 0 ? sum(bias + weight * invstd * (x - mean) > 0 ? grad_y : 0, n, s) : 0
  *   mean_1 = mean(bias + weight * invstd * (x - mean) > 0 ? grad_y : 0, n, s)
  *   mean_2 = mean((x - mean) * (bias + weight * invstd * (x - mean) > 0 ? grad_y : 0), n, s)
  *   dx = weight * invstd * (bias + weight * invstd * (x - mean) > 0 ? grad_y : 0) - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
@@ -325,6 +335,8 @@ export function batch_norm_relu_backward_6(grad_y: Floats, bias: Floats, weight:
  * @param s elements along s
  */
 export function batch_norm_relu_backward_7(grad_y: Floats, bias: Floats, weight: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, dbias: Floats, dx: Floats, c: number, n: number, s: number): void {
+  const v_1 = n * s;
+  const test = v_1 > 0;
   for (let i_c = 0; i_c < c; i_c++) {
     let sum = 0;
     let sum_1 = 0;
@@ -342,21 +354,22 @@ export function batch_norm_relu_backward_7(grad_y: Floats, bias: Floats, weight:
         sum_1 = sum_1 + (((v * (x_1 - mean_3) + bias_1 > 0) ? (x_1 - mean_3) * grad_y_1 : 0));
       }
     }
-    const weight_2 = invstd_1 * sum_1;
+    const weight_2 = (test ? invstd_1 * sum_1 : 0);
+    const bias_2 = (test ? sum : 0);
     const mean_4 = sum / (n * s);
     const mean_5 = sum_1 / (n * s);
     dweight[i_c] = weight_2;
-    dbias[i_c] = sum;
-    const v_2 = invstd_1 * invstd_1;
-    const v_3 = v_2 * mean_5;
+    dbias[i_c] = bias_2;
+    const v_3 = invstd_1 * invstd_1;
+    const v_4 = v_3 * mean_5;
     for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
       const base_1 = (i_n_1 * c + i_c) * s;
       for (let i_s_1 = 0; i_s_1 < s; i_s_1++) {
         const x_2 = x[base_1 + i_s_1]!;
-        const v_1 = x_2 - mean_3;
-        const test = v * v_1 + bias_1 > 0;
+        const v_2 = x_2 - mean_3;
+        const test_1 = v * v_2 + bias_1 > 0;
         const grad_y_2 = grad_y[base_1 + i_s_1]!;
-        dx[base_1 + i_s_1] = v * (((test ? grad_y_2 : 0)) - v_3 * v_1 - mean_4);
+        dx[base_1 + i_s_1] = v * (((test_1 ? grad_y_2 : 0)) - v_4 * v_2 - mean_4);
       }
     }
   }
@@ -401,6 +414,45 @@ export function batch_norm_relu_backward_8(grad_y: Floats, bias: Floats, weight:
 /**
  * batch_norm_relu, backward:
  *   dweight = invstd * sum((x - mean) * (bias + weight * invstd * (x - mean) > 0 ? grad_y : 0), n, s)
+ * Used by
+ *   weight bias running_mean running_var: backward for weight
+ *
+ * @param grad_y [n, c, s], read: the cotangent of y
+ * @param bias [c], read
+ * @param weight [c], read
+ * @param x [n, c, s], read
+ * @param invstd [c], read: saved by forward
+ * @param mean [c], read: saved by forward
+ * @param dweight [c], written: the gradient of weight
+ * @param c elements along c
+ * @param n elements along n
+ * @param s elements along s
+ */
+export function batch_norm_relu_backward_9(grad_y: Floats, bias: Floats, weight: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, c: number, n: number, s: number): void {
+  for (let i_c = 0; i_c < c; i_c++) {
+    let sum = 0;
+    const weight_1 = weight[i_c]!;
+    const invstd_1 = invstd[i_c]!;
+    const v = weight_1 * invstd_1;
+    const mean_1 = mean[i_c]!;
+    const bias_1 = bias[i_c]!;
+    for (let i_n = 0; i_n < n; i_n++) {
+      const base = (i_n * c + i_c) * s;
+      for (let i_s = 0; i_s < s; i_s++) {
+        const x_1 = x[base + i_s]!;
+        const v_1 = x_1 - mean_1;
+        const grad_y_1 = grad_y[base + i_s]!;
+        sum = sum + (((v * v_1 + bias_1 > 0) ? v_1 * grad_y_1 : 0));
+      }
+    }
+    const weight_2 = invstd_1 * sum;
+    dweight[i_c] = weight_2;
+  }
+}
+
+/**
+ * batch_norm_relu, backward:
+ *   dweight = invstd * sum((x - mean) * (bias + weight * invstd * (x - mean) > 0 ? grad_y : 0), n, s)
  *   dx = weight * invstd * (bias + weight * invstd * (x - mean) > 0 ? grad_y : 0)
  * Used by
  *   weight bias running_mean running_var: backward for x, weight
@@ -417,7 +469,7 @@ export function batch_norm_relu_backward_8(grad_y: Floats, bias: Floats, weight:
  * @param n elements along n
  * @param s elements along s
  */
-export function batch_norm_relu_backward_9(grad_y: Floats, bias: Floats, weight: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, dx: Floats, c: number, n: number, s: number): void {
+export function batch_norm_relu_backward_10(grad_y: Floats, bias: Floats, weight: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, dx: Floats, c: number, n: number, s: number): void {
   for (let i_c = 0; i_c < c; i_c++) {
     let sum = 0;
     const weight_1 = weight[i_c]!;
@@ -443,6 +495,43 @@ export function batch_norm_relu_backward_9(grad_y: Floats, bias: Floats, weight:
 /**
  * batch_norm_relu, backward:
  *   dbias = sum(bias + weight * invstd * (x - mean) > 0 ? grad_y : 0, n, s)
+ * Used by
+ *   weight bias running_mean running_var: backward for bias
+ *
+ * @param grad_y [n, c, s], read: the cotangent of y
+ * @param bias [c], read
+ * @param weight [c], read
+ * @param x [n, c, s], read
+ * @param invstd [c], read: saved by forward
+ * @param mean [c], read: saved by forward
+ * @param dbias [c], written: the gradient of bias
+ * @param c elements along c
+ * @param n elements along n
+ * @param s elements along s
+ */
+export function batch_norm_relu_backward_11(grad_y: Floats, bias: Floats, weight: Floats, x: Floats, invstd: Floats, mean: Floats, dbias: Floats, c: number, n: number, s: number): void {
+  for (let i_c = 0; i_c < c; i_c++) {
+    let sum = 0;
+    const weight_1 = weight[i_c]!;
+    const invstd_1 = invstd[i_c]!;
+    const v = weight_1 * invstd_1;
+    const mean_1 = mean[i_c]!;
+    const bias_1 = bias[i_c]!;
+    for (let i_n = 0; i_n < n; i_n++) {
+      const base = (i_n * c + i_c) * s;
+      for (let i_s = 0; i_s < s; i_s++) {
+        const x_1 = x[base + i_s]!;
+        const grad_y_1 = grad_y[base + i_s]!;
+        sum = sum + (((v * (x_1 - mean_1) + bias_1 > 0) ? grad_y_1 : 0));
+      }
+    }
+    dbias[i_c] = sum;
+  }
+}
+
+/**
+ * batch_norm_relu, backward:
+ *   dbias = sum(bias + weight * invstd * (x - mean) > 0 ? grad_y : 0, n, s)
  *   dx = weight * invstd * (bias + weight * invstd * (x - mean) > 0 ? grad_y : 0)
  * Used by
  *   weight bias running_mean running_var: backward for x, bias
@@ -459,7 +548,7 @@ export function batch_norm_relu_backward_9(grad_y: Floats, bias: Floats, weight:
  * @param n elements along n
  * @param s elements along s
  */
-export function batch_norm_relu_backward_10(grad_y: Floats, bias: Floats, weight: Floats, x: Floats, invstd: Floats, mean: Floats, dbias: Floats, dx: Floats, c: number, n: number, s: number): void {
+export function batch_norm_relu_backward_12(grad_y: Floats, bias: Floats, weight: Floats, x: Floats, invstd: Floats, mean: Floats, dbias: Floats, dx: Floats, c: number, n: number, s: number): void {
   for (let i_c = 0; i_c < c; i_c++) {
     let sum = 0;
     const weight_1 = weight[i_c]!;
@@ -484,6 +573,50 @@ export function batch_norm_relu_backward_10(grad_y: Floats, bias: Floats, weight
  * batch_norm_relu, backward:
  *   dweight = invstd * sum((x - mean) * (bias + weight * invstd * (x - mean) > 0 ? grad_y : 0), n, s)
  *   dbias = sum(bias + weight * invstd * (x - mean) > 0 ? grad_y : 0, n, s)
+ * Used by
+ *   weight bias running_mean running_var: backward for weight, bias
+ *
+ * @param grad_y [n, c, s], read: the cotangent of y
+ * @param bias [c], read
+ * @param weight [c], read
+ * @param x [n, c, s], read
+ * @param invstd [c], read: saved by forward
+ * @param mean [c], read: saved by forward
+ * @param dweight [c], written: the gradient of weight
+ * @param dbias [c], written: the gradient of bias
+ * @param c elements along c
+ * @param n elements along n
+ * @param s elements along s
+ */
+export function batch_norm_relu_backward_13(grad_y: Floats, bias: Floats, weight: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, dbias: Floats, c: number, n: number, s: number): void {
+  for (let i_c = 0; i_c < c; i_c++) {
+    let sum = 0;
+    let sum_1 = 0;
+    const weight_1 = weight[i_c]!;
+    const invstd_1 = invstd[i_c]!;
+    const v = weight_1 * invstd_1;
+    const mean_1 = mean[i_c]!;
+    const bias_1 = bias[i_c]!;
+    for (let i_n = 0; i_n < n; i_n++) {
+      const base = (i_n * c + i_c) * s;
+      for (let i_s = 0; i_s < s; i_s++) {
+        const x_1 = x[base + i_s]!;
+        const v_1 = x_1 - mean_1;
+        const grad_y_1 = grad_y[base + i_s]!;
+        sum = sum + (((v * v_1 + bias_1 > 0) ? v_1 * grad_y_1 : 0));
+        sum_1 = sum_1 + (((v * v_1 + bias_1 > 0) ? grad_y_1 : 0));
+      }
+    }
+    const weight_2 = invstd_1 * sum;
+    dweight[i_c] = weight_2;
+    dbias[i_c] = sum_1;
+  }
+}
+
+/**
+ * batch_norm_relu, backward:
+ *   dweight = invstd * sum((x - mean) * (bias + weight * invstd * (x - mean) > 0 ? grad_y : 0), n, s)
+ *   dbias = sum(bias + weight * invstd * (x - mean) > 0 ? grad_y : 0, n, s)
  *   dx = weight * invstd * (bias + weight * invstd * (x - mean) > 0 ? grad_y : 0)
  * Used by
  *   weight bias running_mean running_var: backward for x, weight, bias
@@ -501,7 +634,7 @@ export function batch_norm_relu_backward_10(grad_y: Floats, bias: Floats, weight
  * @param n elements along n
  * @param s elements along s
  */
-export function batch_norm_relu_backward_11(grad_y: Floats, bias: Floats, weight: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, dbias: Floats, dx: Floats, c: number, n: number, s: number): void {
+export function batch_norm_relu_backward_14(grad_y: Floats, bias: Floats, weight: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, dbias: Floats, dx: Floats, c: number, n: number, s: number): void {
   for (let i_c = 0; i_c < c; i_c++) {
     let sum = 0;
     let sum_1 = 0;
@@ -545,7 +678,7 @@ export function batch_norm_relu_backward_11(grad_y: Floats, bias: Floats, weight
  * @param n elements along n
  * @param s elements along s
  */
-export function batch_norm_relu_backward_12(grad_y: Floats, x: Floats, invstd: Floats, mean: Floats, dx: Floats, c: number, n: number, s: number): void {
+export function batch_norm_relu_backward_15(grad_y: Floats, x: Floats, invstd: Floats, mean: Floats, dx: Floats, c: number, n: number, s: number): void {
   for (let i_c = 0; i_c < c; i_c++) {
     let sum = 0;
     let sum_1 = 0;
@@ -592,7 +725,7 @@ export function batch_norm_relu_backward_12(grad_y: Floats, x: Floats, invstd: F
  * @param n elements along n
  * @param s elements along s
  */
-export function batch_norm_relu_backward_13(grad_y: Floats, x: Floats, invstd: Floats, mean: Floats, dx: Floats, c: number, n: number, s: number): void {
+export function batch_norm_relu_backward_16(grad_y: Floats, x: Floats, invstd: Floats, mean: Floats, dx: Floats, c: number, n: number, s: number): void {
   for (let i_n = 0; i_n < n; i_n++) {
     const base = i_n * c;
     for (let i_c = 0; i_c < c; i_c++) {

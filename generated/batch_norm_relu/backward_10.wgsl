@@ -2,9 +2,8 @@
 //
 // batch_norm_relu, backward:
 //   dweight = invstd * sum((x - mean) * (bias + weight * invstd * (x - mean) > 0 ? grad_y : 0), n, s)
-//   dx = weight * invstd * (bias + weight * invstd * (x - mean) > 0 ? grad_y : 0)
 // Used by
-//   weight bias running_mean running_var: backward for x, weight
+//   weight bias running_mean running_var: backward for weight
 
 struct Numbers {
   c: u32,
@@ -19,8 +18,7 @@ struct Numbers {
 @group(0) @binding(4) var<storage, read> invstd: array<f32>;
 @group(0) @binding(5) var<storage, read> mean: array<f32>;
 @group(0) @binding(6) var<storage, read_write> dweight: array<f32>;
-@group(0) @binding(7) var<storage, read_write> dx: array<f32>;
-@group(0) @binding(8) var<uniform> numbers: Numbers;
+@group(0) @binding(7) var<uniform> numbers: Numbers;
 
 var<workgroup> lanes: array<f32, 256>;
 
@@ -53,7 +51,6 @@ fn backward_10(
       let v_1 = x_1 - mean_1;
       let grad_y_1 = grad_y[(i_n * c + i_c) * s + i_s];
       sum = sum + (select(0.0, v_1 * grad_y_1, (v * v_1 + bias_1 > 0.0)));
-      dx[(i_n * c + i_c) * s + i_s] = v * (select(0.0, grad_y_1, (v * v_1 + bias_1 > 0.0)));
     }
     total = total + sum;
   }

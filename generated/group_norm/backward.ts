@@ -62,7 +62,7 @@ export function group_norm_backward_1(grad_y: Floats, weight: Floats, x: Floats,
 
 /**
  * group_norm, backward:
- *   dweight = sum(invstd * (x - mean) * grad_y, n, s)
+ *   dweight = count(n) * count(s) > 0 ? sum(invstd * (x - mean) * grad_y, n, s) : 0
  * Used by
  *   weight bias: backward for weight
  *   weight: backward for weight
@@ -78,6 +78,8 @@ export function group_norm_backward_1(grad_y: Floats, weight: Floats, x: Floats,
  * @param s elements along s
  */
 export function group_norm_backward_2(grad_y: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, g: number, k: number, n: number, s: number): void {
+  const v = n * s;
+  const test = v > 0;
   for (let i_g = 0; i_g < g; i_g++) {
     const base_1 = i_g * k;
     for (let i_k = 0; i_k < k; i_k++) {
@@ -92,7 +94,8 @@ export function group_norm_backward_2(grad_y: Floats, x: Floats, invstd: Floats,
           sum = sum + invstd_1 * (x_1 - mean_1) * grad_y_1;
         }
       }
-      dweight[base_1 + i_k] = sum;
+      const weight_1 = (test ? sum : 0);
+      dweight[base_1 + i_k] = weight_1;
     }
   }
 }
@@ -103,7 +106,7 @@ export function group_norm_backward_2(grad_y: Floats, x: Floats, invstd: Floats,
  *   sum_2 = sum((x - mean) * grad_y, s)
  *   sum_3 = sum(weight * sum_1, k)
  *   sum_4 = sum(weight * sum_2, k)
- *   dweight = sum(invstd * sum_2, n)
+ *   dweight = count(n) * count(s) > 0 ? sum(invstd * sum_2, n) : 0
  *   dx = weight * invstd * grad_y - invstd * sum_3 / (count(k) * count(s)) - invstd ^ 3 * sum_4 * (x - mean) / (count(k) * count(s))
  * Used by
  *   weight bias: backward for x, weight
@@ -174,35 +177,38 @@ export function group_norm_backward_3(grad_y: Floats, x: Floats, mean: Floats, w
       sum_4[base_6 + i_g_2] = sum_7;
     }
   }
+  const v = n * s;
+  const test = v > 0;
   for (let i_g_3 = 0; i_g_3 < g; i_g_3++) {
     const base_7 = i_g_3 * k;
     for (let i_k_2 = 0; i_k_2 < k; i_k_2++) {
       const sum_8 = sums_2[base_7 + i_k_2]!;
-      dweight[base_7 + i_k_2] = sum_8;
+      const weight_2 = (test ? sum_8 : 0);
+      dweight[base_7 + i_k_2] = weight_2;
     }
   }
-  const v_1 = k * s;
+  const v_2 = k * s;
   for (let i_n_3 = 0; i_n_3 < n; i_n_3++) {
     const base_8 = i_n_3 * g;
     for (let i_g_4 = 0; i_g_4 < g; i_g_4++) {
       const invstd_2 = invstd[base_8 + i_g_4]!;
       const base_9 = i_g_4 * k;
       const base_10 = (base_8 + i_g_4) * k;
-      const v = invstd_2 * invstd_2;
-      const v_2 = v / v_1;
+      const v_1 = invstd_2 * invstd_2;
+      const v_3 = v_1 / v_2;
       const sum_4_1 = sum_4[base_8 + i_g_4]!;
-      const v_3 = v_2 * sum_4_1;
+      const v_4 = v_3 * sum_4_1;
       const mean_2 = mean[base_8 + i_g_4]!;
       const sum_3_1 = sum_3[base_8 + i_g_4]!;
-      const v_5 = sum_3_1 / v_1;
+      const v_6 = sum_3_1 / v_2;
       for (let i_k_3 = 0; i_k_3 < k; i_k_3++) {
-        const weight_2 = weight[base_9 + i_k_3]!;
+        const weight_3 = weight[base_9 + i_k_3]!;
         const base_11 = (base_10 + i_k_3) * s;
         for (let i_s_1 = 0; i_s_1 < s; i_s_1++) {
           const grad_y_2 = grad_y[base_11 + i_s_1]!;
           const x_2 = x[base_11 + i_s_1]!;
-          const v_4 = x_2 - mean_2;
-          dx[base_11 + i_s_1] = invstd_2 * (weight_2 * grad_y_2 - v_3 * v_4 - v_5);
+          const v_5 = x_2 - mean_2;
+          dx[base_11 + i_s_1] = invstd_2 * (weight_3 * grad_y_2 - v_4 * v_5 - v_6);
         }
       }
     }
@@ -352,7 +358,7 @@ export function group_norm_backward_5(grad_y: Floats, x: Floats, mean: Floats, w
 
 /**
  * group_norm, backward:
- *   dweight = sum(invstd * (x - mean) * grad_y, n, s)
+ *   dweight = count(n) * count(s) > 0 ? sum(invstd * (x - mean) * grad_y, n, s) : 0
  *   dbias = sum(grad_y, n, s)
  * Used by
  *   weight bias: backward for weight, bias
@@ -369,6 +375,8 @@ export function group_norm_backward_5(grad_y: Floats, x: Floats, mean: Floats, w
  * @param s elements along s
  */
 export function group_norm_backward_6(grad_y: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, dbias: Floats, g: number, k: number, n: number, s: number): void {
+  const v = n * s;
+  const test = v > 0;
   for (let i_g = 0; i_g < g; i_g++) {
     const base_1 = i_g * k;
     for (let i_k = 0; i_k < k; i_k++) {
@@ -385,7 +393,8 @@ export function group_norm_backward_6(grad_y: Floats, x: Floats, invstd: Floats,
           sum_1 = sum_1 + grad_y_1;
         }
       }
-      dweight[base_1 + i_k] = sum;
+      const weight_1 = (test ? sum : 0);
+      dweight[base_1 + i_k] = weight_1;
       dbias[base_1 + i_k] = sum_1;
     }
   }
@@ -397,7 +406,7 @@ export function group_norm_backward_6(grad_y: Floats, x: Floats, invstd: Floats,
  *   sum_2 = sum((x - mean) * grad_y, s)
  *   sum_3 = sum(weight * sum_1, k)
  *   sum_4 = sum(weight * sum_2, k)
- *   dweight = sum(invstd * sum_2, n)
+ *   dweight = count(n) * count(s) > 0 ? sum(invstd * sum_2, n) : 0
  *   dbias = sum(sum_1, n)
  *   dx = weight * invstd * grad_y - invstd * sum_3 / (count(k) * count(s)) - invstd ^ 3 * sum_4 * (x - mean) / (count(k) * count(s))
  * Used by
@@ -471,37 +480,40 @@ export function group_norm_backward_7(grad_y: Floats, x: Floats, mean: Floats, w
       sum_4[base_6 + i_g_2] = sum_7;
     }
   }
+  const v = n * s;
+  const test = v > 0;
   for (let i_g_3 = 0; i_g_3 < g; i_g_3++) {
     const base_7 = i_g_3 * k;
     for (let i_k_2 = 0; i_k_2 < k; i_k_2++) {
       const sum_8 = sums_2[base_7 + i_k_2]!;
       const sum_9 = sums_3[base_7 + i_k_2]!;
-      dweight[base_7 + i_k_2] = sum_8;
+      const weight_2 = (test ? sum_8 : 0);
+      dweight[base_7 + i_k_2] = weight_2;
       dbias[base_7 + i_k_2] = sum_9;
     }
   }
-  const v_1 = k * s;
+  const v_2 = k * s;
   for (let i_n_3 = 0; i_n_3 < n; i_n_3++) {
     const base_8 = i_n_3 * g;
     for (let i_g_4 = 0; i_g_4 < g; i_g_4++) {
       const invstd_2 = invstd[base_8 + i_g_4]!;
       const base_9 = i_g_4 * k;
       const base_10 = (base_8 + i_g_4) * k;
-      const v = invstd_2 * invstd_2;
-      const v_2 = v / v_1;
+      const v_1 = invstd_2 * invstd_2;
+      const v_3 = v_1 / v_2;
       const sum_4_1 = sum_4[base_8 + i_g_4]!;
-      const v_3 = v_2 * sum_4_1;
+      const v_4 = v_3 * sum_4_1;
       const mean_2 = mean[base_8 + i_g_4]!;
       const sum_3_1 = sum_3[base_8 + i_g_4]!;
-      const v_5 = sum_3_1 / v_1;
+      const v_6 = sum_3_1 / v_2;
       for (let i_k_3 = 0; i_k_3 < k; i_k_3++) {
-        const weight_2 = weight[base_9 + i_k_3]!;
+        const weight_3 = weight[base_9 + i_k_3]!;
         const base_11 = (base_10 + i_k_3) * s;
         for (let i_s_1 = 0; i_s_1 < s; i_s_1++) {
           const grad_y_2 = grad_y[base_11 + i_s_1]!;
           const x_2 = x[base_11 + i_s_1]!;
-          const v_4 = x_2 - mean_2;
-          dx[base_11 + i_s_1] = invstd_2 * (weight_2 * grad_y_2 - v_3 * v_4 - v_5);
+          const v_5 = x_2 - mean_2;
+          dx[base_11 + i_s_1] = invstd_2 * (weight_3 * grad_y_2 - v_4 * v_5 - v_6);
         }
       }
     }

@@ -54,7 +54,7 @@ export function instance_norm_backward_1(grad_y: Floats, x: Floats, mean: Floats
 
 /**
  * instance_norm, backward:
- *   dweight = sum(invstd * (x - mean) * grad_y, n, s)
+ *   dweight = count(n) * count(s) > 0 ? sum(invstd * (x - mean) * grad_y, n, s) : 0
  * Used by
  *   weight bias running_mean running_var use_input_stats: backward for weight
  *   weight bias use_input_stats: backward for weight
@@ -69,6 +69,8 @@ export function instance_norm_backward_1(grad_y: Floats, x: Floats, mean: Floats
  * @param s elements along s
  */
 export function instance_norm_backward_2(grad_y: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, c: number, n: number, s: number): void {
+  const v = n * s;
+  const test = v > 0;
   for (let i_c = 0; i_c < c; i_c++) {
     let sum = 0;
     for (let i_n = 0; i_n < n; i_n++) {
@@ -81,7 +83,8 @@ export function instance_norm_backward_2(grad_y: Floats, x: Floats, invstd: Floa
         sum = sum + invstd_1 * (x_1 - mean_1) * grad_y_1;
       }
     }
-    dweight[i_c] = sum;
+    const weight_1 = (test ? sum : 0);
+    dweight[i_c] = weight_1;
   }
 }
 
@@ -90,7 +93,7 @@ export function instance_norm_backward_2(grad_y: Floats, x: Floats, invstd: Floa
  *   mean_1 = mean(grad_y, s)
  *   mean_2 = mean((x - mean) * grad_y, s)
  *   sum_1 = sum((x - mean) * grad_y, s)
- *   dweight = sum(invstd * sum_1, n)
+ *   dweight = count(n) * count(s) > 0 ? sum(invstd * sum_1, n) : 0
  *   dx = weight * invstd * grad_y - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
  * Used by
  *   weight bias running_mean running_var use_input_stats: backward for x, weight
@@ -140,27 +143,30 @@ export function instance_norm_backward_3(grad_y: Floats, x: Floats, mean: Floats
       sums[i_c_1] = sums[i_c_1]! + invstd_1 * sum_1_1;
     }
   }
+  const v = n * s;
+  const test = v > 0;
   for (let i_c_2 = 0; i_c_2 < c; i_c_2++) {
     const sum_3 = sums[i_c_2]!;
-    dweight[i_c_2] = sum_3;
+    const weight_1 = (test ? sum_3 : 0);
+    dweight[i_c_2] = weight_1;
   }
   for (let i_n_2 = 0; i_n_2 < n; i_n_2++) {
     const base_3 = i_n_2 * c;
     for (let i_c_3 = 0; i_c_3 < c; i_c_3++) {
-      const weight_1 = weight[i_c_3]!;
+      const weight_2 = weight[i_c_3]!;
       const invstd_2 = invstd[base_3 + i_c_3]!;
-      const v = weight_1 * invstd_2;
+      const v_1 = weight_2 * invstd_2;
       const base_4 = (base_3 + i_c_3) * s;
-      const v_1 = invstd_2 * invstd_2;
+      const v_2 = invstd_2 * invstd_2;
       const mean_2_1 = mean_2[base_3 + i_c_3]!;
-      const v_2 = v_1 * mean_2_1;
+      const v_3 = v_2 * mean_2_1;
       const mean_6 = mean[base_3 + i_c_3]!;
       const mean_1_1 = mean_1[base_3 + i_c_3]!;
       for (let i_s_1 = 0; i_s_1 < s; i_s_1++) {
         const grad_y_2 = grad_y[base_4 + i_s_1]!;
         const x_2 = x[base_4 + i_s_1]!;
-        const v_3 = x_2 - mean_6;
-        dx[base_4 + i_s_1] = v * (grad_y_2 - v_2 * v_3 - mean_1_1);
+        const v_4 = x_2 - mean_6;
+        dx[base_4 + i_s_1] = v_1 * (grad_y_2 - v_3 * v_4 - mean_1_1);
       }
     }
   }
@@ -276,7 +282,7 @@ export function instance_norm_backward_5(grad_y: Floats, x: Floats, mean: Floats
 
 /**
  * instance_norm, backward:
- *   dweight = sum(invstd * (x - mean) * grad_y, n, s)
+ *   dweight = count(n) * count(s) > 0 ? sum(invstd * (x - mean) * grad_y, n, s) : 0
  *   dbias = sum(grad_y, n, s)
  * Used by
  *   weight bias running_mean running_var use_input_stats: backward for weight, bias
@@ -293,6 +299,8 @@ export function instance_norm_backward_5(grad_y: Floats, x: Floats, mean: Floats
  * @param s elements along s
  */
 export function instance_norm_backward_6(grad_y: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, dbias: Floats, c: number, n: number, s: number): void {
+  const v = n * s;
+  const test = v > 0;
   for (let i_c = 0; i_c < c; i_c++) {
     let sum = 0;
     let sum_1 = 0;
@@ -307,7 +315,8 @@ export function instance_norm_backward_6(grad_y: Floats, x: Floats, invstd: Floa
         sum_1 = sum_1 + grad_y_1;
       }
     }
-    dweight[i_c] = sum;
+    const weight_1 = (test ? sum : 0);
+    dweight[i_c] = weight_1;
     dbias[i_c] = sum_1;
   }
 }
@@ -318,7 +327,7 @@ export function instance_norm_backward_6(grad_y: Floats, x: Floats, invstd: Floa
  *   mean_2 = mean((x - mean) * grad_y, s)
  *   sum_1 = sum((x - mean) * grad_y, s)
  *   sum_2 = sum(grad_y, s)
- *   dweight = sum(invstd * sum_1, n)
+ *   dweight = count(n) * count(s) > 0 ? sum(invstd * sum_1, n) : 0
  *   dbias = sum(sum_2, n)
  *   dx = weight * invstd * grad_y - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
  * Used by
@@ -375,29 +384,32 @@ export function instance_norm_backward_7(grad_y: Floats, x: Floats, mean: Floats
       sums_1[i_c_1] = sums_1[i_c_1]! + sum_2_1;
     }
   }
+  const v = n * s;
+  const test = v > 0;
   for (let i_c_2 = 0; i_c_2 < c; i_c_2++) {
     const sum_4 = sums[i_c_2]!;
     const sum_5 = sums_1[i_c_2]!;
-    dweight[i_c_2] = sum_4;
+    const weight_1 = (test ? sum_4 : 0);
+    dweight[i_c_2] = weight_1;
     dbias[i_c_2] = sum_5;
   }
   for (let i_n_2 = 0; i_n_2 < n; i_n_2++) {
     const base_3 = i_n_2 * c;
     for (let i_c_3 = 0; i_c_3 < c; i_c_3++) {
-      const weight_1 = weight[i_c_3]!;
+      const weight_2 = weight[i_c_3]!;
       const invstd_2 = invstd[base_3 + i_c_3]!;
-      const v = weight_1 * invstd_2;
+      const v_1 = weight_2 * invstd_2;
       const base_4 = (base_3 + i_c_3) * s;
-      const v_1 = invstd_2 * invstd_2;
+      const v_2 = invstd_2 * invstd_2;
       const mean_2_1 = mean_2[base_3 + i_c_3]!;
-      const v_2 = v_1 * mean_2_1;
+      const v_3 = v_2 * mean_2_1;
       const mean_6 = mean[base_3 + i_c_3]!;
       const mean_1_1 = mean_1[base_3 + i_c_3]!;
       for (let i_s_1 = 0; i_s_1 < s; i_s_1++) {
         const grad_y_2 = grad_y[base_4 + i_s_1]!;
         const x_2 = x[base_4 + i_s_1]!;
-        const v_3 = x_2 - mean_6;
-        dx[base_4 + i_s_1] = v * (grad_y_2 - v_2 * v_3 - mean_1_1);
+        const v_4 = x_2 - mean_6;
+        dx[base_4 + i_s_1] = v_1 * (grad_y_2 - v_3 * v_4 - mean_1_1);
       }
     }
   }

@@ -18,6 +18,9 @@ import {
 import { normals, randomOf } from './random.ts';
 import { type Compiled, interpreter, type Target, typescript32, typescript64 } from './targets.ts';
 
+/** The sizes at which second derivatives are compared with finite differences, which takes long. */
+const secondOrder = ['odd', 'two folded dimensions'];
+
 interface Subject {
   readonly compiled: Compiled;
   readonly forward: Forward;
@@ -115,7 +118,8 @@ async function resultsOf(subject: Subject, target: Target, layout: string): Prom
   let gradients: Named | undefined;
   if (has('backward') && cotangents.size > 0) {
     gradients = await session.gradients(cotangents);
-    await checkSubsets(session, subject, gradients, `${target.name} [${layout}]`, report);
+    if (target.of === 'ops')
+      await checkSubsets(session, subject, gradients, `${target.name} [${layout}]`, report);
   }
   const results = {
     outputs,
@@ -165,7 +169,7 @@ function checkDerivatives(subject: Subject, { gradients, tangents, second }: Res
     for (const [name, numbers] of expected)
       report(`tangent of ${name}`, farthest(tangents.get(name)!, numbers, 1e-6, 0.05));
   }
-  if (!second) return;
+  if (!second || !secondOrder.includes(sizes.title)) return;
   const point = backwardAt(forward, call, sizes, cotangents);
   const found = new Map(
     [...second].map(([name, data]) =>
@@ -177,7 +181,7 @@ function checkDerivatives(subject: Subject, { gradients, tangents, second }: Res
   compareGradients(point, direction, found, 'second of', report);
 }
 
-/** Along random directions, one tensor at a time: no error hides from those. */
+/** Along a random direction, one tensor at a time: no error hides from that. */
 function compareGradients(
   point: Point,
   cotangents: Named,
@@ -187,12 +191,9 @@ function compareGradients(
 ): void {
   for (const name of found.keys()) {
     const { length } = point.values.get(name)!;
-    for (const seed of ['first', 'second']) {
-      const direction = new Map([[name, normals(randomOf(seed), length)]]);
-      const wanted = inner(cotangents, tangentsAt(point, direction));
-      if (Number.isNaN(wanted)) continue; // where there are no elements at all
-      const actual = inner(direction, found);
-      report(`${what} ${name}`, farthest([actual], [wanted], 1e-6, Math.sqrt(length)));
-    }
+    const direction = new Map([[name, normals(randomOf(name), length)]]);
+    const wanted = inner(cotangents, tangentsAt(point, direction));
+    if (Number.isNaN(wanted)) continue; // where there are no elements at all
+    report(`${what} ${name}`, farthest([inner(direction, found)], [wanted], 1e-6, Math.sqrt(length)));
   }
 }

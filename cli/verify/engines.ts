@@ -1,0 +1,53 @@
+/** The targets to check, each with its ops loaded and its device open. */
+import { cpu, type OpDescription, webgpu } from '../../runtime/index.ts';
+import { Failure, type Io, reasonOf } from '../io.ts';
+import { load } from '../load.ts';
+import type { Engine } from '../session.ts';
+
+export const targets = ['interpret', 'typescript', 'wgsl'] as const;
+export type Target = (typeof targets)[number];
+
+/** Generated code of one target and type, which is one column of the table. */
+export interface Column {
+  readonly name: string;
+  readonly engine: Engine;
+  readonly ops: ReadonlyMap<string, OpDescription>;
+}
+
+export interface Engines {
+  readonly generated: readonly Column[];
+  /** All columns, with the interpreter's where that is checked too. */
+  readonly columns: readonly string[];
+  readonly dispose: () => void;
+}
+
+/** Throws a `Failure` where WGSL is to be checked and there is no device for it. */
+export async function openEngines(
+  chosen: readonly Target[],
+  files: ReadonlyMap<string, string>,
+  io: Io,
+): Promise<Engines> {
+  const isGenerated = chosen.some((target) => target !== 'interpret');
+  const { ops, dispose } = isGenerated ? await load(files) : { ops: new Map(), dispose: () => {} };
+  const generated: Column[] = [];
+  if (chosen.includes('typescript')) {
+    for (const dtype of ['f64', 'f32'] as const)
+      generated.push({ name: `typescript ${dtype}`, engine: { device: cpu(), dtype }, ops });
+  }
+  if (chosen.includes('wgsl'))
+    generated.push({ name: 'wgsl f32', engine: { device: await openGpu(io), dtype: 'f32' }, ops });
+  const columns = [
+    ...(chosen.includes('interpret') ? ['interpret'] : []),
+    ...generated.map(({ name }) => name),
+  ];
+  return { generated, columns, dispose };
+}
+
+async function openGpu(io: Io) {
+  const { openDevice } = await import('../device.ts');
+  const opened = await openDevice().catch((error: unknown) => {
+    throw new Failure(`${reasonOf(error)}\nTo check without a GPU: --target interpret,typescript`);
+  });
+  io.err(`wgsl on ${opened.description}\n`);
+  return webgpu(opened.device);
+}

@@ -1,0 +1,51 @@
+/** The blocks in docs/architecture.md are what the compiler prints. UPDATE_GOLDEN=1 rewrites them. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { printBody } from '../../compiler/emit/typescript.ts';
+import { lowerEntry } from '../../compiler/graph/formulas.ts';
+import { printProgram } from '../../compiler/graph/print.ts';
+import { lowerCpu } from '../../compiler/kernel/cpu.ts';
+import { printStages } from '../../compiler/schedule/print.ts';
+import { gradientsOf, programsOf } from '../../compiler/schedule/program.ts';
+import { stagesOf } from '../../compiler/schedule/stages.ts';
+import { parseSpec } from '../../compiler/spec/parse.ts';
+import { variantsOf } from '../../compiler/spec/variants.ts';
+
+const page = new URL('../../docs/architecture.md', import.meta.url);
+const text = readFileSync(new URL('../../derivatives.yaml', import.meta.url), 'utf8');
+
+function blocks(): Map<string, string> {
+  const [entry] = parseSpec(text, 'derivatives.yaml').spec.entries;
+  const forward = lowerEntry(entry!, variantsOf(entry!)[0]!);
+  const { backward } = programsOf(forward);
+  const program = backward.find(({ wrt }) => wrt.length === 3)!;
+  const stages = stagesOf(program);
+  const gradients = [...gradientsOf(forward)].map(([name, expr]) => ({ name: `d${name}`, expr }));
+  return new Map([
+    ['forward', printProgram(forward.returns)],
+    ['backward', printProgram(gradients)],
+    ['stages', printStages(stages)],
+    ['kernel', printBody(lowerCpu(entry!, program, stages, entry!.layouts[0]!), '')],
+  ]);
+}
+
+const architecture = suite('docs/architecture.md');
+
+for (const [name, expected] of blocks()) {
+  architecture(name, () => {
+    const shown = readFileSync(page, 'utf8');
+    const block = new RegExp(`(<!-- ${name} -->\n\`\`\`\\w*\n)([^]*?)(\`\`\`)`);
+    assert.match(shown, block);
+    if (process.env.UPDATE_GOLDEN) {
+      writeFileSync(
+        page,
+        shown.replace(block, (_, before: string, __, after: string) => `${before}${expected}\n${after}`),
+      );
+    } else {
+      assert.is(block.exec(shown)![2], `${expected}\n`);
+    }
+  });
+}
+
+architecture.run();
