@@ -12,20 +12,24 @@ interface Text {
 const word = (text: string): Text => ({ text, binds: strength.word });
 const within = ({ text, binds }: Text, least: number): string => (binds < least ? `(${text})` : text);
 
+/** What a tensor is called: after what it belongs to, and what it is to it. */
+const names: { readonly [role: string]: (of: string) => string } = {
+  cotangent: (of) => `grad_${of}`,
+  gradient: (of) => `d${of}`,
+  tangent: (of) => `${of}_t`,
+  output_tangent: (of) => `${of}_t`,
+  cotangent2: (of) => `v_${of}`,
+  second: (of) => `second_${of}`,
+  second_cotangent: (of) => `second_grad_${of}`,
+};
+
+export const tensorName = (role: string, of: string): string => names[role]?.(of) ?? of;
+
 /** The names that inputs go by, before any renaming for a target language. */
-export function inputName(e: Extract<Expr, { op: 'input' }>): string {
-  switch (e.role) {
-    case 'cotangent':
-      return `grad_${e.of}`;
-    case 'tangent':
-      return `${e.of}_t`;
-    case 'cotangent2':
-      return `v_${e.of}`;
-    case 'scratch':
-      return e.of.startsWith('gradient ') ? e.of.replace('gradient ', 'd') : (e.of.split(' ').at(-1) ?? e.of);
-    default:
-      return e.of;
-  }
+export function inputName({ role, of }: Extract<Expr, { op: 'input' }>): string {
+  // an output that is read back goes by its role and name
+  const [first, second] = role === 'scratch' ? of.split(' ') : [];
+  return first && second ? tensorName(first, second) : tensorName(role, of);
 }
 
 /** A formula in the spec's own notation; `named` gives the nodes that are to be referred to by name. */

@@ -1,5 +1,5 @@
 /** What a kernel does, for the manifest and for comments: its reductions, its traffic, its formulas. */
-import { formula } from '../graph/print.ts';
+import { formula, tensorName } from '../graph/print.ts';
 import type { Accumulation, Stage } from '../schedule/stages.ts';
 import type { Binding, Code, Kernel, ReductionReport, Statement } from './kernel.ts';
 import { outputsOf } from './tensors.ts';
@@ -28,19 +28,8 @@ export const reductionsOf = (stages: readonly Stage[]): ReductionReport[] =>
 /** One line an output, reductions spelled out. */
 export const formulasOf = (stages: readonly Stage[]): string[] =>
   stages.flatMap((stage) =>
-    outputsOf(stage).map(({ of, role, expr }) => `${label(role, of)} = ${formula(expr)}`),
+    outputsOf(stage).map(({ of, role, expr }) => `${tensorName(role, of)} = ${formula(expr)}`),
   );
-
-const label = (role: string, of: string): string =>
-  role === 'gradient'
-    ? `d${of}`
-    : role === 'second'
-      ? `second_${of}`
-      : role === 'second_cotangent'
-        ? `second_grad_${of}`
-        : role === 'output_tangent'
-          ? `${of}_t`
-          : of;
 
 /**
  * How often each element of each buffer is read and written: every load or store inside loops over exactly its axes

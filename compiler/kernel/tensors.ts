@@ -1,6 +1,7 @@
 /** The buffers and numbers of one program: what each is called in code, and what it is to the caller. */
 
 import { type Expr, topological } from '../graph/expr.ts';
+import { tensorName } from '../graph/print.ts';
 import type { Program, ProgramOutput } from '../schedule/program.ts';
 import type { Stage } from '../schedule/stages.ts';
 import type { Entry } from '../spec/spec.ts';
@@ -21,21 +22,6 @@ export interface Tensors {
   readonly locals: () => Names;
 }
 
-const prefixes: { readonly [K in Role]: (of: string) => string } = {
-  input: (of) => of,
-  state: (of) => of,
-  output: (of) => of,
-  saved: (of) => of,
-  scratch: (of) => of,
-  cotangent: (of) => `grad_${of}`,
-  gradient: (of) => `d${of}`,
-  tangent: (of) => `${of}_t`,
-  output_tangent: (of) => `${of}_t`,
-  cotangent2: (of) => `v_${of}`,
-  second: (of) => `second_${of}`,
-  second_cotangent: (of) => `second_grad_${of}`,
-};
-
 /** `layout` is the physical order of the entry's axes, outermost first. */
 export function createTensors(entry: Entry, program: Program, layout: readonly string[]): Tensors {
   const names = createNames();
@@ -48,7 +34,7 @@ export function createTensors(entry: Entry, program: Program, layout: readonly s
     const key = `${role === 'saved' ? 'output' : role} ${of}`;
     const known = tensors.get(key);
     if (known) return known;
-    const tensor: Tensor = { name: names.fresh(prefixes[role](of)), role, of, axes: physical(axes) };
+    const tensor: Tensor = { name: names.fresh(tensorName(role, of)), role, of, axes: physical(axes) };
     tensors.set(key, tensor);
     return tensor;
   };

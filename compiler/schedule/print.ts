@@ -1,6 +1,6 @@
 /** Prints a schedule: stage by stage what is reduced, in one read of what, and what follows. */
 import { topological } from '../graph/expr.ts';
-import { formula, inputName } from '../graph/print.ts';
+import { formula, inputName, tensorName } from '../graph/print.ts';
 import type { ProgramOutput } from './program.ts';
 import type { Accumulation, Group, Stage } from './stages.ts';
 
@@ -29,15 +29,8 @@ const printGroup = ({ over, kept, accumulations, epilogue }: Group): string[] =>
 const printAccumulation = ({ monoid, x }: Accumulation): string =>
   monoid === 'moments' ? `mean and var of ${formula(x)}` : `${monoid} of ${formula(x)}`;
 
-const labels: { readonly [role: string]: (of: string) => string } = {
-  gradient: (of) => `d${of}`,
-  second: (of) => `second_${of}`,
-  second_cotangent: (of) => `second_grad_${of}`,
-  output_tangent: (of) => `${of}_t`,
-};
-
 const printOutput = ({ role, of, axes, expr }: ProgramOutput): string =>
-  `${role} ${labels[role]?.(of) ?? of}:[${axes.join(', ')}] = ${formula(expr)}`;
+  `${role} ${tensorName(role, of)}:[${axes.join(', ')}] = ${formula(expr)}`;
 
 /** The inputs that span the whole space of a stage. */
 function dataOf(stage: Extract<Stage, { kind: 'reduce' }>): string[] {

@@ -1,7 +1,7 @@
 /** A program is what one call computes: outputs over inputs. Here each direction of a variant becomes one. */
 
 import { type Axes, difference, isStrictSubset, isSubset, overlaps, sameAxes } from '../graph/axes.ts';
-import { and, compare, count, input, mask, number, sum, truth } from '../graph/build.ts';
+import { and, compare, count, input, number, rawMask, sum, truth } from '../graph/build.ts';
 import { jvp, vjp } from '../graph/differentiate.ts';
 import { type Expr, isReduction, topological } from '../graph/expr.ts';
 import type { Forward } from '../graph/formulas.ts';
@@ -222,7 +222,7 @@ function zeroOnEmpty(gradient: Expr): Expr {
   );
   const counts = [...new Set(sums.map((r) => count(r.over)))];
   const isFilled = counts.map((elements) => compare('>', elements, number(0))).reduce(and, truth(true));
-  return mask(isFilled, gradient);
+  return isFilled.op === 'truth' ? gradient : rawMask(isFilled, gradient);
 }
 
 interface SavedValues {

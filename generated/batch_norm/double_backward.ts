@@ -4,7 +4,7 @@ type Floats = Float32Array | Float64Array;
 
 /**
  * batch_norm, double_backward:
- *   second_weight = (count(n) * count(s) > 0 ? invstd * sum(grad_y * v_x, n, s) : 0) - (count(n) * count(s) > 0 ? invstd * sum(grad_y, n, s) * sum(v_x, n, s) : 0) / (count(n) * count(s)) - (count(n) * count(s) > 0 ? invstd ^ 3 * sum((x - mean) * v_x, n, s) * sum((x - mean) * grad_y, n, s) : 0) / (count(n) * count(s))
+ *   second_weight = (count(n) * count(s) > 0 ? invstd * sum(grad_y * v_x, n, s) : 0) - (count(n) * count(s) > 0 ? invstd ^ 3 * mean((x - mean) * v_x, n, s) * sum((x - mean) * grad_y, n, s) : 0) - (count(n) * count(s) > 0 ? invstd * mean(grad_y, n, s) * sum(v_x, n, s) : 0)
  *   mean_1 = mean(v_x, n, s)
  *   mean_2 = mean((x - mean) * v_x, n, s)
  *   mean_3 = mean(grad_y, n, s)
@@ -57,10 +57,10 @@ export function batch_norm_double_backward_1(grad_y: Floats, v_x: Floats, x: Flo
       }
     }
     const invstd_1 = invstd[i_c]!;
-    const weight_1 = ((test ? invstd_1 * sum_4 : 0)) - ((test ? invstd_1 * sum_2 * sum : 0)) / v - ((test ? invstd_1 * invstd_1 * invstd_1 * sum_1 * sum_3 : 0)) / v;
-    const mean_7 = sum / (n * s);
-    const mean_8 = sum_1 / (n * s);
-    const mean_9 = sum_2 / (n * s);
+    const mean_7 = sum_1 / (n * s);
+    const mean_8 = sum_2 / (n * s);
+    const weight_1 = ((test ? invstd_1 * sum_4 : 0)) - ((test ? invstd_1 * invstd_1 * invstd_1 * mean_7 * sum_3 : 0)) - ((test ? invstd_1 * mean_8 * sum : 0));
+    const mean_9 = sum / (n * s);
     const mean_10 = sum_3 / (n * s);
     const mean_11 = sum_4 / (n * s);
     second_weight[i_c] = weight_1;
@@ -68,28 +68,28 @@ export function batch_norm_double_backward_1(grad_y: Floats, v_x: Floats, x: Flo
     const v_1 = weight_2 * invstd_1;
     const v_weight_1 = v_weight[i_c]!;
     const v_2 = weight_2 * (invstd_1 * invstd_1);
-    const v_3 = v_2 * mean_8;
+    const v_3 = v_2 * mean_7;
     const v_4 = v_weight_1 - v_3;
     const v_5 = invstd_1 * v_4;
     const v_bias_1 = v_bias[i_c]!;
-    const v_7 = v_1 * mean_7;
+    const v_7 = v_1 * mean_9;
     const v_8 = 3 * weight_2;
     const v_9 = v_8 * (invstd_1 * invstd_1);
-    const v_10 = v_9 * mean_8;
+    const v_10 = v_9 * mean_7;
     const v_11 = v_10 * mean_10;
-    const v_12 = weight_2 * mean_7;
-    const v_13 = v_12 * mean_9;
+    const v_12 = weight_2 * mean_9;
+    const v_13 = v_12 * mean_8;
     const v_14 = v_11 + v_13;
     const v_15 = v_weight_1 * mean_10;
     const v_16 = v_14 - v_15;
     const v_17 = weight_2 * mean_11;
     const v_18 = v_16 - v_17;
     const v_19 = invstd_1 * invstd_1 * v_18;
-    const v_20 = v_2 * mean_7;
+    const v_20 = v_2 * mean_9;
     const v_21 = v_20 * mean_10;
-    const v_22 = v_3 * mean_9;
+    const v_22 = v_3 * mean_8;
     const v_23 = v_2 * mean_10;
-    const v_24 = v_weight_1 * mean_9;
+    const v_24 = v_weight_1 * mean_8;
     for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
       const base_1 = (i_n_1 * c + i_c) * s;
       for (let i_s_1 = 0; i_s_1 < s; i_s_1++) {
@@ -107,7 +107,7 @@ export function batch_norm_double_backward_1(grad_y: Floats, v_x: Floats, x: Flo
 
 /**
  * batch_norm, double_backward:
- *   second_weight = (count(n) * count(s) > 0 ? invstd * sum(grad_y * v_x, n, s) : 0) - (count(n) * count(s) > 0 ? invstd * sum(grad_y, n, s) * sum(v_x, n, s) : 0) / (count(n) * count(s)) - (count(n) * count(s) > 0 ? invstd ^ 3 * sum((x - mean) * v_x, n, s) * sum((x - mean) * grad_y, n, s) : 0) / (count(n) * count(s))
+ *   second_weight = (count(n) * count(s) > 0 ? invstd * sum(grad_y * v_x, n, s) : 0) - (count(n) * count(s) > 0 ? invstd ^ 3 * mean((x - mean) * v_x, n, s) * sum((x - mean) * grad_y, n, s) : 0) - (count(n) * count(s) > 0 ? invstd * mean(grad_y, n, s) * sum(v_x, n, s) : 0)
  *   mean_1 = mean(v_x, n, s)
  *   mean_2 = mean((x - mean) * v_x, n, s)
  *   mean_3 = mean(grad_y, n, s)
@@ -173,16 +173,16 @@ export function batch_norm_double_backward_2(grad_y: Floats, v_x: Floats, x: Flo
     const sum_3 = sums_3[i_c_1]!;
     const sum_4 = sums_4[i_c_1]!;
     const invstd_1 = invstd[i_c_1]!;
-    const weight_1 = ((test ? invstd_1 * sum_4 : 0)) - ((test ? invstd_1 * sum_2 * sum : 0)) / v - ((test ? invstd_1 * invstd_1 * invstd_1 * sum_1 * sum_3 : 0)) / v;
-    const mean_7 = sum / (n * s);
-    const mean_8 = sum_1 / (n * s);
-    const mean_9 = sum_2 / (n * s);
+    const mean_7 = sum_1 / (n * s);
+    const mean_8 = sum_2 / (n * s);
+    const weight_1 = ((test ? invstd_1 * sum_4 : 0)) - ((test ? invstd_1 * invstd_1 * invstd_1 * mean_7 * sum_3 : 0)) - ((test ? invstd_1 * mean_8 * sum : 0));
+    const mean_9 = sum / (n * s);
     const mean_10 = sum_3 / (n * s);
     const mean_11 = sum_4 / (n * s);
     second_weight[i_c_1] = weight_1;
-    mean_1[i_c_1] = mean_7;
-    mean_2[i_c_1] = mean_8;
-    mean_3[i_c_1] = mean_9;
+    mean_1[i_c_1] = mean_9;
+    mean_2[i_c_1] = mean_7;
+    mean_3[i_c_1] = mean_8;
     mean_4[i_c_1] = mean_10;
     mean_5[i_c_1] = mean_11;
   }
@@ -328,7 +328,7 @@ export function batch_norm_double_backward_4(grad_y: Floats, v_bias: Floats, v_w
 
 /**
  * batch_norm, double_backward:
- *   second_weight = (count(n) * count(s) > 0 ? invstd * sum(grad_y * v_x, n, s) : 0) - (count(n) * count(s) > 0 ? invstd * sum(grad_y, n, s) * sum(v_x, n, s) : 0) / (count(n) * count(s)) - (count(n) * count(s) > 0 ? invstd ^ 3 * sum((x - mean) * v_x, n, s) * sum((x - mean) * grad_y, n, s) : 0) / (count(n) * count(s))
+ *   second_weight = (count(n) * count(s) > 0 ? invstd * sum(grad_y * v_x, n, s) : 0) - (count(n) * count(s) > 0 ? invstd ^ 3 * mean((x - mean) * v_x, n, s) * sum((x - mean) * grad_y, n, s) : 0) - (count(n) * count(s) > 0 ? invstd * mean(grad_y, n, s) * sum(v_x, n, s) : 0)
  *   mean_1 = mean(v_x, n, s)
  *   mean_2 = mean((x - mean) * v_x, n, s)
  *   mean_3 = mean(grad_y, n, s)
@@ -378,35 +378,35 @@ export function batch_norm_double_backward_5(grad_y: Floats, v_x: Floats, x: Flo
       }
     }
     const invstd_1 = invstd[i_c]!;
-    const weight_1 = ((test ? invstd_1 * sum_4 : 0)) - ((test ? invstd_1 * sum_2 * sum : 0)) / v - ((test ? invstd_1 * invstd_1 * invstd_1 * sum_1 * sum_3 : 0)) / v;
-    const mean_7 = sum / (n * s);
-    const mean_8 = sum_1 / (n * s);
-    const mean_9 = sum_2 / (n * s);
+    const mean_7 = sum_1 / (n * s);
+    const mean_8 = sum_2 / (n * s);
+    const weight_1 = ((test ? invstd_1 * sum_4 : 0)) - ((test ? invstd_1 * invstd_1 * invstd_1 * mean_7 * sum_3 : 0)) - ((test ? invstd_1 * mean_8 * sum : 0));
+    const mean_9 = sum / (n * s);
     const mean_10 = sum_3 / (n * s);
     const mean_11 = sum_4 / (n * s);
     second_weight[i_c] = weight_1;
     const weight_2 = weight[i_c]!;
     const v_weight_1 = v_weight[i_c]!;
     const v_1 = weight_2 * (invstd_1 * invstd_1);
-    const v_2 = v_1 * mean_8;
+    const v_2 = v_1 * mean_7;
     const v_3 = v_weight_1 - v_2;
-    const v_5 = weight_2 * mean_7;
+    const v_5 = weight_2 * mean_9;
     const v_6 = 3 * weight_2;
     const v_7 = v_6 * (invstd_1 * invstd_1);
-    const v_8 = v_7 * mean_8;
+    const v_8 = v_7 * mean_7;
     const v_9 = v_8 * mean_10;
-    const v_10 = v_5 * mean_9;
+    const v_10 = v_5 * mean_8;
     const v_11 = v_9 + v_10;
     const v_12 = v_weight_1 * mean_10;
     const v_13 = v_11 - v_12;
     const v_14 = weight_2 * mean_11;
     const v_15 = v_13 - v_14;
     const v_16 = invstd_1 * invstd_1 * v_15;
-    const v_17 = v_1 * mean_7;
+    const v_17 = v_1 * mean_9;
     const v_18 = v_17 * mean_10;
-    const v_19 = v_2 * mean_9;
+    const v_19 = v_2 * mean_8;
     const v_20 = v_1 * mean_10;
-    const v_21 = v_weight_1 * mean_9;
+    const v_21 = v_weight_1 * mean_8;
     for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
       const base_1 = (i_n_1 * c + i_c) * s;
       for (let i_s_1 = 0; i_s_1 < s; i_s_1++) {
@@ -423,7 +423,7 @@ export function batch_norm_double_backward_5(grad_y: Floats, v_x: Floats, x: Flo
 
 /**
  * batch_norm, double_backward:
- *   second_weight = (count(n) * count(s) > 0 ? invstd * sum(grad_y * v_x, n, s) : 0) - (count(n) * count(s) > 0 ? invstd * sum(grad_y, n, s) * sum(v_x, n, s) : 0) / (count(n) * count(s)) - (count(n) * count(s) > 0 ? invstd ^ 3 * sum((x - mean) * v_x, n, s) * sum((x - mean) * grad_y, n, s) : 0) / (count(n) * count(s))
+ *   second_weight = (count(n) * count(s) > 0 ? invstd * sum(grad_y * v_x, n, s) : 0) - (count(n) * count(s) > 0 ? invstd ^ 3 * mean((x - mean) * v_x, n, s) * sum((x - mean) * grad_y, n, s) : 0) - (count(n) * count(s) > 0 ? invstd * mean(grad_y, n, s) * sum(v_x, n, s) : 0)
  *   mean_1 = mean(v_x, n, s)
  *   mean_2 = mean((x - mean) * v_x, n, s)
  *   mean_3 = mean(grad_y, n, s)
@@ -486,16 +486,16 @@ export function batch_norm_double_backward_6(grad_y: Floats, v_x: Floats, x: Flo
     const sum_3 = sums_3[i_c_1]!;
     const sum_4 = sums_4[i_c_1]!;
     const invstd_1 = invstd[i_c_1]!;
-    const weight_1 = ((test ? invstd_1 * sum_4 : 0)) - ((test ? invstd_1 * sum_2 * sum : 0)) / v - ((test ? invstd_1 * invstd_1 * invstd_1 * sum_1 * sum_3 : 0)) / v;
-    const mean_7 = sum / (n * s);
-    const mean_8 = sum_1 / (n * s);
-    const mean_9 = sum_2 / (n * s);
+    const mean_7 = sum_1 / (n * s);
+    const mean_8 = sum_2 / (n * s);
+    const weight_1 = ((test ? invstd_1 * sum_4 : 0)) - ((test ? invstd_1 * invstd_1 * invstd_1 * mean_7 * sum_3 : 0)) - ((test ? invstd_1 * mean_8 * sum : 0));
+    const mean_9 = sum / (n * s);
     const mean_10 = sum_3 / (n * s);
     const mean_11 = sum_4 / (n * s);
     second_weight[i_c_1] = weight_1;
-    mean_1[i_c_1] = mean_7;
-    mean_2[i_c_1] = mean_8;
-    mean_3[i_c_1] = mean_9;
+    mean_1[i_c_1] = mean_9;
+    mean_2[i_c_1] = mean_7;
+    mean_3[i_c_1] = mean_8;
     mean_4[i_c_1] = mean_10;
     mean_5[i_c_1] = mean_11;
   }

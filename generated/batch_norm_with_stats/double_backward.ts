@@ -6,13 +6,13 @@ type Floats = Float32Array | Float64Array;
  * batch_norm_with_stats, double_backward:
  *   second_grad_mean = mean(v_x, n, s)
  *   second_grad_var = 2 * mean((x - mean) * v_x, n, s)
- *   second_weight = (count(n) * count(s) > 0 ? saved_1 * sum(grad_y * v_x, n, s) : 0) - (count(n) * count(s) > 0 ? saved_1 ^ 3 * sum((x - mean) * v_x, n, s) * sum((x - mean) * grad_y, n, s) : 0) / (count(n) * count(s)) - (count(n) * count(s) > 0 ? saved_1 * sum(grad_y, n, s) * sum(v_x, n, s) : 0) / (count(n) * count(s))
+ *   second_weight = (count(n) * count(s) > 0 ? saved_1 * sum(grad_y * v_x, n, s) : 0) - (count(n) * count(s) > 0 ? saved_1 ^ 3 * mean((x - mean) * v_x, n, s) * sum((x - mean) * grad_y, n, s) : 0) - (count(n) * count(s) > 0 ? saved_1 * mean(grad_y, n, s) * sum(v_x, n, s) : 0)
  *   mean_1 = mean((x - mean) * v_x, n, s)
  *   mean_2 = mean(grad_y, n, s)
  *   mean_3 = mean((x - mean) * grad_y, n, s)
  *   mean_4 = mean(grad_y * v_x, n, s)
- *   second_grad_y = v_bias + v_weight * saved_1 * (x - mean) + weight * saved_1 * v_x - weight * saved_1 * mean - weight * saved_1 ^ 3 * mean_1 * (x - mean)
- *   second_x = weight * saved_1 ^ 3 * mean_3 * mean + weight * saved_1 ^ 3 * mean_1 * mean_2 + weight * saved_1 ^ 3 * mean_2 * mean * (x - mean) + 2 * (grad_var * v_x / (count(n) * count(s))) + 3 * (weight * saved_1 ^ 5 * mean_1 * mean_3 * (x - mean)) + v_weight * saved_1 * grad_y - 2 * (grad_var * mean / (count(n) * count(s))) - v_weight * saved_1 * mean_2 - weight * saved_1 ^ 3 * mean_3 * v_x - weight * saved_1 ^ 3 * mean_4 * (x - mean) - v_weight * saved_1 ^ 3 * mean_3 * (x - mean) - weight * saved_1 ^ 3 * mean_1 * grad_y
+ *   second_grad_y = v_bias + v_weight * saved_1 * (x - mean) + weight * saved_1 * v_x - weight * saved_1 * second_grad_mean - weight * saved_1 ^ 3 * mean_1 * (x - mean)
+ *   second_x = weight * saved_1 ^ 3 * mean_3 * second_grad_mean + weight * saved_1 ^ 3 * mean_1 * mean_2 + weight * saved_1 ^ 3 * mean_2 * second_grad_mean * (x - mean) + 2 * (grad_var * v_x / (count(n) * count(s))) + 3 * (weight * saved_1 ^ 5 * mean_1 * mean_3 * (x - mean)) + v_weight * saved_1 * grad_y - 2 * (grad_var * second_grad_mean / (count(n) * count(s))) - v_weight * saved_1 * mean_2 - weight * saved_1 ^ 3 * mean_3 * v_x - weight * saved_1 ^ 3 * mean_4 * (x - mean) - v_weight * saved_1 ^ 3 * mean_3 * (x - mean) - weight * saved_1 ^ 3 * mean_1 * grad_y
  *   second_bias = 0
  * Used by
  *   weight bias: double_backward for x, weight, bias
@@ -64,8 +64,8 @@ export function batch_norm_with_stats_double_backward_1(grad_y: Floats, v_x: Flo
     const mean_7 = sum_1 / (n * s);
     const var_ = 2 * mean_7;
     const saved_1_1 = saved_1[i_c]!;
-    const weight_1 = ((test ? saved_1_1 * sum_4 : 0)) - ((test ? saved_1_1 * saved_1_1 * saved_1_1 * sum_1 * sum_3 : 0)) / v - ((test ? saved_1_1 * sum_2 * sum : 0)) / v;
     const mean_8 = sum_2 / (n * s);
+    const weight_1 = ((test ? saved_1_1 * sum_4 : 0)) - ((test ? saved_1_1 * saved_1_1 * saved_1_1 * mean_7 * sum_3 : 0)) - ((test ? saved_1_1 * mean_8 * sum : 0));
     const mean_9 = sum_3 / (n * s);
     const mean_10 = sum_4 / (n * s);
     second_grad_mean[i_c] = mean_6;
@@ -126,8 +126,8 @@ export function batch_norm_with_stats_double_backward_1(grad_y: Floats, v_x: Flo
  *   mean_2 = mean(grad_y, n, s)
  *   mean_3 = mean((x - mean) * grad_y, n, s)
  *   mean_4 = mean(grad_y * v_x, n, s)
- *   second_grad_y = saved_1 * v_x - saved_1 * mean - saved_1 ^ 3 * mean_1 * (x - mean)
- *   second_x = saved_1 ^ 3 * mean_1 * mean_2 + saved_1 ^ 3 * mean_3 * mean + 2 * (grad_var * v_x / (count(n) * count(s))) + saved_1 ^ 3 * mean_2 * mean * (x - mean) + 3 * (saved_1 ^ 5 * mean_1 * mean_3 * (x - mean)) - 2 * (grad_var * mean / (count(n) * count(s))) - saved_1 ^ 3 * mean_1 * grad_y - saved_1 ^ 3 * mean_3 * v_x - saved_1 ^ 3 * mean_4 * (x - mean)
+ *   second_grad_y = saved_1 * v_x - saved_1 * second_grad_mean - saved_1 ^ 3 * mean_1 * (x - mean)
+ *   second_x = saved_1 ^ 3 * mean_1 * mean_2 + saved_1 ^ 3 * mean_3 * second_grad_mean + 2 * (grad_var * v_x / (count(n) * count(s))) + saved_1 ^ 3 * mean_2 * second_grad_mean * (x - mean) + 3 * (saved_1 ^ 5 * mean_1 * mean_3 * (x - mean)) - 2 * (grad_var * second_grad_mean / (count(n) * count(s))) - saved_1 ^ 3 * mean_1 * grad_y - saved_1 ^ 3 * mean_3 * v_x - saved_1 ^ 3 * mean_4 * (x - mean)
  * Used by
  *   no options: double_backward for x
  *

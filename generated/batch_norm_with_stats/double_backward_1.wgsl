@@ -3,7 +3,7 @@
 // batch_norm_with_stats, double_backward:
 //   second_grad_mean = mean(v_x, n, s)
 //   second_grad_var = 2 * mean((x - mean) * v_x, n, s)
-//   second_weight = (count(n) * count(s) > 0 ? saved_1 * sum(grad_y * v_x, n, s) : 0) - (count(n) * count(s) > 0 ? saved_1 ^ 3 * sum((x - mean) * v_x, n, s) * sum((x - mean) * grad_y, n, s) : 0) / (count(n) * count(s)) - (count(n) * count(s) > 0 ? saved_1 * sum(grad_y, n, s) * sum(v_x, n, s) : 0) / (count(n) * count(s))
+//   second_weight = (count(n) * count(s) > 0 ? saved_1 * sum(grad_y * v_x, n, s) : 0) - (count(n) * count(s) > 0 ? saved_1 ^ 3 * mean((x - mean) * v_x, n, s) * sum((x - mean) * grad_y, n, s) : 0) - (count(n) * count(s) > 0 ? saved_1 * mean(grad_y, n, s) * sum(v_x, n, s) : 0)
 //   mean_1 = mean((x - mean) * v_x, n, s)
 //   mean_2 = mean(grad_y, n, s)
 //   mean_3 = mean((x - mean) * grad_y, n, s)
@@ -124,8 +124,8 @@ fn double_backward_1(
     let saved_1_1 = saved_1[i_c];
     let v_2 = saved_1_1 * saved_1_1;
     let v_3 = v_2 * saved_1_1;
-    let weight_1 = (select(0.0, saved_1_1 * total_4, test)) - (select(0.0, v_3 * total_1 * total_3, test)) / v_1 - (select(0.0, saved_1_1 * total_2 * total, test)) / v_1;
     let mean_8 = total_2 / f32(n * s);
+    let weight_1 = (select(0.0, saved_1_1 * total_4, test)) - (select(0.0, v_3 * mean_7 * total_3, test)) - (select(0.0, saved_1_1 * mean_8 * total, test));
     let mean_9 = total_3 / f32(n * s);
     let mean_10 = total_4 / f32(n * s);
     let v_weight_1 = v_weight[i_c];

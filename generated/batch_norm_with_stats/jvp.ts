@@ -7,7 +7,7 @@ type Floats = Float32Array | Float64Array;
  *   mean_t = mean(x_t, n, s)
  *   var_t = 2 * mean((x - mean) * x_t, n, s)
  *   mean_1 = mean((x - mean) * x_t, n, s)
- *   y_t = bias_t + weight * saved_1 * x_t + saved_1 * weight_t * (x - mean) - weight * saved_1 * mean - weight * saved_1 ^ 3 * mean_1 * (x - mean)
+ *   y_t = bias_t + weight * saved_1 * x_t + saved_1 * weight_t * (x - mean) - weight * saved_1 * mean_t - weight * saved_1 ^ 3 * mean_1 * (x - mean)
  * Used by
  *   weight bias: jvp
  *
@@ -72,7 +72,7 @@ export function batch_norm_with_stats_jvp_1(x: Floats, mean: Floats, x_t: Floats
  *   mean_t = mean(x_t, n, s)
  *   var_t = 2 * mean((x - mean) * x_t, n, s)
  *   mean_1 = mean((x - mean) * x_t, n, s)
- *   y_t = saved_1 * x_t - saved_1 * mean - saved_1 ^ 3 * mean_1 * (x - mean)
+ *   y_t = saved_1 * x_t - saved_1 * mean_t - saved_1 ^ 3 * mean_1 * (x - mean)
  * Used by
  *   no options: jvp
  *
