@@ -5,12 +5,14 @@ import {
   call,
   compare,
   count,
+  isNumber,
   linear,
   not,
   number,
   one,
   or,
   product,
+  rawMask,
   reduce,
   rsqrt,
   select,
@@ -44,7 +46,8 @@ export function withChildren(e: Expr, changed: readonly Expr[]): Expr {
     case 'not':
       return not(a!);
     case 'select':
-      return select(a!, b!, c!);
+      // a mask keeps its extent: it was pushed inwards when it was built, or is meant to stay outside
+      return c === e.else && isNumber(c, 0) && a!.op !== 'truth' ? rawMask(a!, b!) : select(a!, b!, c!);
     case 'stop':
       return stop(a!);
     default:

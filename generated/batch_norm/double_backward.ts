@@ -4,7 +4,7 @@ type Floats = Float32Array | Float64Array;
 
 /**
  * batch_norm, double_backward:
- *   second_weight = (count(n) * count(s) > 0 ? invstd * sum(grad_y * v_x, n, s) : 0) - (count(n) * count(s) > 0 ? invstd ^ 3 * mean((x - mean) * v_x, n, s) * sum((x - mean) * grad_y, n, s) : 0) - (count(n) * count(s) > 0 ? invstd * mean(grad_y, n, s) * sum(v_x, n, s) : 0)
+ *   second_weight = count(n) * count(s) > 0 ? invstd * sum(grad_y * v_x, n, s) - invstd ^ 3 * mean((x - mean) * v_x, n, s) * sum((x - mean) * grad_y, n, s) - invstd * mean(grad_y, n, s) * sum(v_x, n, s) : 0
  *   mean_1 = mean(v_x, n, s)
  *   mean_2 = mean((x - mean) * v_x, n, s)
  *   mean_3 = mean(grad_y, n, s)
@@ -59,7 +59,7 @@ export function batch_norm_double_backward_1(grad_y: Floats, v_x: Floats, x: Flo
     const invstd_1 = invstd[i_c]!;
     const mean_7 = sum_1 / (n * s);
     const mean_8 = sum_2 / (n * s);
-    const weight_1 = ((test ? invstd_1 * sum_4 : 0)) - ((test ? invstd_1 * invstd_1 * invstd_1 * mean_7 * sum_3 : 0)) - ((test ? invstd_1 * mean_8 * sum : 0));
+    const weight_1 = (test ? invstd_1 * (sum_4 - invstd_1 * invstd_1 * mean_7 * sum_3 - mean_8 * sum) : 0);
     const mean_9 = sum / (n * s);
     const mean_10 = sum_3 / (n * s);
     const mean_11 = sum_4 / (n * s);
@@ -107,7 +107,7 @@ export function batch_norm_double_backward_1(grad_y: Floats, v_x: Floats, x: Flo
 
 /**
  * batch_norm, double_backward:
- *   second_weight = (count(n) * count(s) > 0 ? invstd * sum(grad_y * v_x, n, s) : 0) - (count(n) * count(s) > 0 ? invstd ^ 3 * mean((x - mean) * v_x, n, s) * sum((x - mean) * grad_y, n, s) : 0) - (count(n) * count(s) > 0 ? invstd * mean(grad_y, n, s) * sum(v_x, n, s) : 0)
+ *   second_weight = count(n) * count(s) > 0 ? invstd * sum(grad_y * v_x, n, s) - invstd ^ 3 * mean((x - mean) * v_x, n, s) * sum((x - mean) * grad_y, n, s) - invstd * mean(grad_y, n, s) * sum(v_x, n, s) : 0
  *   mean_1 = mean(v_x, n, s)
  *   mean_2 = mean((x - mean) * v_x, n, s)
  *   mean_3 = mean(grad_y, n, s)
@@ -175,7 +175,7 @@ export function batch_norm_double_backward_2(grad_y: Floats, v_x: Floats, x: Flo
     const invstd_1 = invstd[i_c_1]!;
     const mean_7 = sum_1 / (n * s);
     const mean_8 = sum_2 / (n * s);
-    const weight_1 = ((test ? invstd_1 * sum_4 : 0)) - ((test ? invstd_1 * invstd_1 * invstd_1 * mean_7 * sum_3 : 0)) - ((test ? invstd_1 * mean_8 * sum : 0));
+    const weight_1 = (test ? invstd_1 * (sum_4 - invstd_1 * invstd_1 * mean_7 * sum_3 - mean_8 * sum) : 0);
     const mean_9 = sum / (n * s);
     const mean_10 = sum_3 / (n * s);
     const mean_11 = sum_4 / (n * s);
@@ -328,7 +328,7 @@ export function batch_norm_double_backward_4(grad_y: Floats, v_bias: Floats, v_w
 
 /**
  * batch_norm, double_backward:
- *   second_weight = (count(n) * count(s) > 0 ? invstd * sum(grad_y * v_x, n, s) : 0) - (count(n) * count(s) > 0 ? invstd ^ 3 * mean((x - mean) * v_x, n, s) * sum((x - mean) * grad_y, n, s) : 0) - (count(n) * count(s) > 0 ? invstd * mean(grad_y, n, s) * sum(v_x, n, s) : 0)
+ *   second_weight = count(n) * count(s) > 0 ? invstd * sum(grad_y * v_x, n, s) - invstd ^ 3 * mean((x - mean) * v_x, n, s) * sum((x - mean) * grad_y, n, s) - invstd * mean(grad_y, n, s) * sum(v_x, n, s) : 0
  *   mean_1 = mean(v_x, n, s)
  *   mean_2 = mean((x - mean) * v_x, n, s)
  *   mean_3 = mean(grad_y, n, s)
@@ -380,7 +380,7 @@ export function batch_norm_double_backward_5(grad_y: Floats, v_x: Floats, x: Flo
     const invstd_1 = invstd[i_c]!;
     const mean_7 = sum_1 / (n * s);
     const mean_8 = sum_2 / (n * s);
-    const weight_1 = ((test ? invstd_1 * sum_4 : 0)) - ((test ? invstd_1 * invstd_1 * invstd_1 * mean_7 * sum_3 : 0)) - ((test ? invstd_1 * mean_8 * sum : 0));
+    const weight_1 = (test ? invstd_1 * (sum_4 - invstd_1 * invstd_1 * mean_7 * sum_3 - mean_8 * sum) : 0);
     const mean_9 = sum / (n * s);
     const mean_10 = sum_3 / (n * s);
     const mean_11 = sum_4 / (n * s);
@@ -423,7 +423,7 @@ export function batch_norm_double_backward_5(grad_y: Floats, v_x: Floats, x: Flo
 
 /**
  * batch_norm, double_backward:
- *   second_weight = (count(n) * count(s) > 0 ? invstd * sum(grad_y * v_x, n, s) : 0) - (count(n) * count(s) > 0 ? invstd ^ 3 * mean((x - mean) * v_x, n, s) * sum((x - mean) * grad_y, n, s) : 0) - (count(n) * count(s) > 0 ? invstd * mean(grad_y, n, s) * sum(v_x, n, s) : 0)
+ *   second_weight = count(n) * count(s) > 0 ? invstd * sum(grad_y * v_x, n, s) - invstd ^ 3 * mean((x - mean) * v_x, n, s) * sum((x - mean) * grad_y, n, s) - invstd * mean(grad_y, n, s) * sum(v_x, n, s) : 0
  *   mean_1 = mean(v_x, n, s)
  *   mean_2 = mean((x - mean) * v_x, n, s)
  *   mean_3 = mean(grad_y, n, s)
@@ -488,7 +488,7 @@ export function batch_norm_double_backward_6(grad_y: Floats, v_x: Floats, x: Flo
     const invstd_1 = invstd[i_c_1]!;
     const mean_7 = sum_1 / (n * s);
     const mean_8 = sum_2 / (n * s);
-    const weight_1 = ((test ? invstd_1 * sum_4 : 0)) - ((test ? invstd_1 * invstd_1 * invstd_1 * mean_7 * sum_3 : 0)) - ((test ? invstd_1 * mean_8 * sum : 0));
+    const weight_1 = (test ? invstd_1 * (sum_4 - invstd_1 * invstd_1 * mean_7 * sum_3 - mean_8 * sum) : 0);
     const mean_9 = sum / (n * s);
     const mean_10 = sum_3 / (n * s);
     const mean_11 = sum_4 / (n * s);
