@@ -95,7 +95,7 @@ function readNumbers(value: unknown, place: string): number[] {
     const hint = Array.isArray(element)
       ? 'data is one flat list'
       : 'expected a number, "NaN", "Infinity" or "-Infinity"';
-    return fail('type', `${place}[${i}] is ${quoted(JSON.stringify(element))}; ${hint}`);
+    return fail('type', `${place}[${i}] is ${JSON.stringify(element).slice(0, 60)}; ${hint}`);
   });
 }
 

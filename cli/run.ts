@@ -41,7 +41,12 @@ export async function run(values: Values, io: Io): Promise<number> {
   const [op, dispose] =
     target === 'interpret'
       ? [(await import('./interpreter.ts')).interpreted(entry), () => {}]
-      : await loadOp(text, file, entry, { target, layout, directions: directionsOf(cases) });
+      : await loadOp(text, file, entry, {
+          target,
+          layout,
+          directions: directionsOf(cases),
+          subsets: subsetsOf(cases, entry),
+        });
   try {
     const device = target === 'wgsl' ? await openGpu(io) : cpu();
     const answers = [];
@@ -112,6 +117,22 @@ interface Wanted {
   readonly target: 'typescript' | 'wgsl';
   readonly layout: string;
   readonly directions: readonly Direction[];
+  readonly subsets: readonly (readonly string[])[];
+}
+
+const differentiableOf = (entry: Entry): string[] =>
+  entry.arguments.flatMap((a) => (a.kind === 'tensor' && a.differentiable ? [a.name] : []));
+
+/** The gradients asked for together; all of them are there anyway. */
+function subsetsOf(cases: readonly (Case | NormgradError)[], entry: Entry): string[][] {
+  const known = differentiableOf(entry);
+  return cases.flatMap((read) => {
+    if (read instanceof NormgradError) return [];
+    const asked = [read.wrt ?? [], [...(read.cotangents2?.keys() ?? [])]];
+    return asked
+      .map((names) => known.filter((name) => names.includes(name)))
+      .filter((names) => names.length > 0);
+  });
 }
 
 /** The op as it would be generated, with the directions that are asked for, whether or not the spec generates them. */
@@ -119,9 +140,15 @@ async function loadOp(
   text: string,
   file: string,
   entry: Entry,
-  { target, layout, directions }: Wanted,
+  { target, layout, directions, subsets }: Wanted,
 ): Promise<[OpDescription, () => void]> {
-  const adapt = (e: Entry): Entry => ({ ...e, generate: directions, layouts: [layout.split(' ')] });
+  const adapt = (e: Entry): Entry => ({
+    ...e,
+    generate: directions,
+    layouts: [layout.split(' ')],
+    // Where every subset is generated, those that are asked for will do.
+    ...(!e.wrt && differentiableOf(e).length <= 4 && { wrt: subsets }),
+  });
   const { files } = await compile(text, { file, targets: [target], only: entry.name, adapt });
   const { load } = await import('./load.ts');
   const { ops, dispose } = await load(files);

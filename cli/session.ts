@@ -80,13 +80,16 @@ export async function startSession(
     tensors.push(tensor);
     return tensor;
   };
+  /** Tensors for some of those known; where none is given, all of them count as zero. */
   const placeAll = (values: NamedNumbers, known: readonly { readonly name: string }[], what: string) => {
-    checkNames(
-      known.map(({ name }) => name),
-      Object.fromEntries(values),
-      what,
-    );
-    return Object.fromEntries([...values].map(([name, data]) => [name, place(name, data)]));
+    const names = known.map(({ name }) => name);
+    checkNames(names, Object.fromEntries(values), what);
+    const zeros = names.map((name) => {
+      const length = axesOf(name).reduce((n, axis) => n * shapes.sizes.get(axis)!.size, 1);
+      return [name, Array.from({ length }, () => 0)] as const;
+    });
+    const chosen = values.size > 0 ? [...values] : zeros;
+    return Object.fromEntries(chosen.map(([name, data]) => [name, place(name, data)]));
   };
   /** Data in the signature's order. The name of a second-order gradient, `grad_y`, may be that of a cotangent. */
   const read = async (results: Tensors): Promise<Map<string, Numbers>> => {

@@ -4,7 +4,7 @@ import type { CompiledDirection, CompiledOp } from '../compile.ts';
 import type { Condition } from '../graph/formulas.ts';
 import { mapCode } from '../kernel/collect.ts';
 import { type Binding, type Code, type Kernel, name, type Statement } from '../kernel/kernel.ts';
-import { createNames, identifier } from '../kernel/names.ts';
+import { createNames } from '../kernel/names.ts';
 import { createNest } from '../kernel/nest.ts';
 import { createScalars } from '../kernel/scalar.ts';
 import type { Argument, Dimension, Entry, Return } from '../spec/spec.ts';
@@ -74,7 +74,7 @@ export async function describeOp(emitted: Omit<EmittedOp, 'files'>, options: Emi
   if (options.targets.includes('wgsl')) {
     tables.push(`\nconst gpu = {${byTarget('gpu')}} satisfies { [name: string]: GpuKernelDescription };`);
   }
-  const id = identifier(entry.name);
+  const id = createNames(['b', 'cpu', 'gpu']).fresh(entry.name);
   const description = `
 /**
  * ${entry.signature.replaceAll('*/', '* /')}

@@ -61,6 +61,17 @@ fn erf(x: f32) -> f32 {
   }
   return sign(x) * (1.0 - scale / tail);
 }`,
+  sine: `/** The sine of x and so many quarter turns: pi / 2 taken off in three parts, then polynomials (after Cephes). */
+fn sine(x: f32, quarters: i32) -> f32 {
+  let turns = round(x * 0.63661977);
+  let r = ((x - turns * 1.5703125) - turns * 0.0004837512969970703) - turns * 7.549789954891882e-8;
+  let q = (i32(turns) + quarters) & 3;
+  let z = r * r;
+  let s = r + r * z * (-0.16666654 + z * (0.0083321609 - z * 0.00019515296));
+  let c = 1.0 - 0.5 * z + z * z * (0.041666646 + z * (-0.0013887316 + z * 0.000024433157));
+  let value = select(s, c, (q & 1) == 1);
+  return select(value, -value, q > 1);
+}`,
   power: `/** x ^ y as mathematics has it: also for negative x where y is whole. */
 fn power(x: f32, y: f32) -> f32 {
   if (y == 0.0) {
@@ -91,8 +102,8 @@ const calls: {
   sigmoid: { helper: 'sigmoid', print: (x) => `sigmoid(${x})` },
   softplus: { helper: 'softplus', print: (x) => `softplus(${x})` },
   erf: { helper: 'erf', print: (x) => `erf(${x})` },
-  sin: { print: (x) => `sin(${x})` },
-  cos: { print: (x) => `cos(${x})` },
+  sin: { helper: 'sine', print: (x) => `sine(${x}, 0)` },
+  cos: { helper: 'sine', print: (x) => `sine(${x}, 1)` },
   abs: { print: (x) => `abs(${x})` },
   sign: { print: (x) => `sign(${x})` },
   floor: { print: (x) => `floor(${x})` },

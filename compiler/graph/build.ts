@@ -302,11 +302,13 @@ export interface Step {
   readonly identity: string;
   readonly before: Expr;
   readonly after: Expr;
+  /** The steps that parts of it took on the way. */
+  readonly inner: readonly Step[];
 }
 
 let observer: ((step: Step) => void) | undefined;
 
-/** Runs `body` and reports each rewrite that it caused. */
+/** Runs `body` and reports each rewrite that it caused, with those inside it; not what rules tried in vain. */
 export function observed<T>(onStep: (step: Step) => void, body: () => T): T {
   const previous = observer;
   observer = onStep;
@@ -318,10 +320,13 @@ export function observed<T>(onStep: (step: Step) => void, body: () => T): T {
 }
 
 function rewrite<Context>(rules: readonly Rule<Context>[], x: Expr, context: Context): Expr | undefined {
+  const report = observer;
   for (const rule of rules) {
-    const after = rule.apply(x, context);
+    const inner: Step[] = [];
+    const apply = (): Expr | undefined => rule.apply(x, context);
+    const after = report ? observed((step) => void inner.push(step), apply) : apply();
     if (!after) continue;
-    observer?.({ rule: rule.name, identity: rule.identity, before: rule.before(x, context), after });
+    report?.({ rule: rule.name, identity: rule.identity, before: rule.before(x, context), after, inner });
     return after;
   }
   return undefined;

@@ -179,14 +179,26 @@ const hasNoZero = (x: Expr): boolean =>
   isNumber(x.test.b, 0) &&
   isNumber(x.then, 1);
 
-/** Cotangents are summed over the axes along which an operand was repeated. */
-const reduceTo = (ct: Expr, from: Axes, to: Axes): Expr => sum(ct, difference(from, to));
+/** One application of a row: what a node makes of its cotangent for one operand, as `explain` shows it. */
+export interface VjpStep {
+  readonly node: Expr;
+  readonly operand: Expr;
+  readonly ct: Expr;
+  /** The operand's share, over the axes the node computes over. */
+  readonly share: Expr;
+  /** Axes along which the operand was repeated, over which its share is summed. */
+  readonly over: Axes;
+}
 
 /**
  * The gradients of Σ ⟨cotangent, output⟩ with respect to `wrt`, each with the axes of its `wrt` or fewer (then it is
- * the same along the others).
+ * the same along the others). The share of an operand is summed over the axes along which it was repeated.
  */
-export function vjp(outputs: readonly (readonly [Expr, Expr])[], wrt: readonly Expr[]): Expr[] {
+export function vjp(
+  outputs: readonly (readonly [Expr, Expr])[],
+  wrt: readonly Expr[],
+  onStep?: (step: VjpStep) => void,
+): Expr[] {
   const cotangents = new Map<Expr, Expr[]>();
   const give = (node: Expr, ct: Expr): void => {
     if (isNumber(ct, 0)) return;
@@ -208,7 +220,10 @@ export function vjp(outputs: readonly (readonly [Expr, Expr])[], wrt: readonly E
     const shares = rule(node as Node<Op>, ct);
     for (const [i, child] of children(node).entries()) {
       const share = shares[i];
-      if (share && live.has(child)) give(child, reduceTo(share, givenAxes(node), child.axes));
+      if (!share || !live.has(child)) continue;
+      const over = difference(givenAxes(node), child.axes);
+      onStep?.({ node, operand: child, ct, share, over });
+      give(child, sum(share, over));
     }
   }
   return wrt.map((node) => results.get(node) ?? number(0));

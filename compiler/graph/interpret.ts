@@ -3,6 +3,7 @@ import { invariant } from '../diagnostics.ts';
 import type { Arithmetic } from './arithmetic.ts';
 import { type Axes, union } from './axes.ts';
 import { type Expr, isReduction, type Node, topological } from './expr.ts';
+import { isMask } from './rules.ts';
 
 /** Row-major over `axes`; a truth value is 0 or 1. */
 export interface Value<T> {
@@ -113,14 +114,19 @@ function evaluate<T>(
             .concat(node.constant.n === 0n ? [] : [a.fraction(node.constant)])
             .reduce(a.add),
       );
-    case 'mul':
+    case 'mul': {
+      // under a mask that is off everything is 0, also what is not finite
+      const isZero = node.factors.map(([f, p]) => isMask(f) && p.equals(1));
       return elementwise(
         node.factors.map(([factor]) => factor),
-        (...args) =>
-          node.factors
+        (...args) => {
+          if (args.some((value, i) => isZero[i] && a.toNumber(value) === 0)) return a.number(0);
+          return node.factors
             .map(([, p], i) => (p.equals(1) ? args[i]! : a.power(args[i]!, p)))
-            .reduce(a.mul, a.fraction(node.coefficient)),
+            .reduce(a.mul, a.fraction(node.coefficient));
+        },
       );
+    }
     case 'call':
       return elementwise(node.args, (...args) => a.call(node.fn, args));
     case 'compare':

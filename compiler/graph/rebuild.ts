@@ -72,7 +72,8 @@ export function transform(roots: readonly Expr[], change: (e: Expr) => Expr): Ex
 export const finish = (roots: readonly Expr[]): Expr[] =>
   transform(roots, (e) => (e.op === 'stop' ? e.x : e.op === 'mul' ? recogniseMeans(e) : e));
 
-function recogniseMeans(e: Node<'mul'>): Expr {
+/** Σx / count(over) written as a mean, whatever else is multiplied. */
+export function recogniseMeans(e: Node<'mul'>): Expr {
   for (const [total, p] of e.factors) {
     if (total.op !== 'sum' || !p.equals(one)) continue;
     const powers = new Map(e.factors);

@@ -8,6 +8,7 @@ import type { Program, ProgramOutput } from '../schedule/program.ts';
 import type { Accumulation, Group, MapStage, ReduceStage, Stage } from '../schedule/stages.ts';
 import type { Entry } from '../spec/spec.ts';
 import { createBody, storeEpilogue, storeOutputs } from './body.ts';
+import { fewBindings, manyBindings } from './bound.ts';
 import { collectBindings, collectUniforms, prune } from './collect.ts';
 import {
   type Binding,
@@ -82,13 +83,30 @@ export function lowerGpu(
       const names = tensors.locals();
       return { ...context, names, nest: createBody(tensors, names, scalars, found) };
     };
-    if (stage.kind === 'map') return [mapKernel(stage, open())];
+    if (stage.kind === 'map') return mapKernels(stage.outputs, open);
     return splitStage(stage, inOrder).flatMap((part) => {
-      const [first, second] = part.groups;
-      if (first && second) return sharedKernels(part, first, second, open);
-      return [isColumns(part, inOrder) ? columnKernel(part, open()) : rowKernel(part, open())];
+      const kernels = reduceKernels(part, open);
+      const isCrowded = kernels.some(({ bindings }) => bindings.length > fewBindings);
+      if (part.riders.length === 0 || !isCrowded) return kernels;
+      return [...reduceKernels({ ...part, riders: [] }, open), ...mapKernels(part.riders, open)];
     });
   });
+}
+
+function reduceKernels(part: ReduceStage, open: () => Builder): Kernel[] {
+  const [first, second] = part.groups;
+  if (first && second) return sharedKernels(part, first, second, open);
+  const builder = open();
+  return [isColumns(part, builder.inOrder) ? columnKernel(part, builder) : rowKernel(part, builder)];
+}
+
+/** One kernel, or where it would bind more buffers than devices allow, one for each half of the outputs. */
+function mapKernels(outputs: readonly ProgramOutput[], open: () => Builder): Kernel[] {
+  const kernel = mapKernel({ kind: 'map', outputs }, open());
+  if (kernel.bindings.length <= manyBindings || outputs.length === 1) return [kernel];
+  // state is stored last, after all else has been read
+  const half = Math.ceil(outputs.length / 2);
+  return [outputs.slice(0, half), outputs.slice(half)].flatMap((part) => mapKernels(part, open));
 }
 
 /** Two groups can share a read where each keeps what the other sums; more or other groups each read on their own. */

@@ -1,6 +1,6 @@
 /** Names in emitted code: valid in every target language, and unique within one function. */
 
-/** Keywords, reserved words and the globals that emitted code uses, of TypeScript and WGSL. */
+/** Keywords, reserved words, and the globals and helpers that emitted code uses, of TypeScript and WGSL. */
 const reserved = new Set(
   `
   abstract any arguments as asserts async await boolean break case catch class const constructor continue debugger

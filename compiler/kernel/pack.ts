@@ -4,11 +4,12 @@
  * allow few, and fewer operations for each element.
  */
 import { type Axes, sameAxes } from '../graph/axes.ts';
-import type { Expr } from '../graph/expr.ts';
+import { type Expr, isReduction } from '../graph/expr.ts';
 import { type Group, handleOf, type Stage } from '../schedule/stages.ts';
+import { boundBy, fewBindings, manyBindings } from './bound.ts';
 import { type Binding, binary, type Code, index, load, times } from './kernel.ts';
 import { operands, type Scalar, type Scalars } from './scalar.ts';
-import { expressionsOf, inputsOf, outputsOf, type Tensors } from './tensors.ts';
+import { expressionsOf, inputsOf, type Tensors } from './tensors.ts';
 
 /** The packed values of one group: slot after slot, each over the kept axes. */
 export interface Packing {
@@ -27,13 +28,21 @@ export interface Packed {
   ) => (scalar: Scalar) => { readonly packing: Packing; readonly slot: number } | undefined;
 }
 
-/** Storage buffers that every device allows a kernel (the default limit of WebGPU). */
-const fewBindings = 8;
-
-/** The buffers a stage binds if only what it must take from earlier stages is packed. */
-function boundBy(stage: Stage, owners: ReadonlyMap<Expr, Group>): number {
-  const read = inputsOf(expressionsOf(stage)).filter((node) => !owners.has(node));
-  return read.length + outputsOf(stage).length + 1;
+/**
+ * Whether a stage that would bind too much should take all that is small from an earlier one, if that one then does
+ * not bind too much itself.
+ */
+function isCrowded(stage: Stage, groups: readonly Group[], stages: readonly Stage[]): boolean {
+  if (boundBy(stage) <= fewBindings) return false;
+  const small = inputsOf(expressionsOf(stage)).filter(
+    (node) => !isScratch(node) && groups.some(({ kept }) => sameAxes(kept, node.axes)),
+  );
+  const producers = stages.filter((s) => s.kind === 'reduce' && s.groups.some((g) => groups.includes(g)));
+  return producers.every((producer) => {
+    const own = inputsOf(expressionsOf(producer));
+    const more = small.filter((node) => !own.includes(node) && !node.of.includes(' '));
+    return boundBy(producer) + more.length + 1 <= manyBindings;
+  });
 }
 
 export function packSmallValues(
@@ -50,8 +59,8 @@ export function packSmallValues(
     const groups = [...new Set(inputsOf(exprs).flatMap((node) => owners.get(node) ?? []))];
     consumed.set(stage, groups);
     if (groups.length > 0) {
-      const isCrowded = boundBy(stage, owners) > fewBindings;
-      for (const expr of exprs) collect(scalars.of(expr), groups, owners, slots, isCrowded);
+      const crowded = isCrowded(stage, groups, stages);
+      for (const expr of exprs) collect(scalars.of(expr), groups, owners, slots, crowded);
     }
     if (stage.kind === 'map') continue;
     for (const group of stage.groups)
@@ -85,10 +94,10 @@ function collect(
   groups: readonly Group[],
   owners: ReadonlyMap<Expr, Group>,
   slots: Map<Group, Map<Scalar, number>>,
-  isCrowded: boolean,
+  crowded: boolean,
 ): void {
   const visit = (scalar: Scalar): void => {
-    const group = groupFor(scalar, groups, owners, isCrowded);
+    const group = groupFor(scalar, groups, owners, crowded);
     if (!group) {
       operands(scalar).forEach(visit);
       return;
@@ -104,36 +113,32 @@ function groupFor(
   scalar: Scalar,
   groups: readonly Group[],
   owners: ReadonlyMap<Expr, Group>,
-  isCrowded: boolean,
+  crowded: boolean,
 ): Group | undefined {
   if (scalar.type === 'bool' || scalar.axes.length > Math.max(...groups.map(({ kept }) => kept.length)))
     return undefined;
+  // what this stage itself reduces is not known earlier
+  if (leavesOf(scalar).some(isReduction)) return undefined;
   const needed = ownersOf(scalar, owners);
   if (needed.size > 1) return undefined;
   const [needs] = needed;
-  if (!isCrowded && !holdsScratch(scalar)) return undefined;
+  if (!crowded && !holdsScratch(scalar)) return undefined;
   const candidates = needs ? [needs] : scalar.axes.length > 0 ? groups : [];
   return candidates.find(({ kept }) => sameAxes(kept, scalar.axes));
 }
 
 /** Whether it rests on a value that no output holds. */
-const holdsScratch = (scalar: Scalar): boolean =>
-  scalar.is === 'leaf' ? isScratch(scalar.expr) : operands(scalar).some(holdsScratch);
+const holdsScratch = (scalar: Scalar): boolean => leavesOf(scalar).some(isScratch);
 
 /** The handle of an output names its role too. */
 const isScratch = (expr: Expr): boolean =>
   expr.op === 'input' && expr.role === 'scratch' && !expr.of.includes(' ');
 
-function ownersOf(scalar: Scalar, owners: ReadonlyMap<Expr, Group>): Set<Group> {
-  const found = new Set<Group>();
-  const visit = (inner: Scalar): void => {
-    const owner = inner.is === 'leaf' ? owners.get(inner.expr) : undefined;
-    if (owner) found.add(owner);
-    operands(inner).forEach(visit);
-  };
-  visit(scalar);
-  return found;
-}
+const ownersOf = (scalar: Scalar, owners: ReadonlyMap<Expr, Group>): Set<Group> =>
+  new Set(leavesOf(scalar).flatMap((leaf) => owners.get(leaf) ?? []));
+
+const leavesOf = (scalar: Scalar): Expr[] =>
+  scalar.is === 'leaf' ? [scalar.expr] : [...new Set(operands(scalar).flatMap(leavesOf))];
 
 /** The place of a packed value; `flat` is the flat index over the kept axes. */
 export function packedIndex({ kept }: Packing, slot: number, flat: Code, tensors: Tensors): Code {

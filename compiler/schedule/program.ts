@@ -8,6 +8,7 @@ import type { Forward } from '../graph/formulas.ts';
 import { cut, finish } from '../graph/rebuild.ts';
 import type { Role } from '../kernel/kernel.ts';
 import type { Direction, Entry } from '../spec/spec.ts';
+import { mustBeExact } from './stages.ts';
 
 export interface ProgramOutput {
   readonly role: Role;
@@ -84,7 +85,8 @@ const repeated = (pairs: readonly (readonly [Expr, Expr])[]): [Expr, Expr][] =>
 
 const sumTo = (ct: Expr, axes: Axes): Expr => sum(ct, difference(ct.axes, axes));
 
-function cotangentsOf(forward: Forward): { expr: Expr; ct: Expr }[] {
+/** The differentiable returns with their cotangents, each over the axes its expression has. */
+export function cotangentsOf(forward: Forward): { expr: Expr; ct: Expr }[] {
   return forward.returns
     .filter((output) => output.differentiable)
     .map(({ name, axes, expr }) => ({ expr, ct: sumTo(input('cotangent', name, axes), expr.axes) }));
@@ -275,11 +277,11 @@ function savedValues(forward: Forward, order: (axes: Axes) => string[]): SavedVa
 }
 
 function isSavable(e: Expr, states: ReadonlySet<string>): boolean {
+  if (e.type === 'bool') return false;
   const inside = topological([e]);
   if (inside.some((node) => node.op === 'input' && node.role !== 'input')) return false;
   const reductions = inside.filter(isReduction);
-  // recomputed instead, since ties are found by comparing with it exactly, which rounding it would spoil
-  if ((e.op === 'amax' || e.op === 'amin') && e.x.op !== 'input') return false;
+  if (mustBeExact(e)) return false; // it is computed again
   if (reductions.length > 0) return reductions.some((r) => isStrictSubset(e.axes, r.x.axes));
   const state = inside.filter((node) => node.op === 'input' && states.has(node.of));
   return state.some((node) => isSubset(e.axes, node.axes));

@@ -176,7 +176,8 @@ function hoist(
   for (const outputs of epilogues.values()) {
     for (const output of outputs) {
       const isWhole = sameAxes(output.expr.axes, axesOf(output.axes));
-      if (output.role !== 'state' && isWhole) written.set(output.expr, handleOf(output));
+      const isReusable = output.role !== 'state' && isWhole && !mustBeExact(output.expr);
+      if (isReusable) written.set(output.expr, handleOf(output));
     }
   }
   const choose = (e: Expr, asFactor: boolean): Expr | undefined => {
@@ -198,6 +199,12 @@ function hoist(
   );
   return later.map((output, i) => ({ ...output, expr: exprs[i]! }));
 }
+
+/**
+ * Ties are found by comparing with an extremum exactly. An output may be stored in fewer digits than are computed
+ * with; scratch is not.
+ */
+export const mustBeExact = (e: Expr): boolean => (e.op === 'amax' || e.op === 'amin') && e.x.op !== 'input';
 
 /** Names for intermediate values, by what they are: `sum_1`, `mean_2`, `value_3`. */
 function scratchNames(program: Program): (expr: Expr) => string {

@@ -8,8 +8,8 @@
 //   mean_4 = mean((x - mean) * grad_y, n, s)
 //   mean_5 = mean(grad_y * v_x, n, s)
 // Used by
-//   weight running_mean running_var training [n, s, c]: double_backward for x, weight
-//   weight training [n, s, c]: double_backward for x, weight
+//   weight running_mean running_var training [n, c, s]: double_backward for x, weight
+//   weight training [n, c, s]: double_backward for x, weight
 
 struct Numbers {
   c: u32,
@@ -44,43 +44,40 @@ fn double_backward_10(
   let n = numbers.n;
   let s = numbers.s;
   let workgroup = workgroup_id.x + workgroup_id.y * num_workgroups.x;
-  let column = workgroup * 32u + lane % 32u;
-  let i_c = column;
+  if (workgroup >= c) { return; }
+  let i_c = workgroup;
   var total = 0.0;
   var total_1 = 0.0;
   var total_2 = 0.0;
   var total_3 = 0.0;
   var total_4 = 0.0;
-  if (column < c) {
-    let from_ = (lane / 32u);
-    let mean_6 = mean[i_c];
-    for (var i = from_; i < n * s; i += 512u) {
-      let end = min(i + 512u, n * s);
-      var sum = 0.0;
-      var sum_1 = 0.0;
-      var sum_2 = 0.0;
-      var sum_3 = 0.0;
-      var sum_4 = 0.0;
-      for (var i_1 = i; i_1 < end; i_1 += 8u) {
-        let i_s = i_1 % s;
-        let rest = (i_1 / s);
-        let i_n = rest;
-        let v_x_1 = v_x[(i_n * s + i_s) * c + i_c];
-        sum = sum + v_x_1;
-        let x_1 = x[(i_n * s + i_s) * c + i_c];
-        let v = x_1 - mean_6;
-        sum_1 = sum_1 + v * v_x_1;
-        let grad_y_1 = grad_y[(i_n * s + i_s) * c + i_c];
-        sum_2 = sum_2 + grad_y_1;
-        sum_3 = sum_3 + v * grad_y_1;
-        sum_4 = sum_4 + grad_y_1 * v_x_1;
-      }
-      total = total + sum;
-      total_1 = total_1 + sum_1;
-      total_2 = total_2 + sum_2;
-      total_3 = total_3 + sum_3;
-      total_4 = total_4 + sum_4;
+  let mean_6 = mean[i_c];
+  for (var i = lane; i < n * s; i += 16384u) {
+    let end = min(i + 16384u, n * s);
+    var sum = 0.0;
+    var sum_1 = 0.0;
+    var sum_2 = 0.0;
+    var sum_3 = 0.0;
+    var sum_4 = 0.0;
+    for (var i_1 = i; i_1 < end; i_1 += 256u) {
+      let i_s = i_1 % s;
+      let rest = (i_1 / s);
+      let i_n = rest;
+      let v_x_1 = v_x[(i_n * c + i_c) * s + i_s];
+      sum = sum + v_x_1;
+      let x_1 = x[(i_n * c + i_c) * s + i_s];
+      let v = x_1 - mean_6;
+      sum_1 = sum_1 + v * v_x_1;
+      let grad_y_1 = grad_y[(i_n * c + i_c) * s + i_s];
+      sum_2 = sum_2 + grad_y_1;
+      sum_3 = sum_3 + v * grad_y_1;
+      sum_4 = sum_4 + grad_y_1 * v_x_1;
     }
+    total = total + sum;
+    total_1 = total_1 + sum_1;
+    total_2 = total_2 + sum_2;
+    total_3 = total_3 + sum_3;
+    total_4 = total_4 + sum_4;
   }
   lanes[lane] = total;
   lanes_1[lane] = total_1;
@@ -88,7 +85,7 @@ fn double_backward_10(
   lanes_3[lane] = total_3;
   lanes_4[lane] = total_4;
   workgroupBarrier();
-  for (var half = 128u; half >= 32u; half /= 2u) {
+  for (var half = 128u; half >= 1u; half /= 2u) {
     if (lane < half) {
       let other = lane + half;
       let a = lanes[lane];
@@ -114,7 +111,7 @@ fn double_backward_10(
   total_2 = lanes_2[lane];
   total_3 = lanes_3[lane];
   total_4 = lanes_4[lane];
-  if ((lane < 32u) && (column < c)) {
+  if (lane == 0u) {
     let invstd_1 = invstd[i_c];
     let v_1 = invstd_1 * invstd_1;
     let mean_7 = total_1 / f32(n * s);
@@ -128,13 +125,12 @@ fn double_backward_10(
     let v_2 = weight_2 * v_1;
     let v_3 = v_2 * mean_7;
     let v_4 = v_weight_1 - v_3;
-    let mean_12 = mean[i_c];
     let v_5 = weight_2 * mean_9;
     second_weight[i_c] = weight_1;
     packed[i_c] = invstd_1;
     packed[c + i_c] = weight_2;
     packed[2u * c + i_c] = v_4;
-    packed[3u * c + i_c] = mean_12;
+    packed[3u * c + i_c] = mean_6;
     packed[4u * c + i_c] = v_5;
     packed[5u * c + i_c] = v_1 * (3.0 * weight_2 * v_1 * mean_7 * mean_10 + v_5 * mean_8 - v_weight_1 * mean_10 - weight_2 * mean_11);
     packed[6u * c + i_c] = v_2 * mean_9 * mean_10;

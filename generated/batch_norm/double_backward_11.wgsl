@@ -4,8 +4,8 @@
 //   second_grad_y = weight * invstd * v_x + v_weight * invstd * (x - mean) - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
 //   second_x = weight * invstd ^ 3 * mean_1 * mean_4 + weight * invstd ^ 3 * mean_2 * mean_3 + 3 * (weight * invstd ^ 5 * mean_2 * mean_4 * (x - mean)) + v_weight * invstd * grad_y + weight * invstd ^ 3 * mean_1 * mean_3 * (x - mean) - v_weight * invstd * mean_3 - weight * invstd ^ 3 * mean_4 * v_x - v_weight * invstd ^ 3 * mean_4 * (x - mean) - weight * invstd ^ 3 * mean_2 * grad_y - weight * invstd ^ 3 * mean_5 * (x - mean)
 // Used by
-//   weight running_mean running_var training [n, s, c]: double_backward for x, weight
-//   weight training [n, s, c]: double_backward for x, weight
+//   weight running_mean running_var training [n, c, s]: double_backward for x, weight
+//   weight training [n, c, s]: double_backward for x, weight
 
 struct Numbers {
   c: u32,
@@ -32,27 +32,27 @@ fn double_backward_11(
   let s = numbers.s;
   let workgroup = workgroup_id.x + workgroup_id.y * num_workgroups.x;
   let at = workgroup * 256u + lane;
-  if (at < n * s * c) {
-    let i_c = at % c;
-    let rest = (at / c);
-    let i_s = rest % s;
-    let rest_1 = (rest / s);
+  if (at < n * c * s) {
+    let i_s = at % s;
+    let rest = (at / s);
+    let i_c = rest % c;
+    let rest_1 = (rest / c);
     let i_n = rest_1;
     let packed_1 = packed[i_c];
     let packed_2 = packed[c + i_c];
-    let v_x_1 = v_x[(i_n * s + i_s) * c + i_c];
+    let v_x_1 = v_x[(i_n * c + i_c) * s + i_s];
     let packed_3 = packed[2u * c + i_c];
-    let x_1 = x[(i_n * s + i_s) * c + i_c];
+    let x_1 = x[(i_n * c + i_c) * s + i_s];
     let packed_4 = packed[3u * c + i_c];
     let v = x_1 - packed_4;
     let packed_5 = packed[4u * c + i_c];
     let packed_6 = packed[5u * c + i_c];
-    let grad_y_1 = grad_y[(i_n * s + i_s) * c + i_c];
+    let grad_y_1 = grad_y[(i_n * c + i_c) * s + i_s];
     let packed_7 = packed[6u * c + i_c];
     let packed_8 = packed[7u * c + i_c];
     let packed_9 = packed[8u * c + i_c];
     let packed_10 = packed[9u * c + i_c];
-    second_grad_y[(i_n * s + i_s) * c + i_c] = packed_1 * (packed_2 * v_x_1 + packed_3 * v - packed_5);
-    second_x[(i_n * s + i_s) * c + i_c] = packed_1 * (packed_6 * v + packed_3 * grad_y_1 + packed_7 + packed_8 - packed_9 * v_x_1 - packed_10);
+    second_grad_y[(i_n * c + i_c) * s + i_s] = packed_1 * (packed_2 * v_x_1 + packed_3 * v - packed_5);
+    second_x[(i_n * c + i_c) * s + i_s] = packed_1 * (packed_6 * v + packed_3 * grad_y_1 + packed_7 + packed_8 - packed_9 * v_x_1 - packed_10);
   }
 }

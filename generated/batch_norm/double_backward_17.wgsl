@@ -5,8 +5,8 @@
 //   second_x = invstd ^ 3 * mean_1 * mean_3 + invstd ^ 3 * mean_2 * mean_4 + 3 * (invstd ^ 5 * mean_2 * mean_3 * (x - mean)) + invstd ^ 3 * mean_1 * mean_4 * (x - mean) - invstd ^ 3 * mean_5 * (x - mean) - invstd ^ 3 * mean_3 * v_x - invstd ^ 3 * mean_2 * grad_y
 //   second_bias = 0
 // Used by
-//   bias running_mean running_var training [n, s, c]: double_backward for x, bias
-//   bias training [n, s, c]: double_backward for x, bias
+//   bias running_mean running_var training [n, c, s]: double_backward for x, bias
+//   bias training [n, c, s]: double_backward for x, bias
 
 struct Numbers {
   c: u32,
@@ -34,17 +34,17 @@ fn double_backward_17(
   let s = numbers.s;
   let workgroup = workgroup_id.x + workgroup_id.y * num_workgroups.x;
   let at = workgroup * 256u + lane;
-  if (at < n * s * c) {
-    let i_c = at % c;
-    let rest = (at / c);
-    let i_s = rest % s;
-    let rest_1 = (rest / s);
+  if (at < n * c * s) {
+    let i_s = at % s;
+    let rest = (at / s);
+    let i_c = rest % c;
+    let rest_1 = (rest / c);
     let i_n = rest_1;
     let packed_1 = packed[i_c];
-    let v_x_1 = v_x[(i_n * s + i_s) * c + i_c];
+    let v_x_1 = v_x[(i_n * c + i_c) * s + i_s];
     let packed_2 = packed[c + i_c];
     let packed_3 = packed[2u * c + i_c];
-    let x_1 = x[(i_n * s + i_s) * c + i_c];
+    let x_1 = x[(i_n * c + i_c) * s + i_s];
     let packed_4 = packed[3u * c + i_c];
     let v = x_1 - packed_4;
     let packed_5 = packed[4u * c + i_c];
@@ -54,9 +54,9 @@ fn double_backward_17(
     let packed_9 = packed[8u * c + i_c];
     let packed_10 = packed[9u * c + i_c];
     let packed_11 = packed[10u * c + i_c];
-    let grad_y_1 = grad_y[(i_n * s + i_s) * c + i_c];
-    second_grad_y[(i_n * s + i_s) * c + i_c] = packed_1 * v_x_1 + packed_2 - packed_3 * v - packed_5;
-    second_x[(i_n * s + i_s) * c + i_c] = packed_6 * (packed_7 * v + packed_8 + packed_9 - packed_10 * v_x_1 - packed_11 * grad_y_1);
+    let grad_y_1 = grad_y[(i_n * c + i_c) * s + i_s];
+    second_grad_y[(i_n * c + i_c) * s + i_s] = packed_1 * v_x_1 + packed_2 - packed_3 * v - packed_5;
+    second_x[(i_n * c + i_c) * s + i_s] = packed_6 * (packed_7 * v + packed_8 + packed_9 - packed_10 * v_x_1 - packed_11 * grad_y_1);
   }
   if (at < c) {
     let i_c_1 = at;

@@ -4,8 +4,8 @@
 //   second_grad_y = invstd * v_x - invstd * mean_1 - invstd ^ 3 * mean_2 * (x - mean)
 //   second_x = invstd ^ 3 * mean_1 * mean_3 + invstd ^ 3 * mean_2 * mean_4 + 3 * (invstd ^ 5 * mean_2 * mean_3 * (x - mean)) + invstd ^ 3 * mean_1 * mean_4 * (x - mean) - invstd ^ 3 * mean_5 * (x - mean) - invstd ^ 3 * mean_3 * v_x - invstd ^ 3 * mean_2 * grad_y
 // Used by
-//   running_mean running_var training [n, s, c]: double_backward for x
-//   training [n, s, c]: double_backward for x
+//   running_mean running_var training [n, c, s]: double_backward for x
+//   training [n, c, s]: double_backward for x
 
 struct Numbers {
   c: u32,
@@ -34,16 +34,16 @@ fn double_backward_23(
   let s = numbers.s;
   let workgroup = workgroup_id.x + workgroup_id.y * num_workgroups.x;
   let at = workgroup * 256u + lane;
-  if (at < n * s * c) {
-    let i_c = at % c;
-    let rest = (at / c);
-    let i_s = rest % s;
-    let rest_1 = (rest / s);
+  if (at < n * c * s) {
+    let i_s = at % s;
+    let rest = (at / s);
+    let i_c = rest % c;
+    let rest_1 = (rest / c);
     let i_n = rest_1;
     let invstd_1 = invstd[i_c];
-    let v_x_1 = v_x[(i_n * s + i_s) * c + i_c];
+    let v_x_1 = v_x[(i_n * c + i_c) * s + i_s];
     let packed_1 = packed[i_c];
-    let x_1 = x[(i_n * s + i_s) * c + i_c];
+    let x_1 = x[(i_n * c + i_c) * s + i_s];
     let mean_6 = mean[i_c];
     let v = x_1 - mean_6;
     let packed_2 = packed[c + i_c];
@@ -53,8 +53,8 @@ fn double_backward_23(
     let packed_5 = packed[4u * c + i_c];
     let packed_6 = packed[5u * c + i_c];
     let packed_7 = packed[6u * c + i_c];
-    let grad_y_1 = grad_y[(i_n * s + i_s) * c + i_c];
-    second_grad_y[(i_n * s + i_s) * c + i_c] = invstd_1 * (v_x_1 - packed_1 * v - packed_2);
-    second_x[(i_n * s + i_s) * c + i_c] = v_1 * invstd_1 * (packed_3 * v + packed_4 + packed_5 - packed_6 * v_x_1 - packed_7 * grad_y_1);
+    let grad_y_1 = grad_y[(i_n * c + i_c) * s + i_s];
+    second_grad_y[(i_n * c + i_c) * s + i_s] = invstd_1 * (v_x_1 - packed_1 * v - packed_2);
+    second_x[(i_n * c + i_c) * s + i_s] = v_1 * invstd_1 * (packed_3 * v + packed_4 + packed_5 - packed_6 * v_x_1 - packed_7 * grad_y_1);
   }
 }

@@ -2,10 +2,9 @@
 //
 // batch_norm, double_backward:
 //   second_weight = invstd * sum(grad_y * v_x, n, s)
-//   second_grad_y = v_bias + weight * invstd * v_x + v_weight * invstd * (x - mean)
-//   second_x = v_weight * invstd * grad_y
 // Used by
 //   weight bias running_mean running_var [n, c, s]: double_backward for x, weight, bias
+//   weight running_mean running_var [n, c, s]: double_backward for x, weight
 
 struct Numbers {
   c: u32,
@@ -14,17 +13,10 @@ struct Numbers {
 }
 
 @group(0) @binding(0) var<storage, read> grad_y: array<f32>;
-@group(0) @binding(1) var<storage, read> v_bias: array<f32>;
-@group(0) @binding(2) var<storage, read> v_weight: array<f32>;
-@group(0) @binding(3) var<storage, read> v_x: array<f32>;
-@group(0) @binding(4) var<storage, read> weight: array<f32>;
-@group(0) @binding(5) var<storage, read> x: array<f32>;
-@group(0) @binding(6) var<storage, read> invstd: array<f32>;
-@group(0) @binding(7) var<storage, read> mean: array<f32>;
-@group(0) @binding(8) var<storage, read_write> second_weight: array<f32>;
-@group(0) @binding(9) var<storage, read_write> second_grad_y: array<f32>;
-@group(0) @binding(10) var<storage, read_write> second_x: array<f32>;
-@group(0) @binding(11) var<uniform> numbers: Numbers;
+@group(0) @binding(1) var<storage, read> v_x: array<f32>;
+@group(0) @binding(2) var<storage, read> invstd: array<f32>;
+@group(0) @binding(3) var<storage, read_write> second_weight: array<f32>;
+@group(0) @binding(4) var<uniform> numbers: Numbers;
 
 var<workgroup> lanes: array<f32, 256>;
 
@@ -41,13 +33,6 @@ fn double_backward_5(
   if (workgroup >= c) { return; }
   let i_c = workgroup;
   var total = 0.0;
-  let weight_1 = weight[i_c];
-  let invstd_1 = invstd[i_c];
-  let v = weight_1 * invstd_1;
-  let v_weight_1 = v_weight[i_c];
-  let v_1 = v_weight_1 * invstd_1;
-  let mean_1 = mean[i_c];
-  let v_bias_1 = v_bias[i_c];
   for (var i = lane; i < n * s; i += 16384u) {
     let end = min(i + 16384u, n * s);
     var sum = 0.0;
@@ -58,9 +43,6 @@ fn double_backward_5(
       let grad_y_1 = grad_y[(i_n * c + i_c) * s + i_s];
       let v_x_1 = v_x[(i_n * c + i_c) * s + i_s];
       sum = sum + grad_y_1 * v_x_1;
-      let x_1 = x[(i_n * c + i_c) * s + i_s];
-      second_grad_y[(i_n * c + i_c) * s + i_s] = v * v_x_1 + v_1 * (x_1 - mean_1) + v_bias_1;
-      second_x[(i_n * c + i_c) * s + i_s] = v_1 * grad_y_1;
     }
     total = total + sum;
   }
@@ -77,7 +59,8 @@ fn double_backward_5(
   }
   total = lanes[lane];
   if (lane == 0u) {
-    let weight_2 = invstd_1 * total;
-    second_weight[i_c] = weight_2;
+    let invstd_1 = invstd[i_c];
+    let weight_1 = invstd_1 * total;
+    second_weight[i_c] = weight_1;
   }
 }

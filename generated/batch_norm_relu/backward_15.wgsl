@@ -3,7 +3,6 @@
 // batch_norm_relu, backward:
 //   dweight = invstd * sum((x - mean) * (bias + weight * invstd * (x - mean) > 0 ? grad_y : 0), n, s)
 //   dbias = sum(bias + weight * invstd * (x - mean) > 0 ? grad_y : 0, n, s)
-//   dx = weight * invstd * (bias + weight * invstd * (x - mean) > 0 ? grad_y : 0)
 // Used by
 //   weight bias running_mean running_var: backward for x, weight, bias
 
@@ -21,8 +20,7 @@ struct Numbers {
 @group(0) @binding(5) var<storage, read> mean: array<f32>;
 @group(0) @binding(6) var<storage, read_write> dweight: array<f32>;
 @group(0) @binding(7) var<storage, read_write> dbias: array<f32>;
-@group(0) @binding(8) var<storage, read_write> dx: array<f32>;
-@group(0) @binding(9) var<uniform> numbers: Numbers;
+@group(0) @binding(8) var<uniform> numbers: Numbers;
 
 var<workgroup> lanes: array<f32, 256>;
 var<workgroup> lanes_1: array<f32, 256>;
@@ -56,10 +54,10 @@ fn backward_15(
       let i_n = rest;
       let x_1 = x[(i_n * c + i_c) * s + i_s];
       let v_1 = x_1 - mean_1;
+      let test = v * v_1 + bias_1 > 0.0;
       let grad_y_1 = grad_y[(i_n * c + i_c) * s + i_s];
-      sum = sum + (select(0.0, v_1 * grad_y_1, (v * v_1 + bias_1 > 0.0)));
-      sum_1 = sum_1 + (select(0.0, grad_y_1, (v * v_1 + bias_1 > 0.0)));
-      dx[(i_n * c + i_c) * s + i_s] = v * (select(0.0, grad_y_1, (v * v_1 + bias_1 > 0.0)));
+      sum = sum + (select(0.0, v_1 * grad_y_1, test));
+      sum_1 = sum_1 + (select(0.0, grad_y_1, test));
     }
     total = total + sum;
     total_1 = total_1 + sum_1;

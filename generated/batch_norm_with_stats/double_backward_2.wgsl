@@ -2,8 +2,6 @@
 //
 // batch_norm_with_stats, double_backward:
 //   second_grad_y = v_bias + v_weight * saved_1 * (x - mean) + weight * saved_1 * v_x - weight * saved_1 * second_grad_mean - weight * saved_1 ^ 3 * mean_1 * (x - mean)
-//   second_x = weight * saved_1 ^ 3 * mean_3 * second_grad_mean + weight * saved_1 ^ 3 * mean_1 * mean_2 + weight * saved_1 ^ 3 * mean_2 * second_grad_mean * (x - mean) + 2 * (grad_var * v_x / (count(n) * count(s))) + 3 * (weight * saved_1 ^ 5 * mean_1 * mean_3 * (x - mean)) + v_weight * saved_1 * grad_y - 2 * (grad_var * second_grad_mean / (count(n) * count(s))) - v_weight * saved_1 * mean_2 - weight * saved_1 ^ 3 * mean_3 * v_x - weight * saved_1 ^ 3 * mean_4 * (x - mean) - v_weight * saved_1 ^ 3 * mean_3 * (x - mean) - weight * saved_1 ^ 3 * mean_1 * grad_y
-//   second_bias = 0
 // Used by
 //   weight bias: double_backward for x, weight, bias
 
@@ -13,14 +11,16 @@ struct Numbers {
   s: u32,
 }
 
-@group(0) @binding(0) var<storage, read> grad_y: array<f32>;
+@group(0) @binding(0) var<storage, read> v_bias: array<f32>;
 @group(0) @binding(1) var<storage, read> v_x: array<f32>;
-@group(0) @binding(2) var<storage, read> x: array<f32>;
-@group(0) @binding(3) var<storage, read_write> second_grad_y: array<f32>;
-@group(0) @binding(4) var<storage, read_write> second_x: array<f32>;
-@group(0) @binding(5) var<storage, read_write> second_bias: array<f32>;
-@group(0) @binding(6) var<storage, read> packed: array<f32>;
-@group(0) @binding(7) var<uniform> numbers: Numbers;
+@group(0) @binding(2) var<storage, read> weight: array<f32>;
+@group(0) @binding(3) var<storage, read> x: array<f32>;
+@group(0) @binding(4) var<storage, read> mean: array<f32>;
+@group(0) @binding(5) var<storage, read> saved_1: array<f32>;
+@group(0) @binding(6) var<storage, read> second_grad_mean: array<f32>;
+@group(0) @binding(7) var<storage, read_write> second_grad_y: array<f32>;
+@group(0) @binding(8) var<storage, read> packed: array<f32>;
+@group(0) @binding(9) var<uniform> numbers: Numbers;
 
 @compute @workgroup_size(256)
 fn double_backward_2(
@@ -41,24 +41,14 @@ fn double_backward_2(
     let i_n = rest_1;
     let packed_1 = packed[i_c];
     let x_1 = x[(i_n * c + i_c) * s + i_s];
-    let packed_2 = packed[c + i_c];
-    let v = x_1 - packed_2;
-    let packed_3 = packed[2u * c + i_c];
+    let mean_5 = mean[i_c];
+    let v = x_1 - mean_5;
+    let weight_1 = weight[i_c];
+    let saved_1_1 = saved_1[i_c];
+    let v_1 = weight_1 * saved_1_1;
     let v_x_1 = v_x[(i_n * c + i_c) * s + i_s];
-    let packed_4 = packed[3u * c + i_c];
-    let packed_5 = packed[4u * c + i_c];
-    let packed_6 = packed[5u * c + i_c];
-    let packed_7 = packed[6u * c + i_c];
-    let grad_y_1 = grad_y[(i_n * c + i_c) * s + i_s];
-    let packed_8 = packed[7u * c + i_c];
-    let packed_9 = packed[8u * c + i_c];
-    let packed_10 = packed[9u * c + i_c];
-    let packed_11 = packed[10u * c + i_c];
-    second_grad_y[(i_n * c + i_c) * s + i_s] = packed_1 * v + packed_3 * v_x_1 + packed_4 - packed_5;
-    second_x[(i_n * c + i_c) * s + i_s] = packed_6 * v + packed_7 * v_x_1 + packed_1 * grad_y_1 + packed_8 + packed_9 - packed_10 - packed_11;
-  }
-  if (at < c) {
-    let i_c_1 = at;
-    second_bias[i_c_1] = 0.0;
+    let v_bias_1 = v_bias[i_c];
+    let second_grad_mean_1 = second_grad_mean[i_c];
+    second_grad_y[(i_n * c + i_c) * s + i_s] = packed_1 * v + v_1 * v_x_1 + v_bias_1 - v_1 * second_grad_mean_1;
   }
 }

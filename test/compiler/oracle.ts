@@ -1,9 +1,11 @@
 /** What is right: the interpreter's forward, and finite differences of it. */
 import type { CallInputs } from '../../cli/session.ts';
 import { float64 } from '../../compiler/graph/arithmetic.ts';
+import { input as inputNode } from '../../compiler/graph/build.ts';
 import type { Expr } from '../../compiler/graph/expr.ts';
 import type { Forward } from '../../compiler/graph/formulas.ts';
-import { arrange, interpret } from '../../compiler/graph/interpret.ts';
+import { arrange, interpret, type Value } from '../../compiler/graph/interpret.ts';
+import { transform } from '../../compiler/graph/rebuild.ts';
 import { gradientsOf } from '../../compiler/schedule/program.ts';
 import { givenOf, type Sizes } from './calls.ts';
 import type { Numbers } from './near.ts';
@@ -28,13 +30,19 @@ function evaluator(forward: Forward, results: readonly Result[], call: CallInput
     ...entry.returns.map((r) => [r.name, r.axes] as const),
     ...givenOf(forward).map((t) => [t.name, t.axes] as const),
   ]);
-  const exprs = results.map(({ expr }) => expr);
+  const stopped: Expr[] = [];
+  const exprs = transform(
+    results.map(({ expr }) => expr),
+    (e) => (e.op === 'stop' ? inputNode('scratch', String(stopped.push(e.x) - 1), e.axes) : e),
+  );
+  // what no gradient flows through keeps the values of the first call
+  const fixed: Value<number>[] = [];
   return (values) => {
-    const input = ({ role, of }: { role: string; of: string }) => ({
-      axes: axes.get(of)!,
-      data: values.get(`${role} ${of}`)!,
-    });
-    const found = interpret(exprs, { sizes: sizes.of, parameters: new Map(parameters), input }, float64);
+    const input = ({ role, of }: { role: string; of: string }): Value<number> =>
+      role === 'scratch' ? fixed[Number(of)]! : { axes: axes.get(of)!, data: values.get(`${role} ${of}`)! };
+    const bindings = { sizes: sizes.of, parameters: new Map(parameters), input };
+    for (const e of stopped.slice(fixed.length)) fixed.push(interpret([e], bindings, float64)[0]!);
+    const found = interpret(exprs, bindings, float64);
     return new Map(results.map(({ name, axes }, i) => [name, arrange(found[i]!, axes, sizes.of).data]));
   };
 }
@@ -68,6 +76,7 @@ const stencil = [
 /** The derivative of every result when `values` move along `direction`, to fourth order. */
 function along(evaluate: Evaluate, values: Named, direction: Named): Map<string, Numbers> {
   const derivative = new Map<string, number[]>();
+  evaluate(values);
   for (const [step, weight] of stencil) {
     const moved = new Map(values);
     for (const [name, d] of direction)

@@ -1,0 +1,108 @@
+/** The arithmetic that kernels execute as notation: factors taken out, terms collected by what varies. */
+import { Fraction, isReduction } from '../graph/expr.ts';
+import type { Scalar, Scalars } from '../kernel/scalar.ts';
+import { exprNotation, type InOrder, rational } from './from-expr.ts';
+import { type Notation, powerOf, productOf, type SignedTerm, sumOf } from './notation.ts';
+
+/** A converter that gives the same notation for the same scalar. */
+export function scalarNotation(scalars: Scalars, inOrder: InOrder): (s: Scalar) => Notation {
+  const memo = new Map<Scalar, SignedTerm>();
+  const leaf = exprNotation(inOrder);
+
+  const plain = (s: Scalar): Notation => sumOf([signed(s)]);
+
+  function signed(s: Scalar): SignedTerm {
+    const known = memo.get(s);
+    if (known) return known;
+    const result = convert(s);
+    memo.set(s, result);
+    return result;
+  }
+
+  function convert(s: Scalar): SignedTerm {
+    const of = (notation: Notation): SignedTerm => ({ minus: false, of: notation });
+    switch (s.is) {
+      case 'number':
+        return { minus: s.value < 0, of: numeral(Math.abs(s.value)) };
+      case 'truth':
+        return of({ is: 'name', text: String(s.value) });
+      case 'leaf': {
+        if (!isReduction(s.expr)) return of(leaf(s.expr));
+        const { op, x, over } = s.expr;
+        return of({ is: 'reduce', fn: op, of: plain(scalars.of(x)), over: inOrder(over) });
+      }
+      case '+':
+      case '-':
+        return of(sumOf(terms(s)));
+      case '*': {
+        const { minus, factors } = factorsOf(s);
+        return { minus, of: productOf(collect(factors)) };
+      }
+      case '/': {
+        const [above, below] = [signed(s.a), signed(s.b)];
+        return {
+          minus: above.minus !== below.minus,
+          of: { is: 'fraction', above: above.of, below: below.of },
+        };
+      }
+      case 'negate': {
+        const { minus, of: inner } = signed(s.x);
+        return { minus: !minus, of: inner };
+      }
+      case 'sqrt':
+        return of({ is: 'root', of: plain(s.x) });
+      case 'rsqrt':
+        return of({
+          is: 'fraction',
+          above: { is: 'number', text: '1' },
+          below: { is: 'root', of: plain(s.x) },
+        });
+      case 'and':
+      case 'or':
+        return of({ is: 'relation', operator: s.is, a: plain(s.a), b: plain(s.b) });
+      case 'not':
+        return of({ is: 'not', of: plain(s.x) });
+      case 'compare':
+        return of({ is: 'relation', operator: s.fn, a: plain(s.a), b: plain(s.b) });
+      case 'select':
+        return of({ is: 'choice', test: plain(s.test), then: plain(s.then), else: plain(s.else) });
+      case 'call':
+        if (s.fn === 'pow') return of({ is: 'power', base: plain(s.args[0]!), exponent: plain(s.args[1]!) });
+        return of({ is: 'call', fn: s.fn, args: s.args.map(plain) });
+    }
+  }
+
+  /** A chain of additions; one that is itself added or subtracted stays in parentheses. */
+  function terms(s: Scalar & { a: Scalar; b: Scalar }): SignedTerm[] {
+    const left = s.a.is === '+' || s.a.is === '-' ? terms(s.a) : [signed(s.a)];
+    const right = signed(s.b);
+    return [...left, { minus: right.minus !== (s.is === '-'), of: right.of }];
+  }
+
+  function factorsOf(s: Scalar): { minus: boolean; factors: Notation[] } {
+    if (s.is === '*') {
+      const [a, b] = [factorsOf(s.a), factorsOf(s.b)];
+      return { minus: a.minus !== b.minus, factors: [...a.factors, ...b.factors] };
+    }
+    const { minus, of } = signed(s);
+    return { minus, factors: [of] };
+  }
+
+  return plain;
+}
+
+/** Equal factors as powers, where they first stand. */
+function collect(factors: readonly Notation[]): Notation[] {
+  const counts = new Map<Notation, number>();
+  for (const factor of factors) counts.set(factor, (counts.get(factor) ?? 0) + 1);
+  return [...counts].map(([factor, n]) => powerOf(factor, String(n)));
+}
+
+/** A number of a kernel: thirds and the like as fractions again. */
+function numeral(value: number): Notation {
+  for (let d = 1; d <= 64; d++) {
+    const n = Math.round(value * d);
+    if (n > 0 && Math.abs(value * d - n) < 1e-13 * n) return rational(new Fraction(BigInt(n), BigInt(d)));
+  }
+  return { is: 'number', text: String(value) };
+}

@@ -1,0 +1,17 @@
+/** How many storage buffers a stage binds: devices allow a kernel few. */
+import type { Stage } from '../schedule/stages.ts';
+import { expressionsOf, inputsOf, outputsOf } from './tensors.ts';
+
+/** Storage buffers that every device allows a kernel (the default limit of WebGPU). */
+export const fewBindings = 8;
+/** Storage buffers that practically all devices allow. */
+export const manyBindings = 10;
+
+/** Distinct buffers of a stage, what earlier stages hand over in one. */
+export function boundBy(stage: Stage): number {
+  const buffers = inputsOf(expressionsOf(stage)).map(({ role, of, axes }) => {
+    const isHandedOver = role === 'scratch' && !of.includes(' ');
+    return isHandedOver ? `packed ${axes.join(' ')}` : `${role} ${of}`;
+  });
+  return new Set(buffers).size + outputsOf(stage).filter(({ role }) => role !== 'scratch').length;
+}

@@ -1,0 +1,157 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { normgrad, rightClaim, scaled, temporaryFolder } from './harness.ts';
+
+const spec = join(temporaryFolder(), 'spec.yaml');
+writeFileSync(spec, `${scaled(rightClaim)}  layouts: [[n, c], [c, n]]\n`);
+
+interface Answer {
+  readonly id?: unknown;
+  readonly outputs?: { readonly [name: string]: readonly (number | string)[] };
+  readonly gradients?: { readonly [name: string]: readonly number[] };
+  readonly tangents?: { readonly [name: string]: readonly number[] };
+  readonly second?: { readonly [name: string]: readonly number[] };
+  readonly error?: { readonly code: string; readonly message: string };
+}
+
+async function run(cases: readonly unknown[], ...options: string[]): Promise<Answer[]> {
+  const input = JSON.stringify({ op: 'scaled', cases });
+  const { status, out, err } = await normgrad(['run', '-', '--spec', spec, ...options], { input });
+  assert.is(status, 0, err);
+  return (JSON.parse(out) as { cases: Answer[] }).cases;
+}
+
+const x = { shape: [2, 3], data: [1, -2, 3, 0.5, 4, -1] };
+const full = {
+  id: 'full',
+  inputs: { x, w: { shape: [3], data: [1, 2, 3] } },
+  attributes: { twice: true },
+  cotangents: { y: [1, 0, 2, -1, 3, 1] },
+  tangents: { x: [1, 0, 0, 0, 0, 1] },
+  cotangents2: { x: [1, 1, 0, 0, 2, 0], w: [0, 1, 0] },
+};
+// y = 4 x w + Σ x² over n: by hand
+const expected = {
+  outputs: { y: [4 + 1.25, -16 + 20, 36 + 10, 2 + 1.25, 32 + 20, -12 + 10] },
+  gradients: { x: [4 + 0, -12, 24 + 18, -4 + 0, 24 + 24, 12 - 6], w: [4 * (1 - 0.5), 4 * 12, 4 * (6 - 1)] },
+  tangents: { y: [4 + 2, 0, -2, 2, 0, 12 - 2] },
+};
+
+const v = full.cotangents2.x;
+// 4 w v_x + Σₙ 2 x v_x + 4 x v_w
+const gradY = [0, 1, 2, 3, 4, 5].map((i) => {
+  const c = i % 3;
+  const sum = 2 * (x.data[c]! * v[c]! + x.data[c + 3]! * v[c + 3]!);
+  return 4 * [1, 2, 3][c]! * v[i]! + sum + 4 * x.data[i]! * full.cotangents2.w[c]!;
+});
+
+const targets = [
+  ['interpret', 'f64', 1e-12],
+  ['typescript', 'f64', 1e-12],
+  ['typescript', 'f32', 1e-5],
+  ['wgsl', 'f32', 1e-5],
+] as const;
+
+for (const [target, dtype, tolerance] of targets) {
+  for (const layout of ['n c', 'c n']) {
+    test(`every direction on ${target} in ${dtype}, layout ${layout}`, async () => {
+      const [answer] = await run([full], '--target', target, '--dtype', dtype, '--layout', layout);
+      assert.is(answer!.error, undefined);
+      assert.is(answer!.id, 'full');
+      for (const part of ['outputs', 'gradients', 'tangents'] as const)
+        for (const [name, values] of Object.entries(expected[part]))
+          near(answer![part]![name] as number[], values, tolerance);
+      // Σ⟨v, gradients⟩ = Σ v_x (4 w g + 2 x Σg) + Σ v_w 4 Σ(g x): its derivatives by hand
+      near(answer!.second!.w!, [4 * 1, 4 * (0 + 6), 0], tolerance);
+      near(answer!.second!.x!, [2 * 0 * 1, 2 * 3 * 1 + 4 * 0, 0, 4 * 0, 2 * 3 * 2 + 4 * 3, 0], tolerance);
+      near(answer!.second!.grad_y!, gradY, tolerance);
+    });
+  }
+}
+function near(found: readonly number[], wanted: readonly number[], tolerance: number): void {
+  assert.is(found.length, wanted.length);
+  const scale = Math.max(1, ...wanted.map(Math.abs));
+  for (const [i, value] of wanted.entries())
+    assert.ok(Math.abs(found[i]! - value) <= tolerance * scale, `${i}: ${found} is not ${wanted}`);
+}
+
+test('NaN and infinities both ways', async () => {
+  const data = ['NaN', 1, '-Infinity', 1, 1, 'Infinity'];
+  const [answer] = await run([{ inputs: { x: { shape: [2, 3], data } } }]);
+  assert.equal(answer!.outputs!.y, ['NaN', 2 + 2, 'NaN', 'NaN', 2 + 2, 'Infinity']);
+  assert.not.ok('id' in answer!);
+});
+
+test('wrt, and cotangents that are left out', async () => {
+  const [one, none] = await run([
+    { ...full, wrt: ['w'], tangents: null, cotangents2: undefined },
+    { ...full, cotangents: {}, tangents: {}, cotangents2: {} },
+  ]);
+  assert.equal(Object.keys(one!.gradients!), ['w']);
+  assert.not.ok('tangents' in one! || 'second' in one!);
+  assert.equal(none!.gradients!.w, [0, 0, 0]);
+  assert.equal(none!.tangents!.y, [0, 0, 0, 0, 0, 0]);
+  assert.equal(none!.second!.grad_y, [0, 0, 0, 0, 0, 0]);
+});
+
+for (const [what, broken, code, message] of [
+  ['no object', 5, 'type', 'a case is an object'],
+  ['an unknown key', { input: {} }, 'unknown-name', "did you mean 'inputs'?"],
+  ['a missing input', { inputs: {} }, 'missing', 'missing input x'],
+  ['an unknown input', { inputs: { x, v: x } }, 'unknown-name', "unknown input 'v'; expected x, w"],
+  [
+    'data of another length',
+    { inputs: { x: { shape: [2, 2], data: [1] } } },
+    'shape',
+    'x has shape [2,2], 4 elements, but 1',
+  ],
+  ['no number', { inputs: { x: { shape: [1, 1], data: ['x'] } } }, 'type', 'inputs.x.data[0] is "x"'],
+  ['nested data', { inputs: { x: { shape: [1, 1], data: [[1]] } } }, 'type', 'one flat list'],
+  [
+    'shapes that disagree',
+    { inputs: { x, w: { shape: [2], data: [1, 2] } } },
+    'shape',
+    'w has size 2 along c',
+  ],
+  ['an unknown attribute', { inputs: { x }, attributes: { q: 1 } }, 'unknown-name', 'expected twice, k'],
+  [
+    'an attribute of another type',
+    { inputs: { x }, attributes: { k: true } },
+    'type',
+    'k must be of type float',
+  ],
+  ['an unknown cotangent', { inputs: { x }, cotangents: { z: [1] } }, 'unknown-name', 'expected y'],
+  ['a cotangent of another length', { inputs: { x }, cotangents: { y: [1] } }, 'shape', 'y has 6 elements'],
+  ['an unknown wrt', { inputs: { x }, cotangents: {}, wrt: ['q'] }, 'unknown-name', 'expected x, w'],
+  ['a wrt not given', { inputs: { x }, cotangents: {}, wrt: ['w'] }, 'missing', 'w was not given'],
+  ['cotangents2 alone', { inputs: { x }, cotangents2: { x: x.data } }, 'missing', 'needs cotangents'],
+] as const) {
+  test(`a case with ${what}, beside one that runs`, async () => {
+    const [bad, good] = await run([broken, { inputs: { x } }], '--target', 'interpret');
+    assert.is(bad!.error!.code, code);
+    assert.ok(bad!.error!.message.includes(message), bad!.error!.message);
+    assert.not.ok('outputs' in bad!);
+    assert.ok(good!.outputs!.y);
+  });
+}
+
+for (const [input, message] of [
+  ['{"op": "scaled",\n "cases": [1, }', 'standard input:2:15: this is not JSON: expected a value'],
+  ['{"op": "scaled", "cases": []} x', ':1:31: this is not JSON: expected nothing more'],
+  ['', ':1:1: this is not JSON'],
+  ['[]', 'a request is an object'],
+  ['{"op": "scaled"}', '"cases" must be a list'],
+  ['{"op": "sclaed", "cases": []}', "did you mean 'scaled'?"],
+  ['{"op": "scaled", "cases": [], "layout": 1}', "a request has no 'layout'"],
+] as const) {
+  test(`the request ${input}`, async () => {
+    const { status, out, err } = await normgrad(['run', '-', '--spec', spec], { input });
+    assert.is(status, 1);
+    assert.is(out, '');
+    assert.ok(err.includes(message), err);
+  });
+}
+
+test.run();

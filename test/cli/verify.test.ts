@@ -1,0 +1,122 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { derivative } from '../../cli/verify/differences.ts';
+import { normgrad, rightClaim, scaled, temporaryFolder, wrongClaim } from './harness.ts';
+
+const root = temporaryFolder();
+function write(name: string, text: string): string {
+  writeFileSync(join(root, name), text);
+  return join(root, name);
+}
+
+interface Row {
+  readonly variant: string;
+  readonly direction: string;
+  readonly pass: boolean;
+  readonly targets: {
+    readonly [name: string]: { readonly error: number; readonly pass: boolean; readonly failure?: string };
+  };
+}
+
+test('a right spec on every target', async () => {
+  const { status, out, err } = await normgrad(['verify', write('right.yaml', scaled(rightClaim)), '--json']);
+  assert.is(status, 0, out);
+  assert.match(err, /^wgsl on .+$/m);
+  const { pass, rows } = JSON.parse(out) as { pass: boolean; rows: Row[] };
+  assert.ok(pass);
+  const backward = rows.find((row) => row.direction === 'backward' && row.variant === 'w twice')!;
+  assert.equal(Object.keys(backward.targets), ['interpret', 'typescript f64', 'typescript f32', 'wgsl f32']);
+  for (const { error } of Object.values(backward.targets)) assert.ok(error < 1e-5);
+  assert.is(rows.filter((row) => row.direction === 'gradients.x').length, 4);
+});
+
+test('a wrong claim is refuted where it is wrong', async () => {
+  const file = write('wrong.yaml', scaled(wrongClaim));
+  const { status, out, err } = await normgrad(['verify', file, '--target', 'interpret']);
+  assert.is(status, 1);
+  assert.match(err, /2 failed/);
+  assert.match(
+    out,
+    /^scaled \[w twice\] gradients\.x, claim, .*: element \d+ is -?[\d.]+, expected -?[\d.]+/m,
+  );
+  assert.match(out, /^scaled +w +gradients\.x .* ok$/m);
+});
+
+test('kinks, a logarithm, requirements on sizes and numbers, ops without gradients', async () => {
+  const file = write(
+    'odd.yaml',
+    `# names in scope: x, p
+- name: kinks(Tensor x[n, *s], Tensor p[n], *, float k = 0.5) -> Tensor y[n, *s]
+  require:
+    - {that: count(s) > 1, else: too few}
+    - {that: k > 0, else: k must be positive}
+  forward:
+    y: relu(x) * log(p) + clamp(x, -k, k) + abs(x - amax(x, s))
+- name: still(Tensor x[n]) -> Tensor y[n]
+  non_differentiable: [x]
+  forward:
+    y: floor(x)
+- name: nothing(Tensor x[n]) -> Tensor y[n]
+  forward:
+    y: sqrt(-1 - x ^ 2)
+`,
+  );
+  const { status, out } = await normgrad(['verify', file, '--target', 'interpret,typescript']);
+  assert.is(status, 1);
+  for (const line of out.split('\n').filter((text) => /^(kinks|still) /.test(text)))
+    assert.match(line, / ok$/);
+  assert.match(out, /^nothing .*found no inputs/m);
+});
+
+test('golden vectors: right ones, and one that is off', async () => {
+  const spec = write('golden.yaml', scaled(rightClaim));
+  const one = (y: number) => ({
+    cases: [
+      {
+        id: 'by hand',
+        shape: [1, 2],
+        inputs: { x: [1, 2], w: null },
+        outputs: { y: [3, y] },
+        vjp: { dy: [1, 1], grads: { x: [4, 6] } },
+        jvp: { tangents: { x: [1, 0] }, dy: [4, 0] },
+        double_backward: { cotangents: { x: [1, 0] }, grads: { dy: [4, 0], x: [2, 0] } },
+      },
+    ],
+  });
+  for (const [y, expected] of [
+    [8, 0],
+    [8.1, 1],
+  ] as const) {
+    const golden = write('scaled.json', JSON.stringify(one(y)));
+    const { status, out } = await normgrad([
+      'verify',
+      spec,
+      '--target',
+      'interpret,typescript',
+      '--golden',
+      golden,
+    ]);
+    assert.is(status, expected, out);
+    assert.match(out, /^scaled +1 golden vectors +double_backward .* ok$/m);
+    if (expected === 1) assert.match(out, /by hand, y.*element 1 is 8, expected 8\.1/);
+  }
+});
+
+test('golden vectors from PyTorch', async () => {
+  const { status, out } = await normgrad([
+    'verify',
+    'derivatives.yaml',
+    ...['--only', 'batch_norm', '--target', 'interpret', '--golden', 'test/golden/batch_norm.json'],
+  ]);
+  assert.is(status, 0, out);
+});
+
+test('difference quotients know when they do not settle', () => {
+  const smooth = derivative((h) => [Math.sin(1 + h), Math.exp(h)], 1e-12);
+  assert.ok(Math.abs(smooth.value[0]! - Math.cos(1)) < 1e-11 && Math.abs(smooth.value[1]! - 1) < 1e-11);
+  assert.ok(derivative((h) => [Math.abs(h + 1e-6)], 1e-12).error > 1e-6);
+});
+
+test.run();
