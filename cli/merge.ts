@@ -1,4 +1,5 @@
 /** The index and the manifest of a folder that holds several ops, after one of them was built alone. */
+import { type Target, targets } from '../compiler/compile.ts';
 import { stringify } from '../compiler/emit/package.ts';
 import { Failure } from './io.ts';
 import type { Files } from './output.ts';
@@ -34,19 +35,24 @@ function mergeIndex(mine: string, earlier: string, op: string, order: readonly s
 }
 
 interface Manifest {
+  readonly targets?: readonly Target[];
   readonly ops: { readonly [name: string]: unknown };
 }
 
 function mergeManifest(mine: string, earlier: string, op: string, order: readonly string[]): string {
   const parsed = JSON.parse(mine) as Manifest;
-  const kept = Object.entries(readManifest(earlier).ops).filter(([name]) => name !== op);
+  const before = readManifest(earlier);
+  const generated = targets.filter((target) => [before, parsed].some((m) => m.targets?.includes(target)));
+  const kept = Object.entries(before.ops).filter(([name]) => name !== op);
   const ops = Object.fromEntries(sorted([...kept, ...Object.entries(parsed.ops)], order));
-  return `${stringify({ ...parsed, ops }, '')}\n`;
+  return `${stringify({ ...parsed, ...(parsed.targets && { targets: generated }), ops }, '')}\n`;
 }
 
 function readManifest(text: string): Manifest {
   try {
-    return JSON.parse(text) as Manifest;
+    const parsed = JSON.parse(text) as Manifest;
+    if (typeof parsed.ops === 'object') return parsed;
+    throw new Error('no ops');
   } catch {
     throw new Failure('the manifest of the earlier build is broken: build without --only');
   }

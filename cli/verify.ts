@@ -1,16 +1,19 @@
 /** `normgrad verify`: every derivation, kernel and claim of a spec, checked with numbers. */
 import { compile, type Target as Generated } from '../compiler/compile.ts';
+import { parseSpec } from '../compiler/spec/parse.ts';
 import type { Direction, Entry } from '../compiler/spec/spec.ts';
+import { variantsOf } from '../compiler/spec/variants.ts';
 import { cpu } from '../runtime/index.ts';
 import { someOf, type Values } from './arguments.ts';
 import { interpreted } from './interpreter.ts';
 import { type Io, reasonOf } from './io.ts';
 import { checkOp, defaultSpec, readSpec, showDiagnostics } from './spec.ts';
-import { openEngines, targets } from './verify/engines.ts';
+import { isWorthwhile, verifyApart } from './verify/apart.ts';
+import { columnsOf, openEngines, type Target, targets } from './verify/engines.ts';
 import { type Job, verifyEntry } from './verify/entry.ts';
 import { checkGolden, type Golden, readGolden } from './verify/golden.ts';
 import { problemOf } from './verify/kernels.ts';
-import { createReport, failureText, type Report, rowToJson, tableText } from './verify/report.ts';
+import { createReport, type RowJson, tableText } from './verify/report.ts';
 
 const directions: readonly Direction[] = ['forward', 'backward', 'jvp', 'double_backward'];
 
@@ -25,13 +28,7 @@ export async function verify(values: Values, io: Io): Promise<number> {
   const text = await readSpec(file);
   const goldenFile = options.get('golden');
   const golden = goldenFile === undefined ? undefined : await readGolden(goldenFile);
-  const { spec, diagnostics, files } = await compile(text, {
-    file,
-    targets: chosen.filter((target): target is Generated => target !== 'interpret'),
-    ...(only !== undefined && { only }),
-    // Golden vectors may have directions that the spec does not ask for.
-    adapt: (entry) => (entry.name === golden?.op ? { ...entry, generate: directions } : entry),
-  });
+  const { spec, diagnostics } = parseSpec(text, file);
   if (diagnostics.length > 0) {
     showDiagnostics({ diagnostics, text, file }, isJson, io);
     return 1;
@@ -39,22 +36,58 @@ export async function verify(values: Values, io: Io): Promise<number> {
   const names = spec.entries.map(({ name }) => name);
   checkOp(only, names);
   checkOp(golden?.op, only === undefined ? names : [only]);
-  const report = createReport();
-  const engines = await openEngines(chosen, files, io);
+  const entries = spec.entries.filter(({ name }) => only === undefined || name === only);
   const show = (what: string): void => {
     if (io.isWatched) io.err(`\r\u001B[K${what}`);
   };
+  const parts = entries.map((entry) => ({
+    op: entry.name,
+    weight: variantsOf(entry).length * entry.layouts.length * entry.generate.length,
+    argv: [
+      file,
+      '--target',
+      chosen.join(','),
+      ...(golden?.op === entry.name ? ['--golden', golden.file] : []),
+    ],
+  }));
+  const rows =
+    chosen.includes('wgsl') && isWorthwhile(parts.length)
+      ? await verifyApart(parts, io, show)
+      : await verifyHere({ text, file, only, chosen, entries, golden }, io, show);
+  show('');
+  const seconds = (performance.now() - started) / 1000;
+  return conclude(rows, chosen, { isJson, seconds }, io);
+}
+
+interface Task {
+  readonly text: string;
+  readonly file: string;
+  readonly only: string | undefined;
+  readonly chosen: readonly Target[];
+  readonly entries: readonly Entry[];
+  readonly golden: Golden | undefined;
+}
+
+async function verifyHere(task: Task, io: Io, show: (what: string) => void): Promise<RowJson[]> {
+  const { text, file, only, chosen, entries, golden } = task;
+  const { files } = await compile(text, {
+    file,
+    targets: chosen.filter((target): target is Generated => target !== 'interpret'),
+    ...(only !== undefined && { only }),
+    // Golden vectors may have directions that the spec does not ask for.
+    adapt: (entry) => (entry.name === golden?.op ? { ...entry, generate: directions } : entry),
+  });
+  const report = createReport();
+  const engines = await openEngines(chosen, files, io);
   try {
-    for (const entry of spec.entries)
-      if (only === undefined || entry.name === only) await verifyEntry(entry, { engines, report, show });
-    const entry = spec.entries.find(({ name }) => name === golden?.op);
-    if (golden && entry) await verifyGolden(golden, entry, { engines, report, show });
+    for (const entry of entries) {
+      await verifyEntry(entry, { engines, report, show });
+      if (golden?.op === entry.name) await verifyGolden(golden, entry, { engines, report, show });
+    }
   } finally {
     engines.dispose();
-    show('');
   }
-  const seconds = (performance.now() - started) / 1000;
-  return conclude(report, engines.columns, { isJson, seconds }, io);
+  return report.rows();
 }
 
 async function verifyGolden(golden: Golden, entry: Entry, { engines, report, show }: Job): Promise<void> {
@@ -81,23 +114,28 @@ async function verifyGolden(golden: Golden, entry: Entry, { engines, report, sho
 }
 
 function conclude(
-  report: Report,
-  columns: readonly string[],
+  rows: readonly RowJson[],
+  chosen: readonly Target[],
   { isJson, seconds }: { isJson: boolean; seconds: number },
   io: Io,
 ): number {
-  const rows = report.rows();
-  const failures = report.failures();
+  const cells = rows.flatMap(({ targets: of }) => Object.values(of));
+  const failures = cells.flatMap(({ failure }) => failure ?? []);
   const pass = failures.length === 0;
   if (isJson) {
-    io.out(`${JSON.stringify({ diagnostics: [], pass, rows: rows.map(rowToJson) }, null, 2)}\n`);
+    io.out(`${JSON.stringify({ diagnostics: [], pass, rows }, null, 2)}\n`);
   } else {
-    const [claims, others] = [true, false].map((is) => rows.filter(({ cells }) => cells.has('claim') === is));
-    io.out(tableText(others!, columns));
-    if (claims!.length > 0) io.out(`\n${tableText(claims!, ['claim'])}`);
-    if (!pass) io.out(`\n${failures.map(failureText).join('')}`);
+    const claims = rows.filter((row) => 'claim' in row.targets);
+    io.out(
+      tableText(
+        rows.filter((row) => !claims.includes(row)),
+        columnsOf(chosen),
+      ),
+    );
+    if (claims.length > 0) io.out(`\n${tableText(claims, ['claim'])}`);
+    if (!pass) io.out(`\n${failures.join('\n')}\n`);
   }
-  const count = rows.flatMap(({ cells }) => [...cells.values()]).reduce((n, { checks }) => n + checks, 0);
+  const count = cells.reduce((total, { checks }) => total + checks, 0);
   const outcome = pass ? 'all agree' : `${failures.length} failed`;
   io.err(`${count} comparisons, ${outcome} (${seconds.toFixed(1)} s)\n`);
   return pass ? 0 : 1;

@@ -36,12 +36,17 @@ export async function openEngines(
   }
   if (chosen.includes('wgsl'))
     generated.push({ name: 'wgsl f32', engine: { device: await openGpu(io), dtype: 'f32' }, ops });
-  const columns = [
-    ...(chosen.includes('interpret') ? ['interpret'] : []),
-    ...generated.map(({ name }) => name),
-  ];
-  return { generated, columns, dispose };
+  return { generated, columns: columnsOf(chosen), dispose };
 }
+
+const columns: { readonly [T in Target]: readonly string[] } = {
+  interpret: ['interpret'],
+  typescript: ['typescript f64', 'typescript f32'],
+  wgsl: ['wgsl f32'],
+};
+
+/** The columns that some targets have in the table. */
+export const columnsOf = (chosen: readonly Target[]): string[] => chosen.flatMap((target) => columns[target]);
 
 async function openGpu(io: Io) {
   const { openDevice } = await import('../device.ts');

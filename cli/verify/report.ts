@@ -15,121 +15,117 @@ export interface Check extends Comparison {
   readonly problem?: string;
 }
 
-interface Cell {
-  error: number;
-  tolerance: number;
-  checks: number;
-  failure?: Check;
+/** How one column fares in a row. */
+export interface Cell {
+  /** The largest relative error; null where a check could not be made, or is off beyond numbers. */
+  readonly error: number | null;
+  readonly tolerance: number;
+  readonly checks: number;
+  readonly pass: boolean;
+  /** The worst failure. */
+  readonly failure?: string;
 }
 
-export interface Row {
+/** One op, variant and direction (or claim), as `--json` gives it. */
+export interface RowJson {
   readonly op: string;
   readonly variant: string;
-  readonly what: string;
-  readonly cells: ReadonlyMap<string, Cell>;
+  readonly direction: string;
+  readonly pass: boolean;
+  readonly targets: { readonly [column: string]: Cell };
 }
 
 export interface Report {
   /** Reserves the place of an op's variant: its checks may come later, in any order. */
   readonly open: (op: string, variant: string) => void;
   readonly add: (check: Check) => void;
-  readonly rows: () => readonly Row[];
-  readonly failures: () => readonly Check[];
+  /** The directions of a variant together, in their own order; everything else as it was added. */
+  readonly rows: () => RowJson[];
 }
 
-export function createReport(): Report {
-  const rows = new Map<string, Row & { cells: Map<string, Cell> }>();
-  const places: string[] = [];
-  const open = (op: string, variant: string): void => {
-    const place = JSON.stringify([op, variant]);
-    if (!places.includes(place)) places.push(place);
-  };
-  return {
-    open,
-    add: (check) => {
-      const { op, variant, what, column, error, tolerance } = check;
-      open(op, variant);
-      const key = JSON.stringify([op, variant, what]);
-      const row = rows.get(key) ?? { op, variant, what, cells: new Map() };
-      rows.set(key, row);
-      const cell: Cell = row.cells.get(column) ?? { error: 0, tolerance, checks: 0 };
-      row.cells.set(column, cell);
-      cell.checks += 1;
-      const isWorse = error >= cell.error;
-      if (isWorse) cell.error = error;
-      if ((isWorse || !cell.failure) && !(error <= tolerance)) cell.failure = check;
-    },
-    rows: () => inOrder([...rows.values()], places),
-    failures: () =>
-      [...rows.values()].flatMap(({ cells }) => [...cells.values()].flatMap(({ failure }) => failure ?? [])),
-  };
+interface Tally {
+  checks: number;
+  worst: Check;
+  failure?: Check;
 }
 
 const directions = ['forward', 'backward', 'jvp', 'double_backward'];
 
-/** The directions of a variant together, in their own order; everything else as it was added. */
-function inOrder<R extends Row>(rows: readonly R[], places: readonly string[]): R[] {
-  const place = ({ op, variant }: R): number => places.indexOf(JSON.stringify([op, variant]));
-  const rank = ({ what }: R): number => directions.indexOf(what);
-  return [...rows].sort((a, b) => place(a) - place(b) || rank(a) - rank(b));
+export function createReport(): Report {
+  const places: string[] = [];
+  const rows = new Map<string, Map<string, Tally>>();
+  const open = (op: string, variant: string): void => {
+    const place = JSON.stringify([op, variant]);
+    if (!places.includes(place)) places.push(place);
+  };
+  const add = (check: Check): void => {
+    const { op, variant, what, column, error, tolerance } = check;
+    open(op, variant);
+    const key = JSON.stringify([op, variant, what]);
+    const tallies = rows.get(key) ?? new Map<string, Tally>();
+    rows.set(key, tallies);
+    const tally: Tally = tallies.get(column) ?? { checks: 0, worst: check };
+    tallies.set(column, tally);
+    tally.checks += 1;
+    if (error > tally.worst.error) tally.worst = check;
+    if (!(error <= tolerance) && (!tally.failure || error > tally.failure.error)) tally.failure = check;
+  };
+  const inOrder = (): RowJson[] => {
+    const found = [...rows].map(([key, tallies]) =>
+      rowOf(JSON.parse(key) as [string, string, string], tallies),
+    );
+    const place = ({ op, variant }: RowJson): number => places.indexOf(JSON.stringify([op, variant]));
+    const rank = ({ direction }: RowJson): number => directions.indexOf(direction);
+    return found.sort((a, b) => place(a) - place(b) || rank(a) - rank(b));
+  };
+  return { open, add, rows: inOrder };
+}
+
+function rowOf(
+  [op, variant, direction]: [string, string, string],
+  tallies: ReadonlyMap<string, Tally>,
+): RowJson {
+  const cells = [...tallies].map(([column, { checks, worst, failure }]): [string, Cell] => [
+    column,
+    {
+      error: Number.isFinite(worst.error) ? worst.error : null,
+      tolerance: worst.tolerance,
+      checks,
+      pass: failure === undefined,
+      ...(failure && { failure: failureText(failure) }),
+    },
+  ]);
+  const pass = cells.every(([, cell]) => cell.pass);
+  return { op, variant, direction, pass, targets: Object.fromEntries(cells) };
+}
+
+/** One failure, with where it is and both values. */
+function failureText(check: Check): string {
+  const { op, variant, what, column, details, problem, error, tolerance, at, found, expected } = check;
+  const place = `${op} [${variant}] ${what}, ${column}${details && `, ${details}`}`;
+  if (problem !== undefined) return `${place}: ${problem}`;
+  const size = `error ${error.toExponential(1)}, tolerance ${tolerance}`;
+  return `${place}: element ${at} is ${found}, expected ${expected}; ${size}`;
 }
 
 /** The rows with a column for each target; a cell is the largest relative error there. */
-export function tableText(rows: readonly Row[], columns: readonly string[]): string {
+export function tableText(rows: readonly RowJson[], columns: readonly string[]): string {
   const head = ['op', 'variant', 'direction', ...columns, ''];
-  const lines = rows.map(({ op, variant, what, cells }) => {
-    const failed = [...cells.values()].some(({ failure }) => failure);
-    return [
-      op,
-      variant || '(none)',
-      what,
-      ...columns.map((column) => cellText(cells.get(column))),
-      failed ? 'FAIL' : 'ok',
-    ];
+  const lines = rows.map(({ op, variant, direction, pass, targets }) => {
+    const cells = columns.map((column) => cellText(targets[column]));
+    return [op, variant || '(none)', direction, ...cells, pass ? 'ok' : 'FAIL'];
   });
   const widths = head.map((_, i) => Math.max(...[head, ...lines].map((line) => line[i]!.length)));
-  return [head, ...lines]
-    .map(
-      (line) =>
-        `${line
-          .map((text, i) => text.padEnd(widths[i]!))
-          .join('  ')
-          .trimEnd()}\n`,
-    )
-    .join('');
+  const text = (line: readonly string[]): string =>
+    line
+      .map((cell, i) => cell.padEnd(widths[i]!))
+      .join('  ')
+      .trimEnd();
+  return [head, ...lines].map((line) => `${text(line)}\n`).join('');
 }
 
 const cellText = (cell: Cell | undefined): string => {
   if (!cell) return '-';
-  if (cell.failure?.problem !== undefined) return 'error';
+  if (cell.error === null) return 'error';
   return cell.error === 0 ? '0' : cell.error.toExponential(1);
 };
-
-/** One failure, with where it is and both values. */
-export function failureText(check: Check): string {
-  const { op, variant, what, column, details, problem, error, tolerance, at, found, expected } = check;
-  const place = `${op} [${variant}] ${what}, ${column}${details && `, ${details}`}`;
-  if (problem !== undefined) return `${place}: ${problem}\n`;
-  return `${place}: element ${at} is ${found}, expected ${expected}; error ${error.toExponential(1)}, tolerance ${tolerance}\n`;
-}
-
-/** The same as data; infinite errors are null, as JSON has them. */
-export function rowToJson({ op, variant, what, cells }: Row): object {
-  const results = [...cells].map(([column, { error, tolerance, checks, failure }]) => [
-    column,
-    {
-      error,
-      tolerance,
-      checks,
-      pass: failure === undefined,
-      ...(failure && { failure: failureText(failure).trim() }),
-    },
-  ]);
-  return {
-    op,
-    variant,
-    direction: what,
-    pass: [...cells.values()].every(({ failure }) => !failure),
-    targets: Object.fromEntries(results),
-  };
-}

@@ -2,7 +2,13 @@
 import { Fraction, isReduction } from '../graph/expr.ts';
 import type { Scalar, Scalars } from '../kernel/scalar.ts';
 import { exprNotation, type InOrder, rational } from './from-expr.ts';
-import { type Notation, powerOf, productOf, type SignedTerm, sumOf } from './notation.ts';
+import { type Notation, powerOf, quotientOf, type SignedTerm, sumOf } from './notation.ts';
+
+interface Quotient {
+  readonly minus: boolean;
+  readonly above: readonly Notation[];
+  readonly below: readonly Notation[];
+}
 
 /** A converter that gives the same notation for the same scalar. */
 export function scalarNotation(scalars: Scalars, inOrder: InOrder): (s: Scalar) => Notation {
@@ -34,16 +40,10 @@ export function scalarNotation(scalars: Scalars, inOrder: InOrder): (s: Scalar) 
       case '+':
       case '-':
         return of(sumOf(terms(s)));
-      case '*': {
-        const { minus, factors } = factorsOf(s);
-        return { minus, of: productOf(collect(factors)) };
-      }
+      case '*':
       case '/': {
-        const [above, below] = [signed(s.a), signed(s.b)];
-        return {
-          minus: above.minus !== below.minus,
-          of: { is: 'fraction', above: above.of, below: below.of },
-        };
+        const { minus, above, below } = quotient(s);
+        return { minus, of: quotientOf(collect(above, inOrder), collect(below, inOrder)) };
       }
       case 'negate': {
         const { minus, of: inner } = signed(s.x);
@@ -79,27 +79,41 @@ export function scalarNotation(scalars: Scalars, inOrder: InOrder): (s: Scalar) 
     return [...left, { minus: right.minus !== (s.is === '-'), of: right.of }];
   }
 
-  function factorsOf(s: Scalar): { minus: boolean; factors: Notation[] } {
-    if (s.is === '*') {
-      const [a, b] = [factorsOf(s.a), factorsOf(s.b)];
-      return { minus: a.minus !== b.minus, factors: [...a.factors, ...b.factors] };
+  /** A chain of factors and divisors as one quotient; a factor that is a unit is left out. */
+  function quotient(s: Scalar): Quotient {
+    if (s.is === '*' || s.is === '/') {
+      const [a, b] = [quotient(s.a), quotient(s.b)];
+      const [over, under] = s.is === '*' ? [b.above, b.below] : [b.below, b.above];
+      const minus = a.minus !== b.minus;
+      return { minus, above: [...a.above, ...over], below: [...a.below, ...under] };
     }
     const { minus, of } = signed(s);
-    return { minus, factors: [of] };
+    if (of.is === 'number' && of.text === '1') return { minus, above: [], below: [] };
+    if (of.is === 'fraction') {
+      const isOne = of.above.is === 'number' && of.above.text === '1';
+      return { minus, above: isOne ? [] : [of.above], below: [of.below] };
+    }
+    return { minus, above: [of], below: [] };
   }
 
   return plain;
 }
 
-/** Equal factors as powers, where they first stand. */
-function collect(factors: readonly Notation[]): Notation[] {
+/** Equal factors as powers, where they first stand, and sizes as one count. */
+function collect(factors: readonly Notation[], inOrder: InOrder): Notation[] {
   const counts = new Map<Notation, number>();
   for (const factor of factors) counts.set(factor, (counts.get(factor) ?? 0) + 1);
-  return [...counts].map(([factor, n]) => powerOf(factor, String(n)));
+  const sizes = [...counts].flatMap(([factor, n]) => (factor.is === 'count' && n === 1 ? [factor] : []));
+  const others = [...counts].filter(([factor]) => !sizes.some((size) => size === factor));
+  const elements =
+    sizes.length > 0 ? [{ is: 'count' as const, axes: inOrder(sizes.flatMap(({ axes }) => axes)) }] : [];
+  return [...elements, ...others.map(([factor, n]) => powerOf(factor, String(n)))];
 }
 
 /** A number of a kernel: thirds and the like as fractions again. */
 function numeral(value: number): Notation {
+  if (value === Math.PI) return { is: 'name', text: 'pi' };
+  if (value === Math.E) return { is: 'name', text: 'e' };
   for (let d = 1; d <= 64; d++) {
     const n = Math.round(value * d);
     if (n > 0 && Math.abs(value * d - n) < 1e-13 * n) return rational(new Fraction(BigInt(n), BigInt(d)));

@@ -36,7 +36,7 @@ export interface Rule<Context> {
 const sumRule = (name: string, identity: string, apply: Rule<Axes>['apply']): Rule<Axes> => ({
   name,
   identity,
-  before: (x, over) => mul(count(difference(over, x.axes)), reduce('sum', x, intersection(over, x.axes))),
+  before: (x, over) => reduce('sum', x, over),
   apply,
 });
 

@@ -451,7 +451,8 @@ function sharedKernels(stage: ReduceStage, rows: Group, columns: Group, open: ()
   });
 
   const partialLength = times(blocks, outer, columnCount);
-  const partials = columns.accumulations.map(() => tensors.scratch('partial', columns.kept, partialLength));
+  const partialsLength = times(index(columns.accumulations.length), partialLength);
+  const partials = tensors.scratch('partials', columns.kept, partialsLength);
   const rowArrays = rows.accumulations.map(() => names.fresh('rows'));
   let shared: Kernel['shared'] = [];
   const statements = nest.scope([...both], () => {
@@ -484,7 +485,8 @@ function sharedKernels(stage: ReduceStage, rows: Group, columns: Group, open: ()
       });
       const at = nest.local('at', binary('+', binary('*', group, columnCount), column));
       for (const [k, total] of totals.entries()) {
-        nest.push({ do: 'store', array: partials[k]!.name, index: at, value: valuesOf(total)[0]! });
+        const slot = binary('+', times(index(k), partialLength), at);
+        nest.push({ do: 'store', array: partials.name, index: slot, value: valuesOf(total)[0]! });
       }
     });
     forLoop(builder, rowAxes, start, end, index(1), (row) => {
@@ -500,18 +502,12 @@ function sharedKernels(stage: ReduceStage, rows: Group, columns: Group, open: ()
   });
   nest.push(...statements);
   const groups = [rows, { ...columns, epilogue: [] }];
-  const kernel = finishKernel(builder, { ...stage, groups }, workgroups, both, shared, partials);
+  const kernel = finishKernel(builder, { ...stage, groups }, workgroups, both, shared, [partials]);
   return [kernel, mergeKernel(columns, partials, blocks, open(), both)];
 }
 
 /** Merges the partial results of blocks and finishes: one invocation a kept index. */
-function mergeKernel(
-  columns: Group,
-  partials: readonly Tensor[],
-  blocks: Code,
-  builder: Builder,
-  both: Axes,
-): Kernel {
+function mergeKernel(columns: Group, partials: Tensor, blocks: Code, builder: Builder, both: Axes): Kernel {
   const { nest, inOrder } = builder;
   const own = inOrder(difference(columns.kept, both));
   const count = elementsOf(builder, columns.kept);
@@ -522,7 +518,7 @@ function mergeKernel(
     forLoop(builder, [], index(0), blocks, index(1), (block) => {
       const from = nest.local('from', binary('+', binary('*', block, count), at));
       for (const [k, total] of totals.entries()) {
-        const partial = load(partials[k]!.name, from);
+        const partial = load(partials.name, binary('+', times(index(k), blocks, count), from));
         const { merge } = monoids[total.accumulation.monoid];
         assign(builder, total, merge(valuesOf(total), [partial], nest.local));
       }
@@ -531,5 +527,5 @@ function mergeKernel(
   });
   const groups = [{ ...columns, accumulations: [] }];
   const stage: ReduceStage = { kind: 'reduce', space: columns.kept, groups, riders: [] };
-  return finishKernel(builder, stage, ceilDiv(count, workgroupSize), columns.kept, [], partials);
+  return finishKernel(builder, stage, ceilDiv(count, workgroupSize), columns.kept, [], [partials]);
 }

@@ -244,16 +244,18 @@ function savedValues(forward: Forward, order: (axes: Axes) => string[]): SavedVa
     const finished = finish([expr])[0]!;
     if (sameAxes(finished.axes, axes)) returns.set(finished, name);
   }
-  const named = new Map<Expr, string>();
-  for (const [name, expr] of forward.scope) named.set(finish([expr])[0]!, name);
+  const inner = new Map<Expr, string>();
+  // arguments and returns keep their names to themselves
+  const outer = new Set([...forward.entry.arguments, ...forward.returns].map(({ name }) => name));
+  for (const [name, expr] of forward.scope) if (!outer.has(name)) inner.set(finish([expr])[0]!, name);
   const states = new Set(
     forward.entry.arguments.flatMap((a) => (a.kind === 'tensor' && a.state ? [a.name] : [])),
   );
   const taken = new Set([...forward.scope.keys(), ...forward.returns.map(({ name }) => name)]);
   const saved = new Map<Expr, ProgramOutput | undefined>();
   const nameOf = (expr: Expr): string => {
-    const own = returns.get(expr) ?? named.get(expr);
-    if (own !== undefined && !forward.entry.arguments.some((a) => a.name === own)) return own;
+    const own = returns.get(expr) ?? inner.get(expr);
+    if (own !== undefined) return own;
     let k = 1;
     while (taken.has(`saved_${k}`)) k++;
     taken.add(`saved_${k}`);

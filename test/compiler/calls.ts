@@ -37,7 +37,7 @@ export function sizesOf(entry: Entry): Sizes[] {
     all.push(make(`large ${axis}`, (i) => (i === k ? 261 + 40 * k : 1 + (i % 3))));
     all.push(make(`empty ${axis}`, (i) => (i === k ? 0 : 2)));
   }
-  if (axes.length > 1) all.push(make('even', () => (axes.length > 3 ? 6 : 12)));
+  if (axes.length > 1) all.push(make('even', () => (axes.length > 2 ? 6 : 20)));
   if (folds.size > 0)
     all.push(make('no folded dimensions', odd, []), make('two folded dimensions', odd, [2, 3]));
   return all;

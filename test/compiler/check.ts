@@ -39,18 +39,26 @@ interface Results {
   readonly second?: Named;
 }
 
-/** The problems found, each with where; none where all is right. */
+/** The interpreter, which is slow, runs where there are no more elements than this in all axes together. */
+const mostInterpreted = 1000;
+
+/**
+ * The problems found, each with where; none where all is right. The first variant of an entry (`k` is 0) is checked at
+ * all sizes, the others at some of them each.
+ */
 export async function check(
   compiled: Compiled,
   entry: Entry,
   variant: Variant,
   gpu: Target,
+  k: number,
 ): Promise<string[]> {
   const forward = lowerEntry(entry, variant);
   const problems: string[] = [];
   const returns = entry.returns.filter(({ differentiable }) => differentiable);
   const wrt = givenOf(forward).filter(({ differentiable }) => differentiable);
-  for (const sizes of sizesOf(entry)) {
+  const some = sizesOf(entry).filter((_, i) => k === 0 || i === 0 || i % 4 === k % 4);
+  for (const sizes of some) {
     const report = (what: string, problem: string | undefined): void => {
       if (problem) problems.push(`${sizes.title}, ${what}: ${problem}`);
     };
@@ -99,7 +107,8 @@ async function checkCall(subject: Subject, gpu: Target): Promise<void> {
     if (exact.tangents) compare(`${title} tangent of`, results.tangents!, exact.tangents, tolerance);
     if (exact.second) compare(`${title} second of`, results.second!, exact.second, 5 * tolerance);
   };
-  same('interpret', await resultsOf(subject, interpreter, layout!), 1e-9);
+  const elements = [...sizes.of.values()].reduce((a, b) => a * b, 1);
+  if (elements <= mostInterpreted) same('interpret', await resultsOf(subject, interpreter, layout!), 1e-9);
   for (const order of others)
     same(`typescript f64 [${order}]`, await resultsOf(subject, typescript64, order), 1e-9);
   for (const target of [typescript32, gpu]) {
@@ -195,6 +204,6 @@ function compareGradients(
     const direction = new Map([[name, normals(randomOf(name), length)]]);
     const wanted = inner(cotangents, tangentsAt(point, direction));
     if (Number.isNaN(wanted)) continue; // where there are no elements at all
-    report(`${what} ${name}`, farthest([inner(direction, found)], [wanted], 1e-6, Math.sqrt(length)));
+    report(`${what} ${name}`, farthest([inner(direction, found)], [wanted], 1e-6, Math.sqrt(length + 1)));
   }
 }

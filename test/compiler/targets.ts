@@ -16,6 +16,8 @@ export interface Compiled {
   readonly ops: ReadonlyMap<string, OpDescription>;
   /** The same ops on the interpreter. */
   readonly interpreted: ReadonlyMap<string, OpDescription>;
+  /** Removes the files that were loaded. */
+  readonly dispose: () => void;
 }
 
 /** Compiles and loads; a mistake in the spec is an error. */
@@ -24,9 +26,10 @@ export async function compileSpec(text: string, options: Partial<CompileOptions>
   const { spec, diagnostics, files } = await compile(text, { ...options, file });
   if (diagnostics.length > 0)
     throw new Error(diagnostics.map((d) => formatDiagnostic(d, text, file)).join('\n'));
-  const { ops } = await load(files);
+  const { ops, dispose } = await load(files);
   const entries = spec.entries.filter(({ name }) => ops.has(name));
-  return { files, entries, ops, interpreted: new Map(entries.map((e) => [e.name, interpreted(e)])) };
+  const interpretedOps = new Map(entries.map((e) => [e.name, interpreted(e)]));
+  return { files, entries, ops, interpreted: interpretedOps, dispose };
 }
 
 /** The spec with every entry generating these directions. */

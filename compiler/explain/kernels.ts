@@ -1,0 +1,95 @@
+/** The section on kernels: stage by stage what is reduced and what follows, beside the code that does it. */
+
+import { printBody } from '../emit/typescript.ts';
+import { printWgsl } from '../emit/wgsl.ts';
+import { sameAxes } from '../graph/axes.ts';
+import { inputName } from '../graph/print.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import type { ProgramOutput } from '../schedule/program.ts';
+import type { Stage } from '../schedule/stages.ts';
+import { costProse } from './costs.ts';
+import type { Derivation } from './derivation.ts';
+import { type Block, equation, heading, listOf, paragraph } from './document.ts';
+import { nameNotation } from './notation.ts';
+import { pictureOf } from './picture.ts';
+import { inputNodes, type Plan } from './plan.ts';
+import { textOf } from './text.ts';
+import type { Writer } from './writer.ts';
+
+const labelOf = ({ role, of }: Pick<ProgramOutput, 'role' | 'of'>): string =>
+  role === 'gradient' ? `d${of}` : of;
+
+export function kernelBlocks({ entry, plan, gradients }: Derivation, writer: Writer): Block[] {
+  const { id, inOrder, write } = writer;
+  const names = gradients.map(({ of }) => nameNotation(`d${of}`));
+  if (names.length === 0) return [];
+  const intro: Block[] = [
+    heading(2, 'Kernels', `${id}-kernels`),
+    ...(names.length > 1
+      ? [paragraph(...listOf(names), ' are computed together. ', ...costProse(plan, entry).flat())]
+      : []),
+  ];
+  const title = `What is computed from what, for ${names.map((name) => textOf(name)).join(', ')}`;
+  const picture = pictureOf(plan, title, inOrder, (e) => textOf(write(e)), labelOf);
+  return [
+    ...intro,
+    { is: 'picture', picture },
+    ...plan.stages.flatMap((stage, i) => stageBlocks(stage, i, plan, entry.name, writer)),
+    {
+      is: 'code',
+      title: 'The same on the CPU, as TypeScript',
+      text: functionText(plan.cpu, `${entry.name}_backward`),
+    },
+  ];
+}
+
+function stageBlocks(stage: Stage, i: number, plan: Plan, op: string, writer: Writer): Block[] {
+  const { id, inOrder } = writer;
+  const over = stage.kind === 'map' ? [] : [...new Set(stage.groups.flatMap((group) => group.over))];
+  const title =
+    stage.kind === 'map'
+      ? `Stage ${i + 1}: element by element`
+      : `Stage ${i + 1}: reductions over ${inOrder(over).join(', ')}`;
+  const kernels = plan.gpu.filter((kernel) => kernel.stage === i);
+  const code = kernels.map(({ kernel }): Block => {
+    const number = plan.gpu.findIndex((other) => other.kernel === kernel) + 1;
+    const text = printWgsl(kernel, `${op}_backward_${number}`, []).trim();
+    return { is: 'code', title: `WGSL, kernel ${number} of ${plan.gpu.length}`, text };
+  });
+  return [
+    heading(3, title, `${id}-stage-${i + 1}`),
+    { is: 'beside', left: formulaBlocks(stage, writer), right: code },
+  ];
+}
+
+/** A stage's outputs, after what is read for them. */
+function formulaBlocks(stage: Stage, { collect, inOrder }: Writer): Block[] {
+  const rows = (outputs: readonly ProgramOutput[]): Block => ({
+    is: 'equations',
+    rows: outputs.map((output) =>
+      equation(labelOf(output), collect(output.expr), { axes: inOrder(output.axes) }),
+    ),
+  });
+  if (stage.kind === 'map') return [rows(stage.outputs)];
+  const blocks = stage.groups.flatMap(({ epilogue, accumulations, over }): Block[] => {
+    const read = inputNodes(accumulations.map(({ x }) => x)).filter(({ axes }) =>
+      sameAxes(axes, stage.space),
+    );
+    const data = listOf(read.map((node) => nameNotation(inputName(node))));
+    const words = `Reduced over ${inOrder(over).join(', ')}`;
+    return [paragraph(words, ...(data.length > 0 ? [' in one read of ', ...data] : []), ':'), rows(epilogue)];
+  });
+  return stage.riders.length === 0
+    ? blocks
+    : [...blocks, paragraph('In the same read, element by element:'), rows(stage.riders)];
+}
+
+/** A CPU kernel as a function, without the documentation that generated files carry. */
+function functionText(kernel: Kernel, name: string): string {
+  const parameters = [
+    ...kernel.bindings.map((binding) => `${binding.name}: Floats`),
+    ...kernel.uniforms.map((uniform) => `${uniform.name}: number`),
+  ];
+  const head = `export function ${name}(\n${parameters.map((parameter) => `  ${parameter},\n`).join('')}): void {`;
+  return `${head}\n${printBody(kernel)}\n}`;
+}

@@ -1,0 +1,1 @@
+export const latexText = (_: unknown): string => '';

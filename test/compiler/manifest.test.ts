@@ -1,0 +1,95 @@
+/** The manifest fits its schema, names only what exists, and says what the kernels do. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { Ajv } from 'ajv';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { compile } from '../../compiler/compile.ts';
+import { type OpManifest, readManifest, sequencesOf } from './manifest.ts';
+import { everyDirection, generating } from './targets.ts';
+
+const read = (path: string): string => readFileSync(new URL(path, import.meta.url), 'utf8');
+const schema = JSON.parse(read('../../compiler/emit/manifest.schema.json')) as {
+  definitions: { [name: string]: object };
+};
+const validate = new Ajv({ allErrors: true, strictRequired: false }).compile(schema);
+const specs = readdirSync(new URL('../specs/', import.meta.url)).filter((name) => name.endsWith('.yaml'));
+const test = suite('manifest');
+
+function describesWhatExists(manifest: OpManifest, files: ReadonlyMap<string, string>): void {
+  for (const target of ['wgsl', 'typescript'] as const) {
+    const used = new Set<string>();
+    for (const { kernels } of sequencesOf(manifest, target)) for (const name of kernels) used.add(name);
+    const kernels = manifest.kernels[target]!;
+    assert.equal([...used].sort(), Object.keys(kernels).sort(), 'kernels that are used and described');
+    for (const kernel of Object.values(kernels)) {
+      const text = files.get(`${manifest.op}/${kernel.file}`);
+      const start =
+        target === 'wgsl' ? `\nfn ${kernel.entryPoint}(` : `\nexport function ${kernel.entryPoint}(`;
+      assert.ok(text?.includes(start), `${kernel.file} has no ${kernel.entryPoint}`);
+      for (const label of kernel.bindings) assert.ok(manifest.bindings[label], `no binding ${label}`);
+      for (const name of kernel.uniforms) assert.ok(manifest.uniforms[name], `no uniform ${name}`);
+      if (target === 'wgsl') describesBindings(manifest, kernel, text!);
+    }
+  }
+}
+
+/** The declarations of a WGSL file are those that the manifest lists. */
+function describesBindings(
+  manifest: OpManifest,
+  kernel: OpManifest['kernels']['wgsl'][string],
+  text: string,
+): void {
+  const declared = [...text.matchAll(/@binding\((\d+)\) var<storage, (\w+)> (\w+):/g)].map((m) => m.slice(1));
+  const listed = kernel.bindings.map((label, i) => {
+    const { name, access } = manifest.bindings[label]!;
+    return [String(i), access === 'read' ? 'read' : 'read_write', name];
+  });
+  assert.equal(listed, declared, kernel.file);
+  const members = text.match(/struct Numbers \{\n([^}]*)\}/)?.[1] ?? '';
+  const numbers = [...members.matchAll(/(\w+): (\w+),/g)].map((m) => m.slice(1));
+  assert.equal(
+    kernel.uniforms.map((name) => [name, manifest.uniforms[name]!.type]),
+    numbers,
+    kernel.file,
+  );
+}
+
+for (const file of ['../../derivatives.yaml', ...specs.map((name) => `../specs/${name}`)]) {
+  test(file, async () => {
+    const text = generating(read(file), everyDirection);
+    const { files } = await compile(text, { file });
+    const manifests = [...files].filter(([path]) => path.endsWith('manifest.json'));
+    for (const [path, content] of manifests) {
+      const isValid = validate(JSON.parse(content));
+      assert.ok(isValid, `${path}: ${JSON.stringify(validate.errors?.slice(0, 3))}`);
+    }
+    for (const [path] of manifests.filter(([path]) => path.includes('/')))
+      describesWhatExists(readManifest(files, path.split('/')[0]!), files);
+  });
+}
+
+test('the schema describes every property', () => {
+  const undescribed: string[] = [];
+  const walk = (node: unknown, path: string): void => {
+    if (typeof node !== 'object' || node === null) return;
+    for (const [key, value] of Object.entries(node)) {
+      if (key === 'properties') {
+        for (const [name, property] of Object.entries(
+          value as { [name: string]: { [key: string]: unknown } },
+        )) {
+          if (!property.description && !property.$ref) undescribed.push(`${path}.${name}`);
+        }
+      }
+      walk(value, `${path}.${key}`);
+    }
+  };
+  walk(schema, '');
+  assert.equal(undescribed, []);
+});
+
+test('the schema refuses what is not a manifest', () => {
+  for (const wrong of [{}, { version: 1 }, { generator: 'x', version: 2, ops: {} }, []])
+    assert.not(validate(wrong));
+});
+
+test.run();

@@ -1,0 +1,117 @@
+/** The manifest of one op as its reader sees it. */
+
+interface KernelEntry {
+  readonly file: string;
+  readonly entryPoint: string;
+  readonly workgroups?: string;
+  readonly bindings: readonly string[];
+  readonly uniforms: readonly string[];
+  readonly reductions: readonly {
+    readonly op: string;
+    readonly over: readonly string[];
+    readonly of: string;
+  }[];
+  readonly reads?: Counts;
+  readonly writes?: Counts;
+}
+
+type Counts = { readonly [binding: string]: number };
+type Sequence = { readonly wgsl?: readonly string[]; readonly typescript?: readonly string[] };
+type Subsets = { readonly [wrt: string]: Sequence };
+
+interface LayoutEntry {
+  readonly forward: Sequence;
+  readonly backward?: Subsets;
+  readonly jvp?: Sequence;
+  readonly double_backward?: Subsets;
+}
+
+export interface BindingEntry {
+  readonly name: string;
+  readonly role: string;
+  readonly of?: string;
+  readonly axes: readonly string[];
+  readonly access: string;
+}
+
+export interface OpManifest {
+  readonly op: string;
+  readonly axes: readonly string[];
+  readonly bindings: { readonly [label: string]: BindingEntry };
+  readonly uniforms: { readonly [name: string]: { readonly of: string; readonly type: string } };
+  readonly kernels: { readonly [target in 'wgsl' | 'typescript']: { readonly [name: string]: KernelEntry } };
+  readonly variants: {
+    readonly [key: string]: { readonly layouts: { readonly [order: string]: LayoutEntry } };
+  };
+}
+
+export const readManifest = (files: ReadonlyMap<string, string>, op: string): OpManifest =>
+  JSON.parse(files.get(`${op}/manifest.json`)!) as OpManifest;
+
+export interface SequenceOf {
+  readonly variant: string;
+  readonly layout: string;
+  readonly direction: string;
+  readonly wrt: string;
+  /** The kernels to run, in order. */
+  readonly kernels: readonly string[];
+}
+
+/** Every direction of every variant and layout. */
+export function sequencesOf(manifest: OpManifest, target: 'wgsl' | 'typescript'): SequenceOf[] {
+  return Object.entries(manifest.variants).flatMap(([variant, { layouts }]) =>
+    Object.entries(layouts).flatMap(([layout, { forward, backward, jvp, double_backward: double }]) => {
+      const one = (direction: string, sequence: Sequence, wrt = ''): SequenceOf => ({
+        variant,
+        layout,
+        direction,
+        wrt,
+        kernels: sequence[target]!,
+      });
+      const many = (direction: string, subsets: Subsets = {}): SequenceOf[] =>
+        Object.entries(subsets).map(([wrt, sequence]) => one(direction, sequence, wrt));
+      return [
+        one('forward', forward),
+        ...many('backward', backward),
+        ...(jvp ? [one('jvp', jvp)] : []),
+        ...many('double_backward', double),
+      ];
+    }),
+  );
+}
+
+export interface Work {
+  readonly dispatches: number;
+  /** Kernels that reduce, and all that they reduce. */
+  readonly passes: number;
+  readonly reductions: readonly KernelEntry['reductions'][number][];
+  /** Accesses per element of the full-size tensors. */
+  readonly reads: Counts;
+  readonly writes: Counts;
+}
+
+/** What a direction does, over all its kernels. */
+export function workOf(
+  manifest: OpManifest,
+  target: 'wgsl' | 'typescript',
+  wanted: Omit<SequenceOf, 'kernels'>,
+): Work {
+  const found = sequencesOf(manifest, target).find((s) =>
+    (['variant', 'layout', 'direction', 'wrt'] as const).every((key) => s[key] === wanted[key]),
+  );
+  if (!found) throw new Error(`${manifest.op} has no ${JSON.stringify(wanted)}`);
+  const kernels = found.kernels.map((name) => manifest.kernels[target][name]!);
+  const total = (what: 'reads' | 'writes'): Counts => {
+    const counts: { [name: string]: number } = {};
+    for (const kernel of kernels)
+      for (const [name, k] of Object.entries(kernel[what] ?? {})) counts[name] = (counts[name] ?? 0) + k;
+    return counts;
+  };
+  return {
+    dispatches: kernels.length,
+    passes: kernels.filter(({ reductions }) => reductions.length > 0).length,
+    reductions: kernels.flatMap(({ reductions }) => reductions),
+    reads: total('reads'),
+    writes: total('writes'),
+  };
+}

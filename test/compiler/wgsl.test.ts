@@ -1,0 +1,38 @@
+/** Two independent compilers accept every WGSL file without a word. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { compile } from '../../compiler/compile.ts';
+import { nagaMessages, tintMessages, type WgslFile, type WgslMessage } from '../devices/validate.ts';
+import { everyDirection, generating } from './targets.ts';
+
+const folder = new URL('../specs/', import.meta.url);
+const specs = readdirSync(folder).filter((name) => name.endsWith('.yaml'));
+const sources = [
+  ['derivatives.yaml', new URL('../../derivatives.yaml', import.meta.url)],
+  ...specs.map((name) => [name, new URL(name, folder)] as const),
+] as const;
+
+/** Formulas of many tensors need more bindings than every device has. */
+const isOfLimit = ({ message }: WgslMessage): boolean =>
+  /number of storage buffers .* exceeds|too many bindings/i.test(message);
+
+const test = suite('wgsl');
+for (const [file, url] of sources) {
+  test(file, async () => {
+    const text = generating(readFileSync(url, 'utf8'), everyDirection);
+    const { files, diagnostics } = await compile(text, { file, targets: ['wgsl'] });
+    assert.equal(diagnostics, []);
+    const wgsl = [...files].flatMap(([name, code]): WgslFile[] => {
+      const entryPoint = name.match(/([^/]+)\.wgsl$/)?.[1];
+      return entryPoint === undefined ? [] : [{ name, code, entryPoint }];
+    });
+    assert.ok(wgsl.length > 0, 'no WGSL was emitted');
+    for (const messagesOf of [tintMessages, nagaMessages]) {
+      const messages = (await messagesOf(wgsl)).filter((m) => m.type !== 'info' && !isOfLimit(m));
+      const texts = messages.map((m) => `${m.file}:${m.line}:${m.column} ${m.type}: ${m.message}`);
+      assert.is(texts.length, 0, `${messagesOf.name}\n${texts.slice(0, 10).join('\n')}`);
+    }
+  });
+}
+test.run();
