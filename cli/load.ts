@@ -13,6 +13,8 @@ export interface Loaded {
   readonly dispose: () => void;
 }
 
+const signals = ['SIGINT', 'SIGTERM'] as const;
+
 /** Generated files as a program imports them. They are removed at the end of the process at the latest. */
 export async function load(files: ReadonlyMap<string, string>): Promise<Loaded> {
   const { ts } = await import('ts-morph');
@@ -22,11 +24,15 @@ export async function load(files: ReadonlyMap<string, string>): Promise<Loaded> 
     rewriteRelativeImportExtensions: true,
   };
   const folder = await mkdtemp(join(tmpdir(), 'normgrad-'));
+  // A signal that nobody handles would end the process without 'exit'.
+  const interrupt = (): void => process.exit(130);
   const dispose = (): void => {
     process.off('exit', dispose);
+    for (const signal of signals) process.off(signal, interrupt);
     rmSync(folder, { recursive: true, force: true });
   };
   process.on('exit', dispose);
+  for (const signal of signals) process.on(signal, interrupt);
   const write = async (path: string, text: string): Promise<void> => {
     await mkdir(dirname(join(folder, path)), { recursive: true });
     await writeFile(join(folder, path), text);

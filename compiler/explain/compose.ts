@@ -23,11 +23,10 @@ import { type Notation, nameNotation } from './notation.ts';
 import { inputNodes, type Plan } from './plan.ts';
 import type { Share } from './reverse.ts';
 import { shareLong } from './share.ts';
-import { textOf } from './text.ts';
 import { type Writer, writerFor } from './writer.ts';
 
 /** More rewrites of one gradient than this are counted rather than shown. */
-const mostSteps = 24;
+const mostSteps = 16;
 
 /** The sections of one variant; `id` makes their anchors unique in a document of several. */
 export function variantBlocks(derivation: Derivation, id: string): Block[] {
@@ -181,7 +180,7 @@ function gradientBlocks(gradient: Gradient, derivation: Derivation, writer: Writ
     ...independence(of, reverse, returned),
     ...algebra,
     paragraph('With common factors taken out, as the kernels compute it:'),
-    { is: 'equations', rows: resultRows(plan, writer, derivation.named) },
+    { is: 'equations', rows: resultRows(plan, writer, derivation) },
     ...claimBlocks(gradient, derivation),
     ...savedProse(plan, writer.inOrder).map((content) => paragraph(...content)),
     ...costProse(plan, derivation.entry).map((content) => paragraph(...content)),
@@ -258,11 +257,12 @@ function stepBlocks(
 }
 
 /** The formulas of a plan's results, as its kernels collect them. */
-function resultRows({ program, saved }: Plan, writer: Writer, named: (e: Expr) => Expr): Equation[] {
+function resultRows({ program, saved }: Plan, writer: Writer, { named, values }: Derivation): Equation[] {
   const { collect, write, fresh, inOrder } = writer;
+  const isNamed = (name: string): boolean => values.some((value) => value.name === name);
   const stored = saved.flatMap(({ name, axes, expr }) => {
     const meaning = expr && write(named(expr));
-    return meaning && textOf(meaning) !== name ? [{ name, axes, meaning }] : [];
+    return meaning && !isNamed(name) ? [{ name, axes, meaning }] : [];
   });
   const shared = shareLong(
     [...stored.map(({ meaning }) => meaning), ...program.outputs.map(({ expr }) => collect(expr))],

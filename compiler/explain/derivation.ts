@@ -82,7 +82,10 @@ export function derive(entry: Entry, variant: Variant, wrt: readonly string[]): 
       ...(claim && { claim }),
     };
   });
-  const lemma = lemmaFor(values, reverse);
+  const lemma = lemmaFor(
+    outputs.map(([expr]) => expr),
+    wanted.map(({ node }) => node),
+  );
   const plan = planOf(
     forward,
     wanted.map(({ name }) => name),
@@ -103,11 +106,12 @@ export function derive(entry: Entry, variant: Variant, wrt: readonly string[]): 
   };
 }
 
-/** The first variance that a gradient flows through. */
-function lemmaFor(values: readonly NamedValue[], { dependent }: Reverse): Lemma | undefined {
-  const live = values.filter(({ name }) => dependent.includes(name));
-  const found = topological(live.map(({ expr }) => expr)).find((node) => node.op === 'var');
-  return found && varianceLemma(found.x.axes, found.over);
+/** About the first variance that a gradient flows through. */
+function lemmaFor(outputs: readonly Expr[], wrt: readonly Expr[]): Lemma | undefined {
+  const found = topological(outputs).find(
+    (node) => node.op === 'var' && topological([node]).some((part) => wrt.includes(part)),
+  );
+  return found?.op === 'var' ? varianceLemma(found.x.axes, found.over) : undefined;
 }
 
 function claimOn(name: string, axes: Axes, derived: Expr, forward: Forward): Claim | undefined {

@@ -8,13 +8,13 @@ export interface Shared {
   readonly roots: readonly Notation[];
 }
 
-/** Formulas that together are longer than this have all that they repeat named. */
-const tooLong = 1600;
+/** A formula longer than this has all that it repeats named. */
+const tooLong = 240;
 
 /** Names only what is long where formulas are easy to take in, and more where they are not. */
 export function shareLong(roots: readonly Notation[], fresh: (base: string) => string): Shared {
-  const total = roots.reduce((length, root) => length + lengthOf(root, tooLong), 0);
-  return shareParts(roots, fresh, total < tooLong ? 44 : 10);
+  const isLong = roots.some((root) => lengthOf(root, tooLong) >= tooLong);
+  return shareParts(roots, fresh, isLong ? 10 : 44);
 }
 
 /** `longest`: shorter formulas than this are written out however often they occur. */

@@ -46,7 +46,9 @@ function wrapped(text: string, indent: string): string {
 
 function equationsText(rows: readonly Equation[]): string {
   const lefts = rows.map(leftText);
-  const fits = lefts.filter((left) => left.length <= 24).map((left) => left.length);
+  const fits = lefts
+    .filter((left, i) => rows[i]!.relation === '=' && left.length <= 24)
+    .map((left) => left.length);
   const width = Math.max(0, ...fits);
   return rows.map((row, i) => equationText(row, lefts[i]!, width)).join('\n');
 }
