@@ -2,7 +2,7 @@
 import { availableParallelism } from 'node:os';
 import type { Entry } from '../../compiler/spec/spec.ts';
 import { variantKey, variantsOf } from '../../compiler/spec/variants.ts';
-import { checkClaims, claimsOf, claimTolerance } from './claims.ts';
+import { claimChecks } from './claims.ts';
 import { checkDerivation, NotSmooth } from './derivation.ts';
 import type { Column, Engines } from './engines.ts';
 import { checkKernels, expectedOf, problemOf } from './kernels.ts';
@@ -37,7 +37,7 @@ export async function verifyEntry(entry: Entry, { engines, report, show }: Job):
       add({ ...problemOf('forward', '', why), column: engines.columns[0]! });
     }
     if (engines.columns.includes('interpret')) verifyDerivation(graphs, seed, turn, add);
-    verifyClaims(graphs, samples.slice(0, 2), add);
+    for (const check of claimChecks(graphs.forward)) add(check);
     await later(() => verifyKernels(graphs, samples, engines.generated, add));
   }
   await later.done();
@@ -68,13 +68,6 @@ function verifyDerivation(graphs: Graphs, seed: string, turn: number, add: Add):
       }
     }
   }
-}
-
-function verifyClaims(graphs: Graphs, samples: readonly Sample[], add: Add): void {
-  const claims = claimsOf(graphs);
-  for (const one of samples)
-    for (const check of checkClaims(graphs, claims, one))
-      add({ ...check, column: 'claim', tolerance: claimTolerance });
 }
 
 async function verifyKernels(

@@ -13,6 +13,8 @@ export interface Check extends Comparison {
   readonly details: string;
   /** Why there is nothing to compare. */
   readonly problem?: string;
+  /** What to show instead of an error: a claim is proved or not. */
+  readonly verdict?: string;
 }
 
 /** How one column fares in a row. */
@@ -22,6 +24,7 @@ export interface Cell {
   readonly tolerance: number;
   readonly checks: number;
   readonly pass: boolean;
+  readonly verdict?: string;
   /** The worst failure. */
   readonly failure?: string;
 }
@@ -92,6 +95,7 @@ function rowOf(
       tolerance: worst.tolerance,
       checks,
       pass: failure === undefined,
+      ...(worst.verdict !== undefined && { verdict: worst.verdict }),
       ...(failure && { failure: failureText(failure) }),
     },
   ]);
@@ -126,6 +130,7 @@ export function tableText(rows: readonly RowJson[], columns: readonly string[]):
 
 const cellText = (cell: Cell | undefined): string => {
   if (!cell) return '-';
+  if (cell.verdict !== undefined) return cell.verdict;
   if (cell.error === null) return 'error';
   return cell.error === 0 ? '0' : cell.error.toExponential(1);
 };

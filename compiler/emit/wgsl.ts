@@ -11,6 +11,14 @@ fn infinity(sign: u32) -> f32 {
   var bits = 0x7f800000u | sign;
   return bitcast<f32>(bits);
 }`,
+  maximum: `/** The larger of two; NaN if either is, which max() does not promise. */
+fn maximum(a: f32, b: f32) -> f32 {
+  return select(b, a, a > b || a != a);
+}`,
+  minimum: `/** The smaller of two; NaN if either is, which min() does not promise. */
+fn minimum(a: f32, b: f32) -> f32 {
+  return select(b, a, a < b || a != a);
+}`,
   sigmoid: `/** 1 / (1 + e^-x), without overflow. */
 fn sigmoid(x: f32) -> f32 {
   let t = exp(-abs(x));
@@ -72,6 +80,10 @@ fn sine(x: f32, quarters: i32) -> f32 {
   let value = select(s, c, (q & 1) == 1);
   return select(value, -value, q > 1);
 }`,
+  bounded: `/** x within bounds; NaN if it is. */
+fn bounded(x: f32, low: f32, high: f32) -> f32 {
+  return minimum(maximum(x, low), high);
+}`,
   power: `/** x ^ y as mathematics has it: also for negative x where y is whole. */
 fn power(x: f32, y: f32) -> f32 {
   if (y == 0.0) {
@@ -89,6 +101,7 @@ type Helper = keyof typeof helpers;
 const needs: { readonly [K in Helper]?: readonly Helper[] } = {
   softplus: ['log1p'],
   hyperbolic: ['expm1'],
+  bounded: ['minimum', 'maximum'],
 };
 
 const calls: {
@@ -107,11 +120,11 @@ const calls: {
   abs: { print: (x) => `abs(${x})` },
   sign: { print: (x) => `sign(${x})` },
   floor: { print: (x) => `floor(${x})` },
-  relu: { print: (x) => `max(${x}, 0.0)` },
-  min: { print: (a, b) => `min(${a}, ${b})` },
-  max: { print: (a, b) => `max(${a}, ${b})` },
+  relu: { helper: 'maximum', print: (x) => `maximum(${x}, 0.0)` },
+  min: { helper: 'minimum', print: (a, b) => `minimum(${a}, ${b})` },
+  max: { helper: 'maximum', print: (a, b) => `maximum(${a}, ${b})` },
   pow: { helper: 'power', print: (a, b) => `power(${a}, ${b})` },
-  clamp: { print: (x, low, high) => `min(max(${x}, ${low}), ${high})` },
+  clamp: { helper: 'bounded', print: (x, low, high) => `bounded(${x}, ${low}, ${high})` },
 };
 
 function number(value: number, type: 'index' | 'real'): string {

@@ -1,7 +1,7 @@
 /** What a plan costs, in sentences: what is kept from forward, reductions, passes over the data. */
 import { isFullSize } from '../emit/package.ts';
 import type { Entry } from '../spec/spec.ts';
-import { type Inline, listOf, plural } from './document.ts';
+import { type Inline, joinedBy, listOf, numberWord, plural } from './document.ts';
 import type { InOrder } from './from-expr.ts';
 import { nameNotation } from './notation.ts';
 import { inputNodes, type Plan, reductionCount } from './plan.ts';
@@ -11,10 +11,10 @@ export function savedProse({ saved, program }: Plan, inOrder: InOrder): Inline[]
   const inputs = inputNodes(program.outputs.map(({ expr }) => expr)).filter(({ role }) => role === 'input');
   const sentences: Inline[] = [];
   const kept = (isReturn: boolean): Inline[] =>
-    listOf(
+    joinedBy(
       saved
         .filter(({ expr }) => (expr === undefined) === isReturn)
-        .map(({ name, axes }) => nameNotation(`${name}[${inOrder(axes).join(', ')}]`)),
+        .map(({ name, axes }): Inline[] => [nameNotation(name), ` [${inOrder(axes).join(', ')}]`]),
     );
   const [returned, stored] = [kept(true), kept(false)];
   if (stored.length > 0) sentences.push('Forward saves ', ...stored, '. ');
@@ -63,7 +63,7 @@ export function costProse(plan: Plan, entry: Entry): Inline[][] {
   const sentence: Inline[] = [
     `${capital(plural(reductions, 'reduction'))}${
       passes > 1
-        ? ` in ${passes} passes, one after the other`
+        ? ` in ${numberWord(passes)} passes, one after the other`
         : passes === 1 && reductions > 1
           ? ' in one pass'
           : ''

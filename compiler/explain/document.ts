@@ -40,16 +40,23 @@ export interface Document {
 }
 
 /** Words with commas, and `and` before the last. */
-export function listOf(items: readonly Inline[]): Inline[] {
+export const listOf = (items: readonly Inline[]): Inline[] => joinedBy(items.map((item) => [item]));
+
+/** The same, for items of several parts. */
+export function joinedBy(items: readonly Prose[]): Inline[] {
   return items.flatMap((item, i): Inline[] => {
-    if (i === 0) return [item];
-    if (i < items.length - 1) return [', ', item];
-    return [items.length > 2 ? ', and ' : ' and ', item];
+    if (i === 0) return [...item];
+    if (i < items.length - 1) return [', ', ...item];
+    return [items.length > 2 ? ', and ' : ' and ', ...item];
   });
 }
 
+const numberWords = ['no', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine', 'ten'];
+
+export const numberWord = (n: number): string => numberWords[n] ?? String(n);
+
 export const plural = (n: number, word: string, words = `${word}s`): string =>
-  n === 0 ? `no ${words}` : n === 1 ? `one ${word}` : `${n} ${words}`;
+  `${numberWord(n)} ${n === 1 ? word : words}`;
 
 export const heading = (level: 1 | 2 | 3, text: string, id: string): Block => ({
   is: 'heading',

@@ -1,8 +1,8 @@
 /** A document as LaTeX: one that compiles by itself, with amsmath alone. */
 import type { Block, Document, Equation, Note, Prose } from './document.ts';
 import { splitName } from './names.ts';
-import { isMasked, isShort, type Kind, type Notation } from './notation.ts';
-import { linesOf, widthOf } from './rows.ts';
+import { isMasked, isShort, type Kind, type Notation, type SignedTerm } from './notation.ts';
+import { type Line, linesOf, widthOf } from './rows.ts';
 
 /** About this many characters fit on a line of mathematics. */
 const columns = 62;
@@ -77,19 +77,26 @@ const aligned = (rows: readonly Equation[]): string =>
 function rowTex({ left, relation, right, depth }: Equation): string {
   const sign = relation === '=' ? '=' : '\\rightarrow';
   const indent = '\\quad'.repeat(depth);
-  const lines = linesOf(right, columns - 12).map((terms, i) => {
-    const line = terms.map(({ minus, of }, k) => {
-      const shown = terms.length === 1 && i === 0 && !minus ? texOf(of) : inSum(of);
-      return i === 0 && k === 0 ? `${minus ? '-' : ''}${shown}` : `${minus ? '-' : '+'} ${shown}`;
-    });
-    return line.join(' ');
-  });
+  const lines = linesOf(right, columns - 12).map((line, i) => lineTex(line, i === 0));
   const [first, ...others] = lines;
   const breaks = relation === '→' && widthOf(left) + widthOf(right) > columns;
   const head = breaks
     ? `${indent} & ${texOf(left)} \\\\\n & \\quad ${sign} ${first}`
     : `${indent} ${texOf(left)} & ${sign} ${first}`;
   return [head, ...others.map((line) => ` & \\quad {} ${line}`)].join(' \\\\\n');
+}
+
+function lineTex({ terms, opens, closes }: Line, isFirst: boolean): string {
+  const before = opens ? `${opens.map((factor) => inProduct(factor, false)).join(' \\cdot ')} \\cdot \\Bigl(` : '';
+  return `${before}${termsTex(terms, isFirst)}${closes ? '\\Bigr)' : ''}`;
+}
+
+function termsTex(terms: readonly SignedTerm[], isFirst: boolean): string {
+  if (isFirst && terms.length === 1 && !terms[0]!.minus) return texOf(terms[0]!.of);
+  const parts = terms.map(({ minus, of }, i) =>
+    isFirst && i === 0 ? `${minus ? '-' : ''}${inSum(of)}` : `${minus ? '-' : '+'} ${inSum(of)}`,
+  );
+  return parts.join(' ');
 }
 
 /** A formula in math mode. */
@@ -102,12 +109,7 @@ export function texOf(n: Notation): string {
     case 'count':
       return `\\lvert ${axesTex(n.axes)} \\rvert`;
     case 'sum':
-      return n.terms
-        .map(({ minus, of }, i) => {
-          if (i === 0) return `${minus ? '-' : ''}${inSum(of)}`;
-          return ` ${minus ? '-' : '+'} ${inSum(of)}`;
-        })
-        .join('');
+      return termsTex(n.terms, true);
     case 'product':
       return n.factors.map((factor, i) => inProduct(factor, i === n.factors.length - 1)).join(' \\cdot ');
     case 'fraction':

@@ -2,7 +2,7 @@
 
 import { splitName } from './names.ts';
 import { isMasked, isShort, type Kind, type Notation, type SignedTerm } from './notation.ts';
-import { linesOf } from './rows.ts';
+import { type Line, linesOf } from './rows.ts';
 
 export const escapeMarkup = (text: string): string =>
   text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
@@ -13,13 +13,20 @@ export const inlineMath = (n: Notation): string => `<math>${mathOf(n)}</math>`;
 /** A formula on its own, a long sum in several lines; `sign` stands before the first. */
 export function displayMath(n: Notation, columns: number, sign = ''): string {
   const mark = sign && `<mo form="prefix" rspace="0.3em">${sign}</mo>`;
-  const lines = linesOf(n, columns).map((terms, i) => termsMath(terms, i === 0));
+  const lines = linesOf(n, columns).map((line, i) => lineMath(line, i === 0));
   if (lines.length === 1) return `<math display="block">${mark}${row(lines[0]!)}</math>`;
   const rows = lines.map((line, i) => {
     const indent = '<mspace width="2em"></mspace>';
     return `<mtr><mtd class="left">${i === 0 ? mark : indent}${line}</mtd></mtr>`;
   });
   return `<math display="block"><mtable displaystyle="true">${rows.join('')}</mtable></math>`;
+}
+
+const fence = (text: string): string => `<mo stretchy="false">${text}</mo>`;
+
+function lineMath({ terms, opens, closes }: Line, isFirst: boolean): string {
+  const before = opens && `${[...opens.map((factor) => inProduct(factor, false)), ''].join(times)}${fence('(')}`;
+  return `${before ?? ''}${termsMath(terms, isFirst)}${closes ? fence(')') : ''}`;
 }
 
 function termsMath(terms: readonly SignedTerm[], isFirstLine: boolean): string {
@@ -33,6 +40,7 @@ function termsMath(terms: readonly SignedTerm[], isFirstLine: boolean): string {
 }
 
 const prefixMinus = '<mo form="prefix">−</mo>';
+const times = '<mo lspace="0.14em" rspace="0.14em">·</mo>';
 const row = (content: string): string => `<mrow>${content}</mrow>`;
 const parens = (n: Notation): string => `<mrow><mo>(</mo>${mathOf(n)}<mo>)</mo></mrow>`;
 
@@ -51,7 +59,7 @@ export function mathOf(n: Notation): string {
       return row(
         n.factors
           .map((factor, i) => inProduct(factor, i === n.factors.length - 1))
-          .join('<mo lspace="0.14em" rspace="0.14em">·</mo>'),
+          .join(times),
       );
     case 'fraction':
       return `<mfrac>${row(mathOf(n.above))}${row(mathOf(n.below))}</mfrac>`;

@@ -1,5 +1,5 @@
-/** Long formulas cut into lines for formats that do not break them: only at the additions of the outermost sum. */
-import { isShort, type Notation, partsOf, type SignedTerm } from './notation.ts';
+/** Long formulas cut into lines for formats that do not break them: only at additions that nothing stands around but factors. */
+import { type Notation, partsOf, type SignedTerm } from './notation.ts';
 
 /** About how many characters wide a formula is once it is typeset. */
 export function widthOf(n: Notation): number {
@@ -26,14 +26,37 @@ export function widthOf(n: Notation): number {
   }
 }
 
-/** The terms of a sum in lines of at most so many characters; anything else is one line. */
-export function linesOf(n: Notation, columns: number): readonly (readonly SignedTerm[])[] {
-  if (n.is !== 'sum' || isShort(n)) return [[{ minus: false, of: n }]];
+/** A line of a formula: terms, which on the first line may stand inside a product, from there to the last. */
+export interface Line {
+  readonly terms: readonly SignedTerm[];
+  /** Factors before the parenthesis that this line opens. */
+  readonly opens?: readonly Notation[];
+  readonly closes?: boolean;
+}
+
+/** A sum, or a product with one as its last factor, in lines of at most so many characters; others are one line. */
+export function linesOf(n: Notation, columns: number): readonly Line[] {
+  const whole: Line = { terms: [{ minus: false, of: n }] };
+  if (widthOf(n) <= columns) return [whole];
+  if (n.is === 'sum') return inLines(n.terms, columns, 0).map((terms) => ({ terms }));
+  const last = n.is === 'product' ? n.factors.at(-1) : undefined;
+  if (n.is !== 'product' || last?.is !== 'sum') return [whole];
+  const opens = n.factors.slice(0, -1);
+  const start = opens.reduce((width, factor) => width + widthOf(factor) + 3, 1);
+  const lines = inLines(last.terms, columns, start);
+  return lines.map((terms, i) => ({
+    terms,
+    ...(i === 0 && { opens }),
+    ...(i === lines.length - 1 && { closes: true }),
+  }));
+}
+
+function inLines(terms: readonly SignedTerm[], columns: number, start: number): SignedTerm[][] {
   const lines: SignedTerm[][] = [[]];
-  let used = 0;
-  for (const term of n.terms) {
+  let used = start;
+  for (const term of terms) {
     const width = widthOf(term.of) + 3;
-    if (used > 0 && used + width > columns) {
+    if (lines.at(-1)!.length > 0 && used + width > columns) {
       lines.push([]);
       used = 0;
     }

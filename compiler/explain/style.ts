@@ -41,6 +41,7 @@ p { margin: .7rem 0; max-width: 44rem; }
 .signature, pre, code { font-family: ui-monospace, "Cascadia Mono", Menlo, Consolas, monospace; }
 .signature { font-size: 13.5px; color: var(--muted); max-width: none; }
 math { font-size: 1.06em; font-family: "STIX Two Math", "Cambria Math", "Latin Modern Math", "DejaVu Math TeX Gyre", math; }
+p math { font-size: 1em; }
 .word { font-style: italic; letter-spacing: .01em; }
 mtd.left { text-align: left; padding-left: 0; }
 mtd.right { text-align: left; padding-left: .35em; }
@@ -59,7 +60,9 @@ mtd.right { text-align: left; padding-left: .35em; }
   display: inline-block; padding: 0 .5em; border: 1px solid var(--reduction-line); border-radius: 1em;
   background: var(--reduction); color: var(--ink);
 }
-.beside { display: grid; grid-template-columns: minmax(0, 9fr) minmax(0, 11fr); gap: 1.4rem; align-items: start; }
+.beside { display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); gap: 1.4rem; align-items: start; }
+.beside .equations { padding-left: 0; margin-top: .4rem; }
+.beside .axes { display: block; margin: 0; }
 figure { margin: .6rem 0; }
 figcaption { font: 13.5px/1.4 system-ui, sans-serif; color: var(--muted); margin-bottom: .3rem; }
 pre {

@@ -9,11 +9,16 @@ interface Box {
   readonly height: number;
 }
 
+interface Point {
+  readonly x: number;
+  readonly y: number;
+}
+
 interface Layout {
   readonly width: number;
   readonly height: number;
   readonly boxes: ReadonlyMap<string, Box>;
-  readonly paths: readonly (readonly { readonly x: number; readonly y: number }[])[];
+  readonly paths: readonly (readonly Point[])[];
 }
 
 const letter = 7.3;
@@ -59,14 +64,21 @@ async function layOut({ nodes, edges, stages }: Picture): Promise<Layout> {
     boxes.set(key, { x: x - width / 2, y: y - height / 2, width, height });
   }
   const { width = 0, height = 0 } = graph.graph() as { width?: number; height?: number };
-  const paths = graph
-    .edges()
-    .map((edge: unknown) => (graph.edge(edge) as { points: { x: number; y: number }[] }).points);
+  const middle = ({ y, height }: Box): number => y + height / 2;
+  const paths = edges.map(([from, to]): Point[] => {
+    const [source, target] = [boxes.get(from)!, boxes.get(to)!];
+    const { points } = graph.edge(from, to) as { points: Point[] };
+    return [
+      { x: source.x + source.width, y: middle(source) },
+      ...points.slice(1, -1),
+      { x: target.x, y: middle(target) },
+    ];
+  });
   return { width, height, boxes, paths };
 }
 
 /** A smooth line through the points of an edge, level where it starts and ends. */
-function curve(points: readonly { readonly x: number; readonly y: number }[]): string {
+function curve(points: readonly Point[]): string {
   const number = (value: number): string => String(Math.round(value * 10) / 10);
   const parts = points.map(({ x, y }, i) => {
     if (i === 0) return `M${number(x)} ${number(y)}`;

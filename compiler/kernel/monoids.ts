@@ -30,6 +30,24 @@ const call = (fn: 'max' | 'min', a: Code, b: Code): Code => ({
   args: [a, b],
 });
 
+/** Rounding may leave a sum of squares below zero; NaN stays NaN. */
+const notNegative = (x: Code): Code => ({
+  code: 'select',
+  type: 'real',
+  test: { code: 'compare', type: 'bool', operator: '<', a: x, b: real(0) },
+  then: real(0),
+  else: x,
+});
+
+/** A count that can be divided by: nothing is shared with nothing. */
+const orOne = (count: Code): Code => ({
+  code: 'select',
+  type: 'real',
+  test: { code: 'compare', type: 'bool', operator: '>', a: count, b: real(0) },
+  then: count,
+  else: real(1),
+});
+
 const simple = (identity: number, combine: (a: Code, b: Code) => Code): MonoidCode => ({
   running: [identity],
   isShifted: false,
@@ -54,13 +72,14 @@ export const monoids: { readonly [K in Monoid]: MonoidCode } = {
     },
     state: ([s1, s2], elements, first, local) => {
       const offset = local('offset', binary('/', s1!, elements));
-      return [elements, binary('+', first, offset), binary('-', s2!, binary('*', s1!, offset))];
+      const squares = local('squares', binary('-', s2!, binary('*', s1!, offset)));
+      return [elements, binary('+', first, offset), notNegative(squares)];
     },
     identity: [0, 0, 0],
     merge: ([countA, meanA, squaresA], [countB, meanB, squaresB], local) => {
       const count = local('count', binary('+', countA!, countB!));
       const d = local('d', binary('-', meanB!, meanA!));
-      const share = local('share', binary('/', countB!, call('max', count, real(1))));
+      const share = local('share', binary('/', countB!, orOne(count)));
       const between = binary('*', binary('*', d, d), binary('*', countA!, share));
       return [
         count,
@@ -97,7 +116,7 @@ export function resultsOf(
     return [
       provide('sum', 'total', () => binary('*', mean!, elements)),
       provide('mean', 'mean', () => mean!),
-      provide('var', 'variance', () => call('max', binary('/', squares!, elements), real(0))),
+      provide('var', 'variance', () => binary('/', squares!, elements)),
     ];
   }
   const total = state[0]!;

@@ -20,9 +20,10 @@ export interface ClaimReport {
 
 /** Every claim of an entry in every variant where its tensor is given. */
 export const checkClaims = (entry: Entry): ClaimReport[] =>
-  variantsOf(entry).flatMap((variant) => checkVariant(lowerEntry(entry, variant)));
+  variantsOf(entry).flatMap((variant) => checkVariantClaims(lowerEntry(entry, variant)));
 
-function checkVariant(forward: Forward): ClaimReport[] {
+/** The claims that mean something in one variant. */
+export function checkVariantClaims(forward: Forward): ClaimReport[] {
   const { entry, variant } = forward;
   const cotangents = cotangentNames(forward);
   const wrt = differentiable(forward);

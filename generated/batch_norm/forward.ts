@@ -48,8 +48,9 @@ export function batch_norm_forward_1(running_mean: Floats, running_var: Floats, 
       }
     }
     const offset = sum / (n * s);
+    const squares = sum_1 - sum * offset;
     const mean_1 = x_1 + offset;
-    const variance = Math.max((sum_1 - sum * offset) / (n * s), 0);
+    const variance = (((squares < 0) ? 0 : squares)) / (n * s);
     const invstd_1 = (1 / Math.sqrt(variance + eps));
     const running_mean_1 = running_mean[i_c]!;
     const running_mean_2 = (test ? v_1 * running_mean_1 + momentum * mean_1 : running_mean_1);
@@ -129,8 +130,9 @@ export function batch_norm_forward_2(running_mean: Floats, running_var: Floats, 
     const sum_1 = sums_1[i_c_2]!;
     const first_2 = first[i_c_2]!;
     const offset = sum / (n * s);
+    const squares = sum_1 - sum * offset;
     const mean_1 = first_2 + offset;
-    const variance = Math.max((sum_1 - sum * offset) / (n * s), 0);
+    const variance = (((squares < 0) ? 0 : squares)) / (n * s);
     const invstd_1 = (1 / Math.sqrt(variance + eps));
     const running_mean_1 = running_mean[i_c_2]!;
     const running_mean_2 = (test ? v_1 * running_mean_1 + momentum * mean_1 : running_mean_1);
@@ -282,8 +284,9 @@ export function batch_norm_forward_5(x: Floats, bias: Floats, weight: Floats, in
       }
     }
     const offset = sum / (n * s);
+    const squares = sum_1 - sum * offset;
     const mean_1 = x_1 + offset;
-    const variance = Math.max((sum_1 - sum * offset) / (n * s), 0);
+    const variance = (((squares < 0) ? 0 : squares)) / (n * s);
     const invstd_1 = (1 / Math.sqrt(variance + eps));
     mean[i_c] = mean_1;
     invstd[i_c] = invstd_1;
@@ -345,8 +348,9 @@ export function batch_norm_forward_6(x: Floats, bias: Floats, weight: Floats, in
     const sum_1 = sums_1[i_c_2]!;
     const first_2 = first[i_c_2]!;
     const offset = sum / (n * s);
+    const squares = sum_1 - sum * offset;
     const mean_1 = first_2 + offset;
-    const variance = Math.max((sum_1 - sum * offset) / (n * s), 0);
+    const variance = (((squares < 0) ? 0 : squares)) / (n * s);
     const invstd_1 = (1 / Math.sqrt(variance + eps));
     mean[i_c_2] = mean_1;
     invstd[i_c_2] = invstd_1;
@@ -412,8 +416,9 @@ export function batch_norm_forward_7(running_mean: Floats, running_var: Floats, 
       }
     }
     const offset = sum / (n * s);
+    const squares = sum_1 - sum * offset;
     const mean_1 = x_1 + offset;
-    const variance = Math.max((sum_1 - sum * offset) / (n * s), 0);
+    const variance = (((squares < 0) ? 0 : squares)) / (n * s);
     const invstd_1 = (1 / Math.sqrt(variance + eps));
     const running_mean_1 = running_mean[i_c]!;
     const running_mean_2 = (test ? v_1 * running_mean_1 + momentum * mean_1 : running_mean_1);
@@ -491,8 +496,9 @@ export function batch_norm_forward_8(running_mean: Floats, running_var: Floats, 
     const sum_1 = sums_1[i_c_2]!;
     const first_2 = first[i_c_2]!;
     const offset = sum / (n * s);
+    const squares = sum_1 - sum * offset;
     const mean_1 = first_2 + offset;
-    const variance = Math.max((sum_1 - sum * offset) / (n * s), 0);
+    const variance = (((squares < 0) ? 0 : squares)) / (n * s);
     const invstd_1 = (1 / Math.sqrt(variance + eps));
     const running_mean_1 = running_mean[i_c_2]!;
     const running_mean_2 = (test ? v_1 * running_mean_1 + momentum * mean_1 : running_mean_1);
@@ -638,8 +644,9 @@ export function batch_norm_forward_11(x: Floats, weight: Floats, invstd: Floats,
       }
     }
     const offset = sum / (n * s);
+    const squares = sum_1 - sum * offset;
     const mean_1 = x_1 + offset;
-    const variance = Math.max((sum_1 - sum * offset) / (n * s), 0);
+    const variance = (((squares < 0) ? 0 : squares)) / (n * s);
     const invstd_1 = (1 / Math.sqrt(variance + eps));
     mean[i_c] = mean_1;
     invstd[i_c] = invstd_1;
@@ -699,8 +706,9 @@ export function batch_norm_forward_12(x: Floats, weight: Floats, invstd: Floats,
     const sum_1 = sums_1[i_c_2]!;
     const first_2 = first[i_c_2]!;
     const offset = sum / (n * s);
+    const squares = sum_1 - sum * offset;
     const mean_1 = first_2 + offset;
-    const variance = Math.max((sum_1 - sum * offset) / (n * s), 0);
+    const variance = (((squares < 0) ? 0 : squares)) / (n * s);
     const invstd_1 = (1 / Math.sqrt(variance + eps));
     mean[i_c_2] = mean_1;
     invstd[i_c_2] = invstd_1;
@@ -765,8 +773,9 @@ export function batch_norm_forward_13(running_mean: Floats, running_var: Floats,
       }
     }
     const offset = sum / (n * s);
+    const squares = sum_1 - sum * offset;
     const mean_1 = x_1 + offset;
-    const variance = Math.max((sum_1 - sum * offset) / (n * s), 0);
+    const variance = (((squares < 0) ? 0 : squares)) / (n * s);
     const invstd_1 = (1 / Math.sqrt(variance + eps));
     const running_mean_1 = running_mean[i_c]!;
     const running_mean_2 = (test ? v_1 * running_mean_1 + momentum * mean_1 : running_mean_1);
@@ -843,8 +852,9 @@ export function batch_norm_forward_14(running_mean: Floats, running_var: Floats,
     const sum_1 = sums_1[i_c_2]!;
     const first_2 = first[i_c_2]!;
     const offset = sum / (n * s);
+    const squares = sum_1 - sum * offset;
     const mean_1 = first_2 + offset;
-    const variance = Math.max((sum_1 - sum * offset) / (n * s), 0);
+    const variance = (((squares < 0) ? 0 : squares)) / (n * s);
     const invstd_1 = (1 / Math.sqrt(variance + eps));
     const running_mean_1 = running_mean[i_c_2]!;
     const running_mean_2 = (test ? v_1 * running_mean_1 + momentum * mean_1 : running_mean_1);

@@ -35,8 +35,9 @@ export function batch_norm_forward_17(x: Floats, bias: Floats, invstd: Floats, m
       }
     }
     const offset = sum / (n * s);
+    const squares = sum_1 - sum * offset;
     const mean_1 = x_1 + offset;
-    const variance = Math.max((sum_1 - sum * offset) / (n * s), 0);
+    const variance = (((squares < 0) ? 0 : squares)) / (n * s);
     const invstd_1 = (1 / Math.sqrt(variance + eps));
     mean[i_c] = mean_1;
     invstd[i_c] = invstd_1;
@@ -95,8 +96,9 @@ export function batch_norm_forward_18(x: Floats, bias: Floats, invstd: Floats, m
     const sum_1 = sums_1[i_c_2]!;
     const first_2 = first[i_c_2]!;
     const offset = sum / (n * s);
+    const squares = sum_1 - sum * offset;
     const mean_1 = first_2 + offset;
-    const variance = Math.max((sum_1 - sum * offset) / (n * s), 0);
+    const variance = (((squares < 0) ? 0 : squares)) / (n * s);
     const invstd_1 = (1 / Math.sqrt(variance + eps));
     mean[i_c_2] = mean_1;
     invstd[i_c_2] = invstd_1;
@@ -160,8 +162,9 @@ export function batch_norm_forward_19(running_mean: Floats, running_var: Floats,
       }
     }
     const offset = sum / (n * s);
+    const squares = sum_1 - sum * offset;
     const mean_1 = x_1 + offset;
-    const variance = Math.max((sum_1 - sum * offset) / (n * s), 0);
+    const variance = (((squares < 0) ? 0 : squares)) / (n * s);
     const invstd_1 = (1 / Math.sqrt(variance + eps));
     const running_mean_1 = running_mean[i_c]!;
     const running_mean_2 = (test ? v_1 * running_mean_1 + momentum * mean_1 : running_mean_1);
@@ -236,8 +239,9 @@ export function batch_norm_forward_20(running_mean: Floats, running_var: Floats,
     const sum_1 = sums_1[i_c_2]!;
     const first_2 = first[i_c_2]!;
     const offset = sum / (n * s);
+    const squares = sum_1 - sum * offset;
     const mean_1 = first_2 + offset;
-    const variance = Math.max((sum_1 - sum * offset) / (n * s), 0);
+    const variance = (((squares < 0) ? 0 : squares)) / (n * s);
     const invstd_1 = (1 / Math.sqrt(variance + eps));
     const running_mean_1 = running_mean[i_c_2]!;
     const running_mean_2 = (test ? v_1 * running_mean_1 + momentum * mean_1 : running_mean_1);
@@ -376,8 +380,9 @@ export function batch_norm_forward_23(x: Floats, invstd: Floats, mean: Floats, y
       }
     }
     const offset = sum / (n * s);
+    const squares = sum_1 - sum * offset;
     const mean_1 = x_1 + offset;
-    const variance = Math.max((sum_1 - sum * offset) / (n * s), 0);
+    const variance = (((squares < 0) ? 0 : squares)) / (n * s);
     const invstd_1 = (1 / Math.sqrt(variance + eps));
     mean[i_c] = mean_1;
     invstd[i_c] = invstd_1;
@@ -434,8 +439,9 @@ export function batch_norm_forward_24(x: Floats, invstd: Floats, mean: Floats, y
     const sum_1 = sums_1[i_c_2]!;
     const first_2 = first[i_c_2]!;
     const offset = sum / (n * s);
+    const squares = sum_1 - sum * offset;
     const mean_1 = first_2 + offset;
-    const variance = Math.max((sum_1 - sum * offset) / (n * s), 0);
+    const variance = (((squares < 0) ? 0 : squares)) / (n * s);
     const invstd_1 = (1 / Math.sqrt(variance + eps));
     mean[i_c_2] = mean_1;
     invstd[i_c_2] = invstd_1;

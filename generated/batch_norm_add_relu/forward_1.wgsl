@@ -63,12 +63,13 @@ fn forward_1(
       sum_1 = sum_1 + d * d;
     }
     let offset = sum / f32(((end - i + 255u) / 256u));
+    let squares = sum_1 - sum * offset;
     let taken = f32(((end - i + 255u) / 256u));
     let taken_1 = x_1 + offset;
-    let taken_2 = sum_1 - sum * offset;
+    let taken_2 = select(squares, 0.0, (squares < 0.0));
     let count = total + taken;
     let d_1 = taken_1 - total_1;
-    let share = taken / max(count, 1.0);
+    let share = taken / (select(1.0, count, (count > 0.0)));
     let next = total_1 + d_1 * share;
     let next_1 = total_2 + taken_2 + d_1 * d_1 * (total * share);
     total = count;
@@ -90,7 +91,7 @@ fn forward_1(
       let b_2 = lanes_2[other];
       let count_1 = a + b;
       let d_2 = b_1 - a_1;
-      let share_1 = b / max(count_1, 1.0);
+      let share_1 = b / (select(1.0, count_1, (count_1 > 0.0)));
       lanes[lane] = count_1;
       lanes_1[lane] = a_1 + d_2 * share_1;
       lanes_2[lane] = a_2 + b_2 + d_2 * d_2 * (a * share_1);
@@ -101,7 +102,7 @@ fn forward_1(
   total_1 = lanes_1[lane];
   total_2 = lanes_2[lane];
   if (lane == 0u) {
-    let variance = max(total_2 / f32(n * s), 0.0);
+    let variance = total_2 / f32(n * s);
     let invstd_1 = inverseSqrt(variance + eps);
     let running_mean_1 = running_mean[i_c];
     let running_mean_2 = select(running_mean_1, (1.0 - momentum) * running_mean_1 + momentum * total_1, (f32(n) * f32(s) > 0.0));

@@ -63,8 +63,9 @@ export function batch_norm_per_activation_forward_1(running_mean: Floats, runnin
       const sum_1 = sums_1[base_4 + i_s_2]!;
       const first_2 = first[base_4 + i_s_2]!;
       const offset = sum / n;
+      const squares = sum_1 - sum * offset;
       const mean_1 = first_2 + offset;
-      const variance = Math.max((sum_1 - sum * offset) / n, 0);
+      const variance = (((squares < 0) ? 0 : squares)) / n;
       const invstd_1 = (1 / Math.sqrt(variance + eps));
       const running_mean_1 = running_mean[base_4 + i_s_2]!;
       const running_mean_2 = (test ? v * running_mean_1 + momentum * mean_1 : running_mean_1);
@@ -192,8 +193,9 @@ export function batch_norm_per_activation_forward_3(x: Floats, bias: Floats, wei
       const sum_1 = sums_1[base_4 + i_s_2]!;
       const first_2 = first[base_4 + i_s_2]!;
       const offset = sum / n;
+      const squares = sum_1 - sum * offset;
       const mean_1 = first_2 + offset;
-      const variance = Math.max((sum_1 - sum * offset) / n, 0);
+      const variance = (((squares < 0) ? 0 : squares)) / n;
       const invstd_1 = (1 / Math.sqrt(variance + eps));
       mean[base_4 + i_s_2] = mean_1;
       invstd[base_4 + i_s_2] = invstd_1;
@@ -275,8 +277,9 @@ export function batch_norm_per_activation_forward_4(running_mean: Floats, runnin
       const sum_1 = sums_1[base_4 + i_s_2]!;
       const first_2 = first[base_4 + i_s_2]!;
       const offset = sum / n;
+      const squares = sum_1 - sum * offset;
       const mean_1 = first_2 + offset;
-      const variance = Math.max((sum_1 - sum * offset) / n, 0);
+      const variance = (((squares < 0) ? 0 : squares)) / n;
       const invstd_1 = (1 / Math.sqrt(variance + eps));
       const running_mean_1 = running_mean[base_4 + i_s_2]!;
       const running_mean_2 = (test ? v * running_mean_1 + momentum * mean_1 : running_mean_1);
@@ -396,8 +399,9 @@ export function batch_norm_per_activation_forward_6(x: Floats, invstd: Floats, m
       const sum_1 = sums_1[base_4 + i_s_2]!;
       const first_2 = first[base_4 + i_s_2]!;
       const offset = sum / n;
+      const squares = sum_1 - sum * offset;
       const mean_1 = first_2 + offset;
-      const variance = Math.max((sum_1 - sum * offset) / n, 0);
+      const variance = (((squares < 0) ? 0 : squares)) / n;
       const invstd_1 = (1 / Math.sqrt(variance + eps));
       mean[base_4 + i_s_2] = mean_1;
       invstd[base_4 + i_s_2] = invstd_1;

@@ -48,8 +48,9 @@ export function batch_norm_relu_forward_1(running_mean: Floats, running_var: Flo
       }
     }
     const offset = sum / (n * s);
+    const squares = sum_1 - sum * offset;
     const mean_1 = x_1 + offset;
-    const variance = Math.max((sum_1 - sum * offset) / (n * s), 0);
+    const variance = (((squares < 0) ? 0 : squares)) / (n * s);
     const invstd_1 = (1 / Math.sqrt(variance + eps));
     const running_mean_1 = running_mean[i_c]!;
     const running_mean_2 = (test ? v_1 * running_mean_1 + momentum * mean_1 : running_mean_1);
@@ -153,8 +154,9 @@ export function batch_norm_relu_forward_3(x: Floats, bias: Floats, weight: Float
       }
     }
     const offset = sum / (n * s);
+    const squares = sum_1 - sum * offset;
     const mean_1 = x_1 + offset;
-    const variance = Math.max((sum_1 - sum * offset) / (n * s), 0);
+    const variance = (((squares < 0) ? 0 : squares)) / (n * s);
     const invstd_1 = (1 / Math.sqrt(variance + eps));
     mean[i_c] = mean_1;
     invstd[i_c] = invstd_1;
@@ -215,8 +217,9 @@ export function batch_norm_relu_forward_4(running_mean: Floats, running_var: Flo
       }
     }
     const offset = sum / (n * s);
+    const squares = sum_1 - sum * offset;
     const mean_1 = x_1 + offset;
-    const variance = Math.max((sum_1 - sum * offset) / (n * s), 0);
+    const variance = (((squares < 0) ? 0 : squares)) / (n * s);
     const invstd_1 = (1 / Math.sqrt(variance + eps));
     const running_mean_1 = running_mean[i_c]!;
     const running_mean_2 = (test ? v_1 * running_mean_1 + momentum * mean_1 : running_mean_1);
@@ -310,8 +313,9 @@ export function batch_norm_relu_forward_6(x: Floats, invstd: Floats, mean: Float
       }
     }
     const offset = sum / (n * s);
+    const squares = sum_1 - sum * offset;
     const mean_1 = x_1 + offset;
-    const variance = Math.max((sum_1 - sum * offset) / (n * s), 0);
+    const variance = (((squares < 0) ? 0 : squares)) / (n * s);
     const invstd_1 = (1 / Math.sqrt(variance + eps));
     mean[i_c] = mean_1;
     invstd[i_c] = invstd_1;

@@ -18,6 +18,11 @@ struct Numbers {
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 @group(0) @binding(4) var<uniform> numbers: Numbers;
 
+/** The larger of two; NaN if either is, which max() does not promise. */
+fn maximum(a: f32, b: f32) -> f32 {
+  return select(b, a, a > b || a != a);
+}
+
 @compute @workgroup_size(256)
 fn forward_5(
   @builtin(workgroup_id) workgroup_id: vec3<u32>,
@@ -38,6 +43,6 @@ fn forward_5(
     let invstd_1 = invstd[i_c];
     let x_1 = x[(i_n * c + i_c) * s + i_s];
     let mean_1 = mean[i_c];
-    y[(i_n * c + i_c) * s + i_s] = max(invstd_1 * (x_1 - mean_1), 0.0);
+    y[(i_n * c + i_c) * s + i_s] = maximum(invstd_1 * (x_1 - mean_1), 0.0);
   }
 }

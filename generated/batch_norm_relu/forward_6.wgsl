@@ -22,6 +22,11 @@ struct Numbers {
 @group(0) @binding(5) var<storage, read_write> invstd: array<f32>;
 @group(0) @binding(6) var<uniform> numbers: Numbers;
 
+/** The larger of two; NaN if either is, which max() does not promise. */
+fn maximum(a: f32, b: f32) -> f32 {
+  return select(b, a, a > b || a != a);
+}
+
 @compute @workgroup_size(256)
 fn forward_6(
   @builtin(workgroup_id) workgroup_id: vec3<u32>,
@@ -43,7 +48,7 @@ fn forward_6(
     let running_var_1 = running_var[i_c];
     let x_1 = x[(i_n * c + i_c) * s + i_s];
     let running_mean_1 = running_mean[i_c];
-    y[(i_n * c + i_c) * s + i_s] = max(inverseSqrt(running_var_1 + eps) * (x_1 - running_mean_1), 0.0);
+    y[(i_n * c + i_c) * s + i_s] = maximum(inverseSqrt(running_var_1 + eps) * (x_1 - running_mean_1), 0.0);
   }
   if (at < c) {
     let i_c_1 = at;

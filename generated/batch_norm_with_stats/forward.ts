@@ -38,8 +38,9 @@ export function batch_norm_with_stats_forward_1(x: Floats, bias: Floats, weight:
       }
     }
     const offset = sum / (n * s);
+    const squares = sum_1 - sum * offset;
     const mean_1 = x_1 + offset;
-    const variance = Math.max((sum_1 - sum * offset) / (n * s), 0);
+    const variance = (((squares < 0) ? 0 : squares)) / (n * s);
     const saved_1_1 = (1 / Math.sqrt(variance + eps));
     mean[i_c] = mean_1;
     var_[i_c] = variance;
@@ -91,8 +92,9 @@ export function batch_norm_with_stats_forward_2(x: Floats, mean: Floats, saved_1
       }
     }
     const offset = sum / (n * s);
+    const squares = sum_1 - sum * offset;
     const mean_1 = x_1 + offset;
-    const variance = Math.max((sum_1 - sum * offset) / (n * s), 0);
+    const variance = (((squares < 0) ? 0 : squares)) / (n * s);
     const saved_1_1 = (1 / Math.sqrt(variance + eps));
     mean[i_c] = mean_1;
     var_[i_c] = variance;

@@ -16,7 +16,7 @@ struct Numbers {
 @group(0) @binding(0) var<storage, read> invstd: array<f32>;
 @group(0) @binding(1) var<storage, read> packed: array<f32>;
 @group(0) @binding(2) var<storage, read_write> packed_1: array<f32>;
-@group(0) @binding(3) var<storage, read_write> partial: array<f32>;
+@group(0) @binding(3) var<storage, read_write> partials: array<f32>;
 @group(0) @binding(4) var<uniform> numbers: Numbers;
 
 var<workgroup> lanes: array<f32, 256>;
@@ -55,7 +55,7 @@ fn backward_10(
       rows_1[slot] = rows_1[slot] + packed_4;
     }
     let at = workgroup * k + i;
-    partial[at] = total;
+    partials[at] = total;
   }
   for (var i_2 = start; i_2 < end; i_2++) {
     let i_n_1 = i_2;

@@ -16,9 +16,8 @@ struct Numbers {
 @group(0) @binding(0) var<storage, read> invstd: array<f32>;
 @group(0) @binding(1) var<storage, read> packed: array<f32>;
 @group(0) @binding(2) var<storage, read_write> packed_1: array<f32>;
-@group(0) @binding(3) var<storage, read_write> partial: array<f32>;
-@group(0) @binding(4) var<storage, read_write> partial_1: array<f32>;
-@group(0) @binding(5) var<uniform> numbers: Numbers;
+@group(0) @binding(3) var<storage, read_write> partials: array<f32>;
+@group(0) @binding(4) var<uniform> numbers: Numbers;
 
 var<workgroup> lanes: array<f32, 256>;
 var<workgroup> lanes_1: array<f32, 256>;
@@ -59,8 +58,8 @@ fn backward_14(
       rows_1[slot] = rows_1[slot] + packed_5;
     }
     let at = workgroup * k + i;
-    partial[at] = total;
-    partial_1[at] = total_1;
+    partials[at] = total;
+    partials[((n + 15u) / 16u) * g * k + at] = total_1;
   }
   for (var i_2 = start; i_2 < end; i_2++) {
     let i_n_1 = i_2;

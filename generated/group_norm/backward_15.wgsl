@@ -15,9 +15,8 @@ struct Numbers {
 
 @group(0) @binding(0) var<storage, read_write> dweight: array<f32>;
 @group(0) @binding(1) var<storage, read_write> dbias: array<f32>;
-@group(0) @binding(2) var<storage, read> partial: array<f32>;
-@group(0) @binding(3) var<storage, read> partial_1: array<f32>;
-@group(0) @binding(4) var<uniform> numbers: Numbers;
+@group(0) @binding(2) var<storage, read> partials: array<f32>;
+@group(0) @binding(3) var<uniform> numbers: Numbers;
 
 @compute @workgroup_size(256)
 fn backward_15(
@@ -39,8 +38,8 @@ fn backward_15(
     var total_1 = 0.0;
     for (var i = 0u; i < ((n + 15u) / 16u); i++) {
       let from_ = i * g * k + at;
-      total = total + partial[from_];
-      total_1 = total_1 + partial_1[from_];
+      total = total + partials[from_];
+      total_1 = total_1 + partials[((n + 15u) / 16u) * g * k + from_];
     }
     let weight_1 = select(0.0, total, (f32(n) * f32(s) > 0.0));
     dweight[i_g * k + i_k] = weight_1;

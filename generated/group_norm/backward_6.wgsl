@@ -14,7 +14,7 @@ struct Numbers {
 }
 
 @group(0) @binding(0) var<storage, read_write> dweight: array<f32>;
-@group(0) @binding(1) var<storage, read> partial: array<f32>;
+@group(0) @binding(1) var<storage, read> partials: array<f32>;
 @group(0) @binding(2) var<uniform> numbers: Numbers;
 
 @compute @workgroup_size(256)
@@ -36,7 +36,7 @@ fn backward_6(
     var total = 0.0;
     for (var i = 0u; i < ((n + 15u) / 16u); i++) {
       let from_ = i * g * k + at;
-      total = total + partial[from_];
+      total = total + partials[from_];
     }
     let weight_1 = select(0.0, total, (f32(n) * f32(s) > 0.0));
     dweight[i_g * k + i_k] = weight_1;

@@ -40,8 +40,9 @@ export function group_norm_forward_1(x: Floats, bias: Floats, weight: Floats, in
         }
       }
       const offset = sum / (k * s);
+      const squares = sum_1 - sum * offset;
       const mean_1 = x_1 + offset;
-      const variance = Math.max((sum_1 - sum * offset) / (k * s), 0);
+      const variance = (((squares < 0) ? 0 : squares)) / (k * s);
       const invstd_1 = (1 / Math.sqrt(variance + eps));
       mean[base + i_g] = mean_1;
       invstd[base + i_g] = invstd_1;
@@ -97,8 +98,9 @@ export function group_norm_forward_2(x: Floats, weight: Floats, invstd: Floats, 
         }
       }
       const offset = sum / (k * s);
+      const squares = sum_1 - sum * offset;
       const mean_1 = x_1 + offset;
-      const variance = Math.max((sum_1 - sum * offset) / (k * s), 0);
+      const variance = (((squares < 0) ? 0 : squares)) / (k * s);
       const invstd_1 = (1 / Math.sqrt(variance + eps));
       mean[base + i_g] = mean_1;
       invstd[base + i_g] = invstd_1;
@@ -153,8 +155,9 @@ export function group_norm_forward_3(x: Floats, bias: Floats, invstd: Floats, me
         }
       }
       const offset = sum / (k * s);
+      const squares = sum_1 - sum * offset;
       const mean_1 = x_1 + offset;
-      const variance = Math.max((sum_1 - sum * offset) / (k * s), 0);
+      const variance = (((squares < 0) ? 0 : squares)) / (k * s);
       const invstd_1 = (1 / Math.sqrt(variance + eps));
       mean[base + i_g] = mean_1;
       invstd[base + i_g] = invstd_1;
@@ -207,8 +210,9 @@ export function group_norm_forward_4(x: Floats, invstd: Floats, mean: Floats, y:
         }
       }
       const offset = sum / (k * s);
+      const squares = sum_1 - sum * offset;
       const mean_1 = x_1 + offset;
-      const variance = Math.max((sum_1 - sum * offset) / (k * s), 0);
+      const variance = (((squares < 0) ? 0 : squares)) / (k * s);
       const invstd_1 = (1 / Math.sqrt(variance + eps));
       mean[base + i_g] = mean_1;
       invstd[base + i_g] = invstd_1;

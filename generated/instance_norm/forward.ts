@@ -43,7 +43,8 @@ export function instance_norm_forward_1(x: Floats, running_mean: Floats, running
         sum_1 = sum_1 + d * d;
       }
       const offset = sum / s;
-      const variance = Math.max((sum_1 - sum * offset) / s, 0);
+      const squares = sum_1 - sum * offset;
+      const variance = (((squares < 0) ? 0 : squares)) / s;
       const invstd_1 = (1 / Math.sqrt(variance + eps));
       const mean_1 = x_1 + offset;
       invstd[base + i_c] = invstd_1;
@@ -181,7 +182,8 @@ export function instance_norm_forward_3(x: Floats, bias: Floats, weight: Floats,
         sum_1 = sum_1 + d * d;
       }
       const offset = sum / s;
-      const variance = Math.max((sum_1 - sum * offset) / s, 0);
+      const squares = sum_1 - sum * offset;
+      const variance = (((squares < 0) ? 0 : squares)) / s;
       const invstd_1 = (1 / Math.sqrt(variance + eps));
       const mean_1 = x_1 + offset;
       invstd[base + i_c] = invstd_1;
@@ -236,7 +238,8 @@ export function instance_norm_forward_4(x: Floats, running_mean: Floats, running
         sum_1 = sum_1 + d * d;
       }
       const offset = sum / s;
-      const variance = Math.max((sum_1 - sum * offset) / s, 0);
+      const squares = sum_1 - sum * offset;
+      const variance = (((squares < 0) ? 0 : squares)) / s;
       const invstd_1 = (1 / Math.sqrt(variance + eps));
       const mean_1 = x_1 + offset;
       invstd[base + i_c] = invstd_1;
@@ -360,7 +363,8 @@ export function instance_norm_forward_6(x: Floats, invstd: Floats, mean: Floats,
         sum_1 = sum_1 + d * d;
       }
       const offset = sum / s;
-      const variance = Math.max((sum_1 - sum * offset) / s, 0);
+      const squares = sum_1 - sum * offset;
+      const variance = (((squares < 0) ? 0 : squares)) / s;
       const invstd_1 = (1 / Math.sqrt(variance + eps));
       const mean_1 = x_1 + offset;
       invstd[base + i_c] = invstd_1;

@@ -17,9 +17,8 @@ struct Numbers {
 @group(0) @binding(3) var<storage, read> invstd: array<f32>;
 @group(0) @binding(4) var<storage, read> mean: array<f32>;
 @group(0) @binding(5) var<storage, read_write> packed: array<f32>;
-@group(0) @binding(6) var<storage, read_write> partial: array<f32>;
-@group(0) @binding(7) var<storage, read_write> partial_1: array<f32>;
-@group(0) @binding(8) var<uniform> numbers: Numbers;
+@group(0) @binding(6) var<storage, read_write> partials: array<f32>;
+@group(0) @binding(7) var<uniform> numbers: Numbers;
 
 var<workgroup> lanes: array<f32, 256>;
 var<workgroup> lanes_1: array<f32, 256>;
@@ -57,8 +56,8 @@ fn backward_10(
       rows_1[slot] = rows_1[slot] + weight_1 * v * grad_y_1;
     }
     let at = workgroup * d + i;
-    partial[at] = total;
-    partial_1[at] = total_1;
+    partials[at] = total;
+    partials[((n + 15u) / 16u) * d + at] = total_1;
   }
   for (var i_2 = start; i_2 < end; i_2++) {
     let i_n_1 = i_2;

@@ -13,9 +13,8 @@ struct Numbers {
 
 @group(0) @binding(0) var<storage, read_write> dweight: array<f32>;
 @group(0) @binding(1) var<storage, read_write> dbias: array<f32>;
-@group(0) @binding(2) var<storage, read> partial: array<f32>;
-@group(0) @binding(3) var<storage, read> partial_1: array<f32>;
-@group(0) @binding(4) var<uniform> numbers: Numbers;
+@group(0) @binding(2) var<storage, read> partials: array<f32>;
+@group(0) @binding(3) var<uniform> numbers: Numbers;
 
 @compute @workgroup_size(256)
 fn backward_11(
@@ -33,8 +32,8 @@ fn backward_11(
     var total_1 = 0.0;
     for (var i = 0u; i < ((n + 15u) / 16u); i++) {
       let from_ = i * d + at;
-      total = total + partial[from_];
-      total_1 = total_1 + partial_1[from_];
+      total = total + partials[from_];
+      total_1 = total_1 + partials[((n + 15u) / 16u) * d + from_];
     }
     dweight[i_d] = total;
     dbias[i_d] = total_1;

@@ -18,7 +18,7 @@ struct Numbers {
 @group(0) @binding(3) var<storage, read> invstd: array<f32>;
 @group(0) @binding(4) var<storage, read> mean: array<f32>;
 @group(0) @binding(5) var<storage, read_write> packed: array<f32>;
-@group(0) @binding(6) var<storage, read_write> partial: array<f32>;
+@group(0) @binding(6) var<storage, read_write> partials: array<f32>;
 @group(0) @binding(7) var<uniform> numbers: Numbers;
 
 var<workgroup> lanes: array<f32, 256>;
@@ -55,7 +55,7 @@ fn backward_4(
       rows_1[slot] = rows_1[slot] + weight_1 * v * grad_y_1;
     }
     let at = workgroup * d + i;
-    partial[at] = total;
+    partials[at] = total;
   }
   for (var i_2 = start; i_2 < end; i_2++) {
     let i_n_1 = i_2;

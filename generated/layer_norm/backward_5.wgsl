@@ -12,7 +12,7 @@ struct Numbers {
 }
 
 @group(0) @binding(0) var<storage, read_write> dweight: array<f32>;
-@group(0) @binding(1) var<storage, read> partial: array<f32>;
+@group(0) @binding(1) var<storage, read> partials: array<f32>;
 @group(0) @binding(2) var<uniform> numbers: Numbers;
 
 @compute @workgroup_size(256)
@@ -30,7 +30,7 @@ fn backward_5(
     var total = 0.0;
     for (var i = 0u; i < ((n + 15u) / 16u); i++) {
       let from_ = i * d + at;
-      total = total + partial[from_];
+      total = total + partials[from_];
     }
     dweight[i_d] = total;
   }

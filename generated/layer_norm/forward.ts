@@ -33,8 +33,9 @@ export function layer_norm_forward_1(x: Floats, bias: Floats, weight: Floats, in
       sum_1 = sum_1 + d_1 * d_1;
     }
     const offset = sum / d;
+    const squares = sum_1 - sum * offset;
     const mean_1 = x_1 + offset;
-    const variance = Math.max((sum_1 - sum * offset) / d, 0);
+    const variance = (((squares < 0) ? 0 : squares)) / d;
     const invstd_1 = (1 / Math.sqrt(variance + eps));
     mean[i_n] = mean_1;
     invstd[i_n] = invstd_1;
@@ -77,8 +78,9 @@ export function layer_norm_forward_2(x: Floats, weight: Floats, invstd: Floats, 
       sum_1 = sum_1 + d_1 * d_1;
     }
     const offset = sum / d;
+    const squares = sum_1 - sum * offset;
     const mean_1 = x_1 + offset;
-    const variance = Math.max((sum_1 - sum * offset) / d, 0);
+    const variance = (((squares < 0) ? 0 : squares)) / d;
     const invstd_1 = (1 / Math.sqrt(variance + eps));
     mean[i_n] = mean_1;
     invstd[i_n] = invstd_1;
@@ -120,8 +122,9 @@ export function layer_norm_forward_3(x: Floats, bias: Floats, invstd: Floats, me
       sum_1 = sum_1 + d_1 * d_1;
     }
     const offset = sum / d;
+    const squares = sum_1 - sum * offset;
     const mean_1 = x_1 + offset;
-    const variance = Math.max((sum_1 - sum * offset) / d, 0);
+    const variance = (((squares < 0) ? 0 : squares)) / d;
     const invstd_1 = (1 / Math.sqrt(variance + eps));
     mean[i_n] = mean_1;
     invstd[i_n] = invstd_1;
@@ -162,8 +165,9 @@ export function layer_norm_forward_4(x: Floats, invstd: Floats, mean: Floats, y:
       sum_1 = sum_1 + d_1 * d_1;
     }
     const offset = sum / d;
+    const squares = sum_1 - sum * offset;
     const mean_1 = x_1 + offset;
-    const variance = Math.max((sum_1 - sum * offset) / d, 0);
+    const variance = (((squares < 0) ? 0 : squares)) / d;
     const invstd_1 = (1 / Math.sqrt(variance + eps));
     mean[i_n] = mean_1;
     invstd[i_n] = invstd_1;

@@ -30,11 +30,11 @@ const b: readonly BindingDescription[] = [
   { name: 'packed', role: 'scratch', of: 'packed', axes: ['n'], access: 'write', length: (n) => 2 * n.n! },
   { name: 'packed', role: 'scratch', of: 'packed', axes: ['n'], access: 'read', length: (n) => 2 * n.n! },
   { name: 'dweight', role: 'gradient', of: 'weight', axes: ['d'], access: 'write' },
-  { name: 'partial', role: 'scratch', of: 'partial', axes: ['d'], access: 'write', length: (n) => Math.floor((n.n! + 15) / 16) * n.d! },
-  { name: 'partial', role: 'scratch', of: 'partial', axes: ['d'], access: 'read', length: (n) => Math.floor((n.n! + 15) / 16) * n.d! },
+  { name: 'partials', role: 'scratch', of: 'partials', axes: ['d'], access: 'write', length: (n) => Math.floor((n.n! + 15) / 16) * n.d! },
+  { name: 'partials', role: 'scratch', of: 'partials', axes: ['d'], access: 'read', length: (n) => Math.floor((n.n! + 15) / 16) * n.d! },
   { name: 'dbias', role: 'gradient', of: 'bias', axes: ['d'], access: 'write' },
-  { name: 'partial_1', role: 'scratch', of: 'partial_1', axes: ['d'], access: 'write', length: (n) => Math.floor((n.n! + 15) / 16) * n.d! },
-  { name: 'partial_1', role: 'scratch', of: 'partial_1', axes: ['d'], access: 'read', length: (n) => Math.floor((n.n! + 15) / 16) * n.d! },
+  { name: 'partials', role: 'scratch', of: 'partials', axes: ['d'], access: 'write', length: (n) => 2 * Math.floor((n.n! + 15) / 16) * n.d! },
+  { name: 'partials', role: 'scratch', of: 'partials', axes: ['d'], access: 'read', length: (n) => 2 * Math.floor((n.n! + 15) / 16) * n.d! },
 ];
 
 const cpu = {
@@ -65,8 +65,8 @@ const gpu = {
   backward_7: { name: 'backward_7', source: new URL('./backward_7.wgsl', import.meta.url), entryPoint: 'backward_7', bindings: [b[8]!, b[2]!, b[0]!, b[10]!, b[9]!, b[12]!, b[15]!], uniforms: [{ name: 'd', type: 'u32' }, { name: 'n', type: 'u32' }], workgroups: (n) => Math.floor((n.n! + 15) / 16) },
   backward_8: { name: 'backward_8', source: new URL('./backward_8.wgsl', import.meta.url), entryPoint: 'backward_8', bindings: [b[17]!, b[16]!], uniforms: [{ name: 'd', type: 'u32' }, { name: 'n', type: 'u32' }], workgroups: (n) => Math.floor((n.d! + 255) / 256) },
   backward_9: { name: 'backward_9', source: new URL('./backward_9.wgsl', import.meta.url), entryPoint: 'backward_9', bindings: [b[8]!, b[0]!, b[10]!, b[9]!, b[14]!, b[17]!], uniforms: [{ name: 'd', type: 'u32' }, { name: 'n', type: 'u32' }], workgroups: (n) => Math.floor((n.d! + 31) / 32) },
-  backward_10: { name: 'backward_10', source: new URL('./backward_10.wgsl', import.meta.url), entryPoint: 'backward_10', bindings: [b[8]!, b[2]!, b[0]!, b[10]!, b[9]!, b[12]!, b[15]!, b[18]!], uniforms: [{ name: 'd', type: 'u32' }, { name: 'n', type: 'u32' }], workgroups: (n) => Math.floor((n.n! + 15) / 16) },
-  backward_11: { name: 'backward_11', source: new URL('./backward_11.wgsl', import.meta.url), entryPoint: 'backward_11', bindings: [b[14]!, b[17]!, b[16]!, b[19]!], uniforms: [{ name: 'd', type: 'u32' }, { name: 'n', type: 'u32' }], workgroups: (n) => Math.floor((n.d! + 255) / 256) },
+  backward_10: { name: 'backward_10', source: new URL('./backward_10.wgsl', import.meta.url), entryPoint: 'backward_10', bindings: [b[8]!, b[2]!, b[0]!, b[10]!, b[9]!, b[12]!, b[18]!], uniforms: [{ name: 'd', type: 'u32' }, { name: 'n', type: 'u32' }], workgroups: (n) => Math.floor((n.n! + 15) / 16) },
+  backward_11: { name: 'backward_11', source: new URL('./backward_11.wgsl', import.meta.url), entryPoint: 'backward_11', bindings: [b[14]!, b[17]!, b[19]!], uniforms: [{ name: 'd', type: 'u32' }, { name: 'n', type: 'u32' }], workgroups: (n) => Math.floor((n.d! + 255) / 256) },
   forward_3: { name: 'forward_3', source: new URL('./forward_3.wgsl', import.meta.url), entryPoint: 'forward_3', bindings: [b[2]!, b[0]!, b[6]!, b[7]!, b[5]!], uniforms: [{ name: 'd', type: 'u32' }, { name: 'n', type: 'u32' }], workgroups: (n) => Math.floor((n.n! * n.d! + 255) / 256) },
   forward_4: { name: 'forward_4', source: new URL('./forward_4.wgsl', import.meta.url), entryPoint: 'forward_4', bindings: [b[1]!, b[0]!, b[6]!, b[7]!, b[5]!], uniforms: [{ name: 'd', type: 'u32' }, { name: 'n', type: 'u32' }], workgroups: (n) => Math.floor((n.n! * n.d! + 255) / 256) },
   backward_12: { name: 'backward_12', source: new URL('./backward_12.wgsl', import.meta.url), entryPoint: 'backward_12', bindings: [b[8]!, b[0]!, b[10]!, b[9]!, b[12]!], uniforms: [{ name: 'd', type: 'u32' }, { name: 'n', type: 'u32' }], workgroups: (n) => n.n! },

@@ -15,7 +15,7 @@ struct Numbers {
 @group(0) @binding(2) var<storage, read> x: array<f32>;
 @group(0) @binding(3) var<storage, read> invrms: array<f32>;
 @group(0) @binding(4) var<storage, read_write> packed: array<f32>;
-@group(0) @binding(5) var<storage, read_write> partial: array<f32>;
+@group(0) @binding(5) var<storage, read_write> partials: array<f32>;
 @group(0) @binding(6) var<uniform> numbers: Numbers;
 
 var<workgroup> lanes: array<f32, 256>;
@@ -48,7 +48,7 @@ fn backward_4(
       rows[slot] = rows[slot] + v * x_1;
     }
     let at = workgroup * d + i;
-    partial[at] = total;
+    partials[at] = total;
   }
   for (var i_2 = start; i_2 < end; i_2++) {
     let i_n_1 = i_2;

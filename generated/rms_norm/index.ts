@@ -26,8 +26,8 @@ const b: readonly BindingDescription[] = [
   { name: 'packed', role: 'scratch', of: 'packed', axes: ['n'], access: 'write', length: (n) => n.n! },
   { name: 'packed', role: 'scratch', of: 'packed', axes: ['n'], access: 'read', length: (n) => n.n! },
   { name: 'dweight', role: 'gradient', of: 'weight', axes: ['d'], access: 'write' },
-  { name: 'partial', role: 'scratch', of: 'partial', axes: ['d'], access: 'write', length: (n) => Math.floor((n.n! + 15) / 16) * n.d! },
-  { name: 'partial', role: 'scratch', of: 'partial', axes: ['d'], access: 'read', length: (n) => Math.floor((n.n! + 15) / 16) * n.d! },
+  { name: 'partials', role: 'scratch', of: 'partials', axes: ['d'], access: 'write', length: (n) => Math.floor((n.n! + 15) / 16) * n.d! },
+  { name: 'partials', role: 'scratch', of: 'partials', axes: ['d'], access: 'read', length: (n) => Math.floor((n.n! + 15) / 16) * n.d! },
 ];
 
 const cpu = {
