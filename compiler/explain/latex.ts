@@ -87,7 +87,9 @@ function rowTex({ left, relation, right, depth }: Equation): string {
 }
 
 function lineTex({ terms, opens, closes }: Line, isFirst: boolean): string {
-  const before = opens ? `${opens.map((factor) => inProduct(factor, false)).join(' \\cdot ')} \\cdot \\Bigl(` : '';
+  const before = opens
+    ? `${opens.map((factor) => inProduct(factor, false)).join(' \\cdot ')} \\cdot \\Bigl(`
+    : '';
   return `${before}${termsTex(terms, isFirst)}${closes ? '\\Bigr)' : ''}`;
 }
 

@@ -25,7 +25,8 @@ export function displayMath(n: Notation, columns: number, sign = ''): string {
 const fence = (text: string): string => `<mo stretchy="false">${text}</mo>`;
 
 function lineMath({ terms, opens, closes }: Line, isFirst: boolean): string {
-  const before = opens && `${[...opens.map((factor) => inProduct(factor, false)), ''].join(times)}${fence('(')}`;
+  const before =
+    opens && `${[...opens.map((factor) => inProduct(factor, false)), ''].join(times)}${fence('(')}`;
   return `${before ?? ''}${termsMath(terms, isFirst)}${closes ? fence(')') : ''}`;
 }
 
@@ -56,11 +57,7 @@ export function mathOf(n: Notation): string {
     case 'sum':
       return row(termsMath(n.terms, true));
     case 'product':
-      return row(
-        n.factors
-          .map((factor, i) => inProduct(factor, i === n.factors.length - 1))
-          .join(times),
-      );
+      return row(n.factors.map((factor, i) => inProduct(factor, i === n.factors.length - 1)).join(times));
     case 'fraction':
       return `<mfrac>${row(mathOf(n.above))}${row(mathOf(n.below))}</mfrac>`;
     case 'power':
