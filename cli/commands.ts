@@ -65,6 +65,34 @@ and the formulas that the spec claims (gradients, tangents, second) against the 
   load: async () => (await import('./verify.ts')).verify,
 };
 
+const explain: Command = {
+  name: 'explain',
+  operands: 'OP',
+  least: 1,
+  most: 1,
+  summary: 'show how gradients are derived, step by step',
+  details: `Derives the gradients of OP as the compiler does and shows every step with the rule that allows it: the forward, reverse mode by hand, the algebra of sums, the final formulas, and the kernels. Formulas in text are in the language of the spec. A page in HTML has the graph and the kernels' code as well, and needs nothing else; LaTeX is a document of its own.
+
+A variant is named by its true flags and given tensors, e.g. "weight bias training".`,
+  options: [
+    { name: 'variant', value: 'NAMES', summary: 'which variant; the first by default, several with commas' },
+    { name: 'wrt', value: 'NAMES', summary: 'the gradients wanted; all by default' },
+    { name: 'format', value: 'FORMAT', summary: '`text` (the default), `latex` or `html`' },
+    { name: 'spec', value: 'SPEC', summary: 'where the op is defined; `derivatives.yaml` by default' },
+    { name: 'out', value: 'FILE', summary: 'write to a file instead of standard output' },
+    json,
+  ],
+  examples: [
+    ['normgrad explain batch_norm --wrt x', 'why the gradient is what it is'],
+    [
+      'normgrad explain batch_norm --variant "weight bias running_mean running_var" --wrt x',
+      'with frozen statistics',
+    ],
+    ['normgrad explain layer_norm --format html --out layer_norm.html', 'as a page'],
+  ],
+  load: async () => (await import('./explain.ts')).explain,
+};
+
 const run: Command = {
   name: 'run',
   operands: 'REQUEST',
@@ -104,4 +132,4 @@ Data is row-major in the order of the signature. \`cotangents\` asks for gradien
   load: async () => (await import('./run.ts')).run,
 };
 
-export const commands: readonly Command[] = [build, verify, run];
+export const commands: readonly Command[] = [build, verify, explain, run];

@@ -129,8 +129,9 @@ const calls: {
 
 function number(value: number, type: 'index' | 'real'): string {
   if (type === 'index') return `${value}u`;
-  if (value === Number.POSITIVE_INFINITY) return 'infinity(0u)';
-  if (value === Number.NEGATIVE_INFINITY) return 'infinity(0x80000000u)';
+  // what is beyond f32 is infinite there
+  if (Math.fround(value) === Number.POSITIVE_INFINITY) return 'infinity(0u)';
+  if (Math.fround(value) === Number.NEGATIVE_INFINITY) return 'infinity(0x80000000u)';
   const text = String(Math.fround(value) === 0 ? 0 : value);
   return /[.e]/.test(text) ? text : `${text}.0`;
 }
@@ -210,7 +211,9 @@ function helpersOf({ body }: Kernel): Helper[] {
   };
   eachCode(body, (code) => {
     if (code.code === 'call' && calls[code.fn].helper) use(calls[code.fn].helper!);
-    if (code.code === 'number' && Math.abs(code.value) === Number.POSITIVE_INFINITY) use('infinity');
+    const isInfinite =
+      code.code === 'number' && Math.abs(Math.fround(code.value)) === Number.POSITIVE_INFINITY;
+    if (isInfinite) use('infinity');
   });
   for (const statement of body)
     if (statement.do === 'array' && !Number.isFinite(statement.fill)) use('infinity');

@@ -14,7 +14,9 @@ export function savedProse({ saved, program }: Plan, inOrder: InOrder): Inline[]
     joinedBy(
       saved
         .filter(({ expr }) => (expr === undefined) === isReturn)
-        .map(({ name, axes }): Inline[] => [nameNotation(name), ` [${inOrder(axes).join(', ')}]`]),
+        .map(({ name, axes }): Inline[] =>
+          axes.length === 0 ? [nameNotation(name)] : [nameNotation(name), ` [${inOrder(axes).join(', ')}]`],
+        ),
     );
   const [returned, stored] = [kept(true), kept(false)];
   if (stored.length > 0) sentences.push('Forward saves ', ...stored, '. ');

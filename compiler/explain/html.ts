@@ -107,14 +107,16 @@ function equationHtml(row: Equation, columns: number): string {
   const notes = row.notes.map((note) => `<li>${noteHtml(note)}</li>`).join('');
   const below = notes && `<ul class="notes">${notes}</ul>`;
   if (relation === '=') {
-    const defined = axes
-      ? `${inlineMath(left)}<span class="axes">[${axes.map(escapeMarkup).join(', ')}]</span>`
-      : inlineMath(left);
-    return `<div class="name">${defined}</div><div class="value">${displayMath(right, columns, '=')}${below}</div>`;
+    const defined =
+      axes && axes.length > 0
+        ? `${inlineMath(left)}<span class="axes">[${axes.map(escapeMarkup).join(', ')}]</span>`
+        : inlineMath(left);
+    return `<div class="name">${defined}</div><div class="formula">${displayMath(right, columns, '=')}${below}</div>`;
   }
   const isShort = widthOf(left) + widthOf(right) < columns;
   const parts = [displayMath(left, columns), displayMath(right, columns, '→')];
-  const shown = `<div class="${isShort ? 'rewrite' : 'rewrite long'}">${parts.join('')}</div>${below}`;
+  const sides = parts.map((side) => `<div>${side}</div>`).join('');
+  const shown = `<div class="${isShort ? 'rewrite' : 'rewrite long'}">${sides}</div>${below}`;
   const nested = Array.from({ length: depth }).reduce<string>(
     (inner) => `<div class="inner">${inner}</div>`,
     shown,

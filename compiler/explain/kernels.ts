@@ -13,6 +13,7 @@ import { type Block, equation, heading, listOf, paragraph } from './document.ts'
 import { nameNotation } from './notation.ts';
 import { pictureOf } from './picture.ts';
 import { inputNodes, type Plan } from './plan.ts';
+import { shareLong } from './share.ts';
 import { textOf } from './text.ts';
 import type { Writer } from './writer.ts';
 
@@ -63,13 +64,19 @@ function stageBlocks(stage: Stage, i: number, plan: Plan, op: string, writer: Wr
 }
 
 /** A stage's outputs, after what is read for them. */
-function formulaBlocks(stage: Stage, { collect, inOrder }: Writer): Block[] {
-  const rows = (outputs: readonly ProgramOutput[]): Block => ({
-    is: 'equations',
-    rows: outputs.map((output) =>
-      equation(labelOf(output), collect(output.expr), { axes: inOrder(output.axes) }),
-    ),
-  });
+function formulaBlocks(stage: Stage, { collect, inOrder, fresh }: Writer): Block[] {
+  const name = fresh();
+  const rows = (outputs: readonly ProgramOutput[]): Block => {
+    const shared = shareLong(
+      outputs.map(({ expr }) => collect(expr)),
+      name,
+    );
+    const defined = shared.definitions.map((definition) => equation(definition.name, definition.of));
+    const results = outputs.map((output, i) =>
+      equation(labelOf(output), shared.roots[i]!, { axes: inOrder(output.axes) }),
+    );
+    return { is: 'equations', rows: [...defined, ...results] };
+  };
   if (stage.kind === 'map') return [rows(stage.outputs)];
   const blocks = stage.groups.flatMap(({ epilogue, accumulations, over }): Block[] => {
     const read = inputNodes(accumulations.map(({ x }) => x)).filter(({ axes }) =>

@@ -1,7 +1,7 @@
 /** Notation as presentation MathML. */
 
 import { splitName } from './names.ts';
-import { isMasked, isShort, type Kind, type Notation, type SignedTerm } from './notation.ts';
+import { endsOpen, isMasked, isShort, type Kind, type Notation, type SignedTerm } from './notation.ts';
 import { type Line, linesOf } from './rows.ts';
 
 export const escapeMarkup = (text: string): string =>
@@ -10,16 +10,15 @@ export const escapeMarkup = (text: string): string =>
 /** A formula within a line. */
 export const inlineMath = (n: Notation): string => `<math>${mathOf(n)}</math>`;
 
-/** A formula on its own, a long sum in several lines; `sign` stands before the first. */
+/** A formula on its own, a long one in several lines; `sign` stands before the first. */
 export function displayMath(n: Notation, columns: number, sign = ''): string {
   const mark = sign && `<mo form="prefix" rspace="0.3em">${sign}</mo>`;
-  const lines = linesOf(n, columns).map((line, i) => lineMath(line, i === 0));
-  if (lines.length === 1) return `<math display="block">${mark}${row(lines[0]!)}</math>`;
-  const rows = lines.map((line, i) => {
-    const indent = '<mspace width="2em"></mspace>';
-    return `<mtr><mtd class="left">${i === 0 ? mark : indent}${line}</mtd></mtr>`;
-  });
-  return `<math display="block"><mtable displaystyle="true">${rows.join('')}</mtable></math>`;
+  const indent = '<mspace width="2em"></mspace>';
+  return linesOf(n, columns)
+    .map(
+      (line, i) => `<math display="block">${i === 0 ? mark : indent}${row(lineMath(line, i === 0))}</math>`,
+    )
+    .join('');
 }
 
 const fence = (text: string): string => `<mo stretchy="false">${text}</mo>`;
@@ -31,11 +30,13 @@ function lineMath({ terms, opens, closes }: Line, isFirst: boolean): string {
 }
 
 function termsMath(terms: readonly SignedTerm[], isFirstLine: boolean): string {
-  if (isFirstLine && terms.length === 1 && !terms[0]!.minus) return mathOf(terms[0]!.of);
+  const [first] = terms;
+  if (isFirstLine && terms.length === 1 && first && !first.minus) return mathOf(first.of);
   return terms
     .map(({ minus, of }, i) => {
-      if (isFirstLine && i === 0) return `${minus ? prefixMinus : ''}${inSum(of)}`;
-      return `<mo form="infix">${minus ? '−' : '+'}</mo>${inSum(of)}`;
+      const term = inSum(of, i === terms.length - 1);
+      if (isFirstLine && i === 0) return `${minus ? prefixMinus : ''}${term}`;
+      return `<mo form="infix">${minus ? '−' : '+'}</mo>${term}`;
     })
     .join('');
 }
@@ -93,16 +94,17 @@ const relations: { readonly [operator: string]: string } = {
 
 const exponentMath = (n: Notation): string =>
   n.is === 'fraction' ? `${mathOf(n.above)}<mo>/</mo>${mathOf(n.below)}` : mathOf(n);
-const inSum = (n: Notation): string => (n.is === 'sum' || n.is === 'relation' ? parens(n) : mathOf(n));
+/** What reaches as far as it can needs parentheses where something follows. */
+const inSum = (n: Notation, isLast: boolean): string =>
+  n.is === 'sum' || n.is === 'relation' || (!isLast && endsOpen(n)) ? parens(n) : mathOf(n);
 const inRelation = (n: Notation): string =>
   n.is === 'relation' || n.is === 'choice' ? parens(n) : mathOf(n);
 
 /** A big operator reaches as far as it can, so only the last factor may be one without parentheses. */
 function inProduct(n: Notation, isLast: boolean): string {
-  const isBig = n.is === 'reduce' && (n.fn === 'sum' || n.fn === 'prod');
   const isMask = n.is === 'choice' && isMasked(n);
   const isWeak = n.is === 'sum' || n.is === 'relation' || n.is === 'not' || (n.is === 'choice' && !isMask);
-  return isWeak || ((isBig || isMask) && !isLast) ? parens(n) : mathOf(n);
+  return isWeak || (!isLast && endsOpen(n)) ? parens(n) : mathOf(n);
 }
 
 function reduceMath({ fn, of, over }: Kind<'reduce'>): string {

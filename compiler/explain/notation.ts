@@ -95,6 +95,13 @@ export function withParts(n: Notation, parts: readonly Notation[]): Notation {
 /** [t]·e, which is e where t holds and 0 elsewhere. */
 export const isMasked = (n: Kind<'choice'>): boolean => n.else.is === 'number' && n.else.text === '0';
 
+/** Whether what follows would be read as a part of it: it ends in a big operator, or in a mask. */
+export function endsOpen(n: Notation): boolean {
+  if (n.is === 'reduce') return n.fn === 'sum' || n.fn === 'prod';
+  if (n.is === 'product') return endsOpen(n.factors.at(-1)!);
+  return false;
+}
+
 /** Whether it is written by one name or number. */
 export const isShort = (n: Notation): boolean => n.is === 'name' || n.is === 'number' || n.is === 'count';
 

@@ -47,13 +47,14 @@ mtd.left { text-align: left; padding-left: 0; }
 mtd.right { text-align: left; padding-left: .35em; }
 .equations { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: .55rem .7rem; margin: .9rem 0; padding-left: 1.2rem; align-items: baseline; }
 .axes { margin-left: .3em; color: var(--muted); font: 12px ui-monospace, Menlo, Consolas, monospace; }
-.value, .across { min-width: 0; }
+.formula, .across { min-width: 0; }
+.formula { padding: .1rem 0; }
 .across { grid-column: 1 / -1; }
-.equations math[display="block"] { display: block math; width: max-content; margin: 0; }
-.value > math, .rewrite { display: block; overflow-x: auto; overflow-y: hidden; max-width: 100%; }
+.equations math[display="block"] { display: block math; width: max-content; margin: 0; padding: .15rem 0; }
+.formula, .rewrite { overflow-x: auto; overflow-y: hidden; }
 .rewrite { display: flex; gap: .7rem; align-items: center; }
 .rewrite.long { display: grid; gap: .3rem; }
-.rewrite.long math + math { padding-left: 1.4em; }
+.rewrite.long > div + div { padding-left: 1.4em; }
 .inner { border-left: 2px solid var(--line); margin-left: .5rem; padding-left: 1rem; }
 .notes { margin: .1rem 0 .35rem; padding: 0; list-style: none; font: 13.5px/1.5 system-ui, sans-serif; color: var(--muted); }
 .rule {

@@ -52,7 +52,7 @@ async function layOut({ nodes, edges, stages }: Picture): Promise<Layout> {
   graph.setDefaultEdgeLabel(() => ({}));
   for (const i of stages.keys()) graph.setNode(groupKey(i), {});
   for (const { key, label, detail, stage } of nodes) {
-    const width = Math.max(shortened(label).length * letter, detail.length * letter * 0.85) + 22;
+    const width = Math.max(60, shortened(label).length * letter, detail.length * letter * 0.85) + 22;
     graph.setNode(key, { width, height: 44 });
     if (stage !== undefined) graph.setParent(key, groupKey(stage));
   }

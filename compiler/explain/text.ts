@@ -36,7 +36,8 @@ export function textOf(n: Notation): string {
       return `${within(n.a, own + 1)} ${n.operator} ${within(n.b, own + 1)}`;
     }
     case 'not':
-      return `not ${within(n.of, strength.not + 1)}`;
+      // mathjs's `not` takes the nearest value
+      return `not ${within(n.of, strength.word)}`;
     case 'choice':
       return `${within(n.test, strength.or)} ? ${within(n.then, strength.or)} : ${within(n.else, strength.or)}`;
   }

@@ -26,8 +26,8 @@ export const number = (value: Fraction | number | string | bigint): Expr =>
   intern({ op: 'number', value: value instanceof Fraction ? value : exactFraction(String(value)) }, []);
 
 /** The value of a decimal numeral, exactly: `0.1` is one tenth, `1e-5` is one hundred-thousandth. */
-function exactFraction(numeral: string): Fraction {
-  const [mantissa, exponent = '0'] = numeral.toLowerCase().split('e');
+export function exactFraction(numeral: string): Fraction {
+  const [mantissa, exponent = '0'] = numeral.toLowerCase().replace('e+', 'e').split('e');
   const scale = 10n ** BigInt(Math.abs(Number(exponent)));
   const value = new Fraction(mantissa!.replace(/^\./, '0.').replace(/\.$/, ''));
   return Number(exponent) < 0 ? value.div(scale) : value.mul(scale);

@@ -1,4 +1,5 @@
 /** The one printer of graphs: infix formulas, and programs of one line a shared value. */
+import { exactFraction } from './build.ts';
 import { children, type Expr, Fraction, isReduction, topological } from './expr.ts';
 
 /** Binding strength, weakest first; what binds weaker than its surroundings is put in parentheses. */
@@ -95,7 +96,7 @@ function fraction(value: Fraction): Text {
 /** The shortest decimal text of a fraction whose decimals end and that a double holds, else undefined. */
 function decimal(value: Fraction): string | undefined {
   const near = value.valueOf();
-  return new Fraction(String(near)).equals(value) ? String(near) : undefined;
+  return Number.isFinite(near) && exactFraction(String(near)).equals(value) ? String(near) : undefined;
 }
 
 function printAdd(e: Extract<Expr, { op: 'add' }>, print: (e: Expr) => Text): Text {

@@ -162,16 +162,58 @@ export const maskRules: readonly Rule<Expr>[] = [
     const terms = x.terms.map(([c, term]): Term => [c, mask(test, term)]);
     return linear([...terms, [x.constant, mask(test, number(1))]]);
   }),
-  maskRule('pull out of a mask', '[t]·(k·e) → k · [t]·e, k of fewer axes and finite', (x, test) => {
+  maskRule('pull out of a mask', '[t]·(k·e) → k · [t]·e, k of fewer axes and always finite', (x, test) => {
     if (x.op === 'number') return x.value.equals(one) ? undefined : scale(x.value, rawMask(test, number(1)));
     if (x.op !== 'mul') return undefined;
     const full = union(test.axes, x.axes).length;
-    const small = x.factors.filter(([f]) => f.axes.length < full);
+    const isOut = ([f, p]: Factor): boolean =>
+      f.axes.length < full && p.d === 1n && p.s > 0n && isAlwaysFinite(f);
+    const small = x.factors.filter(isOut);
     if (small.length === 0 && x.coefficient.equals(one)) return undefined;
     const rest = product(
       new Fraction(1),
-      x.factors.filter(([f]) => f.axes.length === full),
+      x.factors.filter((factor) => !isOut(factor)),
     );
     return mul(product(x.coefficient, small), mask(test, rest));
   }),
 ];
+
+const finiteCalls: ReadonlySet<string> = new Set([
+  'tanh',
+  'sigmoid',
+  'sin',
+  'cos',
+  'erf',
+  'abs',
+  'sign',
+  'floor',
+  'relu',
+  'softplus',
+  'min',
+  'max',
+  'clamp',
+]);
+
+/** Finite whatever the data, so that times zero it is zero: what may stand outside a guard. */
+function isAlwaysFinite(e: Expr): boolean {
+  switch (e.op) {
+    case 'add':
+      return e.terms.every(([, term]) => isAlwaysFinite(term));
+    case 'mul':
+      return e.factors.every(([f, p]) => p.d === 1n && p.s > 0n && isAlwaysFinite(f));
+    case 'call':
+      return finiteCalls.has(e.fn) && e.args.every(isAlwaysFinite);
+    case 'select':
+      return isAlwaysFinite(e.then) && isAlwaysFinite(e.else);
+    case 'sum':
+    case 'mean':
+    case 'var':
+    case 'amax':
+    case 'amin':
+    case 'prod':
+    case 'stop':
+      return isAlwaysFinite(e.x);
+    default:
+      return true;
+  }
+}

@@ -29,21 +29,12 @@ export interface Packed {
 }
 
 /**
- * Whether a stage that would bind too much should take all that is small from an earlier one, if that one then does
- * not bind too much itself.
+ * What is packed: the bare results; all that rests on them; or all that is as small, for stages that would bind too
+ * much. The more is packed, the more the earlier kernel has to bind itself.
  */
-function isCrowded(stage: Stage, groups: readonly Group[], stages: readonly Stage[]): boolean {
-  if (boundBy(stage) <= fewBindings) return false;
-  const small = inputsOf(expressionsOf(stage)).filter(
-    (node) => !isScratch(node) && groups.some(({ kept }) => sameAxes(kept, node.axes)),
-  );
-  const producers = stages.filter((s) => s.kind === 'reduce' && s.groups.some((g) => groups.includes(g)));
-  return producers.every((producer) => {
-    const own = inputsOf(expressionsOf(producer));
-    const more = small.filter((node) => !own.includes(node) && !node.of.includes(' '));
-    return boundBy(producer) + more.length + 1 <= manyBindings;
-  });
-}
+type Extent = 'results' | 'dependents' | 'everything';
+
+type Slots = Map<Group, Map<Scalar, number>>;
 
 export function packSmallValues(
   stages: readonly Stage[],
@@ -52,15 +43,22 @@ export function packSmallValues(
   inOrder: (axes: Axes) => string[],
 ): Packed {
   const owners = new Map<Expr, Group>();
-  const slots = new Map<Group, Map<Scalar, number>>();
+  const slots: Slots = new Map();
   const consumed = new Map<Stage, readonly Group[]>();
   for (const stage of stages) {
     const exprs = expressionsOf(stage);
     const groups = [...new Set(inputsOf(exprs).flatMap((node) => owners.get(node) ?? []))];
     consumed.set(stage, groups);
     if (groups.length > 0) {
-      const crowded = isCrowded(stage, groups, stages);
-      for (const expr of exprs) collect(scalars.of(expr), groups, owners, slots, crowded);
+      const extents: Extent[] = boundBy(stage) > fewBindings ? ['everything', 'dependents'] : ['dependents'];
+      const roots = exprs.map(scalars.of);
+      const fits = (extent: Extent): boolean => {
+        const wanted: Slots = new Map();
+        for (const root of roots) collect(root, groups, owners, wanted, extent);
+        return [...wanted].every(([group, own]) => fitsInto(group, own.keys(), stages));
+      };
+      const extent = extents.find(fits) ?? 'results';
+      for (const root of roots) collect(root, groups, owners, slots, extent);
     }
     if (stage.kind === 'map') continue;
     for (const group of stage.groups)
@@ -85,19 +83,16 @@ export function packSmallValues(
   };
 }
 
-/**
- * Gives a slot to each largest part that one of the groups can compute: what rests on its results, and where bindings
- * are short, what is merely as small.
- */
+/** Gives a slot to each largest part that one of the groups can compute. */
 function collect(
   root: Scalar,
   groups: readonly Group[],
   owners: ReadonlyMap<Expr, Group>,
-  slots: Map<Group, Map<Scalar, number>>,
-  crowded: boolean,
+  slots: Slots,
+  extent: Extent,
 ): void {
   const visit = (scalar: Scalar): void => {
-    const group = groupFor(scalar, groups, owners, crowded);
+    const group = groupFor(scalar, groups, owners, extent);
     if (!group) {
       operands(scalar).forEach(visit);
       return;
@@ -113,7 +108,7 @@ function groupFor(
   scalar: Scalar,
   groups: readonly Group[],
   owners: ReadonlyMap<Expr, Group>,
-  crowded: boolean,
+  extent: Extent,
 ): Group | undefined {
   if (scalar.type === 'bool' || scalar.axes.length > Math.max(...groups.map(({ kept }) => kept.length)))
     return undefined;
@@ -122,9 +117,21 @@ function groupFor(
   const needed = ownersOf(scalar, owners);
   if (needed.size > 1) return undefined;
   const [needs] = needed;
-  if (!crowded && !holdsScratch(scalar)) return undefined;
+  if (extent === 'results' && !(scalar.is === 'leaf' && isScratch(scalar.expr))) return undefined;
+  if (extent === 'dependents' && !holdsScratch(scalar)) return undefined;
   const candidates = needs ? [needs] : scalar.axes.length > 0 ? groups : [];
   return candidates.find(({ kept }) => sameAxes(kept, scalar.axes));
+}
+
+/** Whether the kernel of a group can bind what it needs to compute these too. */
+function fitsInto(group: Group, packed: Iterable<Scalar>, stages: readonly Stage[]): boolean {
+  const producer = stages.find((stage) => stage.kind === 'reduce' && stage.groups.includes(group))!;
+  const own = inputsOf(expressionsOf(producer));
+  const needed = [...packed]
+    .flatMap(leavesOf)
+    .filter((leaf) => leaf.op === 'input' && leaf.role !== 'scratch');
+  const more = new Set(needed.filter((leaf) => !own.some((node) => node === leaf)));
+  return boundBy(producer) + more.size + 1 <= manyBindings;
 }
 
 /** Whether it rests on a value that no output holds. */

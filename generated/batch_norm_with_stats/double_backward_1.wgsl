@@ -17,19 +17,16 @@ struct Numbers {
   s: u32,
 }
 
-@group(0) @binding(0) var<storage, read> grad_var: array<f32>;
-@group(0) @binding(1) var<storage, read> grad_y: array<f32>;
-@group(0) @binding(2) var<storage, read> v_weight: array<f32>;
-@group(0) @binding(3) var<storage, read> v_x: array<f32>;
-@group(0) @binding(4) var<storage, read> weight: array<f32>;
-@group(0) @binding(5) var<storage, read> x: array<f32>;
-@group(0) @binding(6) var<storage, read> mean: array<f32>;
-@group(0) @binding(7) var<storage, read> saved_1: array<f32>;
-@group(0) @binding(8) var<storage, read_write> second_grad_mean: array<f32>;
-@group(0) @binding(9) var<storage, read_write> second_grad_var: array<f32>;
-@group(0) @binding(10) var<storage, read_write> second_weight: array<f32>;
-@group(0) @binding(11) var<storage, read_write> packed: array<f32>;
-@group(0) @binding(12) var<uniform> numbers: Numbers;
+@group(0) @binding(0) var<storage, read> grad_y: array<f32>;
+@group(0) @binding(1) var<storage, read> v_x: array<f32>;
+@group(0) @binding(2) var<storage, read> x: array<f32>;
+@group(0) @binding(3) var<storage, read> mean: array<f32>;
+@group(0) @binding(4) var<storage, read> saved_1: array<f32>;
+@group(0) @binding(5) var<storage, read_write> second_grad_mean: array<f32>;
+@group(0) @binding(6) var<storage, read_write> second_grad_var: array<f32>;
+@group(0) @binding(7) var<storage, read_write> second_weight: array<f32>;
+@group(0) @binding(8) var<storage, read_write> packed: array<f32>;
+@group(0) @binding(9) var<uniform> numbers: Numbers;
 
 var<workgroup> lanes: array<f32, 256>;
 var<workgroup> lanes_1: array<f32, 256>;
@@ -125,22 +122,12 @@ fn double_backward_1(
     let weight_1 = select(0.0, saved_1_1 * (total_4 - mean_8 * total - v_2 * mean_7 * total_3), (v_1 > 0.0));
     let mean_9 = total_3 / f32(n * s);
     let mean_10 = total_4 / f32(n * s);
-    let v_weight_1 = v_weight[i_c];
-    let weight_2 = weight[i_c];
-    let v_3 = saved_1_1 * (v_weight_1 - weight_2 * v_2 * mean_7);
-    let v_4 = v_2 * saved_1_1;
-    let grad_var_1 = grad_var[i_c];
-    let v_5 = 2.0 / v_1 * grad_var_1;
-    let v_6 = weight_2 * v_4;
-    let v_7 = v_6 * mean_9;
     second_grad_mean[i_c] = mean_6;
     second_grad_var[i_c] = var_;
     second_weight[i_c] = weight_1;
-    packed[i_c] = v_3;
-    packed[c + i_c] = v_4 * (weight_2 * mean_8 * mean_6 + 3.0 * weight_2 * v_2 * mean_7 * mean_9 - weight_2 * mean_10 - v_weight_1 * mean_9);
-    packed[2u * c + i_c] = v_5 - v_7;
-    packed[3u * c + i_c] = v_7 * mean_6;
-    packed[4u * c + i_c] = v_6 * mean_7 * mean_8;
-    packed[5u * c + i_c] = v_weight_1 * saved_1_1 * mean_8;
+    packed[i_c] = mean_7;
+    packed[c + i_c] = mean_8;
+    packed[2u * c + i_c] = mean_9;
+    packed[3u * c + i_c] = mean_10;
   }
 }

@@ -12,15 +12,16 @@ struct Numbers {
 }
 
 @group(0) @binding(0) var<storage, read> v_bias: array<f32>;
-@group(0) @binding(1) var<storage, read> v_x: array<f32>;
-@group(0) @binding(2) var<storage, read> weight: array<f32>;
-@group(0) @binding(3) var<storage, read> x: array<f32>;
-@group(0) @binding(4) var<storage, read> mean: array<f32>;
-@group(0) @binding(5) var<storage, read> saved_1: array<f32>;
-@group(0) @binding(6) var<storage, read> second_grad_mean: array<f32>;
-@group(0) @binding(7) var<storage, read_write> second_grad_y: array<f32>;
-@group(0) @binding(8) var<storage, read> packed: array<f32>;
-@group(0) @binding(9) var<uniform> numbers: Numbers;
+@group(0) @binding(1) var<storage, read> v_weight: array<f32>;
+@group(0) @binding(2) var<storage, read> v_x: array<f32>;
+@group(0) @binding(3) var<storage, read> weight: array<f32>;
+@group(0) @binding(4) var<storage, read> x: array<f32>;
+@group(0) @binding(5) var<storage, read> mean: array<f32>;
+@group(0) @binding(6) var<storage, read> saved_1: array<f32>;
+@group(0) @binding(7) var<storage, read> second_grad_mean: array<f32>;
+@group(0) @binding(8) var<storage, read_write> second_grad_y: array<f32>;
+@group(0) @binding(9) var<storage, read> packed: array<f32>;
+@group(0) @binding(10) var<uniform> numbers: Numbers;
 
 @compute @workgroup_size(256)
 fn double_backward_2(
@@ -39,16 +40,19 @@ fn double_backward_2(
     let i_c = rest % c;
     let rest_1 = (rest / c);
     let i_n = rest_1;
+    let saved_1_1 = saved_1[i_c];
+    let v_weight_1 = v_weight[i_c];
+    let weight_1 = weight[i_c];
+    let v = saved_1_1 * saved_1_1;
     let packed_1 = packed[i_c];
+    let v_1 = saved_1_1 * (v_weight_1 - weight_1 * v * packed_1);
     let x_1 = x[(i_n * c + i_c) * s + i_s];
     let mean_5 = mean[i_c];
-    let v = x_1 - mean_5;
-    let weight_1 = weight[i_c];
-    let saved_1_1 = saved_1[i_c];
-    let v_1 = weight_1 * saved_1_1;
+    let v_2 = x_1 - mean_5;
+    let v_3 = weight_1 * saved_1_1;
     let v_x_1 = v_x[(i_n * c + i_c) * s + i_s];
     let v_bias_1 = v_bias[i_c];
     let second_grad_mean_1 = second_grad_mean[i_c];
-    second_grad_y[(i_n * c + i_c) * s + i_s] = packed_1 * v + v_1 * v_x_1 + v_bias_1 - v_1 * second_grad_mean_1;
+    second_grad_y[(i_n * c + i_c) * s + i_s] = v_1 * v_2 + v_3 * v_x_1 + v_bias_1 - v_3 * second_grad_mean_1;
   }
 }

@@ -13,13 +13,16 @@ struct Numbers {
 
 @group(0) @binding(0) var<storage, read> grad_var: array<f32>;
 @group(0) @binding(1) var<storage, read> grad_y: array<f32>;
-@group(0) @binding(2) var<storage, read> v_x: array<f32>;
-@group(0) @binding(3) var<storage, read> x: array<f32>;
-@group(0) @binding(4) var<storage, read> mean: array<f32>;
-@group(0) @binding(5) var<storage, read> second_grad_mean: array<f32>;
-@group(0) @binding(6) var<storage, read_write> second_x: array<f32>;
-@group(0) @binding(7) var<storage, read> packed: array<f32>;
-@group(0) @binding(8) var<uniform> numbers: Numbers;
+@group(0) @binding(2) var<storage, read> v_weight: array<f32>;
+@group(0) @binding(3) var<storage, read> v_x: array<f32>;
+@group(0) @binding(4) var<storage, read> weight: array<f32>;
+@group(0) @binding(5) var<storage, read> x: array<f32>;
+@group(0) @binding(6) var<storage, read> mean: array<f32>;
+@group(0) @binding(7) var<storage, read> saved_1: array<f32>;
+@group(0) @binding(8) var<storage, read> second_grad_mean: array<f32>;
+@group(0) @binding(9) var<storage, read_write> second_x: array<f32>;
+@group(0) @binding(10) var<storage, read> packed: array<f32>;
+@group(0) @binding(11) var<uniform> numbers: Numbers;
 
 @compute @workgroup_size(256)
 fn double_backward_3(
@@ -38,21 +41,27 @@ fn double_backward_3(
     let i_c = rest % c;
     let rest_1 = (rest / c);
     let i_n = rest_1;
+    let saved_1_1 = saved_1[i_c];
+    let v = saved_1_1 * saved_1_1;
+    let v_1 = v * saved_1_1;
+    let weight_1 = weight[i_c];
     let packed_1 = packed[c + i_c];
+    let second_grad_mean_1 = second_grad_mean[i_c];
+    let packed_2 = packed[i_c];
+    let packed_3 = packed[2u * c + i_c];
+    let packed_4 = packed[3u * c + i_c];
+    let v_weight_1 = v_weight[i_c];
     let x_1 = x[(i_n * c + i_c) * s + i_s];
     let mean_5 = mean[i_c];
-    let v = x_1 - mean_5;
-    let packed_2 = packed[2u * c + i_c];
-    let v_x_1 = v_x[(i_n * c + i_c) * s + i_s];
-    let packed_3 = packed[i_c];
-    let grad_y_1 = grad_y[(i_n * c + i_c) * s + i_s];
-    let packed_4 = packed[3u * c + i_c];
-    let packed_5 = packed[4u * c + i_c];
-    let v_1 = f32(n) * f32(s);
+    let v_2 = x_1 - mean_5;
+    let v_3 = f32(n) * f32(s);
     let grad_var_1 = grad_var[i_c];
-    let v_2 = 2.0 / v_1 * grad_var_1;
-    let second_grad_mean_1 = second_grad_mean[i_c];
-    let packed_6 = packed[5u * c + i_c];
-    second_x[(i_n * c + i_c) * s + i_s] = packed_1 * v + packed_2 * v_x_1 + packed_3 * grad_y_1 + packed_4 + packed_5 - v_2 * second_grad_mean_1 - packed_6;
+    let v_4 = 2.0 / v_3 * grad_var_1;
+    let v_5 = weight_1 * v_1;
+    let v_6 = v_5 * packed_3;
+    let v_x_1 = v_x[(i_n * c + i_c) * s + i_s];
+    let v_7 = saved_1_1 * (v_weight_1 - weight_1 * v * packed_2);
+    let grad_y_1 = grad_y[(i_n * c + i_c) * s + i_s];
+    second_x[(i_n * c + i_c) * s + i_s] = v_1 * (weight_1 * packed_1 * second_grad_mean_1 + 3.0 * weight_1 * v * packed_2 * packed_3 - weight_1 * packed_4 - v_weight_1 * packed_3) * v_2 + (v_4 - v_6) * v_x_1 + v_7 * grad_y_1 + v_6 * second_grad_mean_1 + v_5 * packed_2 * packed_1 - v_4 * second_grad_mean_1 - v_weight_1 * saved_1_1 * packed_1;
   }
 }

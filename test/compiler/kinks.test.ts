@@ -1,0 +1,198 @@
+/** Exact values and gradients at kinks, ties, zeros and extremes, on every target: the same choices as PyTorch's. */
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { type Shaped, startSession } from '../../cli/session.ts';
+import { farthest, type Numbers } from './near.ts';
+import { compileSpec, interpreter, typescript32, typescript64, wgsl } from './targets.ts';
+
+interface Case {
+  readonly title: string;
+  /** The formula of y, over x[n] and w[n] (or of y[], where it is a reduction). */
+  readonly formula: string;
+  readonly isScalar?: true;
+  readonly x: Numbers;
+  readonly w?: Numbers;
+  readonly y: Numbers;
+  /** For cotangents of 1. */
+  readonly dx: Numbers;
+  readonly dw?: Numbers;
+}
+
+const root = Math.sqrt(Math.PI);
+const cases: readonly Case[] = [
+  { title: 'abs', formula: 'abs(x)', x: [-2, 0, 3], y: [2, 0, 3], dx: [-1, 0, 1] },
+  { title: 'relu', formula: 'relu(x)', x: [-2, 0, 3], y: [0, 0, 3], dx: [0, 0, 1] },
+  { title: 'sign', formula: 'sign(x) * x', x: [-2, 0, 3], y: [2, 0, 3], dx: [-1, 0, 1] },
+  { title: 'floor', formula: 'floor(x) * x', x: [-1.5, 2, 0.5], y: [3, 4, 0], dx: [-2, 2, 0] },
+  {
+    title: 'clamp',
+    formula: 'clamp(x, -1, 2)',
+    x: [-2, -1, 0, 2, 3],
+    y: [-1, -1, 0, 2, 2],
+    dx: [0, 1, 1, 1, 0],
+  },
+  {
+    title: 'max with ties',
+    formula: 'max(x, w)',
+    x: [1, 2, 3],
+    w: [1, 3, 2],
+    y: [1, 3, 3],
+    dx: [0.5, 0, 1],
+    dw: [0.5, 1, 0],
+  },
+  {
+    title: 'min with ties',
+    formula: 'min(x, w)',
+    x: [1, 2, 3],
+    w: [1, 3, 2],
+    y: [1, 2, 2],
+    dx: [0.5, 1, 0],
+    dw: [0.5, 0, 1],
+  },
+  {
+    title: 'amax with ties',
+    formula: 'amax(x * w, n)',
+    isScalar: true,
+    x: [3, 1, 3, 3],
+    w: [1, 1, 1, 1],
+    y: [3],
+    dx: [1 / 3, 0, 1 / 3, 1 / 3],
+    dw: [1, 0, 1, 1],
+  },
+  { title: 'amin with ties', formula: 'amin(x, n)', isScalar: true, x: [2, 1, 1], y: [1], dx: [0, 0.5, 0.5] },
+  {
+    title: 'amax of negative values',
+    formula: 'amax(x, n)',
+    isScalar: true,
+    x: [-5, -3, -4],
+    y: [-3],
+    dx: [0, 1, 0],
+  },
+  { title: 'prod', formula: 'prod(x, n)', isScalar: true, x: [2, 3, -4], y: [-24], dx: [-12, -8, 6] },
+  {
+    title: 'prod with one zero',
+    formula: 'prod(x, n)',
+    isScalar: true,
+    x: [2, 0, -4],
+    y: [0],
+    dx: [0, -8, 0],
+  },
+  {
+    title: 'prod with two zeros',
+    formula: 'prod(x, n)',
+    isScalar: true,
+    x: [0, 5, 0],
+    y: [0],
+    dx: [0, 0, 0],
+  },
+  {
+    title: 'prod of products',
+    formula: 'prod(x * w, n)',
+    isScalar: true,
+    x: [2, 0, 3],
+    w: [1, 2, 1],
+    y: [0],
+    dx: [0, 12, 0],
+    dw: [0, 0, 0],
+  },
+  { title: 'squares', formula: 'x ^ 2', x: [-3, 0, 2], y: [9, 0, 4], dx: [-6, 0, 4] },
+  { title: 'cubes', formula: 'x ^ 3', x: [-3, 0, 2], y: [-27, 0, 8], dx: [27, 0, 12] },
+  {
+    title: 'powers of zero and of negative numbers',
+    formula: 'pow(x, w)',
+    x: [0, 0, 0, -2, -2, 2],
+    w: [0, 1, 2, 2, 3, -1],
+    y: [1, 0, 0, 4, -8, 0.5],
+    dx: [0, 1, 0, -4, 12, -0.25],
+  },
+  {
+    title: 'a guard around a root and a logarithm',
+    formula: 'x > 0 ? sqrt(x) + log(x) : 0',
+    x: [-1, 0, 4],
+    y: [0, 0, 2 + Math.log(4)],
+    dx: [0, 0, 0.5],
+  },
+  {
+    title: 'a guard around a quotient',
+    formula: 'x != 0 ? w / x : w',
+    x: [0, 2],
+    w: [3, 4],
+    y: [3, 2],
+    dx: [0, -1],
+    dw: [1, 0.5],
+  },
+  {
+    title: 'a guard around an exponential',
+    formula: 'x < 10 ? exp(x) : x',
+    x: [0, 1000],
+    y: [1, 1000],
+    dx: [1, 1],
+  },
+  { title: 'sigmoid far out', formula: 'sigmoid(x)', x: [-200, 0, 200], y: [0, 0.5, 1], dx: [0, 0.25, 0] },
+  {
+    title: 'softplus far out',
+    formula: 'softplus(x)',
+    x: [-200, 0, 200],
+    y: [0, Math.LN2, 200],
+    dx: [0, 0.5, 1],
+  },
+  { title: 'tanh far out', formula: 'tanh(x)', x: [-200, 0, 200], y: [-1, 0, 1], dx: [0, 1, 0] },
+  { title: 'erf far out', formula: 'erf(x)', x: [-20, 0, 20], y: [-1, 0, 1], dx: [0, 2 / root, 0] },
+  {
+    title: 'small arguments',
+    formula: '(log1p(x) + expm1(x) + tanh(x)) * 2 ^ 20',
+    x: [2 ** -20, -(2 ** -20)],
+    y: [3, -3],
+    dx: [3 * 2 ** 20, 3 * 2 ** 20],
+  },
+  {
+    title: 'sine and cosine far out',
+    formula: 'sin(x) + cos(x)',
+    x: [100, -50],
+    y: [Math.sin(100) + Math.cos(100), Math.sin(-50) + Math.cos(-50)],
+    dx: [Math.cos(100) - Math.sin(100), Math.cos(-50) - Math.sin(-50)],
+  },
+  { title: 'stop_gradient', formula: 'x * stop_gradient(x)', x: [2, -3], y: [4, 9], dx: [2, -3] },
+  {
+    title: 'zero times infinity is not made',
+    formula: 'x * 0 + w',
+    x: [1, 2],
+    w: [3, 4],
+    y: [3, 4],
+    dx: [0, 0],
+    dw: [1, 1],
+  },
+];
+
+const specOf = ({ formula, w, isScalar }: Case, k: number): string => `
+- name: case_${k}(Tensor x[n]${w ? ', Tensor w[n]' : ''}) -> Tensor y[${isScalar ? '' : 'n'}]
+  forward: {y: "${formula}"}
+`;
+const compiled = await compileSpec(cases.map(specOf).join(''));
+const targets = [
+  [interpreter, 1e-12],
+  [typescript64, 1e-12],
+  [typescript32, 1e-6],
+  [await wgsl(), 1e-5],
+] as const;
+for (const [target, tolerance] of targets) {
+  const test = suite(`kinks, ${target.name}`);
+  for (const [k, { title, x, w, y, dx, dw }] of cases.entries()) {
+    test(title, async () => {
+      const inputs = new Map<string, Shaped>([['x', { shape: [x.length], data: x }]]);
+      if (w) inputs.set('w', { shape: [w.length], data: w });
+      const session = await startSession(target, compiled[target.of].get(`case_${k}`)!, {
+        inputs,
+        attributes: {},
+      });
+      assert.not(farthest((await session.outputs()).get('y')!, y, tolerance), 'y');
+      const found = await session.gradients(new Map([['y', y.map(() => 1)]]));
+      const wrong = farthest(found.get('x')!, dx, tolerance);
+      assert.not(wrong, `dx${wrong}`);
+      const wrongW = dw && farthest(found.get('w')!, dw, tolerance);
+      assert.not(wrongW, `dw${wrongW}`);
+      session.dispose();
+    });
+  }
+  test.run();
+}

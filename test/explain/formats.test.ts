@@ -1,0 +1,105 @@
+/** Explanations in each format: golden text, escapes, and pages that are whole. */
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { explain } from '../../compiler/explain/explain.ts';
+import { latexText } from '../../compiler/explain/latex.ts';
+import { mathOf } from '../../compiler/explain/mathml.ts';
+import { splitName } from '../../compiler/explain/names.ts';
+import { nameNotation } from '../../compiler/explain/notation.ts';
+import { escapeText, texOf } from '../../compiler/explain/tex.ts';
+import { breakFormula } from '../../compiler/explain/text.ts';
+import { parseSpec } from '../../compiler/spec/parse.ts';
+import { variantsOf } from '../../compiler/spec/variants.ts';
+
+const path = (name: string): URL => new URL(name, import.meta.url);
+const { entries } = parseSpec(readFileSync(path('ops.yaml'), 'utf8'), 'ops.yaml').spec;
+const written = (name: string, format: 'text' | 'latex' | 'html'): Promise<string> => {
+  const entry = entries.find((candidate) => candidate.name === name)!;
+  return explain(entry, variantsOf(entry), format);
+};
+
+const text = suite('text');
+text('a small op, whole', async () => {
+  const shown = await written('weighted_mean', 'text');
+  if (process.env.UPDATE_GOLDEN) writeFileSync(path('weighted_mean.txt'), shown);
+  assert.is(shown, readFileSync(path('weighted_mean.txt'), 'utf8'));
+});
+for (const { name } of entries) {
+  text(`${name} fits a terminal`, async () => {
+    const lines = (await written(name, 'text')).split('\n');
+    assert.equal(
+      lines.filter((line) => line.length > 100),
+      [],
+    );
+  });
+}
+text('formulas are broken before operators', () => {
+  assert.equal(breakFormula('y = a * (b + c) + f(d, e)', 18, '    '), ['y = a * (b + c)', '    + f(d, e)']);
+  assert.equal(breakFormula('y = a', 18, '    '), ['y = a']);
+});
+text.run();
+
+const latex = suite('LaTeX');
+latex('special characters are escaped', () => {
+  assert.is(
+    escapeText('a_b & 50% #1 {x} ~^\\ $'),
+    'a\\_b \\& 50\\% \\#1 \\{x\\} \\textasciitilde{}\\textasciicircum{}\\textbackslash{} \\$',
+  );
+  assert.is(texOf(nameNotation('running_mean')), '\\mathit{running\\_mean}');
+  assert.is(texOf(nameNotation('grad_a_b')), '\\mathit{grad}_{\\mathit{a\\_b}}');
+  const heading = { is: 'heading', level: 2, text: 'd_x & y', id: 'x' } as const;
+  assert.match(latexText({ title: 'a_b', blocks: [heading] }), '\\subsection*{d\\_x \\& y}');
+});
+for (const { name } of entries) {
+  latex(`${name} is balanced and plain`, async () => {
+    const shown = await written(name, 'latex');
+    const count = (pattern: RegExp): number => shown.match(pattern)?.length ?? 0;
+    assert.is(count(/\\begin\{/g), count(/\\end\{/g));
+    assert.is(count(/(?<!\\)\{/g), count(/(?<!\\)\}/g));
+    assert.is(count(/\\left\b/g), count(/\\right\b/g));
+    assert.not.match(shown, /[^\n -~]/, 'characters that a plain LaTeX may not know');
+  });
+}
+latex.run();
+
+/** Elements that are not closed in the order in which they are opened, of markup without void elements but these. */
+function unbalanced(markup: string): string[] {
+  const open: string[] = [];
+  const wrong: string[] = [];
+  for (const [, slash, name, rest] of markup.matchAll(/<(\/?)([a-zA-Z][a-zA-Z0-9]*)((?:"[^"]*"|[^>"])*)>/g)) {
+    if (name === 'meta' || rest!.endsWith('/')) continue;
+    if (!slash) open.push(name!);
+    else if (open.pop() !== name) wrong.push(name!);
+  }
+  return [...wrong, ...open];
+}
+
+const html = suite('HTML');
+for (const { name } of entries) {
+  html(`${name} is well formed and needs nothing else`, async () => {
+    const page = await written(name, 'html');
+    assert.equal(unbalanced(page), []);
+    assert.not.match(page, /<(?:script|link|img|iframe|object)\b|\bsrc=|@import|https?:|url\((?!#)/);
+    const ids = [...page.matchAll(/\bid="([^"]*)"/g)].map(([, id]) => id!);
+    assert.is(new Set(ids).size, ids.length);
+    const targets = [...page.matchAll(/\bhref="#([^"]*)"/g)].map(([, id]) => id!);
+    assert.ok(targets.length > 3);
+    for (const target of targets) assert.ok(ids.includes(target), target);
+    assert.match(page, /prefers-color-scheme: dark/);
+    assert.match(page, /<svg class="graph"/);
+    assert.match(page, /@compute @workgroup_size/);
+  });
+}
+html('names are escaped and get their index', () => {
+  assert.is(mathOf(nameNotation('sum1')), '<msub><mi class="word">sum</mi><mn>1</mn></msub>');
+  assert.equal(splitName('grad_y'), { base: 'grad', index: 'y' });
+  assert.equal(splitName('running_mean'), { base: 'running_mean' });
+  assert.match(mathOf({ is: 'relation', operator: '<', a: nameNotation('a'), b: nameNotation('b') }), '&lt;');
+});
+html('runs in a browser: the sources use nothing of Node', () => {
+  const folder = new URL('../../compiler/explain/', import.meta.url);
+  for (const file of readdirSync(folder))
+    assert.not.match(readFileSync(new URL(file, folder), 'utf8'), /'node:|\bprocess\./, file);
+});
+html.run();
