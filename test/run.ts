@@ -6,7 +6,7 @@ import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('.', import.meta.url));
-const timeLimit = 280_000;
+const timeLimit = 900_000;
 
 interface Outcome {
   readonly file: string;

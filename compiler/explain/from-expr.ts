@@ -1,5 +1,6 @@
 /** The graph as notation: normal forms read again as sums, quotients and roots. */
-import { type Expr, type Factor, Fraction, type Node } from '../graph/expr.ts';
+import { exactFraction } from '../graph/build.ts';
+import type { Expr, Factor, Fraction, Node } from '../graph/expr.ts';
 import { inputName } from '../graph/print.ts';
 import {
   type Notation,
@@ -118,8 +119,11 @@ function split(
 }
 
 /** Whole, or a decimal that reads better than its fraction: 0.1, but 1 / 2 and 2 / 3. */
-const isWritten = (c: Fraction): boolean =>
-  c.d === 1n || (![2n, 4n, 8n].includes(c.d) && new Fraction(String(c.valueOf())).equals(c));
+function isWritten(c: Fraction): boolean {
+  if (c.d === 1n) return true;
+  const near = c.valueOf();
+  return ![2n, 4n, 8n].includes(c.d) && Number.isFinite(near) && exactFraction(String(near)).equals(c);
+}
 
 /** A number that is not negative. */
 export function rational(value: Fraction): Notation {

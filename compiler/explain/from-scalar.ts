@@ -114,7 +114,7 @@ function collect(factors: readonly Notation[], inOrder: InOrder): Notation[] {
 function numeral(value: number): Notation {
   if (value === Math.PI) return { is: 'name', text: 'pi' };
   if (value === Math.E) return { is: 'name', text: 'e' };
-  for (let d = 1; d <= 64; d++) {
+  for (let d = 1; d <= 64 && Number.isFinite(value); d++) {
     const n = Math.round(value * d);
     if (n > 0 && Math.abs(value * d - n) < 1e-13 * n) return rational(new Fraction(BigInt(n), BigInt(d)));
   }
