@@ -94,7 +94,7 @@ const legend = `<ul class="legend">${(
 )
   .map(
     ([kind, words]) =>
-      `<li><svg class="node ${kind}" width="22" height="13"><rect x="1" y="1" width="20" height="11" rx="${kind === 'reduction' ? 5.5 : 2}"/></svg>${words}</li>`,
+      `<li><svg class="node ${kind}" width="22" height="13" aria-hidden="true"><rect x="1" y="1" width="20" height="11" rx="${kind === 'reduction' ? 5.5 : 2}"/></svg>${words}</li>`,
   )
   .join('')}</ul>`;
 
