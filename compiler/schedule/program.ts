@@ -236,7 +236,7 @@ interface SavedValues {
 
 /**
  * Decides what forward saves: the results of reductions over the primal inputs, and of state, which a later call may
- * overwrite; never anything as large as what was reduced.
+ * overwrite; never anything as large as the data.
  */
 function savedValues(forward: Forward, order: (axes: Axes) => string[]): SavedValues {
   const returns = new Map<Expr, string>();
@@ -284,7 +284,10 @@ function isSavable(e: Expr, states: ReadonlySet<string>): boolean {
   if (inside.some((node) => node.op === 'input' && node.role !== 'input')) return false;
   const reductions = inside.filter(isReduction);
   if (mustBeExact(e)) return false; // it is computed again
-  if (reductions.length > 0) return reductions.some((r) => isStrictSubset(e.axes, r.x.axes));
+  if (reductions.length > 0) {
+    const inputs = inside.filter((node) => node.op === 'input');
+    return inputs.some((data) => isStrictSubset(e.axes, data.axes));
+  }
   const state = inside.filter((node) => node.op === 'input' && states.has(node.of));
   return state.some((node) => isSubset(e.axes, node.axes));
 }
