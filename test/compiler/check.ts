@@ -124,8 +124,13 @@ async function checkCall(subject: Subject, gpu: Target): Promise<void> {
   for (const order of others)
     same(`typescript f64 [${order}]`, await resultsOf(subject, typescript64, order), 1e-9);
   for (const target of [typescript32, gpu]) {
-    for (const order of [layout!, ...others])
-      same(`${target.name} [${order}]`, await resultsOf(subject, target, order), 2e-5);
+    for (const order of [layout!, ...others]) {
+      const results = await resultsOf(subject, target, order).catch((error: Error & { code?: string }) => {
+        if (error.code !== 'limit') throw error;
+        tooLarge.add(forward.entry.name);
+      });
+      if (results) same(`${target.name} [${order}]`, results, 2e-5);
+    }
   }
 }
 
