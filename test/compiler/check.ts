@@ -42,6 +42,9 @@ interface Results {
 /** The sizes at which float32 targets compute every gradient subset, and not only all gradients. */
 const subsets = ['odd', 'even'];
 
+/** Entries of which one kernel needs more storage buffers than the device has, which a call says in so many words. */
+export const tooLarge = new Set<string>();
+
 /**
  * The interpreter, which is slow, and with it differences, run where there are no more elements than this in all axes
  * together. Float64 kernels have no other code for more.
