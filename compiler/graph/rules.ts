@@ -42,13 +42,14 @@ const sumRule = (name: string, identity: string, apply: Rule<Axes>['apply']): Ru
 
 export const sumRules: readonly Rule<Axes>[] = [
   sumRule('count what repeats', 'Σₐ k → k · count(a), k free of a', countRepeats),
+  // before factors are pulled out, so that those which the mask guards stay under it
+  sumRule('pull out of a masked sum', 'Σₐ [t]·e → [t] · Σₐ e, t free of a', pullOutOfMask),
   sumRule('pull out of a sum', 'Σₐ k·e → k · Σₐ e, k free of a', pullOut),
   sumRule('merge nested sums', 'Σₐ f · Σᵦ e → Σₐᵦ f·e, f free of b', mergeNested),
   sumRule('distribute over an addition', 'Σₐ (e + f) → Σₐ e + Σₐ f', distribute),
   sumRule('expand a square', 'Σₐ k·(e + f)² → Σₐ k·(e + f)·e + Σₐ k·(e + f)·f', expandSquare),
   sumRule('centred values sum to zero', 'Σₐ (x − meanₐ x) → 0, for finite x', vanish),
   sumRule('squares of centred values', 'Σₐ (x − meanₐ x)² → count(a) · varₐ x', centredSquare),
-  sumRule('pull out of a masked sum', 'Σₐ [t]·e → [t] · Σₐ e, t free of a', pullOutOfMask),
 ];
 
 function countRepeats(x: Expr, over: Axes): Expr | undefined {
@@ -139,8 +140,15 @@ function centredSquare(x: Expr, over: Axes): Expr | undefined {
 }
 
 function pullOutOfMask(x: Expr, over: Axes): Expr | undefined {
-  if (!isMask(x) || overlaps(x.test.axes, over)) return undefined;
-  return mask(x.test, sum(x.then, over));
+  const factors: readonly Factor[] = x.op === 'mul' ? x.factors : [[x, one]];
+  const masked = factors.find(([f, p]) => isMask(f) && p.equals(one) && !overlaps(f.test.axes, over));
+  if (!masked) return undefined;
+  const { test, then } = masked[0] as Node<'select'>;
+  const rest = product(
+    x.op === 'mul' ? x.coefficient : one,
+    factors.filter((factor) => factor !== masked),
+  );
+  return mask(test, sum(mul(rest, then), over));
 }
 
 export const isMask = (e: Expr): e is Node<'select'> =>
@@ -166,8 +174,7 @@ export const maskRules: readonly Rule<Expr>[] = [
     if (x.op === 'number') return x.value.equals(one) ? undefined : scale(x.value, rawMask(test, number(1)));
     if (x.op !== 'mul') return undefined;
     const full = union(test.axes, x.axes).length;
-    const isOut = ([f, p]: Factor): boolean =>
-      f.axes.length < full && p.d === 1n && p.s > 0n && isAlwaysFinite(f);
+    const isOut = (factor: Factor): boolean => factor[0].axes.length < full && isFiniteFactor(factor);
     const small = x.factors.filter(isOut);
     if (small.length === 0 && x.coefficient.equals(one)) return undefined;
     const rest = product(
@@ -194,13 +201,16 @@ const finiteCalls: ReadonlySet<string> = new Set([
   'clamp',
 ]);
 
+/** A whole positive power of what is always finite. */
+export const isFiniteFactor = ([f, p]: Factor): boolean => p.d === 1n && p.s > 0n && isAlwaysFinite(f);
+
 /** Finite whatever the data, so that times zero it is zero: what may stand outside a guard. */
 function isAlwaysFinite(e: Expr): boolean {
   switch (e.op) {
     case 'add':
       return e.terms.every(([, term]) => isAlwaysFinite(term));
     case 'mul':
-      return e.factors.every(([f, p]) => p.d === 1n && p.s > 0n && isAlwaysFinite(f));
+      return e.factors.every(isFiniteFactor);
     case 'call':
       return finiteCalls.has(e.fn) && e.args.every(isAlwaysFinite);
     case 'select':

@@ -5,7 +5,7 @@
 import { invariant } from '../diagnostics.ts';
 import { type Axes, union } from '../graph/axes.ts';
 import { type Call, type Expr, type Factor, Fraction, isReduction, type Node } from '../graph/expr.ts';
-import { isMask } from '../graph/rules.ts';
+import { isFiniteFactor, isMask } from '../graph/rules.ts';
 import type { Comparison } from '../spec/spec.ts';
 
 type Shape =
@@ -145,7 +145,8 @@ export function createScalars(): Scalars {
   ): Scalar {
     const node = masked[0] as Node<'select'>;
     const others = factors.filter((factor) => factor !== masked);
-    const covered = ([f]: Factor): boolean => f.axes.length >= node.axes.length;
+    const covered = (factor: Factor): boolean =>
+      factor[0].axes.length >= node.axes.length || !isFiniteFactor(factor);
     const then = [...others.filter(covered), [node.then, new Fraction(1)] as const];
     const body = select(of(node.test), product(new Fraction(1), then, inner), number(0));
     return product(
@@ -280,7 +281,9 @@ function commonPowers(terms: readonly Monomial[]): Map<Expr, Fraction> {
       if (!q || q.s !== p.s) least = new Fraction(0);
       else if (q.abs().compare(least.abs()) < 0) least = q;
     }
-    if (least.n !== 0n && terms.length > 1) common.set(e, least);
+    // what may not be finite stays with the mask that guards it
+    const isGuarded = !isFiniteFactor([e, p]) && terms.some(({ powers }) => [...powers.keys()].some(isMask));
+    if (least.n !== 0n && terms.length > 1 && !isGuarded) common.set(e, least);
   }
   return common;
 }

@@ -1,9 +1,9 @@
 /** A program is what one call computes: outputs over inputs. Here each direction of a variant becomes one. */
 
 import { type Axes, difference, isStrictSubset, isSubset, overlaps, sameAxes } from '../graph/axes.ts';
-import { and, compare, count, input, number, rawMask, sum, truth } from '../graph/build.ts';
+import { add, and, compare, count, input, linear, number, rawMask, sum, truth } from '../graph/build.ts';
 import { jvp, vjp } from '../graph/differentiate.ts';
-import { type Expr, isReduction, topological } from '../graph/expr.ts';
+import { type Expr, isReduction, type Term, topological } from '../graph/expr.ts';
 import type { Forward } from '../graph/formulas.ts';
 import { cut, finish } from '../graph/rebuild.ts';
 import type { Role } from '../kernel/kernel.ts';
@@ -214,17 +214,28 @@ export function programsOf(forward: Forward): Programs {
  * A gradient summed over no elements is zero, also where statistics of no elements, which are not finite, multiply it.
  */
 function zeroOnEmpty(gradient: Expr): Expr {
-  const reductions = topological([gradient]).filter(isReduction);
+  if (gradient.op !== 'add' || gradient.atom) return guarded(gradient, guardOf(gradient, gradient.axes));
+  const terms = new Map<Expr, Term[]>([[truth(true), [[gradient.constant, number(1)]]]]);
+  for (const term of gradient.terms) {
+    const guard = guardOf(term[1], gradient.axes);
+    terms.set(guard, [...(terms.get(guard) ?? []), term]);
+  }
+  return add(...[...terms].map(([guard, members]) => guarded(linear(members), guard)));
+}
+
+const guarded = (e: Expr, guard: Expr): Expr => (guard.op === 'truth' ? e : rawMask(guard, e));
+
+/** That there is something to sum, for sums which statistics of the same elements may multiply. */
+function guardOf(e: Expr, axes: Axes): Expr {
+  const reductions = topological([e]).filter(isReduction);
   const isPrimal = (e: Expr): boolean =>
     topological([e]).every((n) => n.op !== 'input' || n.role === 'input');
   const statistics = reductions.filter(isPrimal);
   const sums = reductions.filter(
-    (r) =>
-      !isPrimal(r) && !overlaps(r.over, gradient.axes) && statistics.some((s) => overlaps(s.over, r.over)),
+    (r) => !isPrimal(r) && !overlaps(r.over, axes) && statistics.some((s) => overlaps(s.over, r.over)),
   );
   const counts = [...new Set(sums.map((r) => count(r.over)))];
-  const isFilled = counts.map((elements) => compare('>', elements, number(0))).reduce(and, truth(true));
-  return isFilled.op === 'truth' ? gradient : rawMask(isFilled, gradient);
+  return counts.map((elements) => compare('>', elements, number(0))).reduce(and, truth(true));
 }
 
 interface SavedValues {

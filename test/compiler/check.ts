@@ -39,8 +39,10 @@ interface Results {
   readonly second?: Named;
 }
 
-/** The sizes at which float32 targets compute every gradient subset, and not only all gradients. */
+/** The sizes at which float32 targets also compute some gradients without the others. */
 const subsets = ['odd', 'even'];
+/** How many of these subsets: on a software GPU, most of the time goes into compiling shaders. */
+const mostSubsets = 4;
 
 /** Entries of which one kernel needs more storage buffers than the device has, which a call says in so many words. */
 export const tooLarge = new Set<string>();
@@ -81,7 +83,7 @@ export async function check(
         if (isAllowed(forward, call, sizes)) await checkCall(subject, gpu);
         else await checkRefused(subject);
       } catch (error) {
-        report('all', String(error));
+        report('all', String(error).split('\n')[0]);
       }
       return found;
     }),
@@ -178,7 +180,8 @@ async function checkSubsets(
     (names.length > 4
       ? names.map((name) => [name])
       : Array.from({ length: 2 ** names.length - 2 }, (_, b) => names.filter((_, i) => ((b + 1) >> i) & 1)));
-  for (const subset of generated.filter(({ length }) => length > 0)) {
+  const most = title.includes('f64') ? generated.length : mostSubsets;
+  for (const subset of generated.filter(({ length }) => length > 0).slice(0, most)) {
     const found = await session.gradients(cotangents, subset);
     for (const name of subset) {
       const [tolerance, scale] = title.includes('f64') ? [1e-9, 0.05] : [2e-5, 1];

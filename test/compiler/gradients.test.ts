@@ -14,7 +14,7 @@ for (const entry of compiled.entries) {
   for (const [k, variant] of variantsOf(entry).entries()) {
     test(`${entry.name} (${variantKey(entry, variant) || 'no options'})`, async () => {
       const problems = await check(compiled, entry, variant, gpu, k);
-      assert.is(problems.length, 0, problems.slice(0, 8).join('\n'));
+      assert.ok(problems.length === 0, problems.slice(0, 8).join('\n'));
     });
   }
 }

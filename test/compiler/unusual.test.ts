@@ -21,7 +21,7 @@ for (const file of readdirSync(folder).filter((name) => name.endsWith('.yaml')))
       const entry = compiled.entries[0]!;
       for (const [k, variant] of variantsOf(entry).entries()) {
         const problems = await check(compiled, entry, variant, gpu, k);
-        assert.is(problems.length, 0, [variantKey(entry, variant), ...problems.slice(0, 6)].join('\n'));
+        assert.ok(problems.length === 0, [variantKey(entry, variant), ...problems.slice(0, 6)].join('\n'));
       }
       compiled.dispose();
     });

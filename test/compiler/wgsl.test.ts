@@ -8,8 +8,9 @@ import { everyDirection, generating } from './targets.ts';
 
 const folder = new URL('../specs/', import.meta.url);
 const specs = readdirSync(folder).filter((name) => name.endsWith('.yaml'));
+const shipped = 'derivatives.yaml';
 const sources = [
-  ['derivatives.yaml', new URL('../../derivatives.yaml', import.meta.url)],
+  [shipped, new URL('../../derivatives.yaml', import.meta.url)],
   ...specs.map((name) => [name, new URL(name, folder)] as const),
 ] as const;
 
@@ -20,7 +21,8 @@ const isOfLimit = ({ message }: WgslMessage): boolean =>
 const test = suite('wgsl');
 for (const [file, url] of sources) {
   test(file, async () => {
-    const text = generating(readFileSync(url, 'utf8'), everyDirection);
+    const source = readFileSync(url, 'utf8');
+    const text = file === shipped ? source : generating(source, everyDirection);
     const { files, diagnostics } = await compile(text, { file, targets: ['wgsl'] });
     assert.equal(diagnostics, []);
     const wgsl = [...files].flatMap(([name, code]): WgslFile[] => {
@@ -31,7 +33,7 @@ for (const [file, url] of sources) {
     for (const messagesOf of [tintMessages, nagaMessages]) {
       const messages = (await messagesOf(wgsl)).filter((m) => m.type !== 'info' && !isOfLimit(m));
       const texts = messages.map((m) => `${m.file}:${m.line}:${m.column} ${m.type}: ${m.message}`);
-      assert.is(texts.length, 0, `${messagesOf.name}\n${texts.slice(0, 10).join('\n')}`);
+      assert.ok(texts.length === 0, `${messagesOf.name}\n${texts.slice(0, 10).join('\n')}`);
     }
   });
 }
