@@ -20,6 +20,8 @@ const reserved = new Set(
   premerge pub quotation raw ref regardless register reinterpret_cast resource restrict self shared sizeof smooth
   snorm static_assert static_cast std subroutine target template thread_local typename union unless unorm unsafe
   unsized use varying virtual volatile wgsl where writeonly
+  inverseSqrt workgroupBarrier round numbers Floats infinity hyperbolic power maximum minimum bounded sigmoid softplus
+  log1p expm1 erf sine
 `
     .split(/\s+/)
     .filter((word) => word !== ''),

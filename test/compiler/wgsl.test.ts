@@ -31,7 +31,9 @@ for (const [file, url] of sources) {
     });
     assert.ok(wgsl.length > 0, 'no WGSL was emitted');
     for (const messagesOf of [tintMessages, nagaMessages]) {
-      const messages = (await messagesOf(wgsl)).filter((m) => m.type !== 'info' && !isOfLimit(m));
+      // naga also compiles for the software driver, which takes long
+      const some = messagesOf === nagaMessages ? wgsl.filter(({ name }) => !/jvp|double/.test(name)) : wgsl;
+      const messages = (await messagesOf(some)).filter((m) => m.type !== 'info' && !isOfLimit(m));
       const texts = messages.map((m) => `${m.file}:${m.line}:${m.column} ${m.type}: ${m.message}`);
       assert.ok(texts.length === 0, `${messagesOf.name}\n${texts.slice(0, 10).join('\n')}`);
     }
