@@ -1,17 +1,19 @@
 /**
  * The order of the passes: read this first. Text goes in, files come out; nothing else is touched.
  *
- *   text ─parseSpec→ Spec ─lowerEntry→ Forward ─programsOf→ Program ─stagesOf→ Stage ─lowerCpu, lowerGpu→ Kernel
+ *   text ─parseSpec→ Spec ─lowerEntry→ Forward ─programsOf→ Program ─stagesOf→ Stage ─lowerCpu, lowerWasm, lowerGpu→ Kernel
  *        ─emit→ files
  */
 import { type Diagnostic, invariant } from './diagnostics.ts';
 import { specHash } from './emit/header.ts';
 import { emitOp } from './emit/op.ts';
 import { emitIndex, emitManifest } from './emit/package.ts';
+import { loadBinaryen } from './emit/wasm-module.ts';
 import { type Forward, lowerEntry } from './graph/formulas.ts';
 import { lowerCpu } from './kernel/cpu.ts';
 import { lowerGpu } from './kernel/gpu.ts';
 import type { Kernel } from './kernel/kernel.ts';
+import { lowerWasm } from './kernel/wasm.ts';
 import { type Program, programsOf } from './schedule/program.ts';
 import { stagesOf } from './schedule/stages.ts';
 import { parseSpec } from './spec/parse.ts';
@@ -19,7 +21,7 @@ import type { Axis, Direction, Entry, Spec, Variant } from './spec/spec.ts';
 import { variantKey, variantsOf } from './spec/variants.ts';
 
 /** What kernels are emitted for. */
-export const targets = ['typescript', 'wgsl'] as const;
+export const targets = ['typescript', 'wasm', 'wgsl'] as const;
 export type Target = (typeof targets)[number];
 
 export interface CompileOptions {
@@ -45,6 +47,7 @@ export interface CompiledDirection {
   /** The gradients wanted, in signature order. */
   readonly wrt: readonly string[];
   readonly cpu: Kernel;
+  readonly wasm: Kernel;
   readonly gpu: readonly Kernel[];
 }
 
@@ -70,6 +73,7 @@ export async function compile(text: string, options: CompileOptions): Promise<Co
   const { spec, diagnostics } = parseSpec(text, options.file);
   if (diagnostics.length > 0) return { spec, diagnostics, files: new Map() };
   const wanted = options.targets ?? targets;
+  if (wanted.includes('wasm')) loadBinaryen().catch(() => {}); // awaited where it is used
   const entries = spec.entries.filter(({ name }) => options.only === undefined || name === options.only);
   const hash = specHash(text);
   const { adapt = (entry) => entry } = options;
@@ -115,6 +119,7 @@ function compileVariant(entry: Entry, variant: Variant): CompiledVariant {
         direction: program.direction,
         wrt: program.wrt,
         cpu: lowerCpu(entry, program, stages, order),
+        wasm: lowerWasm(entry, program, stages, order),
         gpu: lowerGpu(entry, program, stages, order),
       }),
     ),

@@ -67,6 +67,8 @@ export interface BindingDescription {
    * Scratch only, where the buffer's size is not the product of `axes`: the number of elements.
    */
   readonly length?: (n: Numbers) => number;
+  /** Scratch only: f32 where absent. */
+  readonly dtype?: 'f64';
 }
 
 export interface UniformDescription {
@@ -94,8 +96,39 @@ export interface CpuKernelDescription {
   readonly uniforms: readonly UniformDescription[];
 }
 
-/** Kernels to run in order. Either list may be absent where that target was not generated. */
+/** A function of a module, over a range of parts or of kept indices. */
+export interface WasmRoutineDescription {
+  readonly name: string;
+  readonly over: 'kept' | 'parts';
+}
+
+/** Routines that follow each other for each kept index, or, where those are cut into blocks, each as a whole. */
+export interface WasmPhaseDescription {
+  readonly kept: (n: Numbers) => number;
+  /** Into how many blocks a kept index can be cut. */
+  readonly units: (n: Numbers) => number;
+  /** Elements visited. */
+  readonly elements: (n: Numbers) => number;
+  /** The number that says into how many blocks a kept index is cut: for the runtime to decide. */
+  readonly blocks: string;
+  readonly routines: readonly WasmRoutineDescription[];
+  /** The function that runs all routines for each kept index in turn. */
+  readonly together: string;
+}
+
+/** Functions of a WebAssembly module: see the comment above its bytes. */
+export interface WasmKernelDescription {
+  readonly name: string;
+  /** The module's bytes in base64. */
+  readonly module: string;
+  readonly bindings: readonly BindingDescription[];
+  readonly uniforms: readonly UniformDescription[];
+  readonly phases: readonly WasmPhaseDescription[];
+}
+
+/** Kernels to run in order. A list may be absent where that target was not generated. */
 export interface DirectionDescription {
+  readonly wasm?: readonly WasmKernelDescription[];
   readonly cpu?: readonly CpuKernelDescription[];
   readonly gpu?: readonly GpuKernelDescription[];
 }

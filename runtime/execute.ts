@@ -27,11 +27,11 @@ export interface Step<K extends Kernel> {
 
 /** What a device does for the runtime. */
 export interface Backend<K extends Kernel> extends Owner {
-  /** The type of scratch: the widest that the device has. */
-  readonly scratch: Dtype;
-  kernelsOf(direction: DirectionDescription): readonly K[] | undefined;
-  /** Memory for that many elements, all zero. Throws where the device has no room for it. */
-  allocate(length: number, dtype: Dtype): Storage;
+  kernelsOf(direction: DirectionDescription, dtype: Dtype): readonly K[] | undefined;
+  /** The call's numbers with those that the device decides. */
+  decide?(kernels: readonly K[], numbers: Numbers): Numbers;
+  /** Memory for that many elements, all zero if `isZero`. Throws where the device has no room for it. */
+  allocate(length: number, dtype: Dtype, isZero: boolean): Storage;
   /** Runs the steps in order; on a GPU, puts them into its queue. */
   dispatch(steps: readonly Step<K>[]): void;
 }
@@ -73,15 +73,22 @@ export function plan<K extends Kernel, R>(
 ): Pending<K, R> {
   const { name, description, wanted, existing, finish } = direction;
   const kernels =
-    backend.kernelsOf(description) ?? fail('not-generated', `${name} was not generated for this target`);
+    backend.kernelsOf(description, call.dtype) ??
+    fail('not-generated', `${name} was not generated for this target`);
+  const numbers = backend.decide?.(kernels, call.numbers) ?? call.numbers;
   for (const { name: kernel, uniforms } of kernels) {
-    const unknown = uniforms.find((uniform) => !(uniform.name in call.numbers));
+    const unknown = uniforms.find((uniform) => !(uniform.name in numbers));
     if (unknown) fail('missing', `${kernel} needs ${unknown.name}, which nothing in the call gives`);
   }
-  const lengths = lengthsOf(kernels, call.numbers);
+  const written = new Set(
+    kernels.flatMap(({ bindings }) =>
+      bindings.filter(({ access }) => access === 'write').map(({ role, of }) => keyOf(role, of)),
+    ),
+  );
+  const lengths = lengthsOf(kernels, numbers);
   let allocated: Tensor[] = [];
-  const allocate = (shape: readonly number[], dtype: Dtype) => {
-    const tensor = makeTensor(backend, backend.allocate(product(shape), dtype), shape, dtype);
+  const allocate = (shape: readonly number[], dtype: Dtype, isZero: boolean) => {
+    const tensor = makeTensor(backend, backend.allocate(product(shape), dtype, isZero), shape, dtype);
     allocated.push(tensor);
     return tensor;
   };
@@ -90,22 +97,26 @@ export function plan<K extends Kernel, R>(
     allocated = [];
   };
   const execute = () => {
-    const results = new Map(wanted.map((w) => [keyOf(w.role, w.of), allocate(w.shape, call.dtype)]));
+    const results = new Map(
+      wanted.map(({ role, of, shape }) => {
+        const key = keyOf(role, of);
+        return [key, allocate(shape, call.dtype, !written.has(key))];
+      }),
+    );
     const temporary = new Map<string, Tensor>();
-    const find = ({ role, of }: BindingDescription): Storage => {
+    const find = ({ role, of, dtype }: BindingDescription): Storage => {
       const key = keyOf(role, of);
       // What forward saves may be one of its outputs.
       const output = role === 'saved' ? results.get(keyOf('output', of)) : undefined;
       const known = results.get(key) ?? existing.get(key) ?? output ?? temporary.get(key);
       if (known?.disposed) fail('disposed', `${of} was disposed, but ${name} needs it`);
       if (known) return known.storage;
-      const made = allocate([lengths.get(key)!], role === 'scratch' ? backend.scratch : call.dtype);
+      const isScratch = role === 'scratch';
+      const made = allocate([lengths.get(key)!], isScratch ? (dtype ?? 'f32') : call.dtype, !isScratch);
       temporary.set(key, made);
       return made.storage;
     };
-    backend.dispatch(
-      kernels.map((kernel) => ({ kernel, storages: kernel.bindings.map(find), numbers: call.numbers })),
-    );
+    backend.dispatch(kernels.map((kernel) => ({ kernel, storages: kernel.bindings.map(find), numbers })));
     for (const tensor of temporary.values()) tensor.dispose();
     return finish(results);
   };

@@ -1,5 +1,5 @@
 /** The runtime: runs what normgrad generated, on a WebGPU device or on the CPU. Depends on nothing. */
-export { type CpuDevice, cpu } from './cpu.ts';
+export { type CpuDevice, type CpuOptions, cpu } from './cpu.ts';
 export type * from './description.ts';
 export type { RunFunction } from './device.ts';
 export { type ErrorCode, NormgradError } from './error.ts';

@@ -19,7 +19,7 @@ export interface Finished<K extends Kernel> {
 
 export function planForward<K extends Kernel>(backend: Backend<K>, call: Call): Pending<K, Finished<K>> {
   const { op, layout, tensors, numbers } = call;
-  const bindings = (backend.kernelsOf(layout.forward) ?? []).flatMap((kernel) => kernel.bindings);
+  const bindings = (backend.kernelsOf(layout.forward, call.dtype) ?? []).flatMap((kernel) => kernel.bindings);
   const written = bindings.filter((b) => b.role === 'state' && b.access !== 'read').map((b) => b.of);
   for (const state of written) checkAliasing(state, tensors);
 
@@ -131,7 +131,7 @@ function finishForward<K extends Kernel>(
           cotangents2,
         ),
       ];
-      const roles = (backend.kernelsOf(description) ?? []).flatMap((kernel) => kernel.bindings);
+      const roles = (backend.kernelsOf(description, call.dtype) ?? []).flatMap((kernel) => kernel.bindings);
       const of = (role: Wanted['role']) => [
         ...new Set(roles.filter((b) => b.role === role).map((b) => b.of)),
       ];

@@ -59,7 +59,6 @@ export function webgpu(device: GPUDevice): WebGpuDevice {
     return device.createBuffer({ size, usage: flags, mappedAtCreation: mapped });
   };
   const backend: Backend<GpuKernelDescription> = {
-    scratch: 'f32',
     kernelsOf: (direction) => direction.gpu,
     allocate: (length) => allocate(length),
     free: (storage) => (storage as GPUBuffer).destroy(),

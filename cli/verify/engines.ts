@@ -4,7 +4,7 @@ import { Failure, type Io, reasonOf } from '../io.ts';
 import { load } from '../load.ts';
 import type { Engine } from '../session.ts';
 
-export const targets = ['interpret', 'typescript', 'wgsl'] as const;
+export const targets = ['interpret', 'typescript', 'wasm', 'wgsl'] as const;
 export type Target = (typeof targets)[number];
 
 /** Generated code of one target and type, which is one column of the table. */
@@ -32,8 +32,14 @@ export async function openEngines(
   const generated: Column[] = [];
   if (chosen.includes('typescript')) {
     for (const dtype of ['f64', 'f32'] as const)
-      generated.push({ name: `typescript ${dtype}`, engine: { device: cpu(), dtype }, ops });
+      generated.push({
+        name: `typescript ${dtype}`,
+        engine: { device: cpu({ target: 'typescript' }), dtype },
+        ops,
+      });
   }
+  if (chosen.includes('wasm'))
+    generated.push({ name: 'wasm f32', engine: { device: cpu({ target: 'wasm' }), dtype: 'f32' }, ops });
   if (chosen.includes('wgsl'))
     generated.push({ name: 'wgsl f32', engine: { device: await openGpu(io), dtype: 'f32' }, ops });
   return { generated, columns: columnsOf(chosen), dispose };
@@ -42,6 +48,7 @@ export async function openEngines(
 const columns: { readonly [T in Target]: readonly string[] } = {
   interpret: ['interpret'],
   typescript: ['typescript f64', 'typescript f32'],
+  wasm: ['wasm f32'],
   wgsl: ['wgsl f32'],
 };
 

@@ -3,7 +3,7 @@ import type { ImportDeclarationStructure } from 'ts-morph';
 import type { CompiledDirection, CompiledOp } from '../compile.ts';
 import type { Condition } from '../graph/formulas.ts';
 import { mapCode } from '../kernel/collect.ts';
-import { type Binding, type Code, type Kernel, name, type Statement } from '../kernel/kernel.ts';
+import { type Binding, type Code, type Kernel, name, type Phase, type Statement } from '../kernel/kernel.ts';
 import { createNames } from '../kernel/names.ts';
 import { createNest } from '../kernel/nest.ts';
 import { createScalars } from '../kernel/scalar.ts';
@@ -14,6 +14,7 @@ import type { EmittedOp, NamedKernel } from './op.ts';
 import { printCode, printStatements } from './printer.ts';
 import { printFile } from './source.ts';
 import { typescript } from './typescript.ts';
+import { phaseName, routineName } from './wasm.ts';
 
 export const typesName = (entry: Entry): string =>
   `${entry.name.replace(/(?:^|_)([a-z0-9])/gi, (_, c: string) => c.toUpperCase())}Types`;
@@ -34,16 +35,23 @@ const asFunction = (code: Code, kernel: Kernel): string =>
   `(n) => ${printCode(
     mapCode(code, (id, type) => name(`n.${kernel.uniforms.find((u) => u.name === id)?.of ?? id}`, type)),
     typescript,
-  ).replace(/n\.([A-Za-z_]\w*)/g, 'n.$1!')}`;
+  ).replace(/n\.([A-Za-z_$][\w$]*)/g, 'n.$1!')}`;
 
 export async function describeOp(emitted: Omit<EmittedOp, 'files'>, options: EmitOptions): Promise<string> {
   const { op, kernels } = emitted;
   const { entry } = op;
   const functions = kernels.filter(({ kernel }) => kernel.target === 'cpu');
-  const imports = [...new Set(functions.map((f) => f.file))].map((path) => ({
-    moduleSpecifier: `./${path.split('/').at(-1)}`,
-    namedImports: functions.filter((f) => f.file === path).map((f) => functionName(op, f)),
-  }));
+  const modules = new Set(kernels.filter(({ kernel }) => kernel.target === 'wasm').map(({ file }) => file));
+  const imports = [
+    ...[...new Set(functions.map((f) => f.file))].map((path) => ({
+      moduleSpecifier: `./${path.split('/').at(-1)}`,
+      namedImports: functions.filter((f) => f.file === path).map((f) => functionName(op, f)),
+    })),
+    ...[...modules].map((path) => ({
+      moduleSpecifier: `./${path.split('/').at(-1)}`,
+      namedImports: [`module as ${moduleName(path)}`],
+    })),
+  ];
   const bindings = new Map<string, string>();
   const bindingOf = (binding: Binding, kernel: Kernel): string => {
     const text = bindingText(binding, kernel);
@@ -71,10 +79,13 @@ export async function describeOp(emitted: Omit<EmittedOp, 'files'>, options: Emi
   if (options.targets.includes('typescript')) {
     tables.push(`\nconst cpu = {${byTarget('cpu')}} satisfies { [name: string]: CpuKernelDescription };`);
   }
+  if (options.targets.includes('wasm')) {
+    tables.push(`\nconst wasm = {${byTarget('wasm')}} satisfies { [name: string]: WasmKernelDescription };`);
+  }
   if (options.targets.includes('wgsl')) {
     tables.push(`\nconst gpu = {${byTarget('gpu')}} satisfies { [name: string]: GpuKernelDescription };`);
   }
-  const id = createNames(['b', 'cpu', 'gpu']).fresh(entry.name);
+  const id = createNames(['b', 'cpu', 'gpu', 'wasm', ...[...modules].map(moduleName)]).fresh(entry.name);
   const description = `
 /**
  * ${entry.signature.replaceAll('*/', '* /')}
@@ -113,6 +124,7 @@ const typesUsed = ({ targets }: EmitOptions): string[] => [
   ...(targets.includes('wgsl') ? ['GpuKernelDescription'] : []),
   'OpDescription',
   'OpTypes',
+  ...(targets.includes('wasm') ? ['WasmKernelDescription'] : []),
 ];
 
 const returnText = ({ name, dimensions, differentiable }: Return): string =>
@@ -124,7 +136,10 @@ const returnText = ({ name, dimensions, differentiable }: Return): string =>
 
 const kernelKey = ({ name }: NamedKernel): string => name;
 
-function bindingText({ name, role, of, axes, access, length }: Binding, kernel: Kernel): string {
+/** The name of a file's module where the op is described. */
+const moduleName = (path: string): string => `${path.split('/').at(-1)!.split('.')[0]}_module`;
+
+function bindingText({ name, role, of, axes, access, length, dtype }: Binding, kernel: Kernel): string {
   const parts: [string, string][] = [
     ['name', quote(name)],
     ['role', quote(role)],
@@ -133,6 +148,7 @@ function bindingText({ name, role, of, axes, access, length }: Binding, kernel: 
     ['access', quote(access)],
   ];
   if (length) parts.push(['length', asFunction(length, kernel)]);
+  if (dtype) parts.push(['dtype', quote(dtype)]);
   return record(parts);
 }
 
@@ -144,6 +160,7 @@ function kernelText(
   const { kernel } = named;
   const parts: [string, string][] = [['name', quote(named.name)]];
   if (kernel.target === 'cpu') parts.push(['run', functionName(op, named)]);
+  else if (kernel.target === 'wasm') parts.push(['module', moduleName(named.file)]);
   else {
     parts.push(['source', `new URL(${quote(`./${named.file.split('/').at(-1)}`)}, import.meta.url)`]);
     parts.push(['entryPoint', quote(named.name)]);
@@ -161,7 +178,32 @@ function kernelText(
     ),
   ]);
   if (kernel.target === 'gpu') parts.push(['workgroups', asFunction(kernel.workgroups, kernel)]);
+  if (kernel.target === 'wasm')
+    parts.push(['phases', list(kernel.phases.map((phase, k) => phaseText(named, phase, k)))]);
   return record(parts);
+}
+
+function phaseText({ name: kernelName, kernel }: NamedKernel, phase: Phase, k: number): string {
+  const { kept, units, elements, blocks, routines } = phase;
+  const names = routines.map((routine) => routineName(kernelName, routine));
+  return record([
+    ['kept', asFunction(kept, kernel)],
+    ['units', asFunction(units, kernel)],
+    ['elements', asFunction(elements, kernel)],
+    ['blocks', quote(blocks.of)],
+    [
+      'routines',
+      list(
+        routines.map(({ over }, i) =>
+          record([
+            ['name', quote(names[i]!)],
+            ['over', quote(over)],
+          ]),
+        ),
+      ),
+    ],
+    ['together', quote(routines.length > 1 ? phaseName(kernelName, k) : names[0]!)],
+  ]);
 }
 
 function layoutText(
@@ -169,9 +211,10 @@ function layoutText(
   { nameOf }: Omit<EmittedOp, 'files'>,
   { targets }: EmitOptions,
 ): string {
-  const text = ({ cpu, gpu }: CompiledDirection): string => {
+  const text = ({ cpu, wasm, gpu }: CompiledDirection): string => {
     const parts: [string, string][] = [];
     if (targets.includes('typescript')) parts.push(['cpu', list([`cpu.${nameOf(cpu)}`])]);
+    if (targets.includes('wasm')) parts.push(['wasm', list([`wasm.${nameOf(wasm)}`])]);
     if (targets.includes('wgsl')) parts.push(['gpu', list(gpu.map((kernel) => `gpu.${nameOf(kernel)}`))]);
     return record(parts);
   };

@@ -7,7 +7,10 @@ import { describeOp } from './describe.ts';
 import { emitFunctions } from './functions.ts';
 import { type EmitOptions, header } from './header.ts';
 import { emitOpManifest } from './package.ts';
+import { printStatements } from './printer.ts';
 import { printBody } from './typescript.ts';
+import { emitWasm } from './wasm.ts';
+import { wasmText } from './wasm-text.ts';
 import { printWgsl } from './wgsl.ts';
 
 /** A kernel with its name and where it is emitted. */
@@ -58,8 +61,7 @@ export async function emitOp(op: CompiledOp, options: EmitOptions): Promise<Emit
       const k = (counts.get(counter) ?? 0) + 1;
       counts.set(counter, k);
       const name = `${direction}_${k}`;
-      const file =
-        kernel.target === 'gpu' ? `${folder}/${name}.wgsl` : `${folder}/${fileFor(direction, k)}.ts`;
+      const file = `${folder}/${fileFor(kernel.target, direction, k)}`;
       known = { name, kernel, direction, users: new Set(), formulas: new Set(), file };
       byContent.set(content, known);
     }
@@ -73,6 +75,7 @@ export async function emitOp(op: CompiledOp, options: EmitOptions): Promise<Emit
         const layout = layouts.length > 1 ? ` [${order.join(', ')}]` : '';
         const user = `${key || 'no options'}${layout}: ${titleOf(direction)}`;
         if (options.targets.includes('typescript')) register(direction.cpu, direction.direction, user);
+        if (options.targets.includes('wasm')) register(direction.wasm, direction.direction, user);
         if (options.targets.includes('wgsl'))
           for (const kernel of direction.gpu) register(kernel, direction.direction, user);
       }
@@ -90,10 +93,15 @@ export async function emitOp(op: CompiledOp, options: EmitOptions): Promise<Emit
       printWgsl(named.kernel, identifier(named.name), [header(options), '', ...commentOf(op, named)]),
     );
   }
-  const functions = kernels.filter(({ kernel }) => kernel.target === 'cpu');
-  for (const file of new Set(functions.map((named) => named.file))) {
-    const members = functions.filter((named) => named.file === file);
-    files.set(file, await emitFunctions(op, members, options));
+  for (const [target, emit] of [
+    ['cpu', emitFunctions],
+    ['wasm', emitWasm],
+  ] as const) {
+    const functions = kernels.filter(({ kernel }) => kernel.target === target);
+    for (const file of new Set(functions.map((named) => named.file))) {
+      const members = functions.filter((named) => named.file === file);
+      files.set(file, await emit(op, members, options));
+    }
   }
   files.set(`${folder}/index.ts`, await describeOp(emitted, options));
   files.set(`${folder}/manifest.json`, emitOpManifest(emitted, options));
@@ -102,17 +110,29 @@ export async function emitOp(op: CompiledOp, options: EmitOptions): Promise<Emit
 
 /** Functions of one direction share a file, up to so many. */
 const functionsPerFile = 16;
-const fileFor = (direction: Direction, k: number): string => {
+function fileFor(target: Kernel['target'], direction: Direction, k: number): string {
+  if (target === 'gpu') return `${direction}_${k}.wgsl`;
   const part = Math.ceil(k / functionsPerFile);
-  return part === 1 ? direction : `${direction}_${part}`;
-};
+  const base = part === 1 ? direction : `${direction}_${part}`;
+  return target === 'wasm' ? `${base}.wasm.ts` : `${base}.ts`;
+}
 
 /** Two kernels with equal contents do the same. */
 function contentOf(kernel: Kernel): string {
-  const { target, bindings, uniforms, workgroups, reductions } = kernel;
-  const body = target === 'cpu' ? printBody(kernel) : printWgsl(kernel, 'main', []);
-  return JSON.stringify([target, bindings, uniforms, workgroups, reductions, body]);
+  const { target, bindings, uniforms, workgroups, reductions, phases } = kernel;
+  const cuts = phases.map(({ kept, units, routines }) => [
+    kept,
+    units,
+    routines.map(({ body }) => body.length),
+  ]);
+  return JSON.stringify([target, bindings, uniforms, workgroups, reductions, cuts, bodies[target](kernel)]);
 }
+
+const bodies: { readonly [T in Kernel['target']]: (kernel: Kernel) => string } = {
+  cpu: (kernel) => printBody(kernel),
+  wasm: ({ body }) => printStatements(body, wasmText, ''),
+  gpu: (kernel) => printWgsl(kernel, 'main', []),
+};
 
 const usersShown = 4;
 

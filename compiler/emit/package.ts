@@ -7,6 +7,7 @@ import { typesName } from './describe.ts';
 import { functionName } from './functions.ts';
 import { type EmitOptions, header } from './header.ts';
 import type { EmittedOp, NamedKernel } from './op.ts';
+import { routineName } from './wasm.ts';
 import { printFormula } from './wgsl.ts';
 
 export const emitIndex = (emitted: readonly EmittedOp[], options: EmitOptions): string => {
@@ -55,6 +56,7 @@ export function emitOpManifest(emitted: Omit<EmittedOp, 'files'>, options: EmitO
   });
   const described = {
     ...(targets.includes('wgsl') && { wgsl: of('gpu') }),
+    ...(targets.includes('wasm') && { wasm: of('wasm') }),
     ...(targets.includes('typescript') && { typescript: of('cpu') }),
   };
   const manifest = {
@@ -80,7 +82,7 @@ function labeller(bindings: Map<string, object>): (binding: Binding, kernel: Ker
   const labels = new Map<string, string>();
   return ({ length, of, ...binding }, kernel) => {
     const belongsTo = of === binding.name ? {} : { of };
-    const dtype = kernel.target === 'gpu' ? 'f32' : 'f32 | f64';
+    const dtype = binding.dtype ?? (kernel.target === 'cpu' ? 'f32 | f64' : 'f32');
     const described = {
       ...binding,
       ...belongsTo,
@@ -122,8 +124,9 @@ function describeDirections(
   targets: EmitOptions['targets'],
   nameOf: (kernel: Kernel) => string,
 ): object {
-  const kernels = ({ cpu, gpu }: CompiledDirection): object => ({
+  const kernels = ({ cpu, wasm, gpu }: CompiledDirection): object => ({
     ...(targets.includes('wgsl') && { wgsl: gpu.map(nameOf) }),
+    ...(targets.includes('wasm') && { wasm: [nameOf(wasm)] }),
     ...(targets.includes('typescript') && { typescript: [nameOf(cpu)] }),
   });
   const result: { [direction: string]: object } = {};
@@ -149,7 +152,9 @@ function describeKernel(
   };
   return {
     file: file.split('/').at(-1),
-    entryPoint: isGpu ? named.name : functionName(op, named),
+    ...(kernel.target === 'wasm'
+      ? { phases: describePhases(named) }
+      : { entryPoint: isGpu ? named.name : functionName(op, named) }),
     ...(isGpu && { workgroups: formulaOf(kernel.workgroups, kernel) }),
     bindings: kernel.bindings.map((binding) => label(binding, kernel)),
     uniforms: kernel.uniforms.map(({ name }) => name),
@@ -157,6 +162,15 @@ function describeKernel(
     ...touched('reads'),
     ...touched('writes'),
   };
+}
+
+function describePhases({ name: kernelName, kernel }: NamedKernel): object[] {
+  return kernel.phases.map(({ kept, units, blocks, routines }) => ({
+    kept: formulaOf(kept, kernel),
+    units: formulaOf(units, kernel),
+    blocks: blocks.name,
+    routines: Object.fromEntries(routines.map((r) => [routineName(kernelName, r), r.over])),
+  }));
 }
 
 /** As large as the data: no argument or return has these axes and more. */

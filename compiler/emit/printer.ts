@@ -1,6 +1,6 @@
 /** Prints expressions and statements of a Kernel; what differs between languages is a table. */
 import type { Call } from '../graph/expr.ts';
-import type { Code, Operator, Statement } from '../kernel/kernel.ts';
+import type { Code, LaneMerge, Operator, Statement } from '../kernel/kernel.ts';
 
 export interface Language {
   readonly number: (value: number, type: 'index' | 'real') => string;
@@ -14,6 +14,10 @@ export interface Language {
   readonly divide: (a: string, b: string) => string;
   readonly call: (fn: Call, args: readonly string[]) => string;
   readonly select: (test: string, then: string, otherwise: string) => string;
+  /** Of a vector's lanes; only for targets that have them. */
+  readonly splat?: (x: string) => string;
+  readonly first?: (x: string) => string;
+  readonly fold?: (merge: LaneMerge, accumulator: string) => string;
   readonly equal: { readonly '==': string; readonly '!=': string };
   readonly statements: {
     readonly [K in Statement['do']]: (
@@ -79,6 +83,12 @@ export function printCode(code: Code, language: Language): string {
       return language[code.code](print(code.x));
     case 'real':
       return language.toReal(print(code.x));
+    case 'splat':
+      return language.splat!(print(code.x));
+    case 'first':
+      return language.first!(print(code.x));
+    case 'fold':
+      return language.fold!(code.merge, code.name);
     case 'call':
       return language.call(code.fn, code.args.map(print));
     case 'least':

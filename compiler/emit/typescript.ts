@@ -65,8 +65,8 @@ const number = (value: number): string => {
       : 'Number.NEGATIVE_INFINITY';
 };
 
-const onGpuOnly = (what: string): never => {
-  throw new Error(`normgrad has a bug: ${what} on the CPU`);
+const elsewhere = (what: string): never => {
+  throw new Error(`normgrad has a bug: ${what} in TypeScript`);
 };
 
 const language: Language = {
@@ -95,8 +95,10 @@ const language: Language = {
       }) ${block(body)}`,
     if: ({ test, body }, print, block) => `if (${print(test)}) ${block(body)}`,
     return_if: ({ test }, print) => `if (${print(test)}) return;`,
-    barrier: () => onGpuOnly('barrier'),
-    halve: () => onGpuOnly('halve'),
+    barrier: () => elsewhere('barrier'),
+    halve: () => elsewhere('halve'),
+    accumulator: () => elsewhere('accumulator'),
+    lanes: () => elsewhere('lanes'),
   },
 };
 

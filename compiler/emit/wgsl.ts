@@ -136,6 +136,10 @@ function number(value: number, type: 'index' | 'real'): string {
   return /[.e]/.test(text) ? text : `${text}.0`;
 }
 
+const elsewhere = (what: string): never => {
+  throw new Error(`normgrad has a bug: ${what} in WGSL`);
+};
+
 const language: Language = {
   number,
   load: (array, index) => `${array}[${index}]`,
@@ -168,6 +172,8 @@ const language: Language = {
     if: ({ test, body }, print, block) => `if (${print(test)}) ${block(body)}`,
     return_if: ({ test }, print) => `if (${print(test)}) { return; }`,
     barrier: () => 'workgroupBarrier();',
+    accumulator: () => elsewhere('accumulator'),
+    lanes: () => elsewhere('lanes'),
   },
 };
 

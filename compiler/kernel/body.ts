@@ -5,8 +5,8 @@ import type { ProgramOutput } from '../schedule/program.ts';
 import { type Group, handleOf } from '../schedule/stages.ts';
 import { type Code, load } from './kernel.ts';
 import type { Names } from './names.ts';
-import { createNest, type Nest, type NestOptions } from './nest.ts';
-import { loadPacked, type Packed, type Packing, packedIndex } from './pack.ts';
+import { createNest, type Nest, type NestOptions, type Place } from './nest.ts';
+import { type Packed, type Packing, packedIndex } from './pack.ts';
 import { createScalars, type Scalars } from './scalar.ts';
 import type { Tensors } from './tensors.ts';
 
@@ -17,16 +17,19 @@ export function createBody(
   scalars: Scalars = createScalars(),
   packed?: ReturnType<Packed['in']>,
 ): Nest {
-  const leaf = (expr: Expr, flat: (axes: readonly string[]) => Code): Code => {
+  const leaf = (expr: Expr, { flat, type }: Place): Code => {
     if (expr.op === 'size') return { code: 'real', type: 'real', x: tensors.size(expr.axis) };
     if (expr.op === 'parameter') return tensors.parameter(expr.name);
     invariant(expr.op === 'input', `the result of ${expr.op} is not known here`);
     const tensor = tensors.ofInput(expr);
-    return load(tensor.name, flat(tensor.axes));
+    return load(tensor.name, flat(tensor.axes), type(tensor.axes));
   };
-  const found: NestOptions['found'] = (scalar, flat) => {
-    const place = packed?.(scalar);
-    return place && loadPacked(place.packing, place.slot, flat(place.packing.kept), tensors);
+  const found: NestOptions['found'] = (scalar, { flat, type }) => {
+    const at = packed?.(scalar);
+    if (!at) return undefined;
+    const { packing, slot } = at;
+    const index = packedIndex(packing, slot, flat(packing.kept), tensors);
+    return load(packing.buffer.name, index, type(packing.kept));
   };
   return createNest({ scalars, names, size: tensors.size, leaf, found });
 }

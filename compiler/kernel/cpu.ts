@@ -3,23 +3,17 @@
  * over it holds the reduction, its epilogue and what follows, so that the second read of the data comes from cache;
  * otherwise accumulators are arrays. Accumulation is in float64 whatever the arrays hold.
  */
-import { type Axes, axesOf, isSubset, sameAxes } from '../graph/axes.ts';
-import type { Expr } from '../graph/expr.ts';
+import { type Axes, axesOf } from '../graph/axes.ts';
 import type { Program, ProgramOutput } from '../schedule/program.ts';
-import { type Accumulation, type Group, handleOf, type ReduceStage, type Stage } from '../schedule/stages.ts';
+import type { Accumulation, Group, ReduceStage, Stage } from '../schedule/stages.ts';
 import type { Entry } from '../spec/spec.ts';
 import { createBody, storeEpilogue, storeOutputs } from './body.ts';
 import { collectBindings, collectUniforms, prune } from './collect.ts';
+import { fuse, keepsOutside } from './fuse.ts';
 import { type Code, index, type Kernel, load, name, real, times } from './kernel.ts';
 import { monoids, resultsOf } from './monoids.ts';
 import { formulasOf, reductionsOf, trafficOf } from './report.ts';
 import { createTensors, expressionsOf, inputsOf, outputsOf } from './tensors.ts';
-
-/** Stages that run inside one loop over `outer`. */
-interface Fused {
-  readonly outer: Axes;
-  readonly stages: readonly Stage[];
-}
 
 export function lowerCpu(
   entry: Entry,
@@ -230,6 +224,7 @@ export function lowerCpu(
     bindings,
     uniforms: collectUniforms(body, [], tensors),
     body,
+    phases: [],
     shared: [],
     workgroupSize: 1,
     workgroups: index(1),
@@ -237,35 +232,4 @@ export function lowerCpu(
     traffic: trafficOf(body, bindings, []),
     formulas: formulasOf(stages),
   };
-}
-
-/** Whether a single group's kept axes can be the outer loops without striding through memory. */
-function keepsOutside(stage: ReduceStage, layout: readonly string[]): boolean {
-  const [group, ...others] = stage.groups;
-  if (!group || others.length > 0) return false;
-  const innermost = layout.filter((axis) => stage.space.includes(axis)).at(-1);
-  return group.kept.length === 0 || (innermost !== undefined && group.over.includes(innermost));
-}
-
-/** Runs of stages that can share one loop over what the first of them keeps. */
-function fuse(stages: readonly Stage[], layout: readonly string[]): Fused[] {
-  const fused: { outer: Axes; stages: Stage[] }[] = [];
-  for (const stage of stages) {
-    const last = fused.at(-1);
-    const keeps = stage.kind === 'reduce' && keepsOutside(stage, layout);
-    if (last && last.outer.length > 0 && joins(stage, last.outer, keeps, last.stages))
-      last.stages.push(stage);
-    else fused.push({ outer: keeps ? stage.groups[0]!.kept : [], stages: [stage] });
-  }
-  return fused;
-}
-
-function joins(stage: Stage, outer: Axes, keeps: boolean, before: readonly Stage[]): boolean {
-  const produced = new Set<Expr>(before.flatMap(outputsOf).map(handleOf));
-  const local = inputsOf(expressionsOf(stage)).every(
-    (node) => !produced.has(node) || sameAxes(node.axes, outer),
-  );
-  if (!local) return false;
-  if (stage.kind === 'reduce') return keeps && sameAxes(stage.groups[0]!.kept, outer);
-  return stage.outputs.every((output) => isSubset(outer, axesOf(output.axes)));
 }

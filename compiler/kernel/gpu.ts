@@ -140,6 +140,7 @@ function finishKernel(
     bindings,
     uniforms: collectUniforms(body, [workgroups], tensors),
     body,
+    phases: [],
     shared,
     workgroupSize,
     workgroups,
@@ -185,7 +186,7 @@ function forLoop(
 }
 
 function guarded({ nest }: Builder, test: Code, axes: readonly string[], body: () => void): void {
-  const statements = nest.scope(axes, body, true);
+  const statements = nest.scope(axes, body, { pinned: true });
   nest.push({ do: 'if', test, body: statements });
 }
 

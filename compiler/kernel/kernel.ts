@@ -31,10 +31,17 @@ export interface Binding {
   readonly access: 'read' | 'write' | 'read_write';
   /** The number of elements where it is not the product of the axes' sizes. */
   readonly length?: Code;
+  /** Scratch that needs more digits than the data has. */
+  readonly dtype?: 'f64';
 }
 
-/** `index` is an unsigned integer, `real` the compute type. */
-export type CodeType = 'index' | 'real' | 'bool';
+/**
+ * `index` is an unsigned integer, `real` the compute type; inside a loop over lanes a `vector` is four neighbouring
+ * reals and a `mask` what comparing them gives.
+ */
+export type CodeType = 'index' | 'real' | 'bool' | 'vector' | 'mask';
+type RealType = 'real' | 'vector';
+type BoolType = 'bool' | 'mask';
 
 /** An expression over scalars. */
 export type Code =
@@ -42,40 +49,56 @@ export type Code =
   | { readonly code: 'truth'; readonly type: 'bool'; readonly value: boolean }
   /** A local, or a uniform. */
   | { readonly code: 'name'; readonly type: CodeType; readonly name: string }
-  | { readonly code: 'load'; readonly type: 'real'; readonly array: string; readonly index: Code }
+  /** Of a vector, the index is that of its first lane. */
+  | { readonly code: 'load'; readonly type: RealType; readonly array: string; readonly index: Code }
   | {
       readonly code: 'binary';
-      readonly type: 'index' | 'real';
+      readonly type: 'index' | RealType;
       readonly operator: Operator;
       readonly a: Code;
       readonly b: Code;
     }
-  | { readonly code: 'negate' | 'sqrt' | 'rsqrt'; readonly type: 'real'; readonly x: Code }
+  | { readonly code: 'negate' | 'sqrt' | 'rsqrt'; readonly type: RealType; readonly x: Code }
   | { readonly code: 'real'; readonly type: 'real'; readonly x: Code }
-  | { readonly code: 'call'; readonly type: 'real'; readonly fn: Call; readonly args: readonly Code[] }
+  | { readonly code: 'call'; readonly type: RealType; readonly fn: Call; readonly args: readonly Code[] }
+  /** A real in every lane. */
+  | { readonly code: 'splat'; readonly type: 'vector'; readonly x: Code }
+  /** The first lane of a vector. */
+  | { readonly code: 'first'; readonly type: 'real'; readonly x: Code }
+  /** All lanes and copies of an accumulator in one. */
+  | {
+      readonly code: 'fold';
+      readonly type: 'real';
+      readonly merge: LaneMerge;
+      readonly name: string;
+      readonly copies: number;
+    }
   | { readonly code: 'least' | 'greatest'; readonly type: 'index'; readonly a: Code; readonly b: Code }
   | {
       readonly code: 'compare';
-      readonly type: 'bool';
+      readonly type: BoolType;
       readonly operator: Comparison;
       readonly a: Code;
       readonly b: Code;
     }
   | {
       readonly code: 'logic';
-      readonly type: 'bool';
+      readonly type: BoolType;
       readonly operator: 'and' | 'or';
       readonly a: Code;
       readonly b: Code;
     }
-  | { readonly code: 'not'; readonly type: 'bool'; readonly x: Code }
+  | { readonly code: 'not'; readonly type: BoolType; readonly x: Code }
   | {
       readonly code: 'select';
-      readonly type: 'real' | 'bool';
+      readonly type: RealType | BoolType;
       readonly test: Code;
       readonly then: Code;
       readonly else: Code;
     };
+
+/** How lanes of an accumulator become one. */
+export type LaneMerge = '+' | '*' | 'max' | 'min';
 
 /** Division of indices rounds down. */
 export type Operator = '+' | '-' | '*' | '/' | '%';
@@ -96,6 +119,21 @@ export type Statement =
       readonly from: Code;
       readonly below: Code;
       readonly step: Code;
+      readonly body: readonly Statement[];
+    }
+  /** A vector, or several that take turns, that elements are accumulated into. */
+  | { readonly do: 'accumulator'; readonly name: string; readonly copies: number; readonly identity: number }
+  /**
+   * Visits elements `from` to `below`, four at a time and `copies` of these side by side; `name` is the first one's
+   * position. Where fewer are left, the lanes past the end neither accumulate nor are stored.
+   */
+  | {
+      readonly do: 'lanes';
+      readonly axes: readonly string[];
+      readonly name: string;
+      readonly from: Code;
+      readonly below: Code;
+      readonly copies: number;
       readonly body: readonly Statement[];
     }
   /** GPU only: `name` is `from`, from / 2, … down to and including `downTo`. */
@@ -125,12 +163,39 @@ export interface Uniform {
   readonly type: 'u32' | 'f32';
 }
 
+/** A function over a range, `begin` to `end`, of what its phase is cut into. */
+export interface Routine {
+  readonly name: string;
+  /** What the range counts: kept indices, or parts, which are kept indices cut into blocks. */
+  readonly over: 'kept' | 'parts';
+  readonly begin: string;
+  readonly end: string;
+  readonly body: readonly Statement[];
+}
+
+/**
+ * Routines that may run one after the other for each kept index, or each as a whole. A phase starts when the one
+ * before it has ended; inside, kept indices and, within one routine, parts are independent of each other.
+ */
+export interface Phase {
+  /** How many kept indices, and how many units of work, at most, one of them can be cut into. */
+  readonly kept: Code;
+  readonly units: Code;
+  /** Elements visited, to tell how much work it is. */
+  readonly elements: Code;
+  /** The uniform that says how many blocks a kept index is cut into. */
+  readonly blocks: Uniform;
+  readonly routines: readonly Routine[];
+}
+
 export interface Kernel {
-  readonly target: 'cpu' | 'gpu';
+  readonly target: 'cpu' | 'gpu' | 'wasm';
   /** In the order of the function's parameters, or of the bind group. */
   readonly bindings: readonly Binding[];
   readonly uniforms: readonly Uniform[];
   readonly body: readonly Statement[];
+  /** WebAssembly only, whose body is that of all routines. */
+  readonly phases: readonly Phase[];
   /** Arrays shared by a workgroup, by name, and their lengths. */
   readonly shared: readonly { readonly name: string; readonly length: number }[];
   readonly workgroupSize: number;
@@ -151,7 +216,8 @@ export const isIndex = (code: Code, value: number): boolean =>
 
 /** Arithmetic, with the neutral elements of index arithmetic left out. */
 export function binary(operator: Operator, a: Code, b: Code): Code {
-  const type = a.type === 'real' || b.type === 'real' ? 'real' : 'index';
+  const type =
+    isVector(a) || isVector(b) ? 'vector' : a.type === 'real' || b.type === 'real' ? 'real' : 'index';
   if (type === 'index') {
     if ((operator === '*' || operator === '/') && isIndex(b, 1)) return a;
     if (operator === '*' && isIndex(a, 1)) return b;
@@ -162,7 +228,24 @@ export function binary(operator: Operator, a: Code, b: Code): Code {
   }
   return { code: 'binary', type, operator, a, b };
 }
-export const load = (array: string, at: Code): Code => ({ code: 'load', type: 'real', array, index: at });
+export const load = (array: string, at: Code, type: RealType = 'real'): Code => ({
+  code: 'load',
+  type,
+  array,
+  index: at,
+});
+export const isVector = ({ type }: Code): boolean => type === 'vector' || type === 'mask';
+/** The type of what is computed elementwise from these. */
+export const realTypeOf = (...codes: readonly Code[]): RealType => (codes.some(isVector) ? 'vector' : 'real');
+export const boolTypeOf = (...codes: readonly Code[]): BoolType => (codes.some(isVector) ? 'mask' : 'bool');
+export const call = (fn: Call, ...args: readonly Code[]): Code => ({
+  code: 'call',
+  type: realTypeOf(...args),
+  fn,
+  args,
+});
+export const least = (a: Code, b: Code): Code => ({ code: 'least', type: 'index', a, b });
+export const greatest = (a: Code, b: Code): Code => ({ code: 'greatest', type: 'index', a, b });
 export const below = (a: Code, b: Code): Code => ({ code: 'compare', type: 'bool', operator: '<', a, b });
 export const times = (...codes: readonly Code[]): Code => codes.reduce((a, b) => binary('*', a, b), index(1));
 /** ⌈a / b⌉ */

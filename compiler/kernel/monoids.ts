@@ -5,7 +5,7 @@
 import { reduce } from '../graph/build.ts';
 import type { Expr } from '../graph/expr.ts';
 import type { Accumulation, Monoid } from '../schedule/stages.ts';
-import { binary, type Code, real } from './kernel.ts';
+import { binary, type Code, call, type LaneMerge, real } from './kernel.ts';
 
 export type Local = (base: string, value: Code) => Code;
 
@@ -14,6 +14,8 @@ export interface MonoidCode {
   readonly running: readonly number[];
   /** Whether elements are taken in relative to a first one. */
   readonly isShifted: boolean;
+  /** How running parts that started from the same first element become one. */
+  readonly lanes: LaneMerge;
   /** The running parts after one more element. */
   readonly step: (parts: readonly Code[], x: Code, first: Code, local: Local) => Code[];
   /** What merges: the state of these running parts, of so many elements. */
@@ -22,13 +24,6 @@ export interface MonoidCode {
   readonly identity: readonly number[];
   readonly merge: (a: readonly Code[], b: readonly Code[], local: Local) => Code[];
 }
-
-const call = (fn: 'max' | 'min', a: Code, b: Code): Code => ({
-  code: 'call',
-  type: 'real',
-  fn,
-  args: [a, b],
-});
 
 /** Rounding may leave a sum of squares below zero; NaN stays NaN. */
 const notNegative = (x: Code): Code => ({
@@ -48,9 +43,10 @@ const orOne = (count: Code): Code => ({
   else: real(1),
 });
 
-const simple = (identity: number, combine: (a: Code, b: Code) => Code): MonoidCode => ({
+const simple = (identity: number, lanes: LaneMerge, combine: (a: Code, b: Code) => Code): MonoidCode => ({
   running: [identity],
   isShifted: false,
+  lanes,
   step: ([total], x) => [combine(total!, x)],
   state: ([total]) => [total!],
   identity: [identity],
@@ -58,14 +54,15 @@ const simple = (identity: number, combine: (a: Code, b: Code) => Code): MonoidCo
 });
 
 export const monoids: { readonly [K in Monoid]: MonoidCode } = {
-  sum: simple(0, (a, b) => binary('+', a, b)),
-  prod: simple(1, (a, b) => binary('*', a, b)),
-  amax: simple(Number.NEGATIVE_INFINITY, (a, b) => call('max', a, b)),
-  amin: simple(Number.POSITIVE_INFINITY, (a, b) => call('min', a, b)),
+  sum: simple(0, '+', (a, b) => binary('+', a, b)),
+  prod: simple(1, '*', (a, b) => binary('*', a, b)),
+  amax: simple(Number.NEGATIVE_INFINITY, 'max', (a, b) => call('max', a, b)),
+  amin: simple(Number.POSITIVE_INFINITY, 'min', (a, b) => call('min', a, b)),
   /** Runs as Σ(x − first), Σ(x − first)²; merges as count, mean, Σ(x − mean)² (Chan, Golub and LeVeque 1983). */
   moments: {
     running: [0, 0],
     isShifted: true,
+    lanes: '+',
     step: ([s1, s2], x, first, local) => {
       const d = local('d', binary('-', x, first));
       return [binary('+', s1!, d), binary('+', s2!, binary('*', d, d))];

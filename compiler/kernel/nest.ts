@@ -2,7 +2,17 @@
 import { invariant } from '../diagnostics.ts';
 import type { Axes } from '../graph/axes.ts';
 import type { Expr } from '../graph/expr.ts';
-import { binary, type Code, name, real, type Statement } from './kernel.ts';
+import {
+  binary,
+  boolTypeOf,
+  type Code,
+  call,
+  isVector,
+  name,
+  real,
+  realTypeOf,
+  type Statement,
+} from './kernel.ts';
 import type { Names } from './names.ts';
 import { operands, type Scalar, type Scalars } from './scalar.ts';
 
@@ -13,15 +23,23 @@ interface Frame {
   readonly values: Map<Scalar, Code>;
   readonly leaves: Map<Expr, () => Code>;
   readonly bases: Map<string, Code>;
+  /** Reals of this frame, in every lane of a vector. */
+  readonly splats: Map<Scalar, Code>;
   /** Under a condition: nothing inside may be computed outside. */
   readonly pinned: boolean;
+}
+
+export interface ScopeOptions {
+  readonly pinned?: boolean;
+  /** The axis along which four elements are computed at a time. */
+  readonly lanes?: string | undefined;
 }
 
 export interface Nest {
   /** Appends to the innermost open loop. */
   readonly push: (...statements: readonly Statement[]) => void;
   /** Opens a scope in which more axes are known, runs `body`, and returns the scope's statements. */
-  readonly scope: (axes: readonly string[], body: () => void, pinned?: boolean) => Statement[];
+  readonly scope: (axes: readonly string[], body: () => void, options?: ScopeOptions) => Statement[];
   /** The value of an expression, for use in the innermost open loop. */
   readonly value: (expr: Expr) => Code;
   readonly scalar: (scalar: Scalar) => Code;
@@ -41,10 +59,16 @@ export interface NestOptions {
   readonly scalars: Scalars;
   readonly names: Names;
   /** Leaves that are found in buffers and uniforms. */
-  readonly leaf: (expr: Expr, flat: (axes: readonly string[]) => Code) => Code;
+  readonly leaf: (expr: Expr, place: Place) => Code;
   readonly size: (axis: string) => Code;
   /** Values that need no computing because an earlier kernel left them in a buffer. */
-  readonly found?: (scalar: Scalar, flat: (axes: readonly string[]) => Code) => Code | undefined;
+  readonly found?: (scalar: Scalar, place: Place) => Code | undefined;
+}
+
+/** Where the innermost open loop is in a buffer with these axes, and what it reads there at once. */
+export interface Place {
+  readonly flat: (axes: readonly string[]) => Code;
+  readonly type: (axes: readonly string[]) => 'real' | 'vector';
 }
 
 export function createNest({ scalars, names, leaf, size, found }: NestOptions): Nest {
@@ -55,9 +79,15 @@ export function createNest({ scalars, names, leaf, size, found }: NestOptions): 
     values: new Map(),
     leaves: new Map(),
     bases: new Map(),
+    splats: new Map(),
   });
   const frames: Frame[] = [newFrame([])];
   const positions = new Map<string, Code>();
+  let lanes: string | undefined;
+  const place: Place = {
+    flat,
+    type: (axes) => (lanes !== undefined && axes.includes(lanes) ? 'vector' : 'real'),
+  };
   const innermost = (): Frame => frames[frames.length - 1]!;
 
   /** The outermost frame where all these axes are known, as far out as conditions allow. */
@@ -83,7 +113,7 @@ export function createNest({ scalars, names, leaf, size, found }: NestOptions): 
       const known = frames[i]!.leaves.get(expr);
       if (known) return known();
     }
-    return leaf(expr, flat);
+    return leaf(expr, place);
   }
 
   /** Row-major; what the outer loops fix is computed there. */
@@ -119,37 +149,75 @@ export function createNest({ scalars, names, leaf, size, found }: NestOptions): 
       case '+':
       case '-':
       case '*':
-      case '/':
-        return { code: 'binary', type: 'real', operator: scalar.is, a: visit(scalar.a), b: visit(scalar.b) };
+      case '/': {
+        const [a, b] = together(scalar.a, scalar.b);
+        return { code: 'binary', type: realTypeOf(a!, b!), operator: scalar.is, a: a!, b: b! };
+      }
       case 'and':
-      case 'or':
-        return { code: 'logic', type: 'bool', operator: scalar.is, a: visit(scalar.a), b: visit(scalar.b) };
-      case 'not':
-        return { code: 'not', type: 'bool', x: visit(scalar.x) };
+      case 'or': {
+        const [a, b] = [visit(scalar.a), visit(scalar.b)];
+        return { code: 'logic', type: boolTypeOf(a, b), operator: scalar.is, a, b };
+      }
+      case 'not': {
+        const x = visit(scalar.x);
+        return { code: 'not', type: boolTypeOf(x), x };
+      }
       case 'negate':
       case 'sqrt':
-      case 'rsqrt':
-        return { code: scalar.is, type: 'real', x: visit(scalar.x) };
+      case 'rsqrt': {
+        const x = visit(scalar.x);
+        return { code: scalar.is, type: realTypeOf(x), x };
+      }
       case 'call':
-        return { code: 'call', type: 'real', fn: scalar.fn, args: scalar.args.map(visit) };
-      case 'compare':
-        return { code: 'compare', type: 'bool', operator: scalar.fn, a: visit(scalar.a), b: visit(scalar.b) };
+        return call(scalar.fn, ...together(...scalar.args));
+      case 'compare': {
+        const [a, b] = together(scalar.a, scalar.b);
+        return { code: 'compare', type: boolTypeOf(a!, b!), operator: scalar.fn, a: a!, b: b! };
+      }
       case 'select':
-        return {
-          code: 'select',
-          type: scalar.type,
-          test: visit(scalar.test),
-          then: visit(scalar.then),
-          else: visit(scalar.else),
-        };
+        return selection(scalar);
     }
+  }
+
+  /** Operands of one operation: vectors if one of them is. */
+  function together(...scalars: readonly Scalar[]): Code[] {
+    const values = scalars.map(visit);
+    return values.some(isVector) ? values.map((value, i) => widened(scalars[i]!, value)) : values;
+  }
+
+  function selection(scalar: Extract<Scalar, { is: 'select' }>): Code {
+    const test = visit(scalar.test);
+    const [then, otherwise] = [visit(scalar.then), visit(scalar.else)];
+    if (scalar.type === 'bool')
+      return { code: 'select', type: boolTypeOf(test, then, otherwise), test, then, else: otherwise };
+    const type = realTypeOf(test, then, otherwise);
+    if (type === 'real') return { code: 'select', type, test, then, else: otherwise };
+    return {
+      code: 'select',
+      type,
+      test,
+      then: widened(scalar.then, then),
+      else: widened(scalar.else, otherwise),
+    };
+  }
+
+  /** A real as a vector, made where the real is known. */
+  function widened(scalar: Scalar, value: Code): Code {
+    if (isVector(value)) return value;
+    if (value.code === 'number') return { code: 'splat', type: 'vector', x: value };
+    const frame = frameOf(scalar.axes);
+    const known = frame.splats.get(scalar);
+    if (known) return known;
+    const splat = local('lanes', { code: 'splat', type: 'vector', x: value }, frame);
+    frame.splats.set(scalar, splat);
+    return splat;
   }
 
   function visit(scalar: Scalar): Code {
     const frame = frameOf(scalar.axes);
     const known = frames.findLast((open) => open.values.has(scalar))?.values.get(scalar);
     if (known) return known;
-    const value = found?.(scalar, flat) ?? code(scalar);
+    const value = found?.(scalar, place) ?? code(scalar);
     const isShared = scalars.uses(scalar) > 1 || frame !== innermost();
     const isWork = operands(scalar).length > 0 && isShared;
     const result = isWork || value.code === 'load' ? local(baseName(value), value, frame) : value;
@@ -159,9 +227,12 @@ export function createNest({ scalars, names, leaf, size, found }: NestOptions): 
 
   return {
     push: (...statements) => innermost().statements.push(...statements),
-    scope(axes, body, pinned) {
-      frames.push(newFrame([...innermost().axes, ...axes], pinned));
+    scope(axes, body, options = {}) {
+      const outer = lanes;
+      lanes = options.lanes ?? outer;
+      frames.push(newFrame([...innermost().axes, ...axes], options.pinned));
       body();
+      lanes = outer;
       for (const axis of axes) positions.delete(axis);
       return frames.pop()!.statements;
     },

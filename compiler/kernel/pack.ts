@@ -7,7 +7,7 @@ import { type Axes, sameAxes } from '../graph/axes.ts';
 import { type Expr, isReduction } from '../graph/expr.ts';
 import { type Group, handleOf, type Stage } from '../schedule/stages.ts';
 import { boundBy, fewBindings, manyBindings } from './bound.ts';
-import { type Binding, binary, type Code, index, load, times } from './kernel.ts';
+import { type Binding, binary, type Code, index, times } from './kernel.ts';
 import { operands, type Scalar, type Scalars } from './scalar.ts';
 import { expressionsOf, inputsOf, type Tensors } from './tensors.ts';
 
@@ -151,6 +151,3 @@ const leavesOf = (scalar: Scalar): Expr[] =>
 export function packedIndex({ kept }: Packing, slot: number, flat: Code, tensors: Tensors): Code {
   return binary('+', times(index(slot), ...kept.map(tensors.size)), flat);
 }
-
-export const loadPacked = (packing: Packing, slot: number, flat: Code, tensors: Tensors): Code =>
-  load(packing.buffer.name, packedIndex(packing, slot, flat, tensors));

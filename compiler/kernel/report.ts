@@ -59,7 +59,7 @@ export function trafficOf(
         if (typeof value === 'object' && value !== null && 'code' in value) loads(value as Code, loops);
       }
       if (s.do === 'store') touch(s.array, 'writes', loops);
-      if (s.do === 'for') walk(s.body, [...loops, ...s.axes]);
+      if (s.do === 'for' || s.do === 'lanes') walk(s.body, [...loops, ...s.axes]);
       if (s.do === 'if') walk(s.body, loops);
     }
   };

@@ -14,7 +14,9 @@ type InputNode = Extract<Expr, { op: 'input' }>;
 export interface Tensors {
   readonly ofInput: (node: InputNode) => Tensor;
   readonly ofOutput: (output: ProgramOutput) => Tensor;
-  readonly scratch: (base: string, axes: readonly string[], length?: Code) => Tensor;
+  readonly scratch: (base: string, axes: readonly string[], length?: Code, dtype?: 'f64') => Tensor;
+  /** A number that only the runtime knows; `$` keeps it apart from the spec's names. */
+  readonly decided: (base: string) => Uniform;
   readonly size: (axis: string) => Code;
   readonly parameter: (of: string) => Code;
   readonly uniformOf: (code: Code) => Uniform | undefined;
@@ -63,10 +65,23 @@ export function createTensors(entry: Entry, program: Program, layout: readonly s
       return make(node.role === 'input' ? argumentRole(node.of) : node.role, node.of, node.axes);
     },
     ofOutput: (output) => make(output.role, output.of, output.axes),
-    scratch: (base, axes, length) => {
+    scratch: (base, axes, length, dtype) => {
       const id = names.fresh(base);
       scratchNames.push(id);
-      return { name: id, role: 'scratch', of: id, axes: physical(axes), ...(length && { length }) };
+      return {
+        name: id,
+        role: 'scratch',
+        of: id,
+        axes: physical(axes),
+        ...(length && { length }),
+        ...(dtype && { dtype }),
+      };
+    },
+    decided: (base) => {
+      const id = names.fresh(base);
+      const uniform: Uniform = { name: id, of: `$${id}`, type: 'u32' };
+      uniforms.set(`u32 ${uniform.of}`, uniform);
+      return uniform;
     },
     size: (axis) => number(axis, 'u32'),
     parameter: (of) => number(of, 'f32'),

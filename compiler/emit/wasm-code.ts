@@ -1,0 +1,390 @@
+/** Statements and expressions of a routine as WebAssembly; one row a construct, and the expansion of loops over lanes. */
+import { invariant } from '../diagnostics.ts';
+import { eachCode, eachStatement } from '../kernel/collect.ts';
+import type { Binding, Code, CodeType, LaneMerge, Operator, Statement } from '../kernel/kernel.ts';
+import type { Functions } from './wasm-functions.ts';
+import type { Binaryen, Module, Ref } from './wasm-module.ts';
+
+/** Bytes of a vector. */
+const vectorBytes = 16;
+
+interface Local {
+  readonly index: number;
+  readonly type: CodeType;
+}
+
+/** A loop over lanes that is being expanded. */
+interface Lanes {
+  /** The loop's variable in the Kernel, and the local that counts it in bytes. */
+  readonly name: string;
+  readonly bytes: number;
+  /** Addresses that the loop does not change, by array and index. */
+  readonly pointers: ReadonlyMap<string, number>;
+  /** The copies that a statement is repeated for. */
+  readonly copies: number;
+  /** In the last, partial turns: the mask of the lanes that count, and the local that holds the bytes left. */
+  readonly rest?: { readonly mask: number; readonly left: number; readonly outside: ReadonlySet<string> };
+}
+
+/** The code of one function's body. Locals are numbered after the parameters. */
+export function createCoder(
+  binaryen: Binaryen,
+  m: Module,
+  functions: Functions,
+  bindings: ReadonlyMap<string, Binding>,
+  parameters: number,
+) {
+  const types: number[] = [];
+  const locals = new Map<string, Local>();
+  const typeOf: { readonly [K in CodeType]: number } = {
+    index: binaryen.i32,
+    real: binaryen.f64,
+    bool: binaryen.i32,
+    vector: binaryen.v128,
+    mask: binaryen.v128,
+  };
+  let labels = 0;
+  let lanes: Lanes | undefined;
+  /** Which copy of a vector names mean. */
+  let copy = 0;
+
+  const newLocal = (type: CodeType): number => parameters + types.push(typeOf[type]) - 1;
+  function declare(name: string, type: CodeType): number {
+    const known = locals.get(name);
+    if (known) return known.index;
+    const index = newLocal(type);
+    locals.set(name, { index, type });
+    return index;
+  }
+  const copied = (name: string, k: number): string => (k === 0 ? name : `${name} ${k}`);
+  function get(name: string): Ref {
+    const local = locals.get(copied(name, copy)) ?? locals.get(name);
+    invariant(local, `nothing is called ${name}`);
+    return m.local.get(local.index, typeOf[local.type]);
+  }
+  const int = (value: number): Ref => m.i32.const(value);
+
+  const reals: { readonly [K in Exclude<Operator, '%'>]: 'add' | 'sub' | 'mul' | 'div' } = {
+    '+': 'add',
+    '-': 'sub',
+    '*': 'mul',
+    '/': 'div',
+  };
+  const indices: { readonly [K in Operator]: 'add' | 'sub' | 'mul' | 'div_u' | 'rem_u' } = {
+    '+': 'add',
+    '-': 'sub',
+    '*': 'mul',
+    '/': 'div_u',
+    '%': 'rem_u',
+  };
+  const comparisons = { '<': 'lt', '<=': 'le', '>': 'gt', '>=': 'ge', '==': 'eq', '!=': 'ne' } as const;
+  const unsigned = {
+    '<': 'lt_u',
+    '<=': 'le_u',
+    '>': 'gt_u',
+    '>=': 'ge_u',
+    '==': 'eq',
+    '!=': 'ne',
+  } as const;
+
+  /** A value as a vector or mask, whatever it is. */
+  function wide(code: Code): Ref {
+    if (code.type === 'vector' || code.type === 'mask') return emit(code);
+    if (code.type === 'bool') return m.i32x4.splat(m.i32.sub(int(0), emit(code)));
+    if (code.code === 'number') return m.f32x4.splat(m.f32.const(code.value));
+    return m.f32x4.splat(m.f32.demote(emit(code)));
+  }
+
+  function emit(code: Code): Ref {
+    switch (code.code) {
+      case 'number':
+        return code.type === 'index' ? int(code.value) : m.f64.const(code.value);
+      case 'truth':
+        return int(Number(code.value));
+      case 'name':
+        return get(code.name);
+      case 'load':
+        return loadOf(code);
+      case 'binary':
+        return binaryOf(code);
+      case 'negate':
+        return code.type === 'vector' ? m.f32x4.neg(wide(code.x)) : m.f64.neg(emit(code.x));
+      case 'sqrt':
+        return code.type === 'vector' ? m.f32x4.sqrt(wide(code.x)) : m.f64.sqrt(emit(code.x));
+      case 'rsqrt':
+        return code.type === 'vector'
+          ? m.f32x4.div(m.f32x4.splat(m.f32.const(1)), m.f32x4.sqrt(wide(code.x)))
+          : m.f64.div(m.f64.const(1), m.f64.sqrt(emit(code.x)));
+      case 'real':
+        return m.f64.convert_u.i32(emit(code.x));
+      case 'splat':
+        return wide(code.x);
+      case 'first':
+        return m.f64.promote(m.f32x4.extract_lane(emit(code.x), 0));
+      case 'fold':
+        return foldOf(code.merge, code.name, code.copies);
+      case 'call':
+        return code.type === 'vector'
+          ? functions.vector(code.fn, code.args.map(wide))
+          : functions.real(code.fn, code.args.map(emit));
+      case 'least':
+        return m.select(m.i32.lt_u(emit(code.a), emit(code.b)), emit(code.a), emit(code.b));
+      case 'greatest':
+        return m.select(m.i32.gt_u(emit(code.a), emit(code.b)), emit(code.a), emit(code.b));
+      case 'compare':
+        if (code.type === 'mask') return m.f32x4[comparisons[code.operator]](wide(code.a), wide(code.b));
+        return code.a.type === 'index'
+          ? m.i32[unsigned[code.operator]](emit(code.a), emit(code.b))
+          : m.f64[comparisons[code.operator]](emit(code.a), emit(code.b));
+      case 'logic':
+        return code.type === 'mask'
+          ? m.v128[code.operator](wide(code.a), wide(code.b))
+          : m.i32[code.operator](emit(code.a), emit(code.b));
+      case 'not':
+        return code.type === 'mask' ? m.v128.not(wide(code.x)) : m.i32.eqz(emit(code.x));
+      case 'select': {
+        const isWide = code.type === 'vector' || code.type === 'mask';
+        const as = isWide ? wide : emit;
+        if (code.test.type === 'mask') return m.v128.bitselect(as(code.then), as(code.else), emit(code.test));
+        return m.select(emit(code.test), as(code.then), as(code.else));
+      }
+    }
+  }
+
+  function binaryOf(code: Extract<Code, { code: 'binary' }>): Ref {
+    if (code.type === 'index') return m.i32[indices[code.operator]](emit(code.a), emit(code.b));
+    invariant(code.operator !== '%', 'a remainder of reals');
+    const operator = reals[code.operator];
+    return code.type === 'vector'
+      ? m.f32x4[operator](wide(code.a), wide(code.b))
+      : m.f64[operator](emit(code.a), emit(code.b));
+  }
+
+  /** All lanes of all copies as one real. */
+  function foldOf(merge: LaneMerge, name: string, copies: number): Ref {
+    const operator = { '+': 'add', '*': 'mul', max: 'max', min: 'min' } as const;
+    const vectorAt = (k: number): Ref => m.local.get(locals.get(copied(name, k))!.index, binaryen.v128);
+    const parts = Array.from({ length: copies }, (_, k) =>
+      [0, 1, 2, 3].map((lane) => m.f64.promote(m.f32x4.extract_lane(vectorAt(k), lane))),
+    );
+    return parts.flat().reduce((a, b) => m.f64[operator[merge]](a, b));
+  }
+
+  const bytesOf = (array: string): number => (bindings.get(array)?.dtype === 'f64' ? 8 : 4);
+  const shiftOf = (array: string): number => (bytesOf(array) === 8 ? 3 : 2);
+  const addressOf = (array: string, index: Code): Ref =>
+    m.i32.add(get(array), m.i32.shl(emit(index), int(shiftOf(array))));
+
+  /** The address of a vector in a loop over lanes, without the copy's offset. */
+  function laneAddress(array: string, index: Code): Ref {
+    invariant(lanes, 'a vector outside of a loop over lanes');
+    const rest = withoutLane(index, lanes.name);
+    const pointer = lanes.pointers.get(keyOf(array, rest));
+    const base = pointer === undefined ? baseOf(array, rest) : m.local.get(pointer, binaryen.i32);
+    return m.i32.add(base, m.local.get(lanes.bytes, binaryen.i32));
+  }
+  const baseOf = (array: string, rest: Code | undefined): Ref => (rest ? addressOf(array, rest) : get(array));
+
+  function loadOf(code: Extract<Code, { code: 'load' }>): Ref {
+    const { array, index, type } = code;
+    if (type === 'vector') {
+      const isInLoop = lanes !== undefined && mentions(index, lanes.name);
+      const address = isInLoop ? laneAddress(array, index) : addressOf(array, index);
+      return m.v128.load(isInLoop ? copy * vectorBytes : 0, 4, address);
+    }
+    const address = addressOf(array, index);
+    return bytesOf(array) === 8 ? m.f64.load(0, 8, address) : m.f64.promote(m.f32.load(0, 4, address));
+  }
+
+  function storeOf({ array, index, value }: Extract<Statement, { do: 'store' }>): Ref {
+    if (lanes && mentions(index, lanes.name)) {
+      const address = laneAddress(array, index);
+      if (!lanes.rest) return m.v128.store(copy * vectorBytes, 4, address, wide(value));
+      return functions.storePart(address, wide(value), m.local.get(lanes.rest.left, binaryen.i32));
+    }
+    const address = addressOf(array, index);
+    return bytesOf(array) === 8
+      ? m.f64.store(0, 8, address, emit(value))
+      : m.f32.store(0, 4, address, m.f32.demote(emit(value)));
+  }
+
+  /** Runs `once` for each copy of what a statement computes: a scalar has one. */
+  function forCopies(isCopied: boolean, once: () => Ref): Ref[] {
+    const copies = isCopied && lanes ? lanes.copies : 1;
+    const all = Array.from({ length: copies }, (_, k) => {
+      copy = k;
+      return once();
+    });
+    copy = 0;
+    return all;
+  }
+
+  function define(name: string, value: Code): Ref[] {
+    const isWide = value.type === 'vector' || value.type === 'mask';
+    return forCopies(isWide, () => m.local.set(declare(copied(name, copy), value.type), emit(value)));
+  }
+
+  function assign({ name, value }: Extract<Statement, { do: 'assign' }>): Ref[] {
+    const { type } = locals.get(name)!;
+    if (type !== 'vector') return [m.local.set(locals.get(name)!.index, emit(value))];
+    return forCopies(true, () => {
+      const target = locals.get(copied(name, copy))!.index;
+      const rest = lanes?.rest;
+      if (!rest?.outside.has(name)) return m.local.set(target, wide(value));
+      const mask = m.local.get(rest.mask, binaryen.v128);
+      return m.local.set(target, m.v128.bitselect(wide(value), get(name), mask));
+    });
+  }
+
+  function statement(s: Statement): Ref[] {
+    switch (s.do) {
+      case 'comment':
+        return [];
+      case 'let':
+      case 'var':
+        return define(s.name, s.value);
+      case 'assign':
+        return assign(s);
+      case 'accumulator':
+        return Array.from({ length: lanes ? Math.min(lanes.copies, s.copies) : s.copies }, (_, k) =>
+          m.local.set(declare(copied(s.name, k), 'vector'), m.f32x4.splat(m.f32.const(s.identity))),
+        );
+      case 'store':
+        return forCopies(lanes !== undefined && mentions(s.index, lanes.name), () => storeOf(s));
+      case 'if':
+        return [m.if(emit(s.test), block(s.body))];
+      case 'for':
+        return forOf(s);
+      case 'lanes':
+        return lanesOf(s);
+      default:
+        invariant(false, `${s.do} in WebAssembly`);
+    }
+  }
+
+  const block = (body: readonly Statement[]): Ref => m.block(null, body.flatMap(statement));
+
+  function loop(body: (again: string) => Ref): Ref {
+    const label = `loop_${labels++}`;
+    return m.loop(label, body(label));
+  }
+
+  function forOf({ name, from, below, step, body }: Extract<Statement, { do: 'for' }>): Ref[] {
+    const counter = declare(name, 'index');
+    const at = (): Ref => m.local.get(counter, binaryen.i32);
+    const limit = newLocal('index');
+    return [
+      m.local.set(counter, emit(from)),
+      m.local.set(limit, emit(below)),
+      loop((again) =>
+        m.if(
+          m.i32.lt_u(at(), m.local.get(limit, binaryen.i32)),
+          m.block(null, [
+            ...body.flatMap(statement),
+            m.local.set(counter, m.i32.add(at(), emit(step))),
+            m.br(again),
+          ]),
+        ),
+      ),
+    ];
+  }
+
+  function lanesOf(s: Extract<Statement, { do: 'lanes' }>): Ref[] {
+    const bytes = newLocal('index');
+    const limit = newLocal('index');
+    const left = newLocal('index');
+    const mask = newLocal('mask');
+    const at = (local: number): Ref => m.local.get(local, binaryen.i32);
+    const inner = namesIn(s.body);
+    const [pointers, setup] = pointersOf(s, inner);
+    const outside = new Set([...locals.keys()].filter((name) => !inner.has(name)));
+    const expand = (copies: number, rest?: Lanes['rest']): Ref[] => {
+      lanes = { name: s.name, bytes, pointers, copies, ...(rest && { rest }) };
+      const refs = s.body.flatMap(statement);
+      lanes = undefined;
+      return refs;
+    };
+    const turn = vectorBytes * s.copies;
+    const advance = (by: number): Ref => m.local.set(bytes, m.i32.add(at(bytes), int(by)));
+    const full = (again: string): Ref =>
+      m.if(
+        m.i32.ge_s(m.i32.sub(at(limit), at(bytes)), int(turn)),
+        m.block(null, [...expand(s.copies), advance(turn), m.br(again)]),
+      );
+    const partial = (again: string): Ref => {
+      const count = m.i32.shr_u(at(left), int(2));
+      const order = m.v128.const([0, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0]);
+      return m.if(
+        m.i32.gt_s(m.local.tee(left, m.i32.sub(at(limit), at(bytes)), binaryen.i32), int(0)),
+        m.block(null, [
+          m.local.set(mask, m.i32x4.gt_s(m.i32x4.splat(count), order)),
+          ...expand(1, { mask, left, outside }),
+          advance(vectorBytes),
+          m.br(again),
+        ]),
+      );
+    };
+    return [
+      ...setup,
+      m.local.set(bytes, m.i32.shl(emit(s.from), int(2))),
+      m.local.set(limit, m.i32.shl(emit(s.below), int(2))),
+      loop(full),
+      loop(partial),
+    ];
+  }
+
+  /** Addresses that are known before the loop. */
+  function pointersOf(
+    { name, body }: Extract<Statement, { do: 'lanes' }>,
+    inner: ReadonlySet<string>,
+  ): readonly [Map<string, number>, Ref[]] {
+    const pointers = new Map<string, number>();
+    const setup: Ref[] = [];
+    const visit = (array: string, index: Code): void => {
+      if (!mentions(index, name)) return;
+      const rest = withoutLane(index, name);
+      const key = keyOf(array, rest);
+      if (pointers.has(key) || (rest && [...inner].some((id) => mentions(rest, id)))) return;
+      const local = newLocal('index');
+      pointers.set(key, local);
+      setup.push(m.local.set(local, baseOf(array, rest)));
+    };
+    eachCode(body, (code) => {
+      if (code.code === 'load' && code.type === 'vector') visit(code.array, code.index);
+    });
+    for (const s of eachStatement(body)) if (s.do === 'store') visit(s.array, s.index);
+    return [pointers, setup];
+  }
+
+  return {
+    block,
+    declare,
+    /** The types of the locals, to be asked for last. */
+    types: () => types,
+  };
+}
+
+/** Names that statements define. */
+function namesIn(body: readonly Statement[]): Set<string> {
+  const defining = eachStatement(body).filter((s) => 'name' in s && s.do !== 'assign');
+  return new Set(defining.map((s) => ('name' in s ? s.name : '')));
+}
+
+const keyOf = (array: string, rest: Code | undefined): string => `${array} ${JSON.stringify(rest)}`;
+
+function mentions(code: Code, id: string): boolean {
+  let found = false;
+  eachCode([{ do: 'let', name: '', value: code }], (inner) => {
+    if (inner.code === 'name' && inner.name === id) found = true;
+  });
+  return found;
+}
+
+/** What an index is beside the position along the lanes, which it holds once, as a term. */
+function withoutLane(index: Code, lane: string): Code | undefined {
+  if (index.code === 'name' && index.name === lane) return undefined;
+  invariant(index.code === 'binary' && index.operator === '+', 'lanes do not lie side by side');
+  const [mine, other] = mentions(index.a, lane) ? [index.a, index.b] : [index.b, index.a];
+  const rest = withoutLane(mine, lane);
+  return rest ? { ...index, a: rest, b: other } : other;
+}

@@ -1,0 +1,39 @@
+/** How a WebAssembly kernel reads: the text above its bytes. */
+import type { Language } from './printer.ts';
+import { typescript } from './typescript.ts';
+
+const never = (what: string) => (): never => {
+  throw new Error(`normgrad has a bug: ${what} in WebAssembly`);
+};
+
+export const wasmText: Language = {
+  ...typescript,
+  load: (array, index) => `${array}[${index}]`,
+  rsqrt: (x) => `rsqrt(${x})`,
+  sqrt: (x) => `sqrt(${x})`,
+  divide: (a, b) => `(${a} / ${b})`,
+  least: (a, b) => `min(${a}, ${b})`,
+  greatest: (a, b) => `max(${a}, ${b})`,
+  call: (fn, args) => `${fn}(${args.join(', ')})`,
+  splat: (x) => `lanes(${x})`,
+  first: (x) => `${x}[0]`,
+  fold: (merge, accumulator) => `fold(${merge}, ${accumulator})`,
+  equal: { '==': '==', '!=': '!=' },
+  statements: {
+    comment: ({ text }) => `// ${text}`,
+    let: ({ name, value }, print) => `${name} = ${print(value)}`,
+    var: ({ name, value }, print) => `var ${name} = ${print(value)}`,
+    assign: ({ name, value }, print) => `${name} = ${print(value)}`,
+    store: ({ array, index, value }, print) => `${array}[${print(index)}] = ${print(value)}`,
+    accumulator: ({ name, copies, identity }) => `var ${name} = ${copies} × f32x4(${identity})`,
+    for: ({ name, from, below, body }, print, block) =>
+      `for ${name} from ${print(from)} to ${print(below)} ${block(body)}`,
+    lanes: ({ name, from, below, copies, body }, print, block) =>
+      `for ${name} from ${print(from)} to ${print(below)}, ${copies} × f32x4 ${block(body)}`,
+    if: ({ test, body }, print, block) => `if (${print(test)}) ${block(body)}`,
+    array: never('array'),
+    return_if: never('return_if'),
+    barrier: never('barrier'),
+    halve: never('halve'),
+  },
+};

@@ -1,0 +1,44 @@
+/** Merges the blocks of each kept index, and computes what follows from the results. */
+import { storeEpilogue } from './body.ts';
+import { type Code, index, load, times } from './kernel.ts';
+import { monoids, resultsOf } from './monoids.ts';
+import {
+  assignAll,
+  keptAxes,
+  openTotals,
+  partialAt,
+  type Reduction,
+  realOf,
+  reals,
+  stateSlots,
+} from './wasm-reduction.ts';
+import { type AxisGroup, type Builder, forLoop, unflatten } from './wasm-routine.ts';
+
+export function finishGroup(builder: Builder, reduction: Reduction): void {
+  const { nest, tensors, packed, inOrder, begin, end } = builder;
+  const { group, partials, blocks } = reduction;
+  const kept = keptAxes(builder, reduction).map((axis): AxisGroup => [axis]);
+  const onKept = (at: Code): void => {
+    unflatten(builder, at, kept);
+    const slots = stateSlots(group);
+    const totals = openTotals(builder, group);
+    const onBlock = (block: Code): void => {
+      for (const [k, { accumulation, first }] of slots.entries()) {
+        const taken = totals[k]!.map((_, i) =>
+          nest.local('taken', load(partials.name, partialAt(builder, reduction, first + i, block, at))),
+        );
+        const merged = monoids[accumulation.monoid].merge(reals(totals[k]!), taken, nest.local);
+        const settled = merged.length > 1 ? merged.map((value) => nest.local('next', value)) : merged;
+        assignAll(builder, totals[k]!, settled);
+      }
+    };
+    forLoop(builder, [], index(0), blocks, onBlock, 'block');
+    const elements = realOf(times(...inOrder(group.over).map(tensors.size)));
+    for (const [k, { accumulation }] of slots.entries()) {
+      for (const { expr, base, value } of resultsOf(accumulation, reals(totals[k]!), elements))
+        nest.define(expr, base, value);
+    }
+    storeEpilogue(nest, tensors, group, ({ role }) => role !== 'scratch', packed.by(group));
+  };
+  forLoop(builder, kept.flat(), begin, end, onKept, 'at');
+}

@@ -1,0 +1,81 @@
+/** Outputs computed element by element, with lanes along the innermost axis. */
+import type { ProgramOutput } from '../schedule/program.ts';
+import { storeOutputs } from './body.ts';
+import { type Code, index } from './kernel.ts';
+import {
+  type AxisGroup,
+  type Builder,
+  buffersOf,
+  type Context,
+  collapse,
+  forLoop,
+  laneLoop,
+  partLoop,
+  type Units,
+  unflatten,
+  unitLoop,
+  unitsOf,
+} from './wasm-routine.ts';
+
+/** Vectors computed side by side in one turn of the loop. */
+const copies = 2;
+
+/** Outputs over one space, cut at the kept indices of the reductions they follow, or at rows. */
+export interface Mapping {
+  readonly outputs: readonly ProgramOutput[];
+  readonly kept: readonly AxisGroup[];
+  readonly rows: readonly AxisGroup[];
+  readonly lanes: AxisGroup;
+}
+
+/** One mapping a space. `outer` are the axes that the phase keeps; where there are none, rows are kept. */
+export function mappingsOf(
+  context: Context,
+  outputs: readonly ProgramOutput[],
+  outer: readonly string[],
+): Mapping[] {
+  const spaces = new Map<string, ProgramOutput[]>();
+  for (const output of outputs) {
+    const key = context.inOrder([...output.axes]).join(' ');
+    spaces.set(key, [...(spaces.get(key) ?? []), output]);
+  }
+  return [...spaces.values()].map((members) => mappingOf(context, members, outer));
+}
+
+function mappingOf(context: Context, outputs: readonly ProgramOutput[], outer: readonly string[]): Mapping {
+  const buffers = buffersOf(
+    context,
+    outputs.map(({ expr }) => expr),
+    outputs,
+  );
+  const isOuter = (axis: string): boolean => outer.includes(axis);
+  const axes = context.inOrder([...outputs[0]!.axes]);
+  const groups = collapse(axes, buffers, (a, b) => isOuter(a) !== isOuter(b));
+  const last = groups.at(-1);
+  const hasLanes = last !== undefined && !isOuter(last[0]!);
+  const lanes = hasLanes ? last : [];
+  const others = hasLanes ? groups.slice(0, -1) : groups;
+  const isKept = (group: AxisGroup): boolean => outer.length === 0 || isOuter(group[0]!);
+  return { outputs, lanes, kept: others.filter(isKept), rows: others.filter((g) => !isKept(g)) };
+}
+
+export const mapUnits = (context: Context, { rows, lanes }: Mapping): Units => unitsOf(context, rows, lanes);
+
+export function mapElements(builder: Builder, mapping: Mapping, blocks: Code): void {
+  const { nest, tensors } = builder;
+  const { outputs, kept, rows, lanes } = mapping;
+  partLoop(builder, kept, blocks, (block) => {
+    if (lanes.length === 0) {
+      storeOutputs(nest, tensors, outputs);
+      return;
+    }
+    unitLoop(builder, mapUnits(builder, mapping), block, blocks, ([row, lastRow], piece) => {
+      const onRow = (at: Code): void => {
+        unflatten(builder, at, rows);
+        laneLoop(builder, lanes, piece, copies, () => storeOutputs(nest, tensors, outputs));
+      };
+      if (rows.length === 0) onRow(index(0));
+      else forLoop(builder, rows.flat(), row, lastRow, onRow, 'row');
+    });
+  });
+}

@@ -1,0 +1,214 @@
+/**
+ * What reductions for the CPU with vectors have in common: elements are taken in by chunks in f32, chunks are merged in
+ * f64. Where the innermost axis is summed, lanes run along rows; where it is kept, along columns, which are kept indices.
+ */
+import type { Accumulation, Group, ReduceStage } from '../schedule/stages.ts';
+import { type Binding, binary, type Code, index, name, real, times } from './kernel.ts';
+import { monoids } from './monoids.ts';
+import {
+  type AxisGroup,
+  type Builder,
+  buffersOf,
+  type Context,
+  collapse,
+  roundUp,
+  sizeOf,
+  type Units,
+  unitsOf,
+} from './wasm-routine.ts';
+
+type Scratch = Omit<Binding, 'access'>;
+
+/** Columns that a part of a column reduction spans, and rows it takes in before it merges. */
+export const tile = 1024;
+export const rowChunk = 128;
+
+/** A group of reductions over one space, with the axes sorted into what is kept and what is summed. */
+export interface Reduction {
+  readonly stage: ReduceStage;
+  readonly group: Group;
+  readonly kept: readonly AxisGroup[];
+  readonly over: readonly AxisGroup[];
+  /** The innermost axes, along which four elements are taken at a time. */
+  readonly lanes: AxisGroup;
+  readonly isColumns: boolean;
+  /** The states of all parts, in f64. */
+  readonly partials: Scratch;
+  /** Of a column reduction, the accumulators of a chunk on their way from lanes to states. */
+  readonly columns?: Scratch;
+  readonly blocks: Code;
+}
+
+export function describeReduction(
+  context: Context,
+  stage: ReduceStage,
+  blocks: Code,
+  fixed: readonly string[],
+): Reduction {
+  const { tensors, inOrder } = context;
+  const group = stage.groups[0]!;
+  const operands = group.accumulations.map(({ x }) => x);
+  const exprs = [...operands, ...stage.riders.map(({ expr }) => expr)];
+  const isOver = (axis: string): boolean => group.over.includes(axis);
+  const isApart = (a: string, b: string): boolean =>
+    isOver(a) !== isOver(b) || fixed.includes(a) !== fixed.includes(b);
+  const axes = inOrder(stage.space);
+  const groups = collapse(axes, buffersOf(context, exprs, stage.riders), isApart);
+  const lanes = groups.at(-1)!;
+  const isColumns = !isOver(lanes[0]!);
+  const kept = groups.filter((g) => !isOver(g[0]!));
+  const over = groups.filter((g) => isOver(g[0]!));
+  const states = group.accumulations.reduce((n, { monoid }) => n + monoids[monoid].identity.length, 0);
+  const length = times(index(states), sizeOf(context, kept), blocks);
+  const partials = tensors.scratch('partials', inOrder(group.kept), length, 'f64');
+  const reduction = { stage, group, kept, over, lanes, isColumns, partials, blocks };
+  if (!isColumns || !context.isVectored) return reduction;
+  const parts = times(columnParts(context, reduction).kept, blocks, index(runningWidth(group) * tile));
+  return { ...reduction, columns: tensors.scratch('columns', inOrder(group.kept), parts) };
+}
+
+/** How a row reduction can be cut. */
+export const rowUnits = (context: Context, { over }: Reduction): Units =>
+  unitsOf(context, over.slice(0, -1), over.at(-1)!);
+
+/** How a column reduction can be cut: into tiles of columns, and units of rows. */
+export function columnParts(
+  context: Context,
+  { kept, over, lanes }: Pick<Reduction, 'kept' | 'over' | 'lanes'>,
+): { tiles: Code; kept: Code; units: Code } {
+  const tiles = roundUp(sizeOf(context, [lanes]), index(tile));
+  return {
+    tiles,
+    kept: binary('*', sizeOf(context, kept.slice(0, -1)), tiles),
+    units: roundUp(sizeOf(context, over), index(rowChunk)),
+  };
+}
+
+/** Where the values of an accumulation lie among those of its group. */
+export interface Slots {
+  readonly accumulation: Accumulation;
+  readonly first: number;
+}
+
+function slotsOf({ accumulations }: Group, width: (accumulation: Accumulation) => number): Slots[] {
+  let next = 0;
+  return accumulations.map((accumulation) => {
+    const first = next;
+    next += width(accumulation);
+    return { accumulation, first };
+  });
+}
+
+export const stateSlots = (group: Group): Slots[] =>
+  slotsOf(group, ({ monoid }) => monoids[monoid].identity.length);
+
+/** Running parts, and the first element where they are taken about it. */
+const widthOf = ({ monoid }: Accumulation): number =>
+  monoids[monoid].running.length + (monoids[monoid].isShifted ? 1 : 0);
+export const runningSlots = (group: Group): Slots[] => slotsOf(group, widthOf);
+export const runningWidth = ({ accumulations }: Group): number =>
+  accumulations.reduce((n, accumulation) => n + widthOf(accumulation), 0);
+
+/** The state of kept index `at` and a block, slot after slot. */
+export function partialAt(
+  context: Context,
+  { blocks, kept }: Reduction,
+  slot: number,
+  block: Code,
+  at: Code,
+): Code {
+  const row = binary('+', times(index(slot), blocks), block);
+  return binary('+', binary('*', row, sizeOf(context, kept)), at);
+}
+
+/** Variables that accumulate: vectors, or without them reals. */
+export interface Running {
+  readonly accumulation: Accumulation;
+  readonly names: readonly string[];
+  /** The first element, which moments are taken about. */
+  readonly first: Code;
+}
+
+export const isShifted = ({ monoid }: Accumulation): boolean => monoids[monoid].isShifted;
+
+export function openRunning(
+  builder: Builder,
+  group: Group,
+  copies: number,
+  firsts: readonly Code[],
+): Running[] {
+  const { nest, names, isVectored } = builder;
+  return group.accumulations.map((accumulation, k) => ({
+    accumulation,
+    first: firsts[k]!,
+    names: monoids[accumulation.monoid].running.map((identity) => {
+      const id = names.fresh('sum');
+      if (isVectored) nest.push({ do: 'accumulator', name: id, copies, identity });
+      else nest.push({ do: 'var', name: id, value: real(identity) });
+      return id;
+    }),
+  }));
+}
+
+export function step({ nest, isVectored }: Builder, running: readonly Running[]): void {
+  for (const { accumulation, names, first } of running) {
+    const before = names.map((id) => name(id, isVectored ? 'vector' : 'real'));
+    const value = nest.value(accumulation.x);
+    const after = monoids[accumulation.monoid].step(before, value, first, nest.local);
+    for (const [i, id] of names.entries()) nest.push({ do: 'assign', name: id, value: after[i]! });
+  }
+}
+
+/** What the accumulators of a chunk hold, as reals. */
+export const foldedOf = ({ isVectored }: Builder, { accumulation, names }: Running, copies: number): Code[] =>
+  names.map((id): Code => {
+    if (!isVectored) return name(id, 'real');
+    return { code: 'fold', type: 'real', merge: monoids[accumulation.monoid].lanes, name: id, copies };
+  });
+
+/** Merges the state of a chunk of so many elements into what is at hand, and hands the result on. */
+export function mergeChunk(
+  { nest }: Builder,
+  { monoid }: Accumulation,
+  parts: readonly Code[],
+  elements: Code,
+  first: Code,
+  totals: readonly Code[],
+): Code[] {
+  const { state, merge } = monoids[monoid];
+  const taken = state(
+    parts.map((part) => nest.local('part', part)),
+    elements,
+    first,
+    nest.local,
+  ).map((value) => nest.local('taken', value));
+  const merged = merge(totals, taken, nest.local);
+  return merged.length > 1 ? merged.map((value) => nest.local('next', value)) : merged;
+}
+
+export const realOf = (x: Code): Code => ({ code: 'real', type: 'real', x });
+
+/** Vectors to take in side by side: as many as hide the latency of adding, without running out of registers. */
+export const copiesFor = ({ accumulations }: Group): number => {
+  const parts = accumulations.reduce((n, { monoid }) => n + monoids[monoid].running.length, 0);
+  return parts <= 2 ? 4 : parts <= 4 ? 2 : 1;
+};
+
+export const keptAxes = ({ inOrder }: Context, { group }: Reduction): string[] => inOrder(group.kept);
+
+/** Variables for the state of each accumulation, at its identity. */
+export function openTotals({ nest, names }: Builder, group: Group): string[][] {
+  return group.accumulations.map(({ monoid }) =>
+    monoids[monoid].identity.map((identity) => {
+      const id = names.fresh('total');
+      nest.push({ do: 'var', name: id, value: real(identity) });
+      return id;
+    }),
+  );
+}
+
+export const reals = (ids: readonly string[]): Code[] => ids.map((id) => name(id, 'real'));
+
+export function assignAll({ nest }: Builder, ids: readonly string[], values: readonly Code[]): void {
+  for (const [i, id] of ids.entries()) nest.push({ do: 'assign', name: id, value: values[i]! });
+}

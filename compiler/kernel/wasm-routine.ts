@@ -1,0 +1,278 @@
+/** What the routines of a WebAssembly kernel are built of: loops over parts, units of work and lanes. */
+import type { Axes } from '../graph/axes.ts';
+import type { Program } from '../schedule/program.ts';
+import {
+  below,
+  binary,
+  type Code,
+  greatest,
+  index,
+  least,
+  name,
+  type Routine,
+  type Statement,
+  times,
+} from './kernel.ts';
+import type { Names } from './names.ts';
+import type { Nest } from './nest.ts';
+import type { Packed } from './pack.ts';
+import type { Scalars } from './scalar.ts';
+import { inputsOf, type Tensors } from './tensors.ts';
+
+/** Elements that are accumulated in f32 before they are merged in f64, and that a unit of work has at least. */
+export const chunk = 1024;
+
+/** What all routines of one program share. */
+export interface Context {
+  readonly program: Program;
+  readonly tensors: Tensors;
+  readonly scalars: Scalars;
+  readonly packed: Packed;
+  /** Whether four elements are computed at a time, in f32; otherwise one, in f64. */
+  readonly isVectored: boolean;
+  readonly inOrder: (axes: Axes) => string[];
+}
+
+export interface Builder extends Context {
+  readonly nest: Nest;
+  readonly names: Names;
+  /** The range that the routine is called for. */
+  readonly begin: Code;
+  readonly end: Code;
+}
+
+export function openRoutine(context: Context, nestOf: (names: Names) => Nest): Builder {
+  const names = context.tensors.locals();
+  const begin = name(names.fresh('begin'), 'index');
+  const end = name(names.fresh('end'), 'index');
+  return { ...context, names, nest: nestOf(names), begin, end };
+}
+
+export function closeRoutine(builder: Builder, id: string, over: Routine['over']): Routine {
+  const { begin, end, nest } = builder;
+  const nameOf = (code: Code): string => (code.code === 'name' ? code.name : '');
+  return { name: id, over, begin: nameOf(begin), end: nameOf(end), body: nest.finish() };
+}
+
+/** Neighbouring axes that are walked as one, because every buffer has all of them or none. */
+export type AxisGroup = readonly string[];
+
+/** Groups of axes, in memory order, that share their membership in every buffer. */
+export function collapse(
+  axes: readonly string[],
+  buffers: readonly (readonly string[])[],
+  isApart: (a: string, b: string) => boolean = () => false,
+): AxisGroup[] {
+  const groups: string[][] = [];
+  for (const axis of axes) {
+    const last = groups.at(-1)?.at(-1);
+    const isJoined =
+      last !== undefined &&
+      !isApart(last, axis) &&
+      buffers.every((buffer) => areNeighbours(buffer, last, axis));
+    if (isJoined) groups.at(-1)!.push(axis);
+    else groups.push([axis]);
+  }
+  return groups;
+}
+
+const areNeighbours = (buffer: readonly string[], a: string, b: string): boolean =>
+  buffer.includes(a) ? buffer[buffer.indexOf(a) + 1] === b : !buffer.includes(b);
+
+export const sizeOf = ({ tensors }: Context, groups: readonly AxisGroup[]): Code =>
+  times(...groups.flat().map(tensors.size));
+
+/** Sets where a group of axes is: the last of them carries the position, which runs over all of them. */
+export function place({ nest }: Builder, group: AxisGroup, position: Code): void {
+  for (const axis of group.slice(0, -1)) nest.at(axis, index(0));
+  nest.at(group.at(-1)!, position);
+}
+
+/** Places groups by one flat index over them, innermost fastest. */
+export function unflatten(builder: Builder, flat: Code, groups: readonly AxisGroup[]): void {
+  let rest = flat;
+  for (let i = groups.length - 1; i >= 0; i--) {
+    const group = groups[i]!;
+    const size = sizeOf(builder, [group]);
+    const position = i === 0 ? rest : binary('%', rest, size);
+    place(builder, group, builder.nest.local(`i_${group.at(-1)}`, position));
+    if (i > 0) rest = builder.nest.local('rest', binary('/', rest, size));
+  }
+}
+
+export function forLoop(
+  { nest, names }: Builder,
+  axes: readonly string[],
+  from: Code,
+  limit: Code,
+  body: (position: Code) => void,
+  base = 'i',
+): void {
+  const id = names.fresh(base);
+  const statements = nest.scope(axes, () => body(name(id, 'index')));
+  nest.push({ do: 'for', axes, name: id, from, below: limit, step: index(1), body: statements });
+}
+
+/**
+ * The loop over parts: each is a block of one kept index, and the last counts fastest. Indices are carried on from
+ * part to part, since dividing for each would cost more than a short row.
+ */
+export function partLoop(
+  builder: Builder,
+  kept: readonly AxisGroup[],
+  blocks: Code,
+  body: (block: Code, part: Code) => void,
+): void {
+  const { nest, names, begin, end } = builder;
+  const variable = (base: string, value: Code): { name: string; code: Code } => {
+    const id = names.fresh(base);
+    nest.push({ do: 'var', name: id, value });
+    return { name: id, code: name(id, 'index') };
+  };
+  const first = variable('first', begin);
+  const block = variable('block', index(0));
+  nest.push({
+    do: 'if',
+    test: below(index(1), blocks),
+    body: [
+      { do: 'assign', name: block.name, value: binary('%', begin, blocks) },
+      { do: 'assign', name: first.name, value: binary('/', begin, blocks) },
+    ],
+  });
+  let rest = first.code;
+  const positions = kept.map((group) => ({ group, size: sizeOf(builder, [group]) })).reverse();
+  const placed = positions.map(({ group, size }, i) => {
+    const isLast = i === positions.length - 1;
+    const at = variable(`i_${group.at(-1)}`, isLast ? rest : binary('%', rest, size));
+    if (!isLast) rest = nest.local('rest', binary('/', rest, size));
+    return { group, size, ...at };
+  });
+  forLoop(
+    builder,
+    kept.flat(),
+    begin,
+    end,
+    (part) => {
+      for (const { group, code } of placed) place(builder, group, code);
+      body(block.code, part);
+      nest.push(...advance([{ ...block, size: blocks }, ...placed]));
+    },
+    'part',
+  );
+}
+
+/** Adds one to the first counter, and where it is full to the next. */
+function advance([counter, ...more]: readonly { name: string; code: Code; size: Code }[]): Statement[] {
+  if (!counter) return [];
+  const step: Statement = {
+    do: 'assign',
+    name: counter.name,
+    value: binary('+', counter.code, index(1)),
+  };
+  if (more.length === 0) return [step];
+  const isFull: Code = {
+    code: 'compare',
+    type: 'bool',
+    operator: '==',
+    a: counter.code,
+    b: counter.size,
+  };
+  const carry: Statement[] = [{ do: 'assign', name: counter.name, value: index(0) }, ...advance(more)];
+  return [step, { do: 'if', test: isFull, body: carry }];
+}
+
+/** ⌈a / b⌉, for b > 0. */
+export const roundUp = (a: Code, b: Code): Code => binary('/', binary('-', binary('+', a, b), index(1)), b);
+
+/** How the elements that one kept index has are cut into units of about a chunk: some rows, or a piece of one. */
+export interface Units {
+  readonly rows: Code;
+  readonly width: Code;
+  readonly rowsEach: Code;
+  readonly pieces: Code;
+  readonly count: Code;
+}
+
+export function unitsOf(context: Context, rowGroups: readonly AxisGroup[], lanes: AxisGroup): Units {
+  const rows = sizeOf(context, rowGroups);
+  const width = sizeOf(context, [lanes]);
+  const rowsEach = greatest(index(1), binary('/', index(chunk), greatest(index(1), width)));
+  const pieces = roundUp(width, index(chunk));
+  return { rows, width, rowsEach, pieces, count: binary('*', roundUp(rows, rowsEach), pieces) };
+}
+
+/** Visits the units of one block; `unit` gets the rows and the piece of each row that are its own. */
+export function unitLoop(
+  builder: Builder,
+  units: Units,
+  block: Code,
+  blocks: Code,
+  unit: (rows: readonly [Code, Code], piece: readonly [Code, Code]) => void,
+): void {
+  const { nest } = builder;
+  const count = nest.local('units', units.count);
+  const rowsEach = nest.local('rows_each', units.rowsEach);
+  const pieces = nest.local('pieces', units.pieces);
+  const share = (k: Code): Code => binary('/', binary('*', count, k), blocks);
+  const from = nest.local('from', share(block));
+  const to = nest.local('to', share(binary('+', block, index(1))));
+  forLoop(
+    builder,
+    [],
+    from,
+    to,
+    (at) => {
+      const row = nest.local('row', binary('*', binary('/', at, pieces), rowsEach));
+      const lastRow = nest.local('last_row', least(binary('+', row, rowsEach), units.rows));
+      const left = nest.local('left', binary('*', binary('%', at, pieces), index(chunk)));
+      const right = nest.local('right', least(binary('+', left, index(chunk)), units.width));
+      unit([row, lastRow], [left, right]);
+    },
+    'unit',
+  );
+}
+
+/** Visits the lanes of one row. The values in `body` are vectors; without vectors, single elements. */
+export function laneLoop(
+  builder: Builder,
+  lanes: AxisGroup,
+  [from, limit]: readonly [Code, Code],
+  copies: number,
+  body: (position: Code) => void,
+): void {
+  const { nest, names, isVectored } = builder;
+  if (!isVectored) {
+    forLoop(builder, lanes, from, limit, (position) => {
+      place(builder, lanes, position);
+      body(position);
+    });
+    return;
+  }
+  const id = names.fresh('lane');
+  const position = name(id, 'index');
+  const statements = inLanes(builder, lanes, position, () => body(position));
+  nest.push({ do: 'lanes', axes: lanes, name: id, from, below: limit, copies, body: statements });
+}
+
+/** Statements of a scope in which four elements from this position on are computed at a time. */
+export function inLanes(builder: Builder, lanes: AxisGroup, position: Code, body: () => void): Statement[] {
+  const options = builder.isVectored ? { lanes: lanes.at(-1) } : {};
+  return builder.nest.scope(
+    lanes,
+    () => {
+      place(builder, lanes, position);
+      body();
+    },
+    options,
+  );
+}
+
+/** The axes of the buffers that a routine touches, each in its physical order. */
+export const buffersOf = (
+  { tensors, inOrder }: Context,
+  exprs: Parameters<typeof inputsOf>[0],
+  outputs: readonly { readonly axes: readonly string[] }[],
+): string[][] => [
+  ...inputsOf(exprs).map((node) => [...tensors.ofInput(node).axes]),
+  ...outputs.map(({ axes }) => inOrder([...axes])),
+];

@@ -1,0 +1,123 @@
+/** Runs WebAssembly kernels: modules compiled once, phases cut into blocks and shared by threads. */
+import type { Numbers, WasmKernelDescription, WasmPhaseDescription } from './description.ts';
+import { type Memory, openMemory } from './memory.ts';
+import { mostChunks, openThreads, type SharedRoutine, type Threads, type WasmFunction } from './threads.ts';
+
+/** Elements below which a phase is not worth waking another thread for. */
+const fewElements = 32768;
+/** Parts that a phase of few kept indices is cut into. It does not depend on the threads, so neither do results. */
+const parts = 16;
+/** A phase whose kept indices alone make this many parts is not cut further. */
+const enoughKept = 8;
+
+export interface WasmRunner {
+  /** Into how many blocks the kept indices of each phase are cut. */
+  decide(kernels: readonly WasmKernelDescription[], numbers: Numbers): Numbers;
+  /** `addresses` are those of the bindings. */
+  run(kernel: WasmKernelDescription, addresses: readonly number[], numbers: Numbers): void;
+}
+
+const slotBytes = 8;
+const mostSlots = 512;
+
+/** `threads` is how many work at a time, the caller included. */
+export function makeRunner(machine: Machine, threads: number): WasmRunner {
+  const { memory } = machine;
+  const block = memory.allocate(mostSlots * slotBytes);
+  const { buffer } = memory.memory;
+  const integers = new Uint32Array(buffer, block.address, 2 * mostSlots);
+  const floats = new Float64Array(buffer, block.address, mostSlots);
+
+  const call = (routine: SharedRoutine, items: number, elements: number): void => {
+    if (items === 0) return;
+    if (threads === 1 || elements < fewElements || items === 1) routine.run(block.address, 0, items);
+    else
+      machine.threads.run(routine, block.address, items, Math.min(items, 8 * threads, mostChunks), threads);
+  };
+  return {
+    decide: (kernels, numbers) => {
+      const decided: Record<string, number> = { ...numbers };
+      for (const { phases } of kernels)
+        for (const phase of phases) decided[phase.blocks] = blocksOf(phase, numbers);
+      return decided;
+    },
+    run: (kernel, addresses, numbers) => {
+      const { routines, phases } = machine.load(kernel);
+      let slot = 0;
+      for (const address of addresses) integers[2 * slot++] = address;
+      for (const { name, type } of kernel.uniforms) {
+        if (type === 'u32') integers[2 * slot++] = numbers[name]!;
+        else floats[slot++] = numbers[name]!;
+      }
+      for (const [k, phase] of kernel.phases.entries()) {
+        const kept = phase.kept(numbers);
+        const blocks = numbers[phase.blocks]!;
+        const elements = phase.elements(numbers);
+        if (blocks === 1) {
+          call(phases[k]!, kept, elements);
+          continue;
+        }
+        for (const [i, { over }] of phase.routines.entries())
+          call(routines[k]![i]!, over === 'parts' ? kept * blocks : kept, elements);
+      }
+    },
+  };
+}
+
+function blocksOf(phase: WasmPhaseDescription, numbers: Numbers): number {
+  const kept = phase.kept(numbers);
+  if (kept === 0 || kept >= enoughKept || phase.elements(numbers) < 2 * fewElements) return 1;
+  return Math.max(1, Math.min(phase.units(numbers), Math.ceil(parts / kept)));
+}
+
+/** The routines of a kernel. */
+interface Loaded {
+  /** By phase. */
+  readonly phases: readonly SharedRoutine[];
+  readonly routines: readonly (readonly SharedRoutine[])[];
+}
+
+/** What all devices of a process share: the memory, the threads and the modules compiled for them. */
+export interface Machine {
+  readonly memory: Memory;
+  readonly threads: Threads;
+  load(kernel: WasmKernelDescription): Loaded;
+}
+
+/** Undefined where the host has no shared memory. */
+export function openMachine(): Machine | undefined {
+  const memory = openMemory();
+  if (!memory) return undefined;
+  const threads = openThreads(memory.memory);
+  const kernels = new Map<WasmKernelDescription, Loaded>();
+  const modules = new Map<string, WebAssembly.Instance>();
+  const sources = new Map<WebAssembly.Instance, WebAssembly.Module>();
+  const instanceOf = (text: string): WebAssembly.Instance => {
+    const known = modules.get(text);
+    if (known) return known;
+    const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+    const module = new WebAssembly.Module(bytes);
+    const math = Math as unknown as WebAssembly.ModuleImports;
+    const instance = new WebAssembly.Instance(module, { env: { memory: memory.memory }, math });
+    modules.set(text, instance);
+    sources.set(instance, module);
+    return instance;
+  };
+  return {
+    memory,
+    threads,
+    load: (kernel) => {
+      const known = kernels.get(kernel);
+      if (known) return known;
+      const instance = instanceOf(kernel.module);
+      const share = (name: string): SharedRoutine =>
+        threads.share(sources.get(instance)!, name, instance.exports[name] as WasmFunction);
+      const made: Loaded = {
+        phases: kernel.phases.map(({ together }) => share(together)),
+        routines: kernel.phases.map(({ routines }) => routines.map(({ name }) => share(name))),
+      };
+      kernels.set(kernel, made);
+      return made;
+    },
+  };
+}
