@@ -123,6 +123,8 @@ export interface WasmKernelDescription {
   readonly module: string;
   readonly bindings: readonly BindingDescription[];
   readonly uniforms: readonly UniformDescription[];
+  /** Where the bindings' addresses and the uniforms lie among the numbers of a call. */
+  readonly slots: readonly number[];
   readonly phases: readonly WasmPhaseDescription[];
 }
 

@@ -43,11 +43,13 @@ export function makeRunner(machine: Machine, threads: number): WasmRunner {
     },
     run: (kernel, addresses, numbers) => {
       const { routines, phases } = machine.load(kernel);
-      let slot = 0;
-      for (const address of addresses) integers[2 * slot++] = address;
-      for (const { name, type } of kernel.uniforms) {
-        if (type === 'u32') integers[2 * slot++] = numbers[name]!;
-        else floats[slot++] = numbers[name]!;
+      const { slots, uniforms } = kernel;
+      for (let i = 0; i < addresses.length; i++) integers[2 * slots[i]!] = addresses[i]!;
+      for (let i = 0; i < uniforms.length; i++) {
+        const { name, type } = uniforms[i]!;
+        const slot = slots[addresses.length + i]!;
+        if (type === 'u32') integers[2 * slot] = numbers[name]!;
+        else floats[slot] = numbers[name]!;
       }
       for (const [k, phase] of kernel.phases.entries()) {
         const kept = phase.kept(numbers);

@@ -1,9 +1,9 @@
 /** The module that describes one op to the runtime, with types precise enough that a wrong call does not compile. */
 import type { ImportDeclarationStructure } from 'ts-morph';
-import type { CompiledDirection, CompiledOp } from '../compile.ts';
+import type { CompiledDirection } from '../compile.ts';
 import type { Condition } from '../graph/formulas.ts';
 import { mapCode } from '../kernel/collect.ts';
-import { type Binding, type Code, type Kernel, name, type Phase, type Statement } from '../kernel/kernel.ts';
+import { type Binding, type Code, type Kernel, name, type Statement } from '../kernel/kernel.ts';
 import { createNames } from '../kernel/names.ts';
 import { createNest } from '../kernel/nest.ts';
 import { createScalars } from '../kernel/scalar.ts';
@@ -14,7 +14,7 @@ import type { EmittedOp, NamedKernel } from './op.ts';
 import { printCode, printStatements } from './printer.ts';
 import { printFile } from './source.ts';
 import { typescript } from './typescript.ts';
-import { phaseName, routineName } from './wasm.ts';
+import type { ModulePhase } from './wasm-plan.ts';
 
 export const typesName = (entry: Entry): string =>
   `${entry.name.replace(/(?:^|_)([a-z0-9])/gi, (_, c: string) => c.toUpperCase())}Types`;
@@ -59,7 +59,9 @@ export async function describeOp(emitted: Omit<EmittedOp, 'files'>, options: Emi
     bindings.set(text, known);
     return known;
   };
-  const described = kernels.map((named) => `${key(kernelKey(named))}: ${kernelText(op, named, bindingOf)}`);
+  const described = kernels.map(
+    (named) => `${key(kernelKey(named))}: ${kernelText(emitted, named, bindingOf)}`,
+  );
   const variants = op.variants.map(({ key: variantKey, forward, layouts }) => {
     const requirements = forward.conditions.map(
       (condition) => `{ test: ${testText(condition)}, message: ${quote(condition.message)} }`,
@@ -153,7 +155,7 @@ function bindingText({ name, role, of, axes, access, length, dtype }: Binding, k
 }
 
 function kernelText(
-  op: CompiledOp,
+  { op, planOf }: Omit<EmittedOp, 'files'>,
   named: NamedKernel,
   bindingOf: (binding: Binding, kernel: Kernel) => string,
 ): string {
@@ -178,31 +180,29 @@ function kernelText(
     ),
   ]);
   if (kernel.target === 'gpu') parts.push(['workgroups', asFunction(kernel.workgroups, kernel)]);
-  if (kernel.target === 'wasm')
-    parts.push(['phases', list(kernel.phases.map((phase, k) => phaseText(named, phase, k)))]);
+  if (kernel.target === 'wasm') {
+    const plan = planOf(named);
+    parts.push(['slots', list(plan.argumentsOf(kernel).map(({ slot }) => String(slot)))]);
+    parts.push(['phases', list(plan.phasesOf(kernel).map((phase) => phaseText(phase, kernel)))]);
+  }
   return record(parts);
 }
 
-function phaseText({ name: kernelName, kernel }: NamedKernel, phase: Phase, k: number): string {
-  const { kept, units, elements, blocks, routines } = phase;
-  const names = routines.map((routine) => routineName(kernelName, routine));
+function phaseText({ phase, routines, together }: ModulePhase, kernel: Kernel): string {
+  const { kept, units, elements, blocks } = phase;
+  const described = phase.routines.map(({ over }, i) =>
+    record([
+      ['name', quote(routines[i]!)],
+      ['over', quote(over)],
+    ]),
+  );
   return record([
     ['kept', asFunction(kept, kernel)],
     ['units', asFunction(units, kernel)],
     ['elements', asFunction(elements, kernel)],
     ['blocks', quote(blocks.of)],
-    [
-      'routines',
-      list(
-        routines.map(({ over }, i) =>
-          record([
-            ['name', quote(names[i]!)],
-            ['over', quote(over)],
-          ]),
-        ),
-      ),
-    ],
-    ['together', quote(routines.length > 1 ? phaseName(kernelName, k) : names[0]!)],
+    ['routines', list(described)],
+    ['together', quote(together)],
   ]);
 }
 

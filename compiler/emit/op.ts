@@ -10,6 +10,7 @@ import { emitOpManifest } from './package.ts';
 import { printStatements } from './printer.ts';
 import { printBody } from './typescript.ts';
 import { emitWasm } from './wasm.ts';
+import { type ModulePlan, planModule } from './wasm-plan.ts';
 import { wasmText } from './wasm-text.ts';
 import { printWgsl } from './wgsl.ts';
 
@@ -31,6 +32,8 @@ export interface EmittedOp {
   /** In the order of first use. */
   readonly kernels: readonly NamedKernel[];
   readonly nameOf: (kernel: Kernel) => string;
+  /** The module that a WebAssembly kernel is part of. */
+  readonly planOf: (named: NamedKernel) => ModulePlan;
   readonly files: ReadonlyMap<string, string>;
 }
 
@@ -84,7 +87,18 @@ export async function emitOp(op: CompiledOp, options: EmitOptions): Promise<Emit
   const kernels = [...byContent.values()].map(
     (k): NamedKernel => ({ ...k, users: [...k.users], formulas: [...k.formulas] }),
   );
-  const emitted: Omit<EmittedOp, 'files'> = { op, kernels, nameOf: (kernel) => names.get(kernel)! };
+  const plans = new Map(
+    [...membersByFile(kernels, 'wasm')].map(([file, members]) => [
+      file,
+      planModule(members.map(({ kernel }) => kernel)),
+    ]),
+  );
+  const emitted: Omit<EmittedOp, 'files'> = {
+    op,
+    kernels,
+    nameOf: (kernel) => names.get(kernel)!,
+    planOf: ({ file }) => plans.get(file)!,
+  };
   const files = new Map<string, string>();
   for (const named of kernels) {
     if (named.kernel.target !== 'gpu') continue;
@@ -93,19 +107,24 @@ export async function emitOp(op: CompiledOp, options: EmitOptions): Promise<Emit
       printWgsl(named.kernel, identifier(named.name), [header(options), '', ...commentOf(op, named)]),
     );
   }
-  for (const [target, emit] of [
-    ['cpu', emitFunctions],
-    ['wasm', emitWasm],
-  ] as const) {
-    const functions = kernels.filter(({ kernel }) => kernel.target === target);
-    for (const file of new Set(functions.map((named) => named.file))) {
-      const members = functions.filter((named) => named.file === file);
-      files.set(file, await emit(op, members, options));
-    }
-  }
+  for (const [file, members] of membersByFile(kernels, 'cpu'))
+    files.set(file, await emitFunctions(op, members, options));
+  for (const [file, members] of membersByFile(kernels, 'wasm'))
+    files.set(file, await emitWasm(op, members, plans.get(file)!, options));
   files.set(`${folder}/index.ts`, await describeOp(emitted, options));
   files.set(`${folder}/manifest.json`, emitOpManifest(emitted, options));
   return { ...emitted, files };
+}
+
+function membersByFile(
+  kernels: readonly NamedKernel[],
+  target: Kernel['target'],
+): Map<string, NamedKernel[]> {
+  const files = new Map<string, NamedKernel[]>();
+  for (const named of kernels) {
+    if (named.kernel.target === target) files.set(named.file, [...(files.get(named.file) ?? []), named]);
+  }
+  return files;
 }
 
 /** Functions of one direction share a file, up to so many. */

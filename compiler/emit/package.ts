@@ -1,5 +1,5 @@
 /** The files beside the ops': the index that re-exports them, and the manifest for other engines. */
-import type { CompiledDirection, CompiledOp } from '../compile.ts';
+import type { CompiledDirection } from '../compile.ts';
 import { mapCode } from '../kernel/collect.ts';
 import { type Binding, type Kernel, name } from '../kernel/kernel.ts';
 import type { Argument, Entry } from '../spec/spec.ts';
@@ -7,7 +7,7 @@ import { typesName } from './describe.ts';
 import { functionName } from './functions.ts';
 import { type EmitOptions, header } from './header.ts';
 import type { EmittedOp, NamedKernel } from './op.ts';
-import { routineName } from './wasm.ts';
+import type { ModulePlan } from './wasm-plan.ts';
 import { printFormula } from './wgsl.ts';
 
 export const emitIndex = (emitted: readonly EmittedOp[], options: EmitOptions): string => {
@@ -44,7 +44,9 @@ export function emitOpManifest(emitted: Omit<EmittedOp, 'files'>, options: EmitO
   const label = labeller(bindings);
   const of = (target: Kernel['target']): object =>
     Object.fromEntries(
-      kernels.filter((k) => k.kernel.target === target).map((k) => [k.name, describeKernel(op, k, label)]),
+      kernels
+        .filter((k) => k.kernel.target === target)
+        .map((k) => [k.name, describeKernel(emitted, k, label)]),
     );
   const variants = op.variants.map(({ key, forward, layouts }) => {
     const byOrder = layouts.map(({ order, directions }) => [
@@ -138,10 +140,11 @@ function describeDirections(
 }
 
 function describeKernel(
-  op: CompiledOp,
+  { op, planOf }: Omit<EmittedOp, 'files'>,
   named: NamedKernel,
   label: (binding: Binding, kernel: Kernel) => string,
 ): object {
+  const plan = (): ModulePlan => planOf(named);
   const { kernel, file } = named;
   const isGpu = kernel.target === 'gpu';
   const isFull = isFullSize(op.entry);
@@ -153,7 +156,12 @@ function describeKernel(
   return {
     file: file.split('/').at(-1),
     ...(kernel.target === 'wasm'
-      ? { phases: describePhases(named) }
+      ? {
+          slots: plan()
+            .argumentsOf(kernel)
+            .map(({ slot }) => slot),
+          phases: describePhases(kernel, plan()),
+        }
       : { entryPoint: isGpu ? named.name : functionName(op, named) }),
     ...(isGpu && { workgroups: formulaOf(kernel.workgroups, kernel) }),
     bindings: kernel.bindings.map((binding) => label(binding, kernel)),
@@ -164,12 +172,12 @@ function describeKernel(
   };
 }
 
-function describePhases({ name: kernelName, kernel }: NamedKernel): object[] {
-  return kernel.phases.map(({ kept, units, blocks, routines }) => ({
-    kept: formulaOf(kept, kernel),
-    units: formulaOf(units, kernel),
-    blocks: blocks.name,
-    routines: Object.fromEntries(routines.map((r) => [routineName(kernelName, r), r.over])),
+function describePhases(kernel: Kernel, plan: ModulePlan): object[] {
+  return plan.phasesOf(kernel).map(({ phase, routines }) => ({
+    kept: formulaOf(phase.kept, kernel),
+    units: formulaOf(phase.units, kernel),
+    blocks: phase.blocks.name,
+    routines: Object.fromEntries(routines.map((name, i) => [name, phase.routines[i]!.over])),
   }));
 }
 

@@ -38,7 +38,7 @@ export function reduceColumns(builder: Builder, reduction: Reduction): void {
   const { nest, begin, end } = builder;
   const { kept, lanes, blocks } = reduction;
   const outer = kept.slice(0, -1);
-  const { tiles, units } = columnParts(builder, reduction);
+  const { tiles, units } = columnParts(builder, reduction, nest.local);
   const onPart = (part: Code): void => {
     const block = nest.local('block', binary('%', part, blocks));
     const at = nest.local('at', binary('/', part, blocks));

@@ -1,7 +1,7 @@
 /** Outputs computed element by element, with lanes along the innermost axis. */
 import type { ProgramOutput } from '../schedule/program.ts';
 import { storeOutputs } from './body.ts';
-import { type Code, index } from './kernel.ts';
+import { below, type Code, index } from './kernel.ts';
 import {
   type AxisGroup,
   type Builder,
@@ -11,6 +11,7 @@ import {
   forLoop,
   laneLoop,
   partLoop,
+  type Settle,
   type Units,
   unflatten,
   unitLoop,
@@ -59,17 +60,23 @@ function mappingOf(context: Context, outputs: readonly ProgramOutput[], outer: r
   return { outputs, lanes, kept: others.filter(isKept), rows: others.filter((g) => !isKept(g)) };
 }
 
-export const mapUnits = (context: Context, { rows, lanes }: Mapping): Units => unitsOf(context, rows, lanes);
+export const mapUnits = (context: Context, { rows, lanes }: Mapping, settle: Settle): Units =>
+  unitsOf(context, rows, lanes, settle);
 
 export function mapElements(builder: Builder, mapping: Mapping, blocks: Code): void {
   const { nest, tensors } = builder;
   const { outputs, kept, rows, lanes } = mapping;
+  if (lanes.length === 0) {
+    partLoop(builder, kept, blocks, (block) => {
+      // whole kept indices: the first of their blocks does it, since states must be updated once
+      const body = nest.scope([], () => storeOutputs(nest, tensors, outputs), { pinned: true });
+      nest.push({ do: 'if', test: below(block, index(1)), body });
+    });
+    return;
+  }
+  const units = mapUnits(builder, mapping, nest.local);
   partLoop(builder, kept, blocks, (block) => {
-    if (lanes.length === 0) {
-      storeOutputs(nest, tensors, outputs);
-      return;
-    }
-    unitLoop(builder, mapUnits(builder, mapping), block, blocks, ([row, lastRow], piece) => {
+    unitLoop(builder, units, block, blocks, ([row, lastRow], piece) => {
       const onRow = (at: Code): void => {
         unflatten(builder, at, rows);
         laneLoop(builder, lanes, piece, copies, () => storeOutputs(nest, tensors, outputs));

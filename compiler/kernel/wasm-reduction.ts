@@ -7,11 +7,13 @@ import { type Binding, binary, type Code, index, name, real, times } from './ker
 import { monoids } from './monoids.ts';
 import {
   type AxisGroup,
+  asFormula,
   type Builder,
   buffersOf,
   type Context,
   collapse,
   roundUp,
+  type Settle,
   sizeOf,
   type Units,
   unitsOf,
@@ -63,25 +65,27 @@ export function describeReduction(
   const partials = tensors.scratch('partials', inOrder(group.kept), length, 'f64');
   const reduction = { stage, group, kept, over, lanes, isColumns, partials, blocks };
   if (!isColumns || !context.isVectored) return reduction;
-  const parts = times(columnParts(context, reduction).kept, blocks, index(runningWidth(group) * tile));
+  const parts = times(
+    columnParts(context, reduction, asFormula).kept,
+    blocks,
+    index(runningWidth(group) * tile),
+  );
   return { ...reduction, columns: tensors.scratch('columns', inOrder(group.kept), parts) };
 }
 
 /** How a row reduction can be cut. */
-export const rowUnits = (context: Context, { over }: Reduction): Units =>
-  unitsOf(context, over.slice(0, -1), over.at(-1)!);
+export const rowUnits = (context: Context, { over }: Reduction, settle: Settle): Units =>
+  unitsOf(context, over.slice(0, -1), over.at(-1)!, settle);
 
 /** How a column reduction can be cut: into tiles of columns, and units of rows. */
 export function columnParts(
   context: Context,
   { kept, over, lanes }: Pick<Reduction, 'kept' | 'over' | 'lanes'>,
+  settle: Settle,
 ): { tiles: Code; kept: Code; units: Code } {
-  const tiles = roundUp(sizeOf(context, [lanes]), index(tile));
-  return {
-    tiles,
-    kept: binary('*', sizeOf(context, kept.slice(0, -1)), tiles),
-    units: roundUp(sizeOf(context, over), index(rowChunk)),
-  };
+  const tiles = settle('tiles', roundUp(sizeOf(context, [lanes]), index(tile)));
+  const units = settle('units', roundUp(sizeOf(context, over), index(rowChunk)));
+  return { tiles, kept: binary('*', sizeOf(context, kept.slice(0, -1)), tiles), units };
 }
 
 /** Where the values of an accumulation lie among those of its group. */

@@ -193,12 +193,23 @@ export interface Units {
   readonly count: Code;
 }
 
-export function unitsOf(context: Context, rowGroups: readonly AxisGroup[], lanes: AxisGroup): Units {
-  const rows = sizeOf(context, rowGroups);
-  const width = sizeOf(context, [lanes]);
-  const rowsEach = greatest(index(1), binary('/', index(chunk), greatest(index(1), width)));
-  const pieces = roundUp(width, index(chunk));
-  return { rows, width, rowsEach, pieces, count: binary('*', roundUp(rows, rowsEach), pieces) };
+/** Names a value where a routine can hold it; a formula for the runtime cannot. */
+export type Settle = (base: string, value: Code) => Code;
+export const asFormula: Settle = (_, value) => value;
+
+export function unitsOf(
+  context: Context,
+  rowGroups: readonly AxisGroup[],
+  lanes: AxisGroup,
+  settle: Settle,
+): Units {
+  const rows = settle('rows', sizeOf(context, rowGroups));
+  const width = settle('width', sizeOf(context, [lanes]));
+  const least = greatest(index(1), binary('/', index(chunk), greatest(index(1), width)));
+  const rowsEach = settle('rows_each', least);
+  const pieces = settle('pieces', roundUp(width, index(chunk)));
+  const count = settle('units', binary('*', roundUp(rows, rowsEach), pieces));
+  return { rows, width, rowsEach, pieces, count };
 }
 
 /** Visits the units of one block; `unit` gets the rows and the piece of each row that are its own. */
@@ -210,9 +221,7 @@ export function unitLoop(
   unit: (rows: readonly [Code, Code], piece: readonly [Code, Code]) => void,
 ): void {
   const { nest } = builder;
-  const count = nest.local('units', units.count);
-  const rowsEach = nest.local('rows_each', units.rowsEach);
-  const pieces = nest.local('pieces', units.pieces);
+  const { rowsEach, pieces, count } = units;
   const share = (k: Code): Code => binary('/', binary('*', count, k), blocks);
   const from = nest.local('from', share(block));
   const to = nest.local('to', share(binary('+', block, index(1))));

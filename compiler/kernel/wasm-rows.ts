@@ -36,9 +36,10 @@ export function reduceRows(builder: Builder, reduction: Reduction): void {
   const rowGroups = over.slice(0, -1);
   const lanes = over.at(-1)!;
   const copies = copiesFor(group);
+  const units = rowUnits(builder, reduction, nest.local);
   partLoop(builder, kept, blocks, (block) => {
     const totals = openTotals(builder, group);
-    unitLoop(builder, rowUnits(builder, reduction), block, blocks, ([row, lastRow], [left, right]) => {
+    unitLoop(builder, units, block, blocks, ([row, lastRow], [left, right]) => {
       const firsts = group.accumulations.map((accumulation) =>
         isShifted(accumulation) ? firstOfRow(builder, accumulation, rowGroups, lanes, row, left) : real(0),
       );

@@ -27,7 +27,7 @@ import { reduceColumns } from './wasm-columns.ts';
 import { finishGroup } from './wasm-finish.ts';
 import { mapElements, mappingsOf, mapUnits } from './wasm-map.ts';
 import { columnParts, describeReduction, type Reduction, rowUnits } from './wasm-reduction.ts';
-import { type Builder, type Context, closeRoutine, openRoutine, sizeOf } from './wasm-routine.ts';
+import { asFormula, type Builder, type Context, closeRoutine, openRoutine, sizeOf } from './wasm-routine.ts';
 import { reduceRows } from './wasm-rows.ts';
 
 export function lowerWasm(
@@ -59,10 +59,9 @@ export function lowerWasm(
       createBody(tensors, names, scalars, packed.in(original.get(stage) ?? stage)),
     );
     body(builder);
-    const { body: statements, ...rest } = closeRoutine(builder, `${base}_${count++}`, over);
+    const { body: statements, ...rest } = closeRoutine(builder, base, over);
     return { ...rest, body: prune(statements) };
   };
-  let count = 1;
   const original = new Map<Stage, Stage>();
   const parts = stages.flatMap((stage) => {
     const alone = aloneGroups(stage, layout);
@@ -83,7 +82,7 @@ export function lowerWasm(
         const own = tensors.decided('blocks');
         phases.push({
           kept: sizeOf(context, mapping.kept),
-          units: mapping.lanes.length > 0 ? mapUnits(context, mapping).count : index(1),
+          units: mapping.lanes.length > 0 ? mapUnits(context, mapping, asFormula).count : index(1),
           elements: times(...inOrder([...mapping.outputs[0]!.axes]).map(tensors.size)),
           blocks: own,
           routines: [
@@ -99,7 +98,7 @@ export function lowerWasm(
     scratch.push(reduction.partials, ...(reduction.columns ? [reduction.columns] : []));
     const elements = times(...inOrder(reduction.stage.space).map(tensors.size));
     if (reduction.isColumns) {
-      const { kept, units } = columnParts(context, reduction);
+      const { kept, units } = columnParts(context, reduction, asFormula);
       const taken = routine(first!, 'reduce', 'parts', (builder) => reduceColumns(builder, reduction));
       phases.push({ kept, units, elements, blocks, routines: [taken] });
       phases.push(small(sizeOf(context, reduction.kept), finish(reduction)));
@@ -110,7 +109,7 @@ export function lowerWasm(
     for (const stage of inside) {
       if (stage.kind === 'map') {
         for (const mapping of mappingsOf(context, stage.outputs, outer)) {
-          if (mapping.lanes.length > 0) units.push(mapUnits(context, mapping).count);
+          if (mapping.lanes.length > 0) units.push(mapUnits(context, mapping, asFormula).count);
           routines.push(
             routine(stage, 'map', 'parts', (builder) => mapElements(builder, mapping, blockCount)),
           );
@@ -119,7 +118,7 @@ export function lowerWasm(
       }
       const own = stage === first ? reduction : describeReduction(context, stage, blockCount, outer);
       if (own !== reduction) scratch.push(own.partials);
-      units.push(rowUnits(context, own).count);
+      units.push(rowUnits(context, own, asFormula).count);
       routines.push(
         routine(stage, 'reduce', 'parts', (builder) => reduceRows(builder, own)),
         finish(own),

@@ -1,0 +1,103 @@
+/** What one WebAssembly module holds: kernels share the place of their numbers, and routines that come out equal. */
+import { eachCode, eachStatement } from '../kernel/collect.ts';
+import type { Kernel, Phase, Routine } from '../kernel/kernel.ts';
+import { printStatements } from './printer.ts';
+import { wasmText } from './wasm-text.ts';
+
+/** A number of a call, and where it lies: 8 bytes each. */
+export interface Argument {
+  readonly name: string;
+  readonly slot: number;
+  /** An address or a size is an integer. */
+  readonly isReal: boolean;
+}
+
+export interface ModuleRoutine {
+  /** The name it is exported under. */
+  readonly name: string;
+  readonly routine: Routine;
+  readonly kernel: Kernel;
+  readonly text: string;
+}
+
+/** A phase of a kernel, by the names under which the module exports it. */
+export interface ModulePhase {
+  readonly phase: Phase;
+  readonly routines: readonly string[];
+  /** What runs all of them for each kept index in turn. */
+  readonly together: string;
+}
+
+export interface ModulePlan {
+  readonly routines: readonly ModuleRoutine[];
+  /** Functions that run several routines in turn, by their names. */
+  readonly sequences: ReadonlyMap<string, readonly string[]>;
+  readonly phasesOf: (kernel: Kernel) => readonly ModulePhase[];
+  /** The numbers of a kernel's calls: its bindings' addresses in order, then its uniforms. */
+  readonly argumentsOf: (kernel: Kernel) => readonly Argument[];
+}
+
+export function planModule(kernels: readonly Kernel[]): ModulePlan {
+  const slots = new Map<string, number>();
+  const slotOf = (key: string): number => {
+    const known = slots.get(key) ?? slots.size;
+    slots.set(key, known);
+    return known;
+  };
+  const argumentsOf = ({ bindings, uniforms }: Kernel): Argument[] => [
+    ...bindings.map(({ name, dtype }) => ({ name, slot: slotOf(`array ${name} ${dtype}`), isReal: false })),
+    ...uniforms.map(({ name, type }) => ({ name, slot: slotOf(`${type} ${name}`), isReal: type === 'f32' })),
+  ];
+  const routines = new Map<string, ModuleRoutine>();
+  const sequences = new Map<string, readonly string[]>();
+  const namesOfSequences = new Map<string, string>();
+  const counts = new Map<string, number>();
+  const fresh = (base: string): string => {
+    const k = (counts.get(base) ?? 0) + 1;
+    counts.set(base, k);
+    return `${base}_${k}`;
+  };
+  const add = (kernel: Kernel, routine: Routine): string => {
+    const text = printStatements(routine.body, wasmText, '    ');
+    const used = namesUsed(routine);
+    const places = argumentsOf(kernel).filter(({ name }) => used.has(name));
+    const key = JSON.stringify([routine.begin, routine.end, routine.over, text, places]);
+    const known = routines.get(key) ?? { name: fresh(routine.name), routine, kernel, text };
+    routines.set(key, known);
+    return known.name;
+  };
+  const sequence = (names: readonly string[]): string => {
+    if (names.length === 1) return names[0]!;
+    const key = names.join(' ');
+    const known = namesOfSequences.get(key) ?? fresh('phase');
+    namesOfSequences.set(key, known);
+    sequences.set(known, names);
+    return known;
+  };
+  const phases = new Map(
+    kernels.map((kernel) => [
+      kernel,
+      kernel.phases.map((phase): ModulePhase => {
+        const names = phase.routines.map((routine) => add(kernel, routine));
+        return { phase, routines: names, together: sequence(names) };
+      }),
+    ]),
+  );
+  return {
+    routines: [...routines.values()],
+    sequences,
+    phasesOf: (kernel) => phases.get(kernel)!,
+    argumentsOf,
+  };
+}
+
+/** Every name that a routine reads or stores into. */
+export function namesUsed({ body }: Routine): Set<string> {
+  const used = new Set<string>();
+  eachCode(body, (code) => {
+    if (code.code === 'name') used.add(code.name);
+    if (code.code === 'load') used.add(code.array);
+  });
+  for (const s of eachStatement(body)) if (s.do === 'store') used.add(s.array);
+  return used;
+}
