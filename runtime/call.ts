@@ -13,34 +13,133 @@ import type { Dtype, Owner, Tensor } from './tensor.ts';
 
 export type Given = { readonly [name: string]: Tensor | null | undefined };
 
-/** A call that has passed every check. */
-export interface Call {
+/** What calls of the same shapes, numbers and variant have in common. */
+export interface Resolved {
   readonly op: OpDescription;
-  /** The tensors given, by argument name, in signature order. */
-  readonly tensors: ReadonlyMap<string, Tensor>;
   readonly dtype: Dtype;
   readonly layout: LayoutDescription;
   /** Axis sizes and attributes, and as 0 or 1 the flags and `given_NAME`. */
   readonly numbers: Numbers;
-  /** The shape of an argument or return in this call. */
-  shapeOf(name: string): number[];
+  /** The differentiable arguments, and those of them that were given; the differentiable returns. */
+  readonly differentiable: readonly string[];
+  readonly given: readonly string[];
+  readonly differentiableReturns: readonly string[];
+  /** The shape of an argument or return in these calls. */
+  shapeOf(name: string): readonly number[];
+  /** Directions as they were prepared for such a call. */
+  readonly prepared: Map<string, unknown>;
+}
+
+/** A call that has passed every check. */
+export interface Call extends Resolved {
+  /** The tensors given, by argument name, in signature order. */
+  readonly tensors: ReadonlyMap<string, Tensor>;
+}
+
+type Attributes = { readonly [name: string]: unknown };
+
+/** A call that was resolved, by all that it depended on. */
+interface Known {
+  readonly attributes: Attributes;
+  readonly order: string | undefined;
+  readonly dtype: Dtype;
+  /** By argument; undefined where it was not given. */
+  readonly shapes: readonly (readonly number[] | undefined)[];
+  readonly resolved: Resolved;
+}
+
+/** Resolves calls, and finds again what it resolved before: a training loop makes the same few calls. */
+export function makeResolver(owner: Owner) {
+  const byOp = new WeakMap<OpDescription, { names: readonly string[]; calls: Known[] }>();
+  return (op: OpDescription, tensors: Given, attributes: Attributes, order: string | undefined): Call => {
+    let known = byOp.get(op);
+    if (!known) {
+      const names = op.arguments.filter(isTensor).map(({ name }) => name);
+      known = { names, calls: [] };
+      byOp.set(op, known);
+    }
+    const { names, calls } = known;
+    for (const call of calls) {
+      if (!isLike(call, owner, names, tensors, attributes, order)) continue;
+      const given = new Map<string, Tensor>();
+      for (const name of names) if (tensors[name]) given.set(name, tensors[name]);
+      return { ...call.resolved, tensors: given };
+    }
+    const call = resolveCall(owner, op, tensors, attributes, order);
+    calls.unshift({
+      attributes: { ...attributes },
+      order,
+      dtype: call.dtype,
+      shapes: names.map((name) => tensors[name]?.shape),
+      resolved: call,
+    });
+    if (calls.length > mostKnown) calls.pop();
+    return call;
+  };
+}
+
+/** Calls remembered for each op. */
+const mostKnown = 16;
+
+function isLike(
+  known: Known,
+  owner: Owner,
+  names: readonly string[],
+  tensors: Given,
+  attributes: Attributes,
+  order: string | undefined,
+): boolean {
+  if (known.order !== order || !isSame(known.attributes, attributes)) return false;
+  for (const name in tensors) if (!names.includes(name)) return false;
+  for (let i = 0; i < names.length; i++) {
+    const tensor = tensors[names[i]!];
+    const shape = known.shapes[i];
+    if (!tensor || !shape) {
+      if (tensor || shape) return false;
+      continue;
+    }
+    if (tensor.owner !== owner || tensor.disposed || tensor.dtype !== known.dtype) return false;
+    if (tensor.shape !== shape && !isSameShape(tensor.shape, shape)) return false;
+  }
+  return true;
+}
+
+function isSame(a: Attributes, b: Attributes): boolean {
+  let left = 0;
+  for (const name in a) {
+    if (a[name] !== b[name]) return false;
+    left++;
+  }
+  for (const _ in b) left--;
+  return left === 0;
+}
+
+export function isSameShape(a: readonly number[], b: readonly number[]): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
 }
 
 const isTensor = (argument: ArgumentDescription): argument is TensorDescription => argument.kind === 'tensor';
 
 /** Throws a `NormgradError` that names the op and what is wrong with the call. */
-export function resolveCall(
+function resolveCall(
   owner: Owner,
   op: OpDescription,
   tensors: Given,
-  attributes: { readonly [name: string]: unknown },
+  attributes: Attributes,
   order = op.layouts[0]!.join(' '),
 ): Call {
   const layouts = op.layouts.map((layout) => layout.join(' '));
   if (!layouts.includes(order))
     fail('unknown-name', `unknown layout '${order}'; expected '${layouts.join("' or '")}'`);
   const expected = op.arguments.filter(isTensor);
-  const given = checkTensors(owner, expected, tensors, 'tensor');
+  const given = checkTensors(
+    owner,
+    expected.map(({ name }) => name),
+    tensors,
+    'tensor',
+  );
   checkPresence(op, expected, given);
   const numbers = readAttributes(op, attributes);
   for (const { name, optional } of expected) if (optional) numbers[`given_${name}`] = given.has(name) ? 1 : 0;
@@ -60,25 +159,34 @@ export function resolveCall(
   const variant = findVariant(op, numbers, given);
   for (const { test, message } of variant.requirements ?? [])
     if (!test(numbers)) fail('requirement', message);
+  const shapes = new Map<string, readonly number[]>();
+  const differentiable = expected.filter((t) => t.differentiable).map(({ name }) => name);
   return {
     op,
     tensors: given,
     dtype: [...given.values()][0]?.dtype ?? 'f32',
-    layout: findLayout(variant, order),
+    layout: findLayout(variant, axes, numbers),
     numbers,
-    shapeOf: (name) => shapeOf(name, dimensionsOf(name), sizes),
+    differentiable,
+    given: differentiable.filter((name) => given.has(name)),
+    differentiableReturns: op.returns.filter((r) => r.differentiable).map(({ name }) => name),
+    shapeOf: (name) => {
+      const shape = shapes.get(name) ?? shapeOf(name, dimensionsOf(name), sizes);
+      shapes.set(name, shape);
+      return shape;
+    },
+    prepared: new Map(),
   };
 }
 
 /** The tensors that are not null, in the order expected. Throws on unknown names, disposed ones and mixed types. */
 export function checkTensors(
   owner: Owner,
-  expected: readonly { readonly name: string }[],
+  names: readonly string[],
   given: Given,
   what: string,
   dtype?: Dtype,
 ): Map<string, Tensor> {
-  const names = expected.map(({ name }) => name);
   checkNames(names, given, what);
   const found = new Map<string, Tensor>();
   let first = dtype && { name: 'the call', dtype };
@@ -170,7 +278,20 @@ function findVariant(
   return reason ? fail('requirement', reason) : fail('not-generated', `there is no variant '${key}'`);
 }
 
-function findLayout({ layouts }: VariantDescription, order: string): LayoutDescription {
+/**
+ * The kernels of a layout; or those of another which means the same order in memory, because the axes that it has
+ * elsewhere have one element each. Loops run best where the innermost axis is not one of these.
+ */
+function findLayout(
+  { layouts }: VariantDescription,
+  axes: readonly string[],
+  numbers: Numbers,
+): LayoutDescription {
+  const long = (order: readonly string[]): string => order.filter((axis) => numbers[axis] !== 1).join(' ');
+  const orders = Object.keys(layouts).map((key) => key.split(' '));
+  const same = orders.filter((order) => long(order) === long(axes));
+  const best = numbers[axes.at(-1)!] === 1 ? same.find((order) => numbers[order.at(-1)!] !== 1) : undefined;
+  const order = (best ?? axes).join(' ');
   const expected = Object.keys(layouts).join("', '");
   return layouts[order] ?? fail('not-generated', `there is no layout '${order}'; expected '${expected}'`);
 }

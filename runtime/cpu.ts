@@ -1,11 +1,19 @@
 /** The CPU as a device: WebAssembly kernels on several threads, and plain functions where there are none. */
-import type { CpuKernelDescription, WasmKernelDescription } from './description.ts';
+import type { CpuKernelDescription, Numbers, WasmKernelDescription } from './description.ts';
 import { makeRunFunction, type RunFunction } from './device.ts';
 import { fail } from './error.ts';
 import type { Backend, Pending } from './execute.ts';
-import type { Memory } from './memory.ts';
-import { checkShape, type Data, type Dtype, makeTensor, type Tensor } from './tensor.ts';
-import { type Machine, makeRunner, openMachine, type WasmRunner } from './wasm.ts';
+import {
+  type Block,
+  checkShape,
+  type Data,
+  type Dtype,
+  type Handle,
+  makeTensor,
+  product,
+  type Tensor,
+} from './tensor.ts';
+import { type Machine, makeRunner, openMachine } from './wasm.ts';
 
 export interface CpuOptions {
   /** How many threads work on one call, this one included; by default all that the machine has, but no more than 8. */
@@ -26,7 +34,7 @@ export interface CpuDevice {
   readonly copied: number;
   /**
    * A tensor of the given row-major data, or zeros. The type is by default f64 for a Float64Array, else f32. With target
-   * `wasm`, f32 data is copied into memory that WebAssembly sees, unless it is the `storage` of a tensor of this device;
+   * `wasm`, f32 data is copied into memory that WebAssembly sees, unless it is the `storage` of a tensor of this process;
    * states are updated there: see the tensor's `storage` or `read`. Otherwise a typed array of the tensor's type is used
    * itself, and states are updated in it.
    */
@@ -41,6 +49,7 @@ export interface CpuDevice {
 }
 
 type CpuKernel = CpuKernelDescription | WasmKernelDescription;
+type CpuBackend = Backend<CpuKernel>;
 
 export function cpu(options: CpuOptions = {}): CpuDevice {
   const threads = options.threads ?? defaultThreads();
@@ -49,75 +58,125 @@ export function cpu(options: CpuOptions = {}): CpuDevice {
   const machine = options.target === 'typescript' ? undefined : sharedMachine();
   if (options.target === 'wasm' && !machine)
     fail('not-generated', 'this host has no shared WebAssembly memory');
-  const runner = machine && makeRunner(machine, threads);
-  const shared = machine?.memory;
+  const backend = machine ? wasmBackend(machine, threads) : arrayBackend;
+  const memory = machine?.memory;
   let copied = 0;
-  const backend = makeBackend(shared, runner);
-  const place = (length: number, data: Data | readonly number[] | undefined, dtype: Dtype): Data => {
-    const wanted = dtype === 'f64' ? Float64Array : Float32Array;
-    if (dtype === 'f64' || !shared) {
-      if (data instanceof wanted) return data;
-      return data ? wanted.from(data) : (backend.allocate(length, dtype, true) as Data);
+
+  const tensor = (shape: readonly number[], handle: Handle, dtype: Dtype, isAdopted = false): Tensor => {
+    const made = makeTensor(backend, handle, shape, dtype, isAdopted);
+    if (!isAdopted) backend.track?.(made, handle);
+    return made;
+  };
+  const tensorInMemory = (shape: readonly number[], data: Data | readonly number[] | undefined): Tensor => {
+    if (data instanceof Float32Array && memory!.addressOf(data) !== undefined)
+      return tensor(shape, data, 'f32', true);
+    const made = tensor(shape, backend.allocate(product(shape), 'f32', !data), 'f32');
+    if (data) {
+      (made.storage as Float32Array).set(data);
+      copied += 4 * data.length;
     }
-    if (data instanceof Float32Array && shared.addressOf(data) !== undefined) return data;
-    const array = backend.allocate(length, dtype, !data) as Float32Array;
-    if (data) array.set(data);
-    if (data) copied += 4 * length;
-    return array;
+    return made;
   };
   type Plan<R> = () => Pending<CpuKernel, R>;
   return {
     kind: 'cpu',
-    target: shared ? 'wasm' : 'typescript',
+    target: machine ? 'wasm' : 'typescript',
     threads,
     get copied() {
       return copied;
     },
     tensor: (shape, data, dtype = data instanceof Float64Array ? 'f64' : 'f32') => {
-      const length = checkShape(shape, data?.length);
-      return makeTensor(backend, place(length, data, dtype), shape, dtype);
+      checkShape(shape, data?.length);
+      const own = [...shape];
+      if (memory && dtype === 'f32') return tensorInMemory(own, data);
+      const wanted = dtype === 'f64' ? Float64Array : Float32Array;
+      const array =
+        data instanceof wanted ? data : data ? wanted.from(data) : allocateArray(product(own), dtype);
+      return tensor(own, array, dtype);
     },
     run: makeRunFunction<CpuKernel, 'async'>(backend, async <R>(plan: Plan<R>) => plan().execute()),
     runSync: makeRunFunction<CpuKernel, 'sync'>(backend, <R>(plan: Plan<R>) => plan().execute()),
   };
 }
 
-function makeBackend(memory: Memory | undefined, runner: WasmRunner | undefined): Backend<CpuKernel> {
-  const isWasm = (kernel: CpuKernel): kernel is WasmKernelDescription => 'module' in kernel;
+function allocateArray(length: number, dtype: Dtype): Data {
+  try {
+    return dtype === 'f64' ? new Float64Array(length) : new Float32Array(length);
+  } catch {
+    return fail('out-of-memory', `no memory for ${length} elements of type ${dtype}`);
+  }
+}
+
+/** Typed arrays, and plain functions over them. */
+const arrayBackend: CpuBackend = {
+  kernelsOf: ({ cpu }) => cpu,
+  allocate: allocateArray,
+  scratch: allocateArray,
+  read: async (handle) => (handle as Data).slice(),
+  free: () => {},
+  storageOf: (handle) => handle as Data,
+  dispatch: (steps) => {
+    for (const { kernel, handles, numbers } of steps)
+      runFunction(kernel as CpuKernelDescription, handles as Data[], numbers);
+  },
+};
+
+function runFunction(
+  { run, uniforms }: CpuKernelDescription,
+  arrays: readonly Data[],
+  numbers: Numbers,
+): void {
+  const call = run as (...args: unknown[]) => void;
+  call(...arrays, ...uniforms.map(({ name }) => numbers[name]));
+}
+
+/** Keeps a tensor alive as long as the array of its elements is. */
+const heldBy = Symbol('tensor');
+const isBlock = (handle: Handle): handle is Block => 'address' in handle;
+const isWasm = (kernel: CpuKernel): kernel is WasmKernelDescription => 'module' in kernel;
+
+/** Tensors of f32 in WebAssembly memory, which is freed with them; all else as above. */
+function wasmBackend(machine: Machine, threads: number): CpuBackend {
+  const { memory } = machine;
+  const runner = makeRunner(machine, threads);
+  const unreachable = new FinalizationRegistry<Block>(memory.free);
+  const viewOf = ({ address }: Block, length: number): Float32Array =>
+    new Float32Array(memory.memory.buffer, address, length);
+  const addressOf = (handle: Handle): number =>
+    isBlock(handle) ? handle.address : memory.addressOf(handle as Data)!;
+  /** For a plain function it does not matter that a block is longer than its tensor. */
+  const arrayOf = (handle: Handle): Data =>
+    isBlock(handle) ? viewOf(handle, handle.bytes / 4) : (handle as Data);
   return {
-    kernelsOf: ({ wasm, cpu }, dtype) => (runner && dtype === 'f32' && wasm ? wasm : cpu),
-    decide: (kernels, numbers) => runner?.decide(kernels.filter(isWasm), numbers) ?? numbers,
-    allocate: (length, dtype, isZero) => allocate(memory, length, dtype, isZero),
-    read: async (storage) => (storage as Data).slice(),
-    free: (storage) => memory?.release(storage as Data),
+    kernelsOf: ({ wasm, cpu }, dtype) => (dtype === 'f32' && wasm ? wasm : cpu),
+    decide: (kernels, numbers) => runner.decide(kernels.filter(isWasm), numbers),
+    allocate: (length, dtype, isZero) => {
+      if (dtype === 'f64') return allocateArray(length, dtype);
+      const block = memory.allocate(4 * length);
+      if (isZero) viewOf(block, length).fill(0);
+      return block;
+    },
+    track: (tensor, handle) => {
+      if (isBlock(handle)) unreachable.register(tensor, handle, tensor);
+    },
+    scratch: (length, dtype) => memory.allocate(length * (dtype === 'f64' ? 8 : 4)),
+    freeScratch: (handle) => memory.free(handle as Block),
+    read: async (handle, length) =>
+      isBlock(handle) ? viewOf(handle, length).slice() : (handle as Data).slice(),
+    free: (handle, tensor) => {
+      if (!isBlock(handle)) return;
+      unreachable.unregister(tensor);
+      memory.free(handle);
+    },
+    storageOf: (handle, tensor) =>
+      isBlock(handle) ? Object.assign(viewOf(handle, tensor.length), { [heldBy]: tensor }) : (handle as Data),
     dispatch: (steps) => {
-      for (const { kernel, storages, numbers } of steps) {
-        if (isWasm(kernel)) {
-          runner!.run(
-            kernel,
-            (storages as Data[]).map((array) => memory!.addressOf(array)!),
-            numbers,
-          );
-          continue;
-        }
-        const run = kernel.run as (...args: unknown[]) => void;
-        run(...storages, ...kernel.uniforms.map(({ name }) => numbers[name]));
+      for (const { kernel, handles, numbers } of steps) {
+        if (isWasm(kernel)) runner.run(kernel, handles.map(addressOf), numbers);
+        else runFunction(kernel, handles.map(arrayOf), numbers);
       }
     },
   };
-}
-
-function allocate(memory: Memory | undefined, length: number, dtype: Dtype, isZero: boolean): Data {
-  try {
-    if (!memory) return dtype === 'f64' ? new Float64Array(length) : new Float32Array(length);
-    const bytes = length * (dtype === 'f64' ? 8 : 4);
-    const view = memory.view(memory.allocate(bytes), length, dtype);
-    return isZero ? view.fill(0) : view;
-  } catch (error) {
-    if (error instanceof RangeError)
-      return fail('out-of-memory', `no memory for ${length} elements of type ${dtype}`);
-    throw error;
-  }
 }
 
 let opened: { readonly machine: Machine | undefined } | undefined;

@@ -1,5 +1,5 @@
 /** What is common to the devices: calls in, runs out. */
-import { type Given, resolveCall } from './call.ts';
+import { type Given, makeResolver } from './call.ts';
 import type { OpDescription, OpTypes } from './description.ts';
 import { NormgradError } from './error.ts';
 import type { Backend, Kernel, Pending } from './execute.ts';
@@ -20,11 +20,12 @@ export function makeRunFunction<K extends Kernel, M extends Mode>(
   backend: Backend<K>,
   perform: Perform<K, M>,
 ): RunFunction<M> {
+  const resolve = makeResolver(backend);
   return <T extends OpTypes>(op: OpDescription<T>, tensors: TensorsOf<T>, ...rest: Rest<T>) => {
     const [attributes = {}, options = {}] = rest as [object?, RunOptions?];
     const performNamed: Perform<K, M> = (plan) => perform(() => named(op.name, plan));
     return performNamed(() => {
-      const call = resolveCall(backend, op, tensors as Given, { ...attributes }, options.layout);
+      const call = resolve(op, tensors as Given, attributes as { [name: string]: unknown }, options.layout);
       const pending = planForward(backend, call);
       // The precise types come from the op's description, which the checks above have followed.
       const finish = () => makeRun(pending.execute(), performNamed) as unknown as Run<T, M>;

@@ -8,9 +8,9 @@ import type {
   UniformDescription,
 } from './description.ts';
 import { fail } from './error.ts';
-import { type Dtype, makeTensor, type Owner, product, type Storage, type Tensor } from './tensor.ts';
+import { type Dtype, type Handle, handleOf, makeTensor, type Owner, product, type Tensor } from './tensor.ts';
 
-/** What both kinds of kernel descriptions have. */
+/** What all kinds of kernel descriptions have. */
 export interface Kernel {
   readonly name: string;
   readonly bindings: readonly BindingDescription[];
@@ -21,7 +21,7 @@ export interface Kernel {
 export interface Step<K extends Kernel> {
   readonly kernel: K;
   /** In the order of its bindings. */
-  readonly storages: readonly Storage[];
+  readonly handles: readonly Handle[];
   readonly numbers: Numbers;
 }
 
@@ -31,7 +31,12 @@ export interface Backend<K extends Kernel> extends Owner {
   /** The call's numbers with those that the device decides. */
   decide?(kernels: readonly K[], numbers: Numbers): Numbers;
   /** Memory for that many elements, all zero if `isZero`. Throws where the device has no room for it. */
-  allocate(length: number, dtype: Dtype, isZero: boolean): Storage;
+  allocate(length: number, dtype: Dtype, isZero: boolean): Handle;
+  /** A tensor now has that memory. */
+  track?(tensor: Tensor, handle: Handle): void;
+  /** Memory that only the kernels of one direction use, with whatever in it. */
+  scratch(length: number, dtype: Dtype): Handle;
+  freeScratch?(handle: Handle): void;
   /** Runs the steps in order; on a GPU, puts them into its queue. */
   dispatch(steps: readonly Step<K>[]): void;
 }
@@ -44,8 +49,6 @@ export interface Pending<K extends Kernel, R> {
   discard(): void;
 }
 
-export const keyOf = (role: Role, of: string): string => `${role} ${of}`;
-
 /** A tensor to compute. */
 export interface Wanted {
   readonly role: Role;
@@ -56,68 +59,129 @@ export interface Wanted {
 export interface Direction<R> {
   /** In messages, e.g. `backward`. */
   readonly name: string;
-  readonly description: DirectionDescription;
-  /** Results to allocate. Those that no kernel writes are zero. */
-  readonly wanted: readonly Wanted[];
-  /** The caller's and the saved tensors, by role and name; a tensor that is missing reads as zero. */
-  readonly existing: ReadonlyMap<string, Tensor>;
-  /** Makes the result of the tensors computed, by role and name. */
-  finish(results: ReadonlyMap<string, Tensor>): R;
+  readonly prepared: Prepared<Kernel>;
+  /** A tensor of the caller or a saved one; one that is missing reads as zero. */
+  readonly find: (role: Role, of: string) => Tensor | undefined;
+  /** Makes the result of the tensors computed, in the order wanted. */
+  readonly finish: (results: readonly Tensor[]) => R;
 }
 
-/** Throws where the direction was not generated for the device's target. */
-export function plan<K extends Kernel, R>(
+/** Where a binding gets its buffer: a result, scratch, or a tensor that is looked up. */
+type Source =
+  | { readonly from: 'result'; readonly at: number }
+  | { readonly from: 'scratch'; readonly at: number }
+  | { readonly from: 'given'; readonly role: Role; readonly of: string; readonly length: number };
+
+/** All of a direction that depends on shapes and numbers alone, for calls to come. */
+export interface Prepared<K extends Kernel> {
+  readonly kernels: readonly K[];
+  readonly numbers: Numbers;
+  readonly wanted: readonly (Wanted & { readonly length: number; readonly isZero: boolean })[];
+  readonly scratch: readonly { readonly length: number; readonly dtype: Dtype }[];
+  readonly sources: readonly (readonly Source[])[];
+}
+
+/** Prepares a direction, or finds it prepared. Throws where it was not generated for the device's target. */
+export function prepare<K extends Kernel>(
   backend: Backend<K>,
   call: Call,
-  direction: Direction<R>,
-): Pending<K, R> {
-  const { name, description, wanted, existing, finish } = direction;
+  key: string,
+  name: string,
+  description: () => DirectionDescription,
+  wanted: (kernels: readonly K[]) => readonly Wanted[],
+): Prepared<K> {
+  const known = call.prepared.get(key) as Prepared<K> | undefined;
+  if (known) return known;
   const kernels =
-    backend.kernelsOf(description, call.dtype) ??
+    backend.kernelsOf(description(), call.dtype) ??
     fail('not-generated', `${name} was not generated for this target`);
   const numbers = backend.decide?.(kernels, call.numbers) ?? call.numbers;
   for (const { name: kernel, uniforms } of kernels) {
     const unknown = uniforms.find((uniform) => !(uniform.name in numbers));
     if (unknown) fail('missing', `${kernel} needs ${unknown.name}, which nothing in the call gives`);
   }
+  const prepared = connect(kernels, numbers, wanted(kernels));
+  call.prepared.set(key, prepared);
+  return prepared;
+}
+
+const keyOf = (role: Role, of: string): string => `${role} ${of}`;
+
+function connect<K extends Kernel>(
+  kernels: readonly K[],
+  numbers: Numbers,
+  wanted: readonly Wanted[],
+): Prepared<K> {
+  const bindings = kernels.flatMap((kernel) => kernel.bindings);
   const written = new Set(
-    kernels.flatMap(({ bindings }) =>
-      bindings.filter(({ access }) => access === 'write').map(({ role, of }) => keyOf(role, of)),
-    ),
+    bindings.filter(({ access }) => access === 'write').map(({ role, of }) => keyOf(role, of)),
   );
-  const lengths = lengthsOf(kernels, numbers);
-  let allocated: Tensor[] = [];
-  const allocate = (shape: readonly number[], dtype: Dtype, isZero: boolean) => {
-    const tensor = makeTensor(backend, backend.allocate(product(shape), dtype, isZero), shape, dtype);
-    allocated.push(tensor);
-    return tensor;
+  const results = new Map(wanted.map(({ role, of }, at) => [keyOf(role, of), at]));
+  const scratch: { length: number; dtype: Dtype }[] = [];
+  const places = new Map<string, number>();
+  const lengths = lengthsOf(bindings, numbers);
+  const sourceOf = ({ role, of, dtype }: BindingDescription): Source => {
+    const key = keyOf(role, of);
+    const length = lengths.get(key)!;
+    // what forward saves may be one of its outputs
+    const result = results.get(key) ?? (role === 'saved' ? results.get(keyOf('output', of)) : undefined);
+    if (result !== undefined) return { from: 'result', at: result };
+    if (role !== 'scratch') return { from: 'given', role, of, length };
+    const at = places.get(key) ?? scratch.push({ length, dtype: dtype ?? 'f32' }) - 1;
+    places.set(key, at);
+    return { from: 'scratch', at };
   };
+  return {
+    kernels,
+    numbers,
+    wanted: wanted.map((one) => {
+      const isZero = !written.has(keyOf(one.role, one.of));
+      return { ...one, length: product(one.shape), isZero };
+    }),
+    sources: kernels.map((kernel) => kernel.bindings.map(sourceOf)),
+    scratch,
+  };
+}
+
+export function plan<K extends Kernel, R>(
+  backend: Backend<K>,
+  call: Call,
+  direction: Omit<Direction<R>, 'prepared'> & { readonly prepared: Prepared<K> },
+): Pending<K, R> {
+  const { name, prepared, find, finish } = direction;
+  const { kernels, numbers, wanted, scratch, sources } = prepared;
+  let results: Tensor[] = [];
   const discard = () => {
-    for (const tensor of allocated) tensor.dispose();
-    allocated = [];
+    for (const tensor of results) tensor.dispose();
+    results = [];
   };
   const execute = () => {
-    const results = new Map(
-      wanted.map(({ role, of, shape }) => {
-        const key = keyOf(role, of);
-        return [key, allocate(shape, call.dtype, !written.has(key))];
-      }),
-    );
-    const temporary = new Map<string, Tensor>();
-    const find = ({ role, of, dtype }: BindingDescription): Storage => {
-      const key = keyOf(role, of);
-      // What forward saves may be one of its outputs.
-      const output = role === 'saved' ? results.get(keyOf('output', of)) : undefined;
-      const known = results.get(key) ?? existing.get(key) ?? output ?? temporary.get(key);
-      if (known?.disposed) fail('disposed', `${of} was disposed, but ${name} needs it`);
-      if (known) return known.storage;
-      const isScratch = role === 'scratch';
-      const made = allocate([lengths.get(key)!], isScratch ? (dtype ?? 'f32') : call.dtype, !isScratch);
-      temporary.set(key, made);
-      return made.storage;
+    for (const { shape, length, isZero } of wanted) {
+      const handle = backend.allocate(length, call.dtype, isZero);
+      const tensor = makeTensor(backend, handle, shape, call.dtype);
+      backend.track?.(tensor, handle);
+      results.push(tensor);
+    }
+    const temporary = scratch.map(({ length, dtype }) => backend.scratch(length, dtype));
+    const zeros: Tensor[] = [];
+    const handleFor = (source: Source): Handle => {
+      if (source.from === 'result') return handleOf(results[source.at]!);
+      if (source.from === 'scratch') return temporary[source.at]!;
+      const known = find(source.role, source.of);
+      if (known?.disposed) fail('disposed', `${source.of} was disposed, but ${name} needs it`);
+      if (known) return handleOf(known);
+      const handle = backend.allocate(source.length, call.dtype, true);
+      zeros.push(makeTensor(backend, handle, [source.length], call.dtype));
+      return handle;
     };
-    backend.dispatch(kernels.map((kernel) => ({ kernel, storages: kernel.bindings.map(find), numbers })));
-    for (const tensor of temporary.values()) tensor.dispose();
+    try {
+      backend.dispatch(
+        kernels.map((kernel, k) => ({ kernel, handles: sources[k]!.map(handleFor), numbers })),
+      );
+    } finally {
+      for (const tensor of zeros) tensor.dispose();
+      if (backend.freeScratch) for (const handle of temporary) backend.freeScratch(handle);
+    }
     return finish(results);
   };
   return {
@@ -135,9 +199,9 @@ export function plan<K extends Kernel, R>(
 }
 
 /** Elements of each buffer: kernels of one direction may ask different lengths of the same scratch. */
-function lengthsOf(kernels: readonly Kernel[], numbers: Numbers): Map<string, number> {
+function lengthsOf(bindings: readonly BindingDescription[], numbers: Numbers): Map<string, number> {
   const lengths = new Map<string, number>();
-  for (const { role, of, axes, length } of kernels.flatMap((kernel) => kernel.bindings)) {
+  for (const { role, of, axes, length } of bindings) {
     const mine = length ? length(numbers) : product(axes.map((axis) => numbers[axis]!));
     lengths.set(keyOf(role, of), Math.max(mine, lengths.get(keyOf(role, of)) ?? 0));
   }

@@ -1,9 +1,9 @@
 /** Forward, and from what it leaves, the directions that differentiate it. */
-import { type Call, checkNames, checkTensors, type Given } from './call.ts';
-import type { DirectionDescription } from './description.ts';
+import { type Call, checkNames, checkTensors, type Given, isSameShape } from './call.ts';
+import type { DirectionDescription, Role } from './description.ts';
 import { fail } from './error.ts';
-import { type Backend, type Kernel, keyOf, type Pending, plan, type Wanted } from './execute.ts';
-import type { Storage, Tensor } from './tensor.ts';
+import { type Backend, type Kernel, type Pending, plan, prepare, type Wanted } from './execute.ts';
+import { type Handle, handleOf, type Tensor } from './tensor.ts';
 
 export type Tensors = { readonly [name: string]: Tensor };
 
@@ -18,162 +18,193 @@ export interface Finished<K extends Kernel> {
 }
 
 export function planForward<K extends Kernel>(backend: Backend<K>, call: Call): Pending<K, Finished<K>> {
-  const { op, layout, tensors, numbers } = call;
-  const bindings = (backend.kernelsOf(layout.forward, call.dtype) ?? []).flatMap((kernel) => kernel.bindings);
-  const written = bindings.filter((b) => b.role === 'state' && b.access !== 'read').map((b) => b.of);
-  for (const state of written) checkAliasing(state, tensors);
+  const { layout, tensors } = call;
+  const prepared = prepare(
+    backend,
+    call,
+    'forward',
+    'forward',
+    () => layout.forward,
+    (kernels) => wantedByForward(call, kernels),
+  );
+  for (const state of statesWritten(prepared.kernels)) checkAliasing(state, tensors);
+  return plan(backend, call, {
+    name: 'forward',
+    prepared,
+    find: (_, of) => tensors.get(of),
+    finish: (results) => {
+      const { wanted } = prepared;
+      return finishForward(backend, call, pick(wanted, results, 'output'), pick(wanted, results, 'saved'));
+    },
+  });
+}
 
-  const wanted: Wanted[] = op.returns.map(({ name }) => ({
-    role: 'output',
-    of: name,
-    shape: call.shapeOf(name),
-  }));
+const statesOf = new WeakMap<readonly Kernel[], readonly string[]>();
+
+/** The states that some kernels update. */
+function statesWritten(kernels: readonly Kernel[]): readonly string[] {
+  const known = statesOf.get(kernels);
+  if (known) return known;
+  const bindings = kernels.flatMap((kernel) => kernel.bindings);
+  const states = bindings.filter((b) => b.role === 'state' && b.access !== 'read').map((b) => b.of);
+  statesOf.set(kernels, states);
+  return states;
+}
+
+/** All returns, and what forward saves beside them. */
+function wantedByForward({ op, numbers, shapeOf }: Call, kernels: readonly Kernel[]): Wanted[] {
   const isReturn = (name: string) => op.returns.some((r) => r.name === name);
+  const bindings = kernels.flatMap((kernel) => kernel.bindings);
   const saved = new Map(
     bindings.filter((b) => b.role === 'saved' && !isReturn(b.of)).map((b) => [b.of, b.axes]),
   );
-  for (const [of, axes] of saved)
-    wanted.push({ role: 'saved', of, shape: axes.map((axis) => numbers[axis]!) });
-  return plan(backend, call, {
-    name: 'forward',
-    description: layout.forward,
-    wanted,
-    existing: argumentsOf(call),
-    finish: (results) => finishForward(backend, call, results),
-  });
+  return [
+    ...op.returns.map(({ name }): Wanted => ({ role: 'output', of: name, shape: shapeOf(name) })),
+    ...[...saved].map(
+      ([of, axes]): Wanted => ({ role: 'saved', of, shape: axes.map((axis) => numbers[axis]!) }),
+    ),
+  ];
 }
 
 function finishForward<K extends Kernel>(
   backend: Backend<K>,
   call: Call,
-  results: ReadonlyMap<string, Tensor>,
+  outputs: Tensors,
+  saved: Tensors,
 ): Finished<K> {
-  const { op, layout } = call;
-  const outputs = pick(results, 'output');
-  const saved = pick(results, 'saved');
-  const differentiable = op.arguments.filter((a) => a.kind === 'tensor' && a.differentiable);
-  const inputs = differentiable.filter(({ name }) => call.tensors.has(name));
-  const returns = op.returns.filter((r) => r.differentiable);
+  const { layout, differentiable, differentiableReturns } = call;
   let disposed = false;
 
-  /** Everything that exists once forward has run, and what a direction adds. An output may serve as a saved tensor. */
-  const existing = (...added: (readonly [string, Tensor])[]) => {
+  /** What exists once forward has run, and what a direction adds. An output may serve as a saved tensor. */
+  const finder = (added: (role: Role, of: string) => Tensor | undefined) => {
     if (disposed) fail('disposed', 'this run was disposed, and what it saved for backward with it');
-    const kept = Object.entries({ ...outputs, ...saved }).map(([of, t]) => [keyOf('saved', of), t] as const);
-    const made = Object.entries(outputs).map(([of, t]) => [keyOf('output', of), t] as const);
-    return new Map([...argumentsOf(call), ...made, ...kept, ...added]);
+    return (role: Role, of: string): Tensor | undefined => {
+      if (role === 'input' || role === 'state') return call.tensors.get(of);
+      if (role === 'output') return outputs[of];
+      return role === 'saved' ? (saved[of] ?? outputs[of]) : added(role, of);
+    };
   };
   /** Tensors that belong to arguments or returns, with their shapes checked. */
   const readAs = (
     role: 'cotangent' | 'tangent' | 'cotangent2',
-    of: readonly { name: string }[],
+    of: readonly string[],
     given: Given,
-  ) => {
+  ): ReadonlyMap<string, Tensor> => {
     const found = checkTensors(backend, of, given, role, call.dtype);
-    if (found.size === 0)
-      fail('missing', `no ${role} was given; expected ${of.map(({ name }) => name).join(', ')}`);
-    return [...found].map(([name, tensor]) => {
+    if (found.size === 0) fail('missing', `no ${role} was given; expected ${of.join(', ')}`);
+    for (const [name, tensor] of found) {
       const shape = call.shapeOf(name);
-      if (String(shape) !== String(tensor.shape)) {
+      if (!isSameShape(shape, tensor.shape))
         fail('shape', `the ${role} of ${name} has shape [${tensor.shape}], expected [${shape}]`);
-      }
-      return [keyOf(role, name), tensor] as const;
-    });
+    }
+    return found;
   };
   /** The names asked for, in signature order. */
-  const checkWrt = (wrt: readonly string[]) => {
-    const names = differentiable.map(({ name }) => name);
-    checkNames(names, Object.fromEntries(wrt.map((name) => [name, 0])), 'wrt');
+  const checkWrt = (wrt: readonly string[]): readonly string[] => {
+    checkNames(differentiable, Object.fromEntries(wrt.map((name) => [name, 0])), 'wrt');
     const missing = wrt.find((name) => !call.tensors.has(name));
     if (missing) fail('missing', `the gradient of ${missing} was asked for, but ${missing} was not given`);
-    return names.filter((name) => wrt.includes(name));
+    return differentiable.filter((name) => wrt.includes(name));
   };
-  const like = (role: Wanted['role'], names: readonly string[]): Wanted[] =>
+  const like = (role: Role, names: readonly string[]): Wanted[] =>
     names.map((of) => ({ role, of, shape: call.shapeOf(of) }));
 
   return {
     outputs,
     saved,
-    backward: (cotangents, wrt = inputs.map(({ name }) => name)) => {
-      const names = checkWrt(wrt);
-      const [subset, description] = smallest(layout.backward, names, 'backward');
+    backward: (cotangents, wrt) => {
+      const names = wrt ? checkWrt(wrt) : call.given;
+      const given = readAs('cotangent', differentiableReturns, cotangents);
+      const prepared = prepare(
+        backend,
+        call,
+        `backward ${names.join(' ')}`,
+        'backward',
+        () => smallest(layout.backward, names, 'backward')[1],
+        () => like('gradient', smallest(layout.backward, names, 'backward')[0]),
+      );
       return plan(backend, call, {
         name: 'backward',
-        description,
-        wanted: like('gradient', subset),
-        existing: existing(...readAs('cotangent', returns, cotangents)),
-        finish: (results) => pick(results, 'gradient', names),
+        prepared,
+        find: finder((_, of) => given.get(of)),
+        finish: (results) => pick(prepared.wanted, results, 'gradient', names),
       });
     },
-    jvp: (tangents) =>
-      plan(backend, call, {
+    jvp: (tangents) => {
+      const given = readAs('tangent', call.given, tangents);
+      const prepared = prepare(
+        backend,
+        call,
+        'jvp',
+        'jvp',
+        () => layout.jvp ?? fail('not-generated', 'forward mode was not generated'),
+        () => like('output_tangent', differentiableReturns),
+      );
+      return plan(backend, call, {
         name: 'jvp',
-        description: layout.jvp ?? fail('not-generated', 'forward mode was not generated'),
-        wanted: like(
-          'output_tangent',
-          returns.map(({ name }) => name),
-        ),
-        existing: existing(...readAs('tangent', inputs, tangents)),
-        finish: (results) => pick(results, 'output_tangent'),
-      }),
+        prepared,
+        find: finder((_, of) => given.get(of)),
+        finish: (results) => pick(prepared.wanted, results, 'output_tangent'),
+      });
+    },
     doubleBackward: (
       cotangents,
       cotangents2,
       wrt = Object.keys(cotangents2).filter((n) => cotangents2[n]),
     ) => {
       const names = checkWrt(wrt);
-      const [, description] = smallest(layout.double_backward ?? {}, names, 'double backward');
-      const added = [
-        ...readAs('cotangent', returns, cotangents),
-        ...readAs(
-          'cotangent2',
-          differentiable.filter(({ name }) => names.includes(name)),
-          cotangents2,
-        ),
-      ];
-      const roles = (backend.kernelsOf(description, call.dtype) ?? []).flatMap((kernel) => kernel.bindings);
-      const of = (role: Wanted['role']) => [
-        ...new Set(roles.filter((b) => b.role === role).map((b) => b.of)),
-      ];
+      const first = readAs('cotangent', differentiableReturns, cotangents);
+      const second = readAs('cotangent2', names, cotangents2);
+      const prepared = prepare(
+        backend,
+        call,
+        `double_backward ${names.join(' ')}`,
+        'double backward',
+        () => smallest(layout.double_backward ?? {}, names, 'double backward')[1],
+        (kernels) => {
+          const written = (role: Role): string[] => {
+            const bindings = kernels.flatMap((kernel) => kernel.bindings).filter((b) => b.role === role);
+            return [...new Set(bindings.map(({ of }) => of))];
+          };
+          return [
+            ...like('second', written('second')),
+            ...like('second_cotangent', written('second_cotangent')),
+          ];
+        },
+      );
       return plan(backend, call, {
         name: 'double backward',
-        description,
-        wanted: [...like('second', of('second')), ...like('second_cotangent', of('second_cotangent'))],
-        existing: existing(...added),
+        prepared,
+        find: finder((role, of) => (role === 'cotangent' ? first : second).get(of)),
         finish: (results) => {
-          const grads = Object.entries(pick(results, 'second_cotangent'));
+          const grads = Object.entries(pick(prepared.wanted, results, 'second_cotangent'));
           return {
             ...Object.fromEntries(grads.map(([name, t]) => [`grad_${name}`, t])),
-            ...pick(results, 'second'),
+            ...pick(prepared.wanted, results, 'second'),
           };
         },
       });
     },
     dispose: () => {
       disposed = true;
-      for (const tensor of Object.values(saved)) tensor.dispose();
+      for (const name in saved) saved[name]!.dispose();
     },
   };
 }
 
-/** Arguments are bound as inputs where they are only read, and as states where they are updated. */
-const argumentsOf = ({ tensors }: Call) =>
-  new Map(
-    [...tensors].flatMap(([of, t]) => [[keyOf('input', of), t] as const, [keyOf('state', of), t] as const]),
-  );
-
 /** The results of one role by name; with `names` those alone, and the others are freed. */
 function pick(
-  results: ReadonlyMap<string, Tensor>,
-  role: Wanted['role'],
+  wanted: readonly Wanted[],
+  results: readonly Tensor[],
+  role: Role,
   names?: readonly string[],
 ): Tensors {
   const picked: Record<string, Tensor> = {};
-  for (const [key, tensor] of results) {
-    const [itsRole, of] = key.split(' ') as [string, string];
+  for (let i = 0; i < wanted.length; i++) {
+    const { role: itsRole, of } = wanted[i]!;
     if (itsRole !== role) continue;
-    if (!names || names.includes(of)) picked[of] = tensor;
-    else tensor.dispose();
+    if (!names || names.includes(of)) picked[of] = results[i]!;
+    else results[i]!.dispose();
   }
   return picked;
 }
@@ -195,9 +226,9 @@ function smallest(
 
 /** A state is written while other tensors are read: sharing memory would make the result depend on the order. */
 function checkAliasing(state: string, tensors: ReadonlyMap<string, Tensor>): void {
-  const mine = tensors.get(state)!;
+  const mine = handleOf(tensors.get(state)!);
   for (const [name, tensor] of tensors) {
-    if (name !== state && overlap(mine.storage, tensor.storage)) {
+    if (name !== state && overlap(mine, handleOf(tensor))) {
       fail(
         'aliasing',
         `${name} and ${state} share memory, but ${state} is updated in place: pass a copy of one`,
@@ -206,8 +237,19 @@ function checkAliasing(state: string, tensors: ReadonlyMap<string, Tensor>): voi
   }
 }
 
-function overlap(a: Storage, b: Storage): boolean {
-  if (!('buffer' in a && 'buffer' in b)) return a === b;
-  const before = (x: typeof a, y: typeof a) => x.byteOffset + x.byteLength <= y.byteOffset;
-  return a.buffer === b.buffer && !before(a, b) && !before(b, a);
+function overlap(a: Handle, b: Handle): boolean {
+  const [x, y] = [extentOf(a), extentOf(b)];
+  if (!x || !y) return a === b;
+  const isApart = x.end <= y.start || y.end <= x.start;
+  return x.memory === y.memory && !isApart;
+}
+
+/** Blocks and arrays over WebAssembly memory lie in the same one. */
+function extentOf(handle: Handle): { memory: unknown; start: number; end: number } | undefined {
+  if ('address' in handle)
+    return { memory: 'wasm', start: handle.address, end: handle.address + handle.bytes };
+  if (!('buffer' in handle)) return undefined;
+  const { buffer, byteOffset, byteLength } = handle;
+  const memory = buffer instanceof ArrayBuffer ? buffer : 'wasm';
+  return { memory, start: byteOffset, end: byteOffset + byteLength };
 }

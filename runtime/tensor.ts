@@ -6,10 +6,22 @@ export type Data = Float32Array | Float64Array;
 /** Where a tensor's elements are: an array on the CPU, a buffer on a GPU. */
 export type Storage = Data | GPUBuffer;
 
+/** A piece of WebAssembly memory. */
+export interface Block {
+  readonly address: number;
+  /** What it was rounded up to. */
+  readonly bytes: number;
+}
+
+/** What a device knows a tensor's elements by. */
+export type Handle = Storage | Block;
+
 /** What of a device a tensor needs; compared by identity to tell devices apart. */
 export interface Owner {
-  read(storage: Storage, length: number, dtype: Dtype): Promise<Data>;
-  free(storage: Storage): void;
+  read(handle: Handle, length: number, dtype: Dtype): Promise<Data>;
+  free(handle: Handle, tensor: Tensor): void;
+  /** The elements as the caller may use them. */
+  storageOf(handle: Handle, tensor: Tensor): Storage;
 }
 
 export interface Tensor {
@@ -20,7 +32,7 @@ export interface Tensor {
   readonly length: number;
   /**
    * The array or GPU buffer itself, for use without a copy. A GPU buffer may be longer than the tensor: its size is a
-   * multiple of 16 bytes and never 0.
+   * multiple of 16 bytes and never 0. After `dispose` the memory is used for other tensors.
    */
   readonly storage: Storage;
   readonly disposed: boolean;
@@ -31,37 +43,62 @@ export interface Tensor {
   dispose(): void;
 }
 
-export const product = (sizes: readonly number[]): number => sizes.reduce((a, b) => a * b, 1);
+export function product(sizes: readonly number[]): number {
+  let total = 1;
+  for (const size of sizes) total *= size;
+  return total;
+}
 
-/** Wraps storage that already holds `product(shape)` elements. */
+/** One shape of code for all tensors: they are made by the thousand. */
+class DeviceTensor implements Tensor {
+  readonly owner: Owner;
+  readonly shape: readonly number[];
+  readonly dtype: Dtype;
+  readonly length: number;
+  readonly #isAdopted: boolean;
+  #handle: Handle | undefined;
+
+  constructor(owner: Owner, handle: Handle, shape: readonly number[], dtype: Dtype, isAdopted: boolean) {
+    this.owner = owner;
+    this.shape = shape;
+    this.dtype = dtype;
+    this.length = product(shape);
+    this.#handle = handle;
+    this.#isAdopted = isAdopted;
+  }
+  get handle(): Handle {
+    return (
+      this.#handle ?? fail('disposed', `a tensor of shape [${this.shape}] was used after it was disposed`)
+    );
+  }
+  get storage(): Storage {
+    return this.owner.storageOf(this.handle, this);
+  }
+  get disposed(): boolean {
+    return this.#handle === undefined;
+  }
+  async read(): Promise<Data> {
+    return this.owner.read(this.handle, this.length, this.dtype);
+  }
+  dispose(): void {
+    if (this.#handle && !this.#isAdopted) this.owner.free(this.#handle, this);
+    this.#handle = undefined;
+  }
+}
+
+/** Wraps memory that already holds `product(shape)` elements; `isAdopted` memory is not freed. */
 export function makeTensor(
   owner: Owner,
-  storage: Storage,
+  handle: Handle,
   shape: readonly number[],
   dtype: Dtype,
-  adopted = false,
+  isAdopted = false,
 ): Tensor {
-  const length = product(shape);
-  let live: Storage | undefined = storage;
-  const use = () => live ?? fail('disposed', `a tensor of shape [${shape}] was used after it was disposed`);
-  return {
-    shape: [...shape],
-    dtype,
-    length,
-    owner,
-    get storage() {
-      return use();
-    },
-    get disposed() {
-      return live === undefined;
-    },
-    read: async () => owner.read(use(), length, dtype),
-    dispose: () => {
-      if (live && !adopted) owner.free(live);
-      live = undefined;
-    },
-  };
+  return new DeviceTensor(owner, handle, shape, dtype, isAdopted);
 }
+
+/** What its device knows a tensor by. Throws if it was disposed. */
+export const handleOf = (tensor: Tensor): Handle => (tensor as DeviceTensor).handle;
 
 /** Checks a shape against the number of elements given for it, and returns that number. */
 export function checkShape(shape: readonly number[], given?: number): number {

@@ -61,7 +61,10 @@ export function webgpu(device: GPUDevice): WebGpuDevice {
   const backend: Backend<GpuKernelDescription> = {
     kernelsOf: (direction) => direction.gpu,
     allocate: (length) => allocate(length),
-    free: (storage) => (storage as GPUBuffer).destroy(),
+    scratch: (length) => allocate(length),
+    freeScratch: (handle) => (handle as GPUBuffer).destroy(),
+    storageOf: (handle) => handle as GPUBuffer,
+    free: (handle) => (handle as GPUBuffer).destroy(),
     read: async (storage, length) => {
       checkLost();
       if (length === 0) return new Float32Array();
@@ -173,11 +176,11 @@ function submit(
   const encoder = device.createCommandEncoder();
   const pass = encoder.beginComputePass();
   const temporary: GPUBuffer[] = [];
-  for (const { kernel, storages, numbers } of steps) {
+  for (const { kernel, handles, numbers } of steps) {
     const [x, y] = foldWorkgroups(kernel, numbers, device.limits.maxComputeWorkgroupsPerDimension);
     if (x === 0) continue;
     const pipeline = pipelineOf(kernel);
-    const buffers = [...(storages as GPUBuffer[])];
+    const buffers = [...(handles as GPUBuffer[])];
     if (kernel.uniforms.length > 0) {
       const uniforms = uniformBuffer(device, kernel, numbers);
       temporary.push(uniforms);
