@@ -90,7 +90,7 @@ ${id === entry.name ? 'export ' : ''}const ${id}: OpDescription<${typesName(entr
   unavailable: {${lines([...op.unavailable].map(([k, message]) => `${quote(k)}: ${quote(message)}`))}},
 };`;
   const exported = id === entry.name ? [] : [`\nexport { ${id} as ${entry.name} };`];
-  return printFile(header(options), (kinds) => [
+  return printFile(header(options), (kinds, inset) => [
     ...imports.map(
       (declaration): ImportDeclarationStructure => ({ kind: kinds.ImportDeclaration, ...declaration }),
     ),
@@ -101,9 +101,7 @@ ${id === entry.name ? 'export ' : ''}const ${id}: OpDescription<${typesName(entr
       namedImports: typesUsed(options),
     },
     { kind: kinds.Interface, ...typesOf(entry) },
-    ...tables,
-    description,
-    ...exported,
+    ...[...tables, description, ...exported].map(inset),
   ]);
 }
 
