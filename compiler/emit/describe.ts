@@ -12,7 +12,7 @@ import { functionName } from './functions.ts';
 import { type EmitOptions, header } from './header.ts';
 import type { EmittedOp, NamedKernel } from './op.ts';
 import { printCode, printStatements } from './printer.ts';
-import { printFile } from './source.ts';
+import { indented, printFile } from './source.ts';
 import { typescript } from './typescript.ts';
 
 export const typesName = (entry: Entry): string =>
@@ -74,12 +74,15 @@ export async function describeOp(emitted: Omit<EmittedOp, 'files'>, options: Emi
   if (options.targets.includes('wgsl')) {
     tables.push(`\nconst gpu = {${byTarget('gpu')}} satisfies { [name: string]: GpuKernelDescription };`);
   }
-  const id = createNames(['b', 'cpu', 'gpu']).fresh(entry.name);
-  const description = `
-/**
- * ${entry.signature.replaceAll('*/', '* /')}
- */
-${id === entry.name ? 'export ' : ''}const ${id}: OpDescription<${typesName(entry)}> = {
+  const type = `OpDescription<${typesName(entry)}>`;
+  // in a function that is marked as free of effects, so that a bundler leaves out an op that nobody imports
+  const names = createNames(['b', 'cpu', 'gpu']);
+  const id = names.fresh(entry.name);
+  const describe = names.fresh('describe');
+  const description = `function ${describe}(): ${type} {
+${indented(`${tables.join('\n')}
+
+return {
   name: ${quote(entry.name)},
   arguments: [${lines(entry.arguments.map(argumentText))}],
   returns: [${lines(entry.returns.map(returnText))}],
@@ -88,7 +91,13 @@ ${id === entry.name ? 'export ' : ''}const ${id}: OpDescription<${typesName(entr
   together: ${list(entry.together.map(strings))},
   variants: {${lines(variants)}},
   unavailable: {${lines([...op.unavailable].map(([k, message]) => `${quote(k)}: ${quote(message)}`))}},
-};`;
+};`)}
+}
+
+/**
+ * ${entry.signature.replaceAll('*/', '* /')}
+ */
+${id === entry.name ? 'export ' : ''}const ${id}: ${type} = /* @__PURE__ */ ${describe}();`;
   const exported = id === entry.name ? [] : [`\nexport { ${id} as ${entry.name} };`];
   return printFile(header(options), (kinds, inset) => [
     ...imports.map(
@@ -101,7 +110,7 @@ ${id === entry.name ? 'export ' : ''}const ${id}: OpDescription<${typesName(entr
       namedImports: typesUsed(options),
     },
     { kind: kinds.Interface, ...typesOf(entry) },
-    ...[...tables, description, ...exported].map(inset),
+    ...[description, ...exported].map(inset),
   ]);
 }
 

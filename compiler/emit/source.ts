@@ -40,5 +40,5 @@ export async function printFile(
   return `// ${headline}\n\n${text}`;
 }
 
-const indented = (text: string, indent: string): string =>
+export const indented = (text: string, indent = '  '): string =>
   indent === '' ? text : text.replace(/^(?=.)/gm, indent);
