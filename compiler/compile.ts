@@ -95,14 +95,15 @@ export async function compile(text: string, options: CompileOptions): Promise<Co
 
 /** Every variant of an entry, in every layout, as kernels. */
 export function compileEntry(entry: Entry): CompiledOp {
+  const lower = createLowering(entry);
   return {
     entry,
-    variants: variantsOf(entry).map((variant) => compileVariant(entry, variant)),
+    variants: variantsOf(entry).map((variant) => compileVariant(entry, variant, lower)),
     unavailable: unavailable(entry),
   };
 }
 
-function compileVariant(entry: Entry, variant: Variant): CompiledVariant {
+function compileVariant(entry: Entry, variant: Variant, lower: Lowering): CompiledVariant {
   const forward = lowerEntry(entry, variant);
   const programs = programsOf(forward);
   const all: Program[] = [
@@ -111,20 +112,37 @@ function compileVariant(entry: Entry, variant: Variant): CompiledVariant {
     ...(programs.jvp ? [programs.jvp] : []),
     ...programs.double_backward,
   ];
-  const staged = all.map((program) => ({ program, stages: stagesOf(program) }));
-  const layouts = entry.layouts.map((order) => ({
+  const lowered = all.map((program) => ({ program, kernels: lower(program) }));
+  const layouts = entry.layouts.map((order, i) => ({
     order,
-    directions: staged.map(
-      ({ program, stages }): CompiledDirection => ({
-        direction: program.direction,
-        wrt: program.wrt,
-        cpu: lowerCpu(entry, program, stages, order),
-        wasm: lowerWasm(entry, program, stages, order),
-        gpu: lowerGpu(entry, program, stages, order),
-      }),
+    directions: lowered.map(
+      ({ program: { direction, wrt }, kernels }): CompiledDirection => ({ direction, wrt, ...kernels[i]! }),
     ),
   }));
   return { key: variantKey(entry, variant), variant, forward, layouts };
+}
+
+/** The kernels of a program in each layout of its entry. */
+type Lowering = (program: Program) => readonly Pick<CompiledDirection, 'cpu' | 'wasm' | 'gpu'>[];
+
+/** Variants that differ in nothing that a direction uses have equal programs, which are lowered once. */
+function createLowering(entry: Entry): Lowering {
+  const known = new Map<string, ReturnType<Lowering>>();
+  return (program) => {
+    const outputs = program.outputs.map(({ role, of, axes, expr }) => [role, of, ...axes, expr.id].join(' '));
+    const key = [program.direction, ...outputs].join('\n');
+    let kernels = known.get(key);
+    if (!kernels) {
+      const stages = stagesOf(program);
+      kernels = entry.layouts.map((order) => ({
+        cpu: lowerCpu(entry, program, stages, order),
+        wasm: lowerWasm(entry, program, stages, order),
+        gpu: lowerGpu(entry, program, stages, order),
+      }));
+      known.set(key, kernels);
+    }
+    return kernels;
+  };
 }
 
 /** Why a combination of flags and optional tensors is not a variant, by its key. */

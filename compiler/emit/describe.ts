@@ -12,7 +12,7 @@ import { functionName } from './functions.ts';
 import { type EmitOptions, header } from './header.ts';
 import type { EmittedOp, NamedKernel } from './op.ts';
 import { printCode, printStatements } from './printer.ts';
-import { printFile } from './source.ts';
+import { indented, printFile } from './source.ts';
 import { typescript } from './typescript.ts';
 import type { ModulePhase } from './wasm-plan.ts';
 
@@ -87,12 +87,15 @@ export async function describeOp(emitted: Omit<EmittedOp, 'files'>, options: Emi
   if (options.targets.includes('wgsl')) {
     tables.push(`\nconst gpu = {${byTarget('gpu')}} satisfies { [name: string]: GpuKernelDescription };`);
   }
-  const id = createNames(['b', 'cpu', 'gpu', 'wasm', ...[...modules].map(moduleName)]).fresh(entry.name);
-  const description = `
-/**
- * ${entry.signature.replaceAll('*/', '* /')}
- */
-${id === entry.name ? 'export ' : ''}const ${id}: OpDescription<${typesName(entry)}> = {
+  const type = `OpDescription<${typesName(entry)}>`;
+  // in a function that is marked as free of effects, so that a bundler leaves out an op that nobody imports
+  const names = createNames(['b', 'cpu', 'gpu', 'wasm', ...[...modules].map(moduleName)]);
+  const id = names.fresh(entry.name);
+  const describe = names.fresh('describe');
+  const description = `function ${describe}(): ${type} {
+${indented(`${tables.join('\n')}
+
+return {
   name: ${quote(entry.name)},
   arguments: [${lines(entry.arguments.map(argumentText))}],
   returns: [${lines(entry.returns.map(returnText))}],
@@ -101,9 +104,15 @@ ${id === entry.name ? 'export ' : ''}const ${id}: OpDescription<${typesName(entr
   together: ${list(entry.together.map(strings))},
   variants: {${lines(variants)}},
   unavailable: {${lines([...op.unavailable].map(([k, message]) => `${quote(k)}: ${quote(message)}`))}},
-};`;
+};`)}
+}
+
+/**
+ * ${entry.signature.replaceAll('*/', '* /')}
+ */
+${id === entry.name ? 'export ' : ''}const ${id}: ${type} = /* @__PURE__ */ ${describe}();`;
   const exported = id === entry.name ? [] : [`\nexport { ${id} as ${entry.name} };`];
-  return printFile(header(options), (kinds) => [
+  return printFile(header(options), (kinds, inset) => [
     ...imports.map(
       (declaration): ImportDeclarationStructure => ({ kind: kinds.ImportDeclaration, ...declaration }),
     ),
@@ -114,9 +123,7 @@ ${id === entry.name ? 'export ' : ''}const ${id}: OpDescription<${typesName(entr
       namedImports: typesUsed(options),
     },
     { kind: kinds.Interface, ...typesOf(entry) },
-    ...tables,
-    description,
-    ...exported,
+    ...[description, ...exported].map(inset),
   ]);
 }
 

@@ -4,7 +4,7 @@ import type { CompiledOp } from '../compile.ts';
 import type { Binding, Kernel } from '../kernel/kernel.ts';
 import { type EmitOptions, header } from './header.ts';
 import { commentOf, type NamedKernel } from './op.ts';
-import { type Kinds, printFile } from './source.ts';
+import { type Inset, type Kinds, printFile } from './source.ts';
 import { helpersOf, printBody } from './typescript.ts';
 
 export const functionName = (op: CompiledOp, { name }: Pick<NamedKernel, 'name'>): string =>
@@ -16,14 +16,19 @@ export async function emitFunctions(
   options: EmitOptions,
 ): Promise<string> {
   const helpers = helpersOf(members.map(({ kernel }) => kernel));
-  return printFile(header(options), (kinds) => [
+  return printFile(header(options), (kinds, inset) => [
     { kind: kinds.TypeAlias, name: 'Floats', type: 'Float32Array | Float64Array' },
-    ...members.map((named) => functionOf(op, named, kinds)),
+    ...members.map((named) => functionOf(op, named, kinds, inset)),
     ...helpers.map((helper) => `\n${helper}`),
   ]);
 }
 
-function functionOf(op: CompiledOp, named: NamedKernel, kinds: Kinds): FunctionDeclarationStructure {
+function functionOf(
+  op: CompiledOp,
+  named: NamedKernel,
+  kinds: Kinds,
+  inset: Inset,
+): FunctionDeclarationStructure {
   const { kernel } = named;
   const lines = [...commentOf(op, named), '', ...parameterDocs(kernel)];
   return {
@@ -36,7 +41,7 @@ function functionOf(op: CompiledOp, named: NamedKernel, kinds: Kinds): FunctionD
       ...kernel.uniforms.map(({ name }) => ({ name, type: 'number' })),
     ],
     returnType: 'void',
-    statements: printBody(kernel, ''),
+    statements: inset(printBody(kernel, '')),
   };
 }
 

@@ -56,8 +56,10 @@ export async function emitOp(op: CompiledOp, options: EmitOptions): Promise<Emit
   >();
   const names = new Map<Kernel, string>();
   const counts = new Map<string, number>();
+  const contents = new Map<Kernel, string>();
   const register = (kernel: Kernel, direction: Direction, user: string): void => {
-    const content = contentOf(kernel);
+    const content = contents.get(kernel) ?? contentOf(kernel);
+    contents.set(kernel, content);
     let known = byContent.get(content);
     if (!known) {
       const counter = `${kernel.target} ${direction}`;

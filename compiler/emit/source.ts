@@ -17,12 +17,28 @@ async function load(): Promise<{ project: Project; kinds: Kinds }> {
   return { project: new Morph({ useInMemoryFileSystem: true, manipulationSettings }), kinds };
 }
 
+/** Stands for a text that is put in afterwards: ts-morph parses all that it prints, which for long texts takes long. */
+export type Inset = (text: string) => string;
+
 /** The text of a file with these statements under a headline. */
-export async function printFile(headline: string, statements: (kinds: Kinds) => Statements): Promise<string> {
+export async function printFile(
+  headline: string,
+  statements: (kinds: Kinds, inset: Inset) => Statements,
+): Promise<string> {
   loaded ??= load();
   const { project, kinds } = await loaded;
-  const file = project.createSourceFile(`file_${created++}.ts`, { statements: [...statements(kinds)] });
-  const text = `// ${headline}\n\n${file.getFullText()}`;
+  const insets: string[] = [];
+  const inset: Inset = (text) => `/*inset ${insets.push(text) - 1}*/`;
+  const structures = [...statements(kinds, inset)];
+  const file = project.createSourceFile(`file_${created++}.ts`, { statements: structures });
+  const text = file
+    .getFullText()
+    .replace(/^( *)\/\*inset (\d+)\*\/$/gm, (_, indent: string, i: string) =>
+      indented(insets[Number(i)]!, indent),
+    );
   file.forget();
-  return text;
+  return `// ${headline}\n\n${text}`;
 }
+
+export const indented = (text: string, indent = '  '): string =>
+  indent === '' ? text : text.replace(/^(?=.)/gm, indent);

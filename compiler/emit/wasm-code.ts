@@ -352,7 +352,9 @@ export function createCoder(
     eachCode(body, (code) => {
       if (code.code === 'load' && code.type === 'vector') visit(code.array, code.index);
     });
-    for (const s of eachStatement(body)) if (s.do === 'store') visit(s.array, s.index);
+    eachStatement(body, (s) => {
+      if (s.do === 'store') visit(s.array, s.index);
+    });
     return [pointers, setup];
   }
 
@@ -366,8 +368,11 @@ export function createCoder(
 
 /** Names that statements define. */
 function namesIn(body: readonly Statement[]): Set<string> {
-  const defining = eachStatement(body).filter((s) => 'name' in s && s.do !== 'assign');
-  return new Set(defining.map((s) => ('name' in s ? s.name : '')));
+  const names = new Set<string>();
+  eachStatement(body, (s) => {
+    if ('name' in s && s.do !== 'assign') names.add(s.name);
+  });
+  return names;
 }
 
 const keyOf = (array: string, rest: Code | undefined): string => `${array} ${JSON.stringify(rest)}`;

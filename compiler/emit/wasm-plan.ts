@@ -98,6 +98,8 @@ export function namesUsed({ body }: Routine): Set<string> {
     if (code.code === 'name') used.add(code.name);
     if (code.code === 'load') used.add(code.array);
   });
-  for (const s of eachStatement(body)) if (s.do === 'store') used.add(s.array);
+  eachStatement(body, (s) => {
+    if (s.do === 'store') used.add(s.array);
+  });
   return used;
 }

@@ -4,32 +4,81 @@ import type { Tensors } from './tensors.ts';
 
 type Tensor = Omit<Binding, 'access'>;
 
+/** The expressions that an expression is made of. */
+export function operandsOf(code: Code): readonly Code[] {
+  switch (code.code) {
+    case 'number':
+    case 'truth':
+    case 'name':
+    case 'fold':
+      return [];
+    case 'load':
+      return [code.index];
+    case 'negate':
+    case 'sqrt':
+    case 'rsqrt':
+    case 'real':
+    case 'splat':
+    case 'first':
+    case 'not':
+      return [code.x];
+    case 'call':
+      return code.args;
+    case 'select':
+      return [code.test, code.then, code.else];
+    default:
+      return [code.a, code.b];
+  }
+}
+
+/** The expressions in a statement itself, not in those inside it. */
+export function codesOf(statement: Statement): readonly Code[] {
+  switch (statement.do) {
+    case 'let':
+    case 'var':
+    case 'assign':
+      return [statement.value];
+    case 'array':
+      return [statement.length];
+    case 'store':
+      return [statement.index, statement.value];
+    case 'for':
+      return [statement.from, statement.below, statement.step];
+    case 'lanes':
+      return [statement.from, statement.below];
+    case 'if':
+    case 'return_if':
+      return [statement.test];
+    case 'comment':
+    case 'accumulator':
+    case 'halve':
+    case 'barrier':
+      return [];
+  }
+}
+
 /** Calls `visit` on every expression in the statements, inner ones too. */
 export function eachCode(statements: readonly Statement[], visit: (code: Code) => void): void {
   const inside = (code: Code): void => {
     visit(code);
-    for (const value of Object.values(code)) {
-      if (Array.isArray(value)) value.forEach(inside);
-      else if (typeof value === 'object' && value !== null && 'code' in value) inside(value as Code);
-    }
+    for (const operand of operandsOf(code)) inside(operand);
   };
-  for (const statement of eachStatement(statements)) {
-    for (const value of Object.values(statement)) {
-      if (typeof value === 'object' && value !== null && 'code' in value) inside(value as Code);
-    }
-  }
+  eachStatement(statements, (statement) => codesOf(statement).forEach(inside));
 }
 
-/** Every statement, inner ones too. */
-export function eachStatement(statements: readonly Statement[]): Statement[] {
-  return statements.flatMap((s) => ('body' in s ? [s, ...eachStatement(s.body)] : [s]));
+/** Calls `visit` on every statement, inner ones too. */
+export function eachStatement(statements: readonly Statement[], visit: (statement: Statement) => void): void {
+  for (const statement of statements) {
+    visit(statement);
+    if ('body' in statement) eachStatement(statement.body, visit);
+  }
 }
 
 export function collectBindings(body: readonly Statement[], tensors: readonly Tensor[]): Binding[] {
   const read = new Set<string>();
   const written = new Set<string>();
   eachCode(body, (code) => code.code === 'load' && read.add(code.array));
-  for (const s of eachStatement(body)) if (s.do === 'store') written.add(s.array);
+  eachStatement(body, (s) => s.do === 'store' && written.add(s.array));
   const unique = [...new Map(tensors.map((tensor) => [tensor.name, tensor])).values()];
   return unique
     .filter(({ name }) => read.has(name) || written.has(name))
@@ -60,24 +109,28 @@ export function collectUniforms(
   );
 }
 
-/** Without the locals that nothing uses. */
+/** Without the locals that nothing uses, nor those that only such locals use. */
 export function prune(statements: readonly Statement[]): Statement[] {
-  let current = [...statements];
-  for (;;) {
-    const used = new Set<string>();
-    eachCode(current, (code) => code.code === 'name' && used.add(code.name));
-    let removed = false;
-    const keep = (list: readonly Statement[]): Statement[] =>
-      list.flatMap((s): Statement[] => {
-        if (s.do === 'let' && !used.has(s.name)) {
-          removed = true;
-          return [];
-        }
-        return ['body' in s ? { ...s, body: keep(s.body) } : s];
-      });
-    current = keep(current);
-    if (!removed) return current;
+  const uses = new Map<string, number>();
+  const values = new Map<string, Code>();
+  eachCode(statements, (code) => code.code === 'name' && uses.set(code.name, (uses.get(code.name) ?? 0) + 1));
+  eachStatement(statements, (s) => s.do === 'let' && values.set(s.name, s.value));
+  const unused = [...values.keys()].filter((id) => !uses.has(id));
+  for (const id of unused) {
+    const value = values.get(id)!;
+    eachCode([{ do: 'let', name: id, value }], (code) => {
+      if (code.code !== 'name') return;
+      const left = uses.get(code.name)! - 1;
+      uses.set(code.name, left);
+      if (left === 0 && values.has(code.name)) unused.push(code.name);
+    });
   }
+  const gone = new Set(unused);
+  const keep = (list: readonly Statement[]): Statement[] =>
+    list
+      .filter((s) => s.do !== 'let' || !gone.has(s.name))
+      .map((s) => ('body' in s ? { ...s, body: keep(s.body) } : s));
+  return keep(statements);
 }
 
 /** The same expression with other names. */

@@ -1,6 +1,7 @@
 /** What a kernel does, for the manifest and for comments: its reductions, its traffic, its formulas. */
 import { formula, tensorName } from '../graph/print.ts';
 import type { Accumulation, Stage } from '../schedule/stages.ts';
+import { codesOf, operandsOf } from './collect.ts';
 import type { Binding, Code, Kernel, ReductionReport, Statement } from './kernel.ts';
 import { outputsOf } from './tensors.ts';
 
@@ -48,16 +49,11 @@ export function trafficOf(
   };
   const loads = (code: Code, loops: readonly string[]): void => {
     if (code.code === 'load') touch(code.array, 'reads', loops);
-    for (const value of Object.values(code)) {
-      if (Array.isArray(value)) for (const inner of value) loads(inner, loops);
-      else if (typeof value === 'object' && value !== null && 'code' in value) loads(value as Code, loops);
-    }
+    for (const operand of operandsOf(code)) loads(operand, loops);
   };
   const walk = (statements: readonly Statement[], loops: readonly string[]): void => {
     for (const s of statements) {
-      for (const value of Object.values(s)) {
-        if (typeof value === 'object' && value !== null && 'code' in value) loads(value as Code, loops);
-      }
+      for (const code of codesOf(s)) loads(code, loops);
       if (s.do === 'store') touch(s.array, 'writes', loops);
       if (s.do === 'for' || s.do === 'lanes') walk(s.body, [...loops, ...s.axes]);
       if (s.do === 'if') walk(s.body, loops);

@@ -283,8 +283,15 @@ function savedValues(forward: Forward, order: (axes: Axes) => string[]): SavedVa
     }
     return input('saved', name, e.axes);
   };
+  // a gradient is used by every subset that it belongs to
+  const used = new Map<Expr, Expr>();
+  const use = (expr: Expr): Expr => {
+    const known = used.get(expr) ?? cut(finish([expr]), choose)[0]!;
+    used.set(expr, known);
+    return known;
+  };
   return {
-    use: (expr) => cut(finish([expr]), choose)[0]!,
+    use,
     outputs: () => [...saved.values()].filter((output) => output !== undefined),
   };
 }

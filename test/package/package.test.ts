@@ -1,0 +1,69 @@
+/** The package as published: packed, unpacked into an empty project, run, and used from TypeScript. */
+import { execFileSync } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { temporaryFolder } from '../cli/harness.ts';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const project = temporaryFolder();
+const run = (command: string, ...args: string[]): string =>
+  execFileSync(command, args, { cwd: project, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+
+/** What `npm install` of the tarball does, without a network: the package's own dependencies and no others. */
+function install(): void {
+  const packing = ['pack', '--json', '--pack-destination', project];
+  const packed = execFileSync('npm', packing, {
+    cwd: root,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const [{ filename }] = JSON.parse(packed.slice(packed.indexOf('[\n')));
+  const own = join(project, 'node_modules', 'normgrad');
+  mkdirSync(own, { recursive: true });
+  run('tar', '-xzf', filename, '-C', own, '--strip-components=1');
+  const { dependencies } = JSON.parse(readFileSync(join(own, 'package.json'), 'utf8'));
+  for (const name of Object.keys(dependencies)) {
+    const link = join(project, 'node_modules', name);
+    mkdirSync(dirname(link), { recursive: true });
+    symlinkSync(join(root, 'node_modules', name), link);
+  }
+}
+
+const consumer = `import { cpu } from 'normgrad/runtime';
+import { rms_norm } from './generated/index.ts';
+
+const device = cpu();
+const x = device.tensor([1, 2], [3, 4]);
+const run = device.runSync(rms_norm, { x }, { eps: 0 });
+const { x: dx } = run.backward({ y: device.tensor([1, 2], [1, 0]) }, ['x']);
+console.log(JSON.stringify([[...(await run.outputs.y.read())], [...(await dx.read())]]));
+`;
+
+test('installed, it builds a spec whose output type-checks and runs', () => {
+  install();
+  cpSync(join(root, 'derivatives.yaml'), join(project, 'derivatives.yaml'));
+  writeFileSync(join(project, 'package.json'), '{"type": "module"}');
+  writeFileSync(join(project, 'consumer.ts'), consumer);
+  run('node', 'node_modules/normgrad/bin/normgrad.js', 'build', '--only', 'rms_norm');
+  assert.ok(existsSync(join(project, 'generated/rms_norm/index.ts')));
+  const options = ['--strict', '--noEmit', '--module', 'nodenext', '--target', 'es2022', '--skipLibCheck'];
+  const types = ['--typeRoots', join(root, 'node_modules/@types'), '--types', 'node'];
+  const compiler = join(root, 'node_modules/.bin/tsc');
+  run(compiler, ...options, ...types, '--allowImportingTsExtensions', 'consumer.ts');
+  const [y, dx] = JSON.parse(
+    run('node', '--import', join(root, 'node_modules/tsx/dist/loader.mjs'), 'consumer.ts'),
+  );
+  // y = x / r with r² = (9 + 16) / 2; dy₀/dx = (1/r, 0) − x₀ x / 2r³
+  const r = Math.sqrt(12.5);
+  const expected = [
+    [3 / r, 4 / r],
+    [1 / r - 9 / (2 * r ** 3), -12 / (2 * r ** 3)],
+  ];
+  for (const [i, row] of [y, dx].entries())
+    for (const [k, value] of row.entries()) assert.ok(Math.abs(value - expected[i]![k]!) < 1e-6);
+});
+
+test.run();

@@ -1,0 +1,64 @@
+/** What a user of one op ships: bundled as they would, minified and compressed. */
+import { readdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
+import { build } from 'esbuild';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { normgrad, temporaryFolder } from '../cli/harness.ts';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const generated = temporaryFolder();
+await normgrad(['build', `${root}derivatives.yaml`, '--out', generated]);
+
+/** Bytes of a program that consists of these statements, with all that they import. */
+async function shipped(program: string): Promise<number> {
+  const { outputFiles } = await build({
+    stdin: { contents: program, resolveDir: root },
+    bundle: true,
+    minify: true,
+    format: 'esm',
+    write: false,
+  });
+  return gzipSync(outputFiles[0]!.contents, { level: 9 }).length;
+}
+
+const kilobyte = 1000;
+const ofRuntime = 10 * kilobyte;
+const ofOp = 5 * kilobyte;
+/** Twelve variants in two layouts, each with its double backward: some 90 functions. */
+const larger: { readonly [op: string]: number } = { batch_norm: 16 * kilobyte };
+
+test('the runtime, with both devices', async () => {
+  const bytes = await shipped("export { cpu, webgpu } from './runtime/index.ts';");
+  console.log(`runtime: ${bytes} bytes`);
+  assert.ok(bytes < ofRuntime, `${bytes} bytes`);
+});
+
+test('the runtime without WebGPU leaves WebGPU out', async () => {
+  const [both, one] = await Promise.all([
+    shipped("export { cpu, webgpu } from './runtime/index.ts';"),
+    shipped("export { cpu } from './runtime/index.ts';"),
+  ]);
+  console.log(`runtime for the CPU: ${one} bytes`);
+  assert.ok(one < 0.8 * both, `${one} of ${both} bytes`);
+});
+
+const folders = readdirSync(generated, { withFileTypes: true }).filter((f) => f.isDirectory());
+for (const { name } of folders) {
+  test(`all of ${name}: its description and functions`, async () => {
+    const bytes = await shipped(`export { ${name} } from '${generated}/${name}/index.ts';`);
+    console.log(`${name}: ${bytes} bytes`);
+    assert.ok(bytes < (larger[name] ?? ofOp), `${bytes} bytes`);
+  });
+}
+
+test('an op imported from the index of all brings no other', async () => {
+  const [direct, indirect] = await Promise.all([
+    shipped(`export { rms_norm } from '${generated}/rms_norm/index.ts';`),
+    shipped(`export { rms_norm } from '${generated}/index.ts';`),
+  ]);
+  assert.ok(indirect < direct + 0.1 * kilobyte, `${indirect} bytes instead of ${direct}`);
+});
+
+test.run();
