@@ -59,8 +59,15 @@ export async function describeOp(emitted: Omit<EmittedOp, 'files'>, options: Emi
     bindings.set(text, known);
     return known;
   };
+  const phases = new Map<string, string>();
+  const phaseOf = (phase: ModulePhase, kernel: Kernel): string => {
+    const text = phaseText(phase, kernel);
+    const known = phases.get(text) ?? `p[${phases.size}]!`;
+    phases.set(text, known);
+    return known;
+  };
   const described = kernels.map(
-    (named) => `${key(kernelKey(named))}: ${kernelText(emitted, named, bindingOf)}`,
+    (named) => `${key(kernelKey(named))}: ${kernelText(emitted, named, bindingOf, phaseOf)}`,
   );
   const variants = op.variants.map(({ key: variantKey, forward, layouts }) => {
     const requirements = forward.conditions.map(
@@ -82,12 +89,13 @@ export async function describeOp(emitted: Omit<EmittedOp, 'files'>, options: Emi
     tables.push(`\nconst cpu = {${byTarget('cpu')}} satisfies { [name: string]: CpuKernelDescription };`);
   }
   if (options.targets.includes('wasm')) {
+    tables.push(`\nconst p: readonly WasmPhaseDescription[] = [${lines([...phases.keys()])}];`);
     tables.push(`\nconst wasm = {${byTarget('wasm')}} satisfies { [name: string]: WasmKernelDescription };`);
   }
   if (options.targets.includes('wgsl')) {
     tables.push(`\nconst gpu = {${byTarget('gpu')}} satisfies { [name: string]: GpuKernelDescription };`);
   }
-  const id = createNames(['b', 'cpu', 'gpu', 'wasm', ...[...modules].map(moduleName)]).fresh(entry.name);
+  const id = createNames(['b', 'p', 'cpu', 'gpu', 'wasm', ...[...modules].map(moduleName)]).fresh(entry.name);
   const description = `
 /**
  * ${entry.signature.replaceAll('*/', '* /')}
@@ -126,7 +134,7 @@ const typesUsed = ({ targets }: EmitOptions): string[] => [
   ...(targets.includes('wgsl') ? ['GpuKernelDescription'] : []),
   'OpDescription',
   'OpTypes',
-  ...(targets.includes('wasm') ? ['WasmKernelDescription'] : []),
+  ...(targets.includes('wasm') ? ['WasmKernelDescription', 'WasmPhaseDescription'] : []),
 ];
 
 const returnText = ({ name, dimensions, differentiable }: Return): string =>
@@ -158,6 +166,7 @@ function kernelText(
   { op, planOf }: Omit<EmittedOp, 'files'>,
   named: NamedKernel,
   bindingOf: (binding: Binding, kernel: Kernel) => string,
+  phaseOf: (phase: ModulePhase, kernel: Kernel) => string,
 ): string {
   const { kernel } = named;
   const parts: [string, string][] = [['name', quote(named.name)]];
@@ -183,7 +192,7 @@ function kernelText(
   if (kernel.target === 'wasm') {
     const plan = planOf(named);
     parts.push(['slots', list(plan.argumentsOf(kernel).map(({ slot }) => String(slot)))]);
-    parts.push(['phases', list(plan.phasesOf(kernel).map((phase) => phaseText(phase, kernel)))]);
+    parts.push(['phases', list(plan.phasesOf(kernel).map((phase) => phaseOf(phase, kernel)))]);
   }
   return record(parts);
 }
