@@ -184,6 +184,7 @@ export function createFunctions(binaryen: Binaryen, m: Module): Functions {
     m.addFunction('exp_vector', createType([v128]), v128, [v128, v128], body);
   }
   const exp = (x: Ref): Ref => m.call(once('exp_vector', addExp), [x], v128);
+  /** A function of a vector, with one local beside it. */
   const vectorOf = (id: string, x: Ref, body: (x: () => Ref) => Ref): Ref =>
     m.call(
       once(id, () =>
@@ -191,7 +192,7 @@ export function createFunctions(binaryen: Binaryen, m: Module): Functions {
           id,
           createType([v128]),
           v128,
-          [],
+          [v128],
           body(() => m.local.get(0, v128)),
         ),
       ),
@@ -209,9 +210,13 @@ export function createFunctions(binaryen: Binaryen, m: Module): Functions {
     exp: ([x]) => exp(x!),
     sigmoid: ([x]) =>
       vectorOf('sigmoid_vector', x!, (value) => {
-        const t = (): Ref => exp(f32x4.neg(f32x4.abs(value())));
+        const t = (): Ref => m.local.get(1, v128);
         const above = m.v128.bitselect(t(), splat(1), f32x4.lt(value(), splat(0)));
-        return f32x4.div(above, f32x4.add(splat(1), t()));
+        return m.block(
+          null,
+          [m.local.set(1, exp(f32x4.neg(f32x4.abs(value())))), f32x4.div(above, f32x4.add(splat(1), t()))],
+          v128,
+        );
       }),
     sign: ([x]) =>
       vectorOf('sign_vector', x!, (value) => {
