@@ -15,7 +15,7 @@ Files that would not change are not touched, and those that an earlier build lef
 With --only OP just that op is compiled: its folder is replaced, its lines in the index and the manifest too, and the files of other ops stay as they are.`,
   options: [
     { name: 'out', value: 'DIR', summary: 'where to write; `generated` by default' },
-    { name: 'target', value: 'LIST', summary: '`typescript`, `wgsl`, or both with a comma, the default' },
+    { name: 'target', value: 'LIST', summary: '`typescript`, `wasm`, `wgsl`, with commas; all by default' },
     { name: 'only', value: 'OP', summary: 'compile this op alone' },
     { name: 'check', summary: 'write nothing; exit 1 and show a diff if DIR is not what would be written' },
     { name: 'watch', summary: 'build again whenever the spec is saved, until interrupted' },
@@ -39,6 +39,7 @@ const verify: Command = {
 
   interpret    the derivation, evaluated as a graph in f64, against finite differences of the forward
   typescript   generated functions in f64 and f32, against the interpreter
+  wasm         generated WebAssembly in f32, against the interpreter
   wgsl         generated WGSL in f32, on a GPU or a software one, against the interpreter
 
 and the formulas that the spec claims (gradients, tangents, second) against the derivation. Errors are relative to the largest element of a tensor, or where an exact result would cancel to less than rounding can tell, to that rounding. Tolerances: 1e-6 for finite differences, 1e-9 in f64, 2e-5 in f32 (1e-4 for double backward).`,
@@ -47,7 +48,7 @@ and the formulas that the spec claims (gradients, tangents, second) against the 
     {
       name: 'target',
       value: 'LIST',
-      summary: '`interpret`, `typescript`, `wgsl`, with commas; all by default',
+      summary: '`interpret`, `typescript`, `wasm`, `wgsl`, with commas; all by default',
     },
     {
       name: 'golden',
@@ -59,7 +60,7 @@ and the formulas that the spec claims (gradients, tangents, second) against the 
   ],
   examples: [
     ['normgrad verify', 'everything, on every target'],
-    ['normgrad verify --only layer_norm --target interpret,typescript', 'one op, without a GPU'],
+    ['normgrad verify --only layer_norm --target interpret,typescript,wasm', 'one op, without a GPU'],
     ['normgrad verify --golden test/golden/batch_norm.json', 'against recorded results too'],
   ],
   load: async () => (await import('./verify.ts')).verify,
@@ -111,11 +112,11 @@ const run: Command = {
 Data is row-major in the order of the signature. \`cotangents\` asks for gradients, \`tangents\` for forward mode, and \`cotangents2\` beside \`cotangents\` for the double backward. NaN and infinities are the strings "NaN", "Infinity" and "-Infinity". \`outputs\` has every return and every state that the op has an update for. A case that cannot run has an \`error\` with \`code\` and \`message\` instead; the others still run, and the exit status is 0.`,
   options: [
     { name: 'spec', value: 'SPEC', summary: 'where the op is defined; `derivatives.yaml` by default' },
-    { name: 'target', value: 'TARGET', summary: '`interpret`, `typescript` (the default) or `wgsl`' },
+    { name: 'target', value: 'TARGET', summary: '`interpret`, `typescript` (the default), `wasm` or `wgsl`' },
     {
       name: 'dtype',
       value: 'f32|f64',
-      summary: 'element type; f64 by default, f32 for wgsl, which has no f64',
+      summary: 'element type; f64 by default, f32 for wasm and wgsl, which have no f64',
     },
     {
       name: 'layout',

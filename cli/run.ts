@@ -13,15 +13,16 @@ import { type Case, type Request, readCase, readRequest } from './request.ts';
 import { type Engine, type NamedNumbers, startSession } from './session.ts';
 import { defaultSpec, readSpec, showDiagnostics } from './spec.ts';
 
-const targets = ['interpret', 'typescript', 'wgsl'] as const;
+const targets = ['interpret', 'typescript', 'wasm', 'wgsl'] as const;
 const dtypes = ['f32', 'f64'] as const;
+const isSingle = (target: string): boolean => target === 'wasm' || target === 'wgsl';
 
 /** Prints the answer to a request. Exit status 0 where the request could be read, whatever became of its cases. */
 export async function run(values: Values, io: Io): Promise<number> {
   const { options } = values;
   const target = oneOf('target', options.get('target') ?? 'typescript', targets);
-  const dtype = oneOf('dtype', options.get('dtype') ?? (target === 'wgsl' ? 'f32' : 'f64'), dtypes);
-  if (target === 'wgsl' && dtype === 'f64') throw new UsageError('wgsl has no f64; use --dtype f32');
+  const dtype = oneOf('dtype', options.get('dtype') ?? (isSingle(target) ? 'f32' : 'f64'), dtypes);
+  if (isSingle(target) && dtype === 'f64') throw new UsageError(`${target} has no f64; use --dtype f32`);
   const file = options.get('spec') ?? defaultSpec;
   const text = await readSpec(file);
   const operand = values.operands[0]!;
@@ -48,7 +49,8 @@ export async function run(values: Values, io: Io): Promise<number> {
           subsets: subsetsOf(cases, entry),
         });
   try {
-    const device = target === 'wgsl' ? await openGpu(io) : cpu();
+    const device =
+      target === 'wgsl' ? await openGpu(io) : cpu({ target: target === 'wasm' ? 'wasm' : 'typescript' });
     const answers = [];
     for (const [i, read] of cases.entries()) {
       const answer = await answerCase({ device, dtype }, { op, entry, layout }, read);
@@ -114,7 +116,7 @@ function directionsOf(cases: readonly (Case | NormgradError)[]): Direction[] {
 }
 
 interface Wanted {
-  readonly target: 'typescript' | 'wgsl';
+  readonly target: 'typescript' | 'wasm' | 'wgsl';
   readonly layout: string;
   readonly directions: readonly Direction[];
   readonly subsets: readonly (readonly string[])[];

@@ -93,7 +93,7 @@ async function verifyHere(task: Task, io: Io, show: (what: string) => void): Pro
 async function verifyGolden(golden: Golden, entry: Entry, { engines, report, show }: Job): Promise<void> {
   const interpreter = {
     name: 'interpret',
-    engine: { device: cpu(), dtype: 'f64' },
+    engine: { device: cpu({ target: 'typescript' }), dtype: 'f64' },
     ops: new Map([[entry.name, interpreted(entry)]]),
   } as const;
   const columns = [

@@ -144,9 +144,8 @@ function wasmBackend(machine: Machine, threads: number): CpuBackend {
     new Float32Array(memory.memory.buffer, address, length);
   const addressOf = (handle: Handle): number =>
     isBlock(handle) ? handle.address : memory.addressOf(handle as Data)!;
-  /** For a plain function it does not matter that a block is longer than its tensor. */
-  const arrayOf = (handle: Handle): Data =>
-    isBlock(handle) ? viewOf(handle, handle.bytes / 4) : (handle as Data);
+  const arrayOf = (handle: Handle, length: number): Data =>
+    isBlock(handle) ? viewOf(handle, length) : (handle as Data);
   return {
     kernelsOf: ({ wasm, cpu }, dtype) => (dtype === 'f32' && wasm ? wasm : cpu),
     decide: (kernels, numbers) => runner.decide(kernels.filter(isWasm), numbers),
@@ -171,9 +170,12 @@ function wasmBackend(machine: Machine, threads: number): CpuBackend {
     storageOf: (handle, tensor) =>
       isBlock(handle) ? Object.assign(viewOf(handle, tensor.length), { [heldBy]: tensor }) : (handle as Data),
     dispatch: (steps) => {
-      for (const { kernel, handles, numbers } of steps) {
+      for (const { kernel, handles, lengths, numbers } of steps) {
         if (isWasm(kernel)) runner.run(kernel, handles.map(addressOf), numbers);
-        else runFunction(kernel, handles.map(arrayOf), numbers);
+        else {
+          const arrays = handles.map((handle, i) => arrayOf(handle, lengths[i]!));
+          runFunction(kernel, arrays, numbers);
+        }
       }
     },
   };

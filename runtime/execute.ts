@@ -22,6 +22,8 @@ export interface Step<K extends Kernel> {
   readonly kernel: K;
   /** In the order of its bindings. */
   readonly handles: readonly Handle[];
+  /** How many elements each of them has. */
+  readonly lengths: readonly number[];
   readonly numbers: Numbers;
 }
 
@@ -79,6 +81,7 @@ export interface Prepared<K extends Kernel> {
   readonly wanted: readonly (Wanted & { readonly length: number; readonly isZero: boolean })[];
   readonly scratch: readonly { readonly length: number; readonly dtype: Dtype }[];
   readonly sources: readonly (readonly Source[])[];
+  readonly lengths: readonly (readonly number[])[];
 }
 
 /** Prepares a direction, or finds it prepared. Throws where it was not generated for the device's target. */
@@ -139,6 +142,7 @@ function connect<K extends Kernel>(
       return { ...one, length: product(one.shape), isZero };
     }),
     sources: kernels.map((kernel) => kernel.bindings.map(sourceOf)),
+    lengths: kernels.map((kernel) => kernel.bindings.map(({ role, of }) => lengths.get(keyOf(role, of))!)),
     scratch,
   };
 }
@@ -149,7 +153,7 @@ export function plan<K extends Kernel, R>(
   direction: Omit<Direction<R>, 'prepared'> & { readonly prepared: Prepared<K> },
 ): Pending<K, R> {
   const { name, prepared, find, finish } = direction;
-  const { kernels, numbers, wanted, scratch, sources } = prepared;
+  const { kernels, numbers, wanted, scratch, sources, lengths } = prepared;
   let results: Tensor[] = [];
   const discard = () => {
     for (const tensor of results) tensor.dispose();
@@ -175,9 +179,11 @@ export function plan<K extends Kernel, R>(
       return handle;
     };
     try {
-      backend.dispatch(
-        kernels.map((kernel, k) => ({ kernel, handles: sources[k]!.map(handleFor), numbers })),
-      );
+      const steps = kernels.map((kernel, k): Step<K> => {
+        const handles = sources[k]!.map(handleFor);
+        return { kernel, handles, lengths: lengths[k]!, numbers };
+      });
+      backend.dispatch(steps);
     } finally {
       for (const tensor of zeros) tensor.dispose();
       if (backend.freeScratch) for (const handle of temporary) backend.freeScratch(handle);

@@ -57,6 +57,7 @@ class DeviceTensor implements Tensor {
   readonly length: number;
   readonly #isAdopted: boolean;
   #handle: Handle | undefined;
+  #storage: Storage | undefined;
 
   constructor(owner: Owner, handle: Handle, shape: readonly number[], dtype: Dtype, isAdopted: boolean) {
     this.owner = owner;
@@ -72,7 +73,8 @@ class DeviceTensor implements Tensor {
     );
   }
   get storage(): Storage {
-    return this.owner.storageOf(this.handle, this);
+    this.#storage ??= this.owner.storageOf(this.handle, this);
+    return this.#storage;
   }
   get disposed(): boolean {
     return this.#handle === undefined;
@@ -83,6 +85,7 @@ class DeviceTensor implements Tensor {
   dispose(): void {
     if (this.#handle && !this.#isAdopted) this.owner.free(this.#handle, this);
     this.#handle = undefined;
+    this.#storage = undefined;
   }
 }
 

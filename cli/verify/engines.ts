@@ -58,7 +58,7 @@ export const columnsOf = (chosen: readonly Target[]): string[] => chosen.flatMap
 async function openGpu(io: Io) {
   const { openDevice } = await import('../device.ts');
   const opened = await openDevice().catch((error: unknown) => {
-    throw new Failure(`${reasonOf(error)}\nTo check without a GPU: --target interpret,typescript`);
+    throw new Failure(`${reasonOf(error)}\nTo check without a GPU: --target interpret,typescript,wasm`);
   });
   io.err(`wgsl on ${opened.description}\n`);
   return webgpu(opened.device);

@@ -31,11 +31,13 @@ const lines = (entries: readonly string[]): string =>
   entries.length === 0 ? '' : `\n${entries.map((e) => `  ${e},`).join('\n')}\n`;
 
 /** A number of elements or workgroups as a function of the call's numbers. */
-const asFunction = (code: Code, kernel: Kernel): string =>
-  `(n) => ${printCode(
-    mapCode(code, (id, type) => name(`n.${kernel.uniforms.find((u) => u.name === id)?.of ?? id}`, type)),
-    typescript,
-  ).replace(/n\.([A-Za-z_$][\w$]*)/g, 'n.$1!')}`;
+function asFunction(code: Code, kernel: Kernel): string {
+  const numbered = mapCode(code, (id, type) =>
+    name(`n.${kernel.uniforms.find((u) => u.name === id)?.of ?? id}`, type),
+  );
+  const value = printCode(numbered, typescript).replace(/n\.([A-Za-z_$][\w$]*)/g, 'n.$1!');
+  return value.includes('n.') ? `(n) => ${value}` : `() => ${value}`;
+}
 
 export async function describeOp(emitted: Omit<EmittedOp, 'files'>, options: EmitOptions): Promise<string> {
   const { op, kernels } = emitted;
@@ -59,8 +61,15 @@ export async function describeOp(emitted: Omit<EmittedOp, 'files'>, options: Emi
     bindings.set(text, known);
     return known;
   };
+  const phases = new Map<string, string>();
+  const phaseOf = (phase: ModulePhase, kernel: Kernel): string => {
+    const text = phaseText(phase, kernel);
+    const known = phases.get(text) ?? `p[${phases.size}]!`;
+    phases.set(text, known);
+    return known;
+  };
   const described = kernels.map(
-    (named) => `${key(kernelKey(named))}: ${kernelText(emitted, named, bindingOf)}`,
+    (named) => `${key(kernelKey(named))}: ${kernelText(emitted, named, bindingOf, phaseOf)}`,
   );
   const variants = op.variants.map(({ key: variantKey, forward, layouts }) => {
     const requirements = forward.conditions.map(
@@ -82,6 +91,7 @@ export async function describeOp(emitted: Omit<EmittedOp, 'files'>, options: Emi
     tables.push(`\nconst cpu = {${byTarget('cpu')}} satisfies { [name: string]: CpuKernelDescription };`);
   }
   if (options.targets.includes('wasm')) {
+    tables.push(`\nconst p: readonly WasmPhaseDescription[] = [${lines([...phases.keys()])}];`);
     tables.push(`\nconst wasm = {${byTarget('wasm')}} satisfies { [name: string]: WasmKernelDescription };`);
   }
   if (options.targets.includes('wgsl')) {
@@ -89,7 +99,7 @@ export async function describeOp(emitted: Omit<EmittedOp, 'files'>, options: Emi
   }
   const type = `OpDescription<${typesName(entry)}>`;
   // in a function that is marked as free of effects, so that a bundler leaves out an op that nobody imports
-  const names = createNames(['b', 'cpu', 'gpu', 'wasm', ...[...modules].map(moduleName)]);
+  const names = createNames(['b', 'p', 'cpu', 'gpu', 'wasm', ...[...modules].map(moduleName)]);
   const id = names.fresh(entry.name);
   const describe = names.fresh('describe');
   const description = `function ${describe}(): ${type} {
@@ -133,7 +143,7 @@ const typesUsed = ({ targets }: EmitOptions): string[] => [
   ...(targets.includes('wgsl') ? ['GpuKernelDescription'] : []),
   'OpDescription',
   'OpTypes',
-  ...(targets.includes('wasm') ? ['WasmKernelDescription'] : []),
+  ...(targets.includes('wasm') ? ['WasmKernelDescription', 'WasmPhaseDescription'] : []),
 ];
 
 const returnText = ({ name, dimensions, differentiable }: Return): string =>
@@ -165,6 +175,7 @@ function kernelText(
   { op, planOf }: Omit<EmittedOp, 'files'>,
   named: NamedKernel,
   bindingOf: (binding: Binding, kernel: Kernel) => string,
+  phaseOf: (phase: ModulePhase, kernel: Kernel) => string,
 ): string {
   const { kernel } = named;
   const parts: [string, string][] = [['name', quote(named.name)]];
@@ -190,7 +201,7 @@ function kernelText(
   if (kernel.target === 'wasm') {
     const plan = planOf(named);
     parts.push(['slots', list(plan.argumentsOf(kernel).map(({ slot }) => String(slot)))]);
-    parts.push(['phases', list(plan.phasesOf(kernel).map((phase) => phaseText(phase, kernel)))]);
+    parts.push(['phases', list(plan.phasesOf(kernel).map((phase) => phaseOf(phase, kernel)))]);
   }
   return record(parts);
 }

@@ -173,11 +173,12 @@ function describeKernel(
 }
 
 function describePhases(kernel: Kernel, plan: ModulePlan): object[] {
-  return plan.phasesOf(kernel).map(({ phase, routines }) => ({
+  return plan.phasesOf(kernel).map(({ phase, routines, together }) => ({
     kept: formulaOf(phase.kept, kernel),
     units: formulaOf(phase.units, kernel),
     blocks: phase.blocks.name,
     routines: Object.fromEntries(routines.map((name, i) => [name, phase.routines[i]!.over])),
+    together,
   }));
 }
 

@@ -160,29 +160,31 @@ export function createFunctions(binaryen: Binaryen, m: Module): Functions {
   function addExp(): void {
     const [x, n, r] = [0, 1, 2] as const;
     const get = (local: number): Ref => m.local.get(local, v128);
-    const { add, sub, mul, min, max, nearest, gt, lt } = m.f32x4;
+    const { add, sub, mul, min, max, nearest } = m.f32x4;
     const polynomial = [1.9875691e-4, 1.3981999e-3, 8.333452e-3, 4.1665796e-2, 0.16666666, 0.5];
     const power = polynomial
       .slice(1)
       .reduce((value, c) => add(mul(value, get(r)), splat(c)), splat(polynomial[0]!));
-    const bits = m.i32x4.shl(
-      m.i32x4.add(m.i32x4.trunc_sat_f32x4_s(get(n)), m.i32x4.splat(m.i32.const(127))),
-      m.i32.const(23),
-    );
+    const power2 = (e: Ref): Ref =>
+      m.i32x4.shl(m.i32x4.add(e, m.i32x4.splat(m.i32.const(127))), m.i32.const(23));
+    // in two steps, since 2^n alone is not always finite and normal where e^x is a number
+    const half = (): Ref => m.i32x4.shr_s(m.i32x4.trunc_sat_f32x4_s(get(n)), m.i32.const(1));
+    const rest = m.i32x4.sub(m.i32x4.trunc_sat_f32x4_s(get(n)), half());
     const body = m.block(
       null,
       [
-        m.local.set(n, nearest(mul(min(max(get(x), splat(-87)), splat(88.3)), splat(Math.LOG2E)))),
+        m.local.set(x, min(max(get(x), splat(-104)), splat(89))),
+        m.local.set(n, nearest(mul(get(x), splat(Math.LOG2E)))),
         m.local.set(r, sub(sub(get(x), mul(get(n), splat(0.693359375))), mul(get(n), splat(-2.1219444e-4)))),
-        m.local.set(r, mul(add(add(mul(power, mul(get(r), get(r))), get(r)), splat(1)), bits)),
-        m.local.set(r, m.v128.bitselect(splat(0), get(r), lt(get(x), splat(-87.3)))),
-        m.v128.bitselect(splat(Number.POSITIVE_INFINITY), get(r), gt(get(x), splat(88.7))),
+        m.local.set(r, add(add(mul(power, mul(get(r), get(r))), get(r)), splat(1))),
+        mul(mul(get(r), power2(half())), power2(rest)),
       ],
       v128,
     );
     m.addFunction('exp_vector', createType([v128]), v128, [v128, v128], body);
   }
   const exp = (x: Ref): Ref => m.call(once('exp_vector', addExp), [x], v128);
+  /** A function of a vector, with one local beside it. */
   const vectorOf = (id: string, x: Ref, body: (x: () => Ref) => Ref): Ref =>
     m.call(
       once(id, () =>
@@ -190,7 +192,7 @@ export function createFunctions(binaryen: Binaryen, m: Module): Functions {
           id,
           createType([v128]),
           v128,
-          [],
+          [v128],
           body(() => m.local.get(0, v128)),
         ),
       ),
@@ -208,9 +210,13 @@ export function createFunctions(binaryen: Binaryen, m: Module): Functions {
     exp: ([x]) => exp(x!),
     sigmoid: ([x]) =>
       vectorOf('sigmoid_vector', x!, (value) => {
-        const t = (): Ref => exp(f32x4.neg(f32x4.abs(value())));
+        const t = (): Ref => m.local.get(1, v128);
         const above = m.v128.bitselect(t(), splat(1), f32x4.lt(value(), splat(0)));
-        return f32x4.div(above, f32x4.add(splat(1), t()));
+        return m.block(
+          null,
+          [m.local.set(1, exp(f32x4.neg(f32x4.abs(value())))), f32x4.div(above, f32x4.add(splat(1), t()))],
+          v128,
+        );
       }),
     sign: ([x]) =>
       vectorOf('sign_vector', x!, (value) => {

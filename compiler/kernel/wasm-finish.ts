@@ -40,5 +40,7 @@ export function finishGroup(builder: Builder, reduction: Reduction): void {
     }
     storeEpilogue(nest, tensors, group, ({ role }) => role !== 'scratch', packed.by(group));
   };
-  forLoop(builder, kept.flat(), begin, end, onKept, 'at');
+  // where nothing is kept, what follows from the totals has no axes, and still is known in here alone
+  const options = { pinned: kept.length === 0 };
+  forLoop(builder, kept.flat(), begin, end, onKept, 'at', options);
 }

@@ -12,6 +12,7 @@ import {
   laneLoop,
   partLoop,
   type Settle,
+  sizeOf,
   type Units,
   unflatten,
   unitLoop,
@@ -69,7 +70,14 @@ export function mapElements(builder: Builder, mapping: Mapping, blocks: Code): v
   if (lanes.length === 0) {
     partLoop(builder, kept, blocks, (block) => {
       // whole kept indices: the first of their blocks does it, since states must be updated once
-      const body = nest.scope([], () => storeOutputs(nest, tensors, outputs), { pinned: true });
+      const store = (): void => storeOutputs(nest, tensors, outputs);
+      const onRow = (at: Code): void => {
+        unflatten(builder, at, rows);
+        store();
+      };
+      const everyRow = (): void =>
+        forLoop(builder, rows.flat(), index(0), sizeOf(builder, rows), onRow, 'row');
+      const body = nest.scope([], rows.length === 0 ? store : everyRow, { pinned: true });
       nest.push({ do: 'if', test: below(block, index(1)), body });
     });
     return;

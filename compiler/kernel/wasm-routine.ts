@@ -14,7 +14,7 @@ import {
   times,
 } from './kernel.ts';
 import type { Names } from './names.ts';
-import type { Nest } from './nest.ts';
+import type { Nest, ScopeOptions } from './nest.ts';
 import type { Packed } from './pack.ts';
 import type { Scalars } from './scalar.ts';
 import { inputsOf, type Tensors } from './tensors.ts';
@@ -107,9 +107,10 @@ export function forLoop(
   limit: Code,
   body: (position: Code) => void,
   base = 'i',
+  options: ScopeOptions = {},
 ): void {
   const id = names.fresh(base);
-  const statements = nest.scope(axes, () => body(name(id, 'index')));
+  const statements = nest.scope(axes, () => body(name(id, 'index')), options);
   nest.push({ do: 'for', axes, name: id, from, below: limit, step: index(1), body: statements });
 }
 

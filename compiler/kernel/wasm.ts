@@ -126,7 +126,7 @@ export function lowerWasm(
     }
     phases.push({
       kept: sizeOf(context, reduction.kept),
-      units: units.reduce(greatest),
+      units: distinct(units).reduce(greatest),
       elements,
       blocks,
       routines,
@@ -156,6 +156,10 @@ export function lowerWasm(
     formulas: formulasOf(stages),
   };
 }
+
+const distinct = (codes: readonly Code[]): Code[] => [
+  ...new Map(codes.map((code) => [JSON.stringify(code), code])).values(),
+];
 
 /** A product may leave the range of f32 on its way to a result that does not. */
 const hasProduct = (stage: Stage): boolean =>

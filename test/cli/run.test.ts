@@ -51,6 +51,7 @@ const targets = [
   ['interpret', 'f64', 1e-12],
   ['typescript', 'f64', 1e-12],
   ['typescript', 'f32', 1e-5],
+  ['wasm', 'f32', 1e-5],
   ['wgsl', 'f32', 1e-5],
 ] as const;
 

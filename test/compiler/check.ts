@@ -16,7 +16,7 @@ import {
   tangentsAt,
 } from './oracle.ts';
 import { normals, randomOf } from './random.ts';
-import { type Compiled, interpreter, type Target, typescript32, typescript64 } from './targets.ts';
+import { type Compiled, interpreter, type Target, typescript32, typescript64, wasm } from './targets.ts';
 
 /** The sizes at which second derivatives are compared with finite differences, which takes long. */
 const secondOrder = ['odd', 'two folded dimensions'];
@@ -128,7 +128,7 @@ async function checkCall(subject: Subject, gpu: Target): Promise<void> {
   if (elements <= mostInterpreted) same('interpret', await resultsOf(subject, interpreter, layout!), 1e-9);
   for (const order of others)
     same(`typescript f64 [${order}]`, await resultsOf(subject, typescript64, order), 1e-9);
-  for (const target of [typescript32, gpu]) {
+  for (const target of [typescript32, wasm, gpu]) {
     for (const order of [layout!, ...others]) {
       const results = await resultsOf(subject, target, order).catch((error: Error & { code?: string }) => {
         if (error.code !== 'limit') throw error;

@@ -36,7 +36,7 @@ test('an op alone is the same as among others', async () => {
 });
 
 test('a target alone is the same as among others, apart from the index and the manifest', async () => {
-  for (const target of ['wgsl', 'typescript'] as const) {
+  for (const target of ['wgsl', 'wasm', 'typescript'] as const) {
     const { files: alone } = await compile(text, { ...options, targets: [target], only: 'group_norm' });
     const kernels = [...alone].filter(([path]) => !/index\.ts$|manifest\.json$/.test(path));
     assert.ok(kernels.length > 1);

@@ -4,7 +4,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type CallInputs, startSession } from '../../cli/session.ts';
 import { farthest, type Numbers } from './near.ts';
-import { compileSpec, interpreter, type Target, typescript32, typescript64, wgsl } from './targets.ts';
+import { compileSpec, interpreter, type Target, typescript32, typescript64, wasm, wgsl } from './targets.ts';
 
 /** `null` is a tensor that is not given. */
 type Named = { readonly [name: string]: Numbers | null };
@@ -76,6 +76,7 @@ const targets = [
   [interpreter, 1e-9, 1e-9],
   [typescript64, 1e-9, 1e-9],
   [typescript32, 2e-5, 1e-4],
+  [wasm, 2e-5, 1e-4],
   [await wgsl(), 2e-5, 1e-4],
 ] as const;
 for (const [target, first, second] of targets) {

@@ -3,7 +3,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Shaped, startSession } from '../../cli/session.ts';
 import { farthest, type Numbers } from './near.ts';
-import { compileSpec, interpreter, typescript32, typescript64, wgsl } from './targets.ts';
+import { compileSpec, interpreter, typescript32, typescript64, wasm, wgsl } from './targets.ts';
 
 interface Case {
   readonly title: string;
@@ -173,6 +173,7 @@ const targets = [
   [interpreter, 1e-12],
   [typescript64, 1e-12],
   [typescript32, 1e-6],
+  [wasm, 1e-6],
   [await wgsl(), 1e-5],
 ] as const;
 for (const [target, tolerance] of targets) {

@@ -15,21 +15,40 @@ const validate = new Ajv({ allErrors: true, strictRequired: false }).compile(sch
 const specs = readdirSync(new URL('../specs/', import.meta.url)).filter((name) => name.endsWith('.yaml'));
 const test = suite('manifest');
 
-function describesWhatExists(manifest: OpManifest, files: ReadonlyMap<string, string>): void {
-  for (const target of ['wgsl', 'typescript'] as const) {
+async function describesWhatExists(manifest: OpManifest, files: ReadonlyMap<string, string>): Promise<void> {
+  for (const target of ['wgsl', 'wasm', 'typescript'] as const) {
     const used = new Set<string>();
     for (const { kernels } of sequencesOf(manifest, target)) for (const name of kernels) used.add(name);
     const kernels = manifest.kernels[target]!;
     assert.equal([...used].sort(), Object.keys(kernels).sort(), 'kernels that are used and described');
     for (const kernel of Object.values(kernels)) {
       const text = files.get(`${manifest.op}/${kernel.file}`);
-      const start =
-        target === 'wgsl' ? `\nfn ${kernel.entryPoint}(` : `\nexport function ${kernel.entryPoint}(`;
-      assert.ok(text?.includes(start), `${kernel.file} has no ${kernel.entryPoint}`);
+      if (target === 'wasm') await describesModule(kernel, text!);
+      else {
+        const start =
+          target === 'wgsl' ? `\nfn ${kernel.entryPoint}(` : `\nexport function ${kernel.entryPoint}(`;
+        assert.ok(text?.includes(start), `${kernel.file} has no ${kernel.entryPoint}`);
+      }
       for (const label of kernel.bindings) assert.ok(manifest.bindings[label], `no binding ${label}`);
       for (const name of kernel.uniforms) assert.ok(manifest.uniforms[name], `no uniform ${name}`);
       if (target === 'wgsl') describesBindings(manifest, kernel, text!);
     }
+  }
+}
+
+/** The module has the routines of each phase, and the caller's numbers include each phase's blocks. */
+async function describesModule(
+  { file, phases, uniforms }: OpManifest['kernels']['wasm'][string],
+  text: string,
+): Promise<void> {
+  const base64 = text.match(/module =\s*'([^']+)'/)?.[1];
+  assert.ok(base64, `${file} has no module`);
+  const module = new WebAssembly.Module(Buffer.from(base64, 'base64'));
+  const exported = new Set(WebAssembly.Module.exports(module).map(({ name }) => name));
+  for (const { routines, together, blocks } of phases!) {
+    assert.ok(uniforms.includes(blocks), `${file} has no ${blocks}`);
+    for (const name of [...Object.keys(routines), together])
+      assert.ok(exported.has(name), `${file} does not export ${name}`);
   }
 }
 
@@ -64,7 +83,7 @@ for (const file of ['../../derivatives.yaml', ...specs.map((name) => `../specs/$
       assert.ok(isValid, `${path}: ${JSON.stringify(validate.errors?.slice(0, 3))}`);
     }
     for (const [path] of manifests.filter(([path]) => path.includes('/')))
-      describesWhatExists(readManifest(files, path.split('/')[0]!), files);
+      await describesWhatExists(readManifest(files, path.split('/')[0]!), files);
   });
 }
 

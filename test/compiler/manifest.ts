@@ -3,6 +3,7 @@
 interface KernelEntry {
   readonly file: string;
   readonly entryPoint: string;
+  readonly phases?: readonly PhaseEntry[];
   readonly workgroups?: string;
   readonly bindings: readonly string[];
   readonly uniforms: readonly string[];
@@ -15,8 +16,16 @@ interface KernelEntry {
   readonly writes?: Counts;
 }
 
+/** WebAssembly only. */
+interface PhaseEntry {
+  readonly blocks: string;
+  readonly routines: { readonly [name: string]: 'kept' | 'parts' };
+  readonly together: string;
+}
+
+export type ManifestTarget = 'wgsl' | 'wasm' | 'typescript';
 type Counts = { readonly [binding: string]: number };
-type Sequence = { readonly wgsl?: readonly string[]; readonly typescript?: readonly string[] };
+type Sequence = { readonly [target in ManifestTarget]?: readonly string[] };
 type Subsets = { readonly [wrt: string]: Sequence };
 
 interface LayoutEntry {
@@ -39,7 +48,7 @@ export interface OpManifest {
   readonly axes: readonly string[];
   readonly bindings: { readonly [label: string]: BindingEntry };
   readonly uniforms: { readonly [name: string]: { readonly of: string; readonly type: string } };
-  readonly kernels: { readonly [target in 'wgsl' | 'typescript']: { readonly [name: string]: KernelEntry } };
+  readonly kernels: { readonly [target in ManifestTarget]: { readonly [name: string]: KernelEntry } };
   readonly variants: {
     readonly [key: string]: { readonly layouts: { readonly [order: string]: LayoutEntry } };
   };
@@ -58,7 +67,7 @@ export interface SequenceOf {
 }
 
 /** Every direction of every variant and layout. */
-export function sequencesOf(manifest: OpManifest, target: 'wgsl' | 'typescript'): SequenceOf[] {
+export function sequencesOf(manifest: OpManifest, target: ManifestTarget): SequenceOf[] {
   return Object.entries(manifest.variants).flatMap(([variant, { layouts }]) =>
     Object.entries(layouts).flatMap(([layout, { forward, backward, jvp, double_backward: double }]) => {
       const one = (direction: string, sequence: Sequence, wrt = ''): SequenceOf => ({
@@ -93,7 +102,7 @@ export interface Work {
 /** What a direction does, over all its kernels. */
 export function workOf(
   manifest: OpManifest,
-  target: 'wgsl' | 'typescript',
+  target: ManifestTarget,
   wanted: Omit<SequenceOf, 'kernels'>,
 ): Work {
   const found = sequencesOf(manifest, target).find((s) =>

@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert';
 import { type Session, startSession } from '../../cli/session.ts';
 import { farthest, type Numbers } from './near.ts';
 import { normals, randomOf } from './random.ts';
-import { compileSpec, type Target, typescript32, typescript64, wgsl } from './targets.ts';
+import { compileSpec, type Target, typescript32, typescript64, wasm, wgsl } from './targets.ts';
 
 const text = readFileSync(new URL('../../derivatives.yaml', import.meta.url), 'utf8');
 const loose = `
@@ -51,7 +51,7 @@ const noise = normals(random, n * c * s);
 const cotangent = normals(random, n * c * s);
 const far = (mean: number): number[] => noise.map((v) => Math.fround(v + mean));
 
-for (const target of [typescript32, await wgsl()]) {
+for (const target of [typescript32, wasm, await wgsl()]) {
   for (const layout of ['n c s', 'n s c']) {
     const test = suite(`stability, ${target.name} [${layout}]`);
 

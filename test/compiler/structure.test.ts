@@ -15,7 +15,7 @@ const text = readFileSync(new URL('../../derivatives.yaml', import.meta.url), 'u
 const compiled = await compileSpec(text, { file: 'derivatives.yaml' });
 const ops = compiled.entries.map(({ name }) => name);
 const manifestOf = (op: string) => readManifest(compiled.files, op);
-const both = ['wgsl', 'typescript'] as const;
+const targets = ['wgsl', 'wasm', 'typescript'] as const;
 const test = suite('structure');
 
 /** Whether a variant computes statistics of its input. */
@@ -25,7 +25,7 @@ const isTraining = (op: string, variant: string): boolean =>
   /training|use_input_stats/.test(variant);
 
 test('batch norm: two reductions, two reads, one write in training', () => {
-  for (const target of both) {
+  for (const target of targets) {
     for (const { variant, layout, direction, wrt } of sequencesOf(manifestOf('batch_norm'), target)) {
       if (!variant.includes('training')) continue;
       const work = workOf(manifestOf('batch_norm'), target, { variant, layout, direction, wrt });
@@ -54,7 +54,7 @@ test('batch norm: two reductions, two reads, one write in training', () => {
 });
 
 test('batch norm with frozen statistics: dx alone needs neither x nor a reduction', () => {
-  for (const target of both) {
+  for (const target of targets) {
     const frozen = sequencesOf(manifestOf('batch_norm'), target).filter(
       (s) => !s.variant.includes('training'),
     );
@@ -71,7 +71,7 @@ test('batch norm with frozen statistics: dx alone needs neither x nor a reductio
 
 for (const op of ops) {
   test(`${op}: no more reads, writes and reductions than its statistics need`, () => {
-    for (const target of both) {
+    for (const target of targets) {
       for (const s of sequencesOf(manifestOf(op), target)) {
         if (s.direction !== 'forward' && s.direction !== 'backward') continue;
         const work = workOf(manifestOf(op), target, s);

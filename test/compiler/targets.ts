@@ -49,9 +49,17 @@ export interface Target extends Engine {
   readonly of: 'ops' | 'interpreted';
 }
 
-export const interpreter: Target = { name: 'interpret', of: 'interpreted', device: cpu(), dtype: 'f64' };
-export const typescript64: Target = { name: 'typescript f64', of: 'ops', device: cpu(), dtype: 'f64' };
-export const typescript32: Target = { name: 'typescript f32', of: 'ops', device: cpu(), dtype: 'f32' };
+const plain = cpu({ target: 'typescript' });
+export const interpreter: Target = { name: 'interpret', of: 'interpreted', device: plain, dtype: 'f64' };
+export const typescript64: Target = { name: 'typescript f64', of: 'ops', device: plain, dtype: 'f64' };
+export const typescript32: Target = { name: 'typescript f32', of: 'ops', device: plain, dtype: 'f32' };
+/** The caller and one more thread, so that chunks are shared on any machine. */
+export const wasm: Target = {
+  name: 'wasm f32',
+  of: 'ops',
+  device: cpu({ target: 'wasm', threads: 2 }),
+  dtype: 'f32',
+};
 
 let opened: Promise<Target> | undefined;
 

@@ -18,7 +18,7 @@ import { variantsOf } from '../../compiler/spec/variants.ts';
 import { callOf, randomLike, sizesOf } from '../compiler/calls.ts';
 import { farthest } from '../compiler/near.ts';
 import { randomOf } from '../compiler/random.ts';
-import { compileSpec, interpreter, typescript32, typescript64, wgsl } from '../compiler/targets.ts';
+import { compileSpec, interpreter, typescript32, typescript64, wasm, wgsl } from '../compiler/targets.ts';
 import { entryArbitrary } from './random-specs.ts';
 
 const seed = 20260101;
@@ -155,7 +155,7 @@ random('what is emitted agrees with the interpreter', async () => {
       const call = callOf(forward, at);
       const cotangents = randomLike(entry.returns, at, 'cotangents');
       const results = [];
-      for (const target of [interpreter, typescript64, typescript32, gpu]) {
+      for (const target of [interpreter, typescript64, typescript32, wasm, gpu]) {
         try {
           const run = await startSession(target, compiled[target.of].get(entry.name)!, call);
           const gradients = await run.gradients(cotangents, wrt);

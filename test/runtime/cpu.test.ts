@@ -4,7 +4,7 @@ import { cpu } from '../../runtime/index.ts';
 import { near, rejects } from './near.ts';
 import { scale } from './scale.ts';
 
-const device = cpu();
+const device = cpu({ target: 'typescript' });
 const attributes = { g: 2, training: false, factor: 3 } as const;
 
 test('a typed array is used itself, and read gives a copy', async () => {

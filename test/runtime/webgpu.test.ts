@@ -58,7 +58,7 @@ test('nothing is read back, except by read', async () => {
 
 test('a pipeline is compiled once a source', async () => {
   const call = (op: OpDescription<ScaleTypes>) =>
-    device.run(op, { x: device.tensor([1, 2], [1, 2]) }, attributes);
+    device.run(op, { x: device.tensor([1, 2, 2], [1, 2, 3, 4]) }, attributes);
   const compiled = (op: OpDescription<ScaleTypes>) =>
     count(
       'createComputePipelineAsync',

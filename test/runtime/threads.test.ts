@@ -1,0 +1,117 @@
+/** Threads change how long a call takes, and nothing else: not one bit of a result, and not how a process ends. */
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { promisify } from 'node:util';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { startSession } from '../../cli/session.ts';
+import { type CpuDevice, cpu } from '../../runtime/index.ts';
+import { normals, randomOf } from '../compiler/random.ts';
+import { compileSpec } from '../compiler/targets.ts';
+
+const text = readFileSync(new URL('../../derivatives.yaml', import.meta.url), 'utf8');
+const compiled = await compileSpec(text, { only: 'batch_norm', targets: ['wasm', 'typescript'] });
+const op = compiled.ops.get('batch_norm')!;
+const test = suite('threads');
+
+/** Few channels are cut into blocks, many are shared whole. */
+const shapes = [
+  [4, 3, 9001],
+  [3, 37, 1111],
+  [2, 2, 5],
+];
+
+/** All results of a forward and a backward. */
+async function resultsOf(device: CpuDevice, shape: readonly number[], layout: string): Promise<number[][]> {
+  const length = shape.reduce((a, b) => a * b);
+  const per = (of: string) => ({ shape: [shape[1]!], data: normals(randomOf(of), shape[1]!) });
+  const inputs = new Map([
+    ['x', { shape, data: normals(randomOf('x'), length) }],
+    ['weight', per('weight')],
+    ['bias', per('bias')],
+  ]);
+  const call = { inputs, attributes: { training: true } };
+  const session = await startSession({ device, dtype: 'f32' }, op, call, layout);
+  const outputs = await session.outputs();
+  const gradients = await session.gradients(new Map([['y', normals(randomOf('ct'), length)]]));
+  session.dispose();
+  return [...outputs.values(), ...gradients.values()].map((data) => [...data]);
+}
+
+for (const layout of ['n c s', 'n s c']) {
+  for (const shape of shapes) {
+    test(`the same bits on 1, 2 and 4 threads, ${shape} [${layout}]`, async () => {
+      const one = await resultsOf(cpu({ target: 'wasm', threads: 1 }), shape, layout);
+      for (const threads of [2, 4]) {
+        const device = cpu({ target: 'wasm', threads });
+        // at first threads are still starting, later they are there
+        for (let turn = 0; turn < 3; turn++) {
+          assert.equal(await resultsOf(device, shape, layout), one, `${threads} threads, turn ${turn}`);
+          await new Promise((resolve) => setTimeout(resolve, 100));
+        }
+      }
+    });
+  }
+}
+
+test('two devices of a process take turns', async () => {
+  const [a, b] = [cpu({ target: 'wasm', threads: 2 }), cpu({ target: 'wasm', threads: 3 })];
+  const expected = await resultsOf(a, shapes[0]!, 'n c s');
+  const found = await Promise.all([a, b, a, b].map((device) => resultsOf(device, shapes[0]!, 'n c s')));
+  for (const results of found) assert.equal(results, expected);
+});
+
+test('threads must be a whole number', () => {
+  for (const threads of [0, -1, 1.5, Number.NaN])
+    assert.throws(() => cpu({ threads }), 'threads must be a whole number');
+});
+
+/** A routine of 64 items that counts them, on a control block of its own. */
+const counting = `
+  import { openThreads } from './runtime/threads.ts';
+  const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
+  const counts = new Int32Array(memory.buffer);
+  // (func (export "f") (param i32 i32 i32)) that returns at once
+  const bytes = Uint8Array.of(0,97,115,109,1,0,0,0, 1,7,1,96,3,127,127,127,0, 3,2,1,0, 7,5,1,1,102,0,0, 10,4,1,2,0,11);
+  const module = new WebAssembly.Module(bytes);
+  const threads = openThreads(memory);
+  let items = 0;
+  const routine = threads.share(module, 'f', (_, begin, end) => { items += end - begin; });`;
+
+async function inProcess(source: string): Promise<string> {
+  const args = ['--import', 'tsx', '--input-type=module', '--eval', source];
+  const { stdout } = await promisify(execFile)(process.execPath, args, {
+    cwd: new URL('../..', import.meta.url),
+    timeout: 60_000,
+  });
+  return stdout.trim();
+}
+
+test('a job ends though its threads have not begun', async () => {
+  assert.is(await inProcess(`${counting}\nthreads.run(routine, 0, 64, 16, 4);\nconsole.log(items);`), '64');
+});
+
+test('a process ends by itself with idle threads', async () => {
+  const source = `${counting}
+    threads.run(routine, 0, 64, 16, 3);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    threads.run(routine, 0, 64, 16, 3);
+    console.log('done');`;
+  assert.is(await inProcess(source), 'done');
+});
+
+test('where no thread can start, the caller does all the work', async () => {
+  const source = `
+    import workers from 'node:worker_threads';
+    import { syncBuiltinESMExports } from 'node:module';
+    workers.Worker = class { constructor() { throw new Error('no threads'); } };
+    syncBuiltinESMExports();
+    ${counting.replace(/import \{ openThreads \} from '([^']+)';/, "const { openThreads } = await import('$1');")}
+    threads.run(routine, 0, 64, 16, 3);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    threads.run(routine, 0, 64, 16, 3);
+    console.log(items);`;
+  assert.is(await inProcess(source), '128');
+});
+
+test.run();
