@@ -173,13 +173,18 @@ function describeKernel(
 }
 
 function describePhases(kernel: Kernel, plan: ModulePlan): object[] {
-  return plan.phasesOf(kernel).map(({ phase, routines, together }) => ({
-    kept: formulaOf(phase.kept, kernel),
-    units: formulaOf(phase.units, kernel),
-    blocks: phase.blocks.name,
-    routines: Object.fromEntries(routines.map((name, i) => [name, phase.routines[i]!.over])),
-    together,
-  }));
+  return plan.phasesOf(kernel).map(({ phase, routines, together }) => {
+    const kept = formulaOf(phase.kept, kernel);
+    const isCut = kernel.uniforms.some(({ name }) => name === phase.blocks.name);
+    if (!isCut) return { kept, together };
+    return {
+      kept,
+      together,
+      units: formulaOf(phase.units, kernel),
+      blocks: phase.blocks.name,
+      routines: Object.fromEntries(routines.map((name, i) => [name, phase.routines[i]!.over])),
+    };
+  });
 }
 
 /** As large as the data: no argument or return has these axes and more. */

@@ -41,6 +41,7 @@ export function packSmallValues(
   scalars: Scalars,
   tensors: Tensors,
   inOrder: (axes: Axes) => string[],
+  dtype?: 'f64',
 ): Packed {
   const owners = new Map<Expr, Group>();
   const slots: Slots = new Map();
@@ -68,7 +69,7 @@ export function packSmallValues(
   for (const [group, own] of slots) {
     const kept = inOrder(group.kept);
     const length = times(index(own.size), ...kept.map(tensors.size));
-    packings.set(group, { kept, slots: own, buffer: tensors.scratch('packed', kept, length) });
+    packings.set(group, { kept, slots: own, buffer: tensors.scratch('packed', kept, length, dtype) });
   }
   return {
     buffers: [...packings.values()].map(({ buffer }) => buffer),

@@ -43,8 +43,9 @@ export function lowerWasm(
     ...stages.flatMap(outputsOf).map(tensors.ofOutput),
   ];
   const scalars = createScalars();
-  const packed = packSmallValues(stages, scalars, tensors, inOrder);
   const isVectored = !stages.some(hasProduct);
+  // ties are found by comparing exactly, so what is handed over is as exact as what computes
+  const packed = packSmallValues(stages, scalars, tensors, inOrder, isVectored ? undefined : 'f64');
   const context: Context = { program, tensors, scalars, packed, isVectored, inOrder };
   const scratch = [...packed.buffers];
   const phases: Phase[] = [];

@@ -18,8 +18,8 @@ interface KernelEntry {
 
 /** WebAssembly only. */
 interface PhaseEntry {
-  readonly blocks: string;
-  readonly routines: { readonly [name: string]: 'kept' | 'parts' };
+  readonly blocks?: string;
+  readonly routines?: { readonly [name: string]: 'kept' | 'parts' };
   readonly together: string;
 }
 
