@@ -108,7 +108,7 @@ const rows = [
 
 const { device, description } = await openDevice();
 const devices = [
-  ['TypeScript, f32', cpu()],
+  ['WebAssembly, f32', cpu()],
   ['WebGPU', webgpu(device)],
 ] as const;
 

@@ -140,8 +140,7 @@ function wasmBackend(machine: Machine, threads: number): CpuBackend {
   const { memory } = machine;
   const runner = makeRunner(machine, threads);
   const unreachable = new FinalizationRegistry<Block>(memory.free);
-  const viewOf = ({ address }: Block, length: number): Float32Array =>
-    new Float32Array(memory.memory.buffer, address, length);
+  const { view: viewOf } = memory;
   const addressOf = (handle: Handle): number =>
     isBlock(handle) ? handle.address : memory.addressOf(handle as Data)!;
   const arrayOf = (handle: Handle, length: number): Data =>

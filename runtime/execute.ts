@@ -82,6 +82,8 @@ export interface Prepared<K extends Kernel> {
   readonly scratch: readonly { readonly length: number; readonly dtype: Dtype }[];
   readonly sources: readonly (readonly Source[])[];
   readonly lengths: readonly (readonly number[])[];
+  /** The states that kernels update. */
+  readonly updated: ReadonlySet<string>;
 }
 
 /** Prepares a direction, or finds it prepared. Throws where it was not generated for the device's target. */
@@ -144,6 +146,7 @@ function connect<K extends Kernel>(
     sources: kernels.map((kernel) => kernel.bindings.map(sourceOf)),
     lengths: kernels.map((kernel) => kernel.bindings.map(({ role, of }) => lengths.get(keyOf(role, of))!)),
     scratch,
+    updated: new Set(bindings.filter((b) => b.role === 'state' && b.access !== 'read').map((b) => b.of)),
   };
 }
 

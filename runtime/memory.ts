@@ -13,6 +13,8 @@ export interface Memory {
   /** Throws where there is no more memory. What it holds is whatever was there. */
   allocate(bytes: number): Block;
   free(block: Block): void;
+  /** The elements of a block. */
+  view(block: Block, length: number): Float32Array;
   /** Where an array lies in this memory, or undefined. */
   addressOf(array: ArrayBufferView): number | undefined;
 }
@@ -22,8 +24,8 @@ export function openMemory(): Memory | undefined {
   const memory = createMemory();
   if (!memory) return undefined;
   const free = new Map<number, Block[]>();
-  // a memory that has grown has a new buffer; those before are the same bytes
-  const buffers = new WeakSet<object>([memory.buffer]);
+  // a memory that has grown, or another beside it, has a new buffer; those before are the same bytes
+  const buffers = new WeakSet<object>();
   // address 0 stays unused, so that no tensor has it
   let next = 64;
   let limit = memory.buffer.byteLength;
@@ -36,7 +38,6 @@ export function openMemory(): Memory | undefined {
       if (next + bytes > limit) {
         grow(memory, next + bytes - limit);
         limit = memory.buffer.byteLength;
-        buffers.add(memory.buffer);
       }
       const address = next;
       next += bytes;
@@ -46,6 +47,11 @@ export function openMemory(): Memory | undefined {
       const known = free.get(block.bytes);
       if (known) known.push(block);
       else free.set(block.bytes, [block]);
+    },
+    view: ({ address }, length) => {
+      const { buffer } = memory;
+      buffers.add(buffer);
+      return new Float32Array(buffer, address, length);
     },
     addressOf: ({ buffer, byteOffset }) => (buffers.has(buffer) ? byteOffset : undefined),
   };

@@ -27,7 +27,7 @@ export function planForward<K extends Kernel>(backend: Backend<K>, call: Call): 
     () => layout.forward,
     (kernels) => wantedByForward(call, kernels),
   );
-  for (const state of statesWritten(prepared.kernels)) checkAliasing(state, tensors);
+  for (const state of prepared.updated) checkAliasing(state, tensors);
   return plan(backend, call, {
     name: 'forward',
     prepared,
@@ -37,18 +37,6 @@ export function planForward<K extends Kernel>(backend: Backend<K>, call: Call): 
       return finishForward(backend, call, pick(wanted, results, 'output'), pick(wanted, results, 'saved'));
     },
   });
-}
-
-const statesOf = new WeakMap<readonly Kernel[], readonly string[]>();
-
-/** The states that some kernels update. */
-function statesWritten(kernels: readonly Kernel[]): readonly string[] {
-  const known = statesOf.get(kernels);
-  if (known) return known;
-  const bindings = kernels.flatMap((kernel) => kernel.bindings);
-  const states = bindings.filter((b) => b.role === 'state' && b.access !== 'read').map((b) => b.of);
-  statesOf.set(kernels, states);
-  return states;
 }
 
 /** All returns, and what forward saves beside them. */

@@ -117,6 +117,7 @@ async function startWorker(start: Start): Promise<{ postMessage(message: object)
     const module = 'node:worker_threads';
     const { Worker } = (await import(/* @vite-ignore */ module)) as typeof import('node:worker_threads');
     const worker = new Worker(source, { eval: true, workerData: start, execArgv: [] });
+    worker.on('error', () => {}); // what it had not begun, others do
     worker.unref();
     return worker;
   }
@@ -184,7 +185,9 @@ function work(isNode: boolean): void {
     if (start) loop(start);
   }
   if (isNode) {
-    const { parentPort, workerData } = require('node:worker_threads');
+    // not a literal, so that bundlers for browsers do not look for it
+    const module = 'node:worker_threads';
+    const { parentPort, workerData } = require(module);
     parentPort.on('message', receive);
     receive(workerData);
   } else {

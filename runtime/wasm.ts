@@ -92,18 +92,19 @@ export function openMachine(): Machine | undefined {
   if (!memory) return undefined;
   const threads = openThreads(memory.memory);
   const kernels = new Map<WasmKernelDescription, Loaded>();
-  const modules = new Map<string, WebAssembly.Instance>();
-  const sources = new Map<WebAssembly.Instance, WebAssembly.Module>();
-  const instanceOf = (text: string): WebAssembly.Instance => {
-    const known = modules.get(text);
-    if (known) return known;
-    const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
-    const module = new WebAssembly.Module(bytes);
-    const math = Math as unknown as WebAssembly.ModuleImports;
-    const instance = new WebAssembly.Instance(module, { env: { memory: memory.memory }, math });
-    modules.set(text, instance);
-    sources.set(instance, module);
-    return instance;
+  const modules = new Map<string, WebAssembly.WebAssemblyInstantiatedSource>();
+  const instantiate = (text: string): WebAssembly.WebAssemblyInstantiatedSource => {
+    let known = modules.get(text);
+    if (!known) {
+      const module = new WebAssembly.Module(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)));
+      const math = Math as unknown as WebAssembly.ModuleImports;
+      known = {
+        module,
+        instance: new WebAssembly.Instance(module, { env: { memory: memory.memory }, math }),
+      };
+      modules.set(text, known);
+    }
+    return known;
   };
   return {
     memory,
@@ -111,9 +112,9 @@ export function openMachine(): Machine | undefined {
     load: (kernel) => {
       const known = kernels.get(kernel);
       if (known) return known;
-      const instance = instanceOf(kernel.module);
+      const { module, instance } = instantiate(kernel.module);
       const share = (name: string): SharedRoutine =>
-        threads.share(sources.get(instance)!, name, instance.exports[name] as WasmFunction);
+        threads.share(module, name, instance.exports[name] as WasmFunction);
       const made: Loaded = {
         phases: kernel.phases.map(({ together }) => share(together)),
         routines: kernel.phases.map(({ routines }) => routines.map(({ name }) => share(name))),

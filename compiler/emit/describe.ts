@@ -3,7 +3,14 @@ import type { ImportDeclarationStructure } from 'ts-morph';
 import type { CompiledDirection } from '../compile.ts';
 import type { Condition } from '../graph/formulas.ts';
 import { mapCode } from '../kernel/collect.ts';
-import { type Binding, type Code, type Kernel, name, type Statement } from '../kernel/kernel.ts';
+import {
+  type Binding,
+  type Code,
+  type Kernel,
+  name,
+  type Statement,
+  type Uniform,
+} from '../kernel/kernel.ts';
 import { createNames } from '../kernel/names.ts';
 import { createNest } from '../kernel/nest.ts';
 import { createScalars } from '../kernel/scalar.ts';
@@ -39,6 +46,49 @@ function asFunction(code: Code, kernel: Kernel): string {
   return value.includes('n.') ? `(n) => ${value}` : `() => ${value}`;
 }
 
+/** What kernels have in common is said once, in tables: `b[3]!` is a binding. */
+interface Tables {
+  readonly binding: (text: string) => string;
+  readonly number: (text: string) => string;
+  readonly phase: (text: string) => string;
+  readonly uniforms: (text: string) => string;
+  readonly declarations: () => string[];
+}
+
+function createTables(): Tables {
+  const types = {
+    b: 'BindingDescription',
+    f: '(n: Numbers) => number',
+    p: 'WasmPhaseDescription',
+    u: 'readonly UniformDescription[]',
+  };
+  const tables = { b: new Map<string, string>(), f: new Map(), p: new Map(), u: new Map() };
+  const refer =
+    (table: keyof typeof tables) =>
+    (text: string): string => {
+      const known = tables[table].get(text) ?? `${table}[${tables[table].size}]!`;
+      tables[table].set(text, known);
+      return known;
+    };
+  const declare = (table: keyof typeof tables): string =>
+    `const ${table}: readonly (${types[table]})[] = [${lines([...tables[table].keys()])}];`;
+  return {
+    binding: refer('b'),
+    number: refer('f'),
+    phase: refer('p'),
+    uniforms: refer('u'),
+    // functions first, which the others refer to
+    declarations: () =>
+      (['f', 'b', 'p', 'u'] as const).filter((table) => tables[table].size > 0).map(declare),
+  };
+}
+
+const kernelTypes = {
+  typescript: { name: 'cpu', kind: 'cpu', type: 'CpuKernelDescription' },
+  wasm: { name: 'wasm', kind: 'wasm', type: 'WasmKernelDescription' },
+  wgsl: { name: 'gpu', kind: 'gpu', type: 'GpuKernelDescription' },
+} as const;
+
 export async function describeOp(emitted: Omit<EmittedOp, 'files'>, options: EmitOptions): Promise<string> {
   const { op, kernels } = emitted;
   const { entry } = op;
@@ -54,30 +104,20 @@ export async function describeOp(emitted: Omit<EmittedOp, 'files'>, options: Emi
       namedImports: [`module as ${moduleName(path)}`],
     })),
   ];
-  const bindings = new Map<string, string>();
-  const bindingOf = (binding: Binding, kernel: Kernel): string => {
-    const text = bindingText(binding, kernel);
-    const known = bindings.get(text) ?? `b[${bindings.size}]!`;
-    bindings.set(text, known);
-    return known;
-  };
-  const phases = new Map<string, string>();
-  const phaseOf = (phase: ModulePhase, kernel: Kernel): string => {
-    const text = phaseText(phase, kernel);
-    const known = phases.get(text) ?? `p[${phases.size}]!`;
-    phases.set(text, known);
-    return known;
-  };
-  const described = kernels.map(
-    (named) => `${key(kernelKey(named))}: ${kernelText(emitted, named, bindingOf, phaseOf)}`,
-  );
+  const tables = createTables();
+  const described = kernels.map((named) => `${key(kernelKey(named))}: ${kernelText(emitted, named, tables)}`);
+  const runs = new Map<string, string>();
   const variants = op.variants.map(({ key: variantKey, forward, layouts }) => {
     const requirements = forward.conditions.map(
       (condition) => `{ test: ${testText(condition)}, message: ${quote(condition.message)} }`,
     );
     const byOrder = layouts.map(({ order, directions }): [string, string] => [
       order.join(' '),
-      layoutText(directions, emitted, options),
+      layoutText(directions, emitted, options, (text) => {
+        const known = runs.get(text) ?? `d[${runs.size}]!`;
+        runs.set(text, known);
+        return known;
+      }),
     ]);
     const parts: [string, string][] = [];
     if (requirements.length > 0) parts.push(['requirements', list(requirements)]);
@@ -86,24 +126,21 @@ export async function describeOp(emitted: Omit<EmittedOp, 'files'>, options: Emi
   });
   const byTarget = (target: Kernel['target']): string =>
     lines(described.filter((_, i) => kernels[i]!.kernel.target === target));
-  const tables = [`const b: readonly BindingDescription[] = [${lines([...bindings.keys()])}];`];
-  if (options.targets.includes('typescript')) {
-    tables.push(`\nconst cpu = {${byTarget('cpu')}} satisfies { [name: string]: CpuKernelDescription };`);
-  }
-  if (options.targets.includes('wasm')) {
-    tables.push(`\nconst p: readonly WasmPhaseDescription[] = [${lines([...phases.keys()])}];`);
-    tables.push(`\nconst wasm = {${byTarget('wasm')}} satisfies { [name: string]: WasmKernelDescription };`);
-  }
-  if (options.targets.includes('wgsl')) {
-    tables.push(`\nconst gpu = {${byTarget('gpu')}} satisfies { [name: string]: GpuKernelDescription };`);
-  }
+  const kernelTables = (['typescript', 'wasm', 'wgsl'] as const)
+    .filter((target) => options.targets.includes(target))
+    .map((target) => {
+      const { name: id, kind, type } = kernelTypes[target];
+      return `\nconst ${id} = {${byTarget(kind)}} satisfies { [name: string]: ${type} };`;
+    });
+  const directions = `\nconst d: readonly DirectionDescription[] = [${lines([...runs.keys()])}];`;
+  const constants = [...tables.declarations(), ...kernelTables, directions];
   const type = `OpDescription<${typesName(entry)}>`;
   // in a function that is marked as free of effects, so that a bundler leaves out an op that nobody imports
-  const names = createNames(['b', 'p', 'cpu', 'gpu', 'wasm', ...[...modules].map(moduleName)]);
+  const names = createNames(['b', 'd', 'f', 'p', 'u', 'cpu', 'gpu', 'wasm', ...[...modules].map(moduleName)]);
   const id = names.fresh(entry.name);
   const describe = names.fresh('describe');
   const description = `function ${describe}(): ${type} {
-${indented(`${tables.join('\n')}
+${indented(`${constants.join('\n')}
 
 return {
   name: ${quote(entry.name)},
@@ -140,9 +177,12 @@ ${id === entry.name ? 'export ' : ''}const ${id}: ${type} = /* @__PURE__ */ ${de
 const typesUsed = ({ targets }: EmitOptions): string[] => [
   'BindingDescription',
   ...(targets.includes('typescript') ? ['CpuKernelDescription'] : []),
+  'DirectionDescription',
   ...(targets.includes('wgsl') ? ['GpuKernelDescription'] : []),
+  'Numbers',
   'OpDescription',
   'OpTypes',
+  'UniformDescription',
   ...(targets.includes('wasm') ? ['WasmKernelDescription', 'WasmPhaseDescription'] : []),
 ];
 
@@ -158,7 +198,11 @@ const kernelKey = ({ name }: NamedKernel): string => name;
 /** The name of a file's module where the op is described. */
 const moduleName = (path: string): string => `${path.split('/').at(-1)!.split('.')[0]}_module`;
 
-function bindingText({ name, role, of, axes, access, length, dtype }: Binding, kernel: Kernel): string {
+function bindingText(
+  { name, role, of, axes, access, length, dtype }: Binding,
+  kernel: Kernel,
+  tables: Tables,
+): string {
   const parts: [string, string][] = [
     ['name', quote(name)],
     ['role', quote(role)],
@@ -166,17 +210,12 @@ function bindingText({ name, role, of, axes, access, length, dtype }: Binding, k
     ['axes', strings(axes)],
     ['access', quote(access)],
   ];
-  if (length) parts.push(['length', asFunction(length, kernel)]);
+  if (length) parts.push(['length', tables.number(asFunction(length, kernel))]);
   if (dtype) parts.push(['dtype', quote(dtype)]);
   return record(parts);
 }
 
-function kernelText(
-  { op, planOf }: Omit<EmittedOp, 'files'>,
-  named: NamedKernel,
-  bindingOf: (binding: Binding, kernel: Kernel) => string,
-  phaseOf: (phase: ModulePhase, kernel: Kernel) => string,
-): string {
+function kernelText({ op, planOf }: Omit<EmittedOp, 'files'>, named: NamedKernel, tables: Tables): string {
   const { kernel } = named;
   const parts: [string, string][] = [['name', quote(named.name)]];
   if (kernel.target === 'cpu') parts.push(['run', functionName(op, named)]);
@@ -185,28 +224,27 @@ function kernelText(
     parts.push(['source', `new URL(${quote(`./${named.file.split('/').at(-1)}`)}, import.meta.url)`]);
     parts.push(['entryPoint', quote(named.name)]);
   }
-  parts.push(['bindings', list(kernel.bindings.map((binding) => bindingOf(binding, kernel)))]);
-  parts.push([
-    'uniforms',
-    list(
-      kernel.uniforms.map(({ of, type }) =>
-        record([
-          ['name', quote(of)],
-          ['type', quote(type)],
-        ]),
-      ),
-    ),
-  ]);
-  if (kernel.target === 'gpu') parts.push(['workgroups', asFunction(kernel.workgroups, kernel)]);
+  const bindings = kernel.bindings.map((binding) => tables.binding(bindingText(binding, kernel, tables)));
+  parts.push(['bindings', list(bindings)]);
+  parts.push(['uniforms', tables.uniforms(list(kernel.uniforms.map(uniformText)))]);
+  if (kernel.target === 'gpu')
+    parts.push(['workgroups', tables.number(asFunction(kernel.workgroups, kernel))]);
   if (kernel.target === 'wasm') {
     const plan = planOf(named);
     parts.push(['slots', list(plan.argumentsOf(kernel).map(({ slot }) => String(slot)))]);
-    parts.push(['phases', list(plan.phasesOf(kernel).map((phase) => phaseOf(phase, kernel)))]);
+    const phases = plan.phasesOf(kernel).map((phase) => tables.phase(phaseText(phase, kernel, tables)));
+    parts.push(['phases', list(phases)]);
   }
   return record(parts);
 }
 
-function phaseText({ phase, routines, together }: ModulePhase, kernel: Kernel): string {
+const uniformText = ({ of, type }: Uniform): string =>
+  record([
+    ['name', quote(of)],
+    ['type', quote(type)],
+  ]);
+
+function phaseText({ phase, routines, together }: ModulePhase, kernel: Kernel, tables: Tables): string {
   const { kept, units, elements, blocks } = phase;
   const described = phase.routines.map(({ over }, i) =>
     record([
@@ -215,9 +253,9 @@ function phaseText({ phase, routines, together }: ModulePhase, kernel: Kernel): 
     ]),
   );
   return record([
-    ['kept', asFunction(kept, kernel)],
-    ['units', asFunction(units, kernel)],
-    ['elements', asFunction(elements, kernel)],
+    ['kept', tables.number(asFunction(kept, kernel))],
+    ['units', tables.number(asFunction(units, kernel))],
+    ['elements', tables.number(asFunction(elements, kernel))],
     ['blocks', quote(blocks.of)],
     ['routines', list(described)],
     ['together', quote(together)],
@@ -228,13 +266,14 @@ function layoutText(
   directions: readonly CompiledDirection[],
   { nameOf }: Omit<EmittedOp, 'files'>,
   { targets }: EmitOptions,
+  refer: (text: string) => string,
 ): string {
   const text = ({ cpu, wasm, gpu }: CompiledDirection): string => {
     const parts: [string, string][] = [];
     if (targets.includes('typescript')) parts.push(['cpu', list([`cpu.${nameOf(cpu)}`])]);
     if (targets.includes('wasm')) parts.push(['wasm', list([`wasm.${nameOf(wasm)}`])]);
     if (targets.includes('wgsl')) parts.push(['gpu', list(gpu.map((kernel) => `gpu.${nameOf(kernel)}`))]);
-    return record(parts);
+    return refer(record(parts));
   };
   const of = (direction: CompiledDirection['direction']): CompiledDirection[] =>
     directions.filter((d) => d.direction === direction);

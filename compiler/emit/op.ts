@@ -6,7 +6,7 @@ import type { Direction } from '../spec/spec.ts';
 import { describeOp } from './describe.ts';
 import { emitFunctions } from './functions.ts';
 import { type EmitOptions, header } from './header.ts';
-import { emitOpManifest } from './package.ts';
+import { emitOpManifests } from './package.ts';
 import { printStatements } from './printer.ts';
 import { printBody } from './typescript.ts';
 import { emitWasm } from './wasm.ts';
@@ -114,7 +114,7 @@ export async function emitOp(op: CompiledOp, options: EmitOptions): Promise<Emit
   for (const [file, members] of membersByFile(kernels, 'wasm'))
     files.set(file, await emitWasm(op, members, plans.get(file)!, options));
   files.set(`${folder}/index.ts`, await describeOp(emitted, options));
-  files.set(`${folder}/manifest.json`, emitOpManifest(emitted, options));
+  for (const [name, content] of emitOpManifests(emitted, options)) files.set(`${folder}/${name}`, content);
   return { ...emitted, files };
 }
 
@@ -130,10 +130,10 @@ function membersByFile(
 }
 
 /** Functions of one direction share a file, up to so many. */
-const functionsPerFile = 16;
+const functionsPerFile = { cpu: 16, wasm: 48 };
 function fileFor(target: Kernel['target'], direction: Direction, k: number): string {
   if (target === 'gpu') return `${direction}_${k}.wgsl`;
-  const part = Math.ceil(k / functionsPerFile);
+  const part = Math.ceil(k / functionsPerFile[target]);
   const base = part === 1 ? direction : `${direction}_${part}`;
   return target === 'wasm' ? `${base}.wasm.ts` : `${base}.ts`;
 }
@@ -155,7 +155,7 @@ const bodies: { readonly [T in Kernel['target']]: (kernel: Kernel) => string } =
   gpu: (kernel) => printWgsl(kernel, 'main', []),
 };
 
-const usersShown = 4;
+const usersShown = 1;
 
 /** What a kernel computes and who runs it, for the comment above it. */
 export function commentOf(op: CompiledOp, { formulas, users, direction }: NamedKernel): string[] {

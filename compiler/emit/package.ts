@@ -1,7 +1,7 @@
 /** The files beside the ops': the index that re-exports them, and the manifest for other engines. */
 import type { CompiledDirection } from '../compile.ts';
 import { mapCode } from '../kernel/collect.ts';
-import { type Binding, type Kernel, name } from '../kernel/kernel.ts';
+import { type Binding, type Kernel, name, type ReductionReport } from '../kernel/kernel.ts';
 import type { Argument, Entry } from '../spec/spec.ts';
 import { typesName } from './describe.ts';
 import { functionName } from './functions.ts';
@@ -35,19 +35,18 @@ export function emitManifest(emitted: readonly EmittedOp[], options: EmitOptions
   return `${stringify({ generator: header(options), version, spec, targets, ops: Object.fromEntries(ops) }, '')}\n`;
 }
 
-/** Everything an engine needs to run one op, as `manifest.schema.json` describes it. */
-export function emitOpManifest(emitted: Omit<EmittedOp, 'files'>, options: EmitOptions): string {
-  const { op, kernels, nameOf } = emitted;
+/** Where the WebAssembly kernels of an op are described: a file of their own, beside the op's manifest. */
+const wasmManifest = 'wasm.json';
+
+/** Everything an engine needs to run one op, as `manifest.schema.json` describes it, by file name. */
+export function emitOpManifests(
+  emitted: Omit<EmittedOp, 'files'>,
+  options: EmitOptions,
+): ReadonlyMap<string, string> {
+  const { op, nameOf } = emitted;
   const { targets } = options;
   const { entry } = op;
-  const bindings = new Map<string, object>();
-  const label = labeller(bindings);
-  const of = (target: Kernel['target']): object =>
-    Object.fromEntries(
-      kernels
-        .filter((k) => k.kernel.target === target)
-        .map((k) => [k.name, describeKernel(emitted, k, label)]),
-    );
+  const head = { generator: header(options), version, op: entry.name };
   const variants = op.variants.map(({ key, forward, layouts }) => {
     const byOrder = layouts.map(({ order, directions }) => [
       order.join(' '),
@@ -56,27 +55,72 @@ export function emitOpManifest(emitted: Omit<EmittedOp, 'files'>, options: EmitO
     const requirements = forward.conditions.map(({ message }) => message);
     return [key, { ...(requirements.length > 0 && { requirements }), layouts: Object.fromEntries(byOrder) }];
   });
-  const described = {
-    ...(targets.includes('wgsl') && { wgsl: of('gpu') }),
-    ...(targets.includes('wasm') && { wasm: of('wasm') }),
-    ...(targets.includes('typescript') && { typescript: of('cpu') }),
-  };
+  const { kernels, ...tables } = describeKernels(emitted, ['gpu', 'cpu']);
+  const hasWasm = targets.includes('wasm');
   const manifest = {
-    generator: header(options),
-    version,
-    op: entry.name,
+    ...head,
     signature: entry.signature,
     axes: entry.axes,
     arguments: entry.arguments.map(describeArgument),
     returns: entry.returns.map(({ name, axes, differentiable }) => ({ name, axes, differentiable })),
-    bindings: Object.fromEntries(bindings),
-    uniforms: Object.fromEntries(
-      kernels.flatMap((k) => k.kernel.uniforms.map(({ name, of, type }) => [name, { of, type }])),
-    ),
-    kernels: described,
+    ...tables,
+    kernels: {
+      ...(targets.includes('wgsl') && { wgsl: kernels.gpu }),
+      ...(hasWasm && { wasm: wasmManifest }),
+      ...(targets.includes('typescript') && { typescript: kernels.cpu }),
+    },
     variants: Object.fromEntries(variants),
   };
-  return `${stringify(manifest, '')}\n`;
+  const files = new Map([['manifest.json', `${stringify(manifest, '')}\n`]]);
+  if (hasWasm) {
+    const { kernels: described, ...own } = describeKernels(emitted, ['wasm']);
+    files.set(wasmManifest, `${stringify({ ...head, ...own, kernels: described.wasm }, '')}\n`);
+  }
+  return files;
+}
+
+type Described = { readonly [name: string]: object };
+
+/** The kernels of some targets, and the tables that they refer to. */
+function describeKernels(
+  emitted: Omit<EmittedOp, 'files'>,
+  targets: readonly Kernel['target'][],
+): {
+  readonly bindings: Described;
+  readonly uniforms: Described;
+  readonly reductions: Described;
+  readonly phases?: Described;
+  readonly kernels: { readonly [target in Kernel['target']]?: Described };
+} {
+  const bindings = new Map<string, object>();
+  const phases = new Map<string, object>();
+  const label = labeller(bindings);
+  const reductions = new Map<string, ReductionReport>();
+  const labels = new Map<string, string>();
+  const refer = (reduction: ReductionReport): string => {
+    const text = JSON.stringify(reduction);
+    const known = labels.get(text) ?? `r${labels.size + 1}`;
+    labels.set(text, known);
+    reductions.set(known, reduction);
+    return known;
+  };
+  const members = emitted.kernels.filter(({ kernel }) => targets.includes(kernel.target));
+  const kernels = targets.map((target) => {
+    const own = members.filter(({ kernel }) => kernel.target === target);
+    return [
+      target,
+      Object.fromEntries(own.map((k) => [k.name, describeKernel(emitted, k, label, phases, refer)])),
+    ];
+  });
+  return {
+    kernels: Object.fromEntries(kernels),
+    bindings: Object.fromEntries(bindings),
+    uniforms: Object.fromEntries(
+      members.flatMap((k) => k.kernel.uniforms.map(({ name, of, type }) => [name, { of, type }])),
+    ),
+    reductions: Object.fromEntries(reductions),
+    ...(phases.size > 0 && { phases: Object.fromEntries(phases) }),
+  };
 }
 
 /** Bindings are described once and referred to by a label: the name, numbered where several share it. */
@@ -143,6 +187,8 @@ function describeKernel(
   { op, planOf }: Omit<EmittedOp, 'files'>,
   named: NamedKernel,
   label: (binding: Binding, kernel: Kernel) => string,
+  phases: Map<string, object>,
+  refer: (reduction: ReductionReport) => string,
 ): object {
   const plan = (): ModulePlan => planOf(named);
   const { kernel, file } = named;
@@ -160,19 +206,33 @@ function describeKernel(
           slots: plan()
             .argumentsOf(kernel)
             .map(({ slot }) => slot),
-          phases: describePhases(kernel, plan()),
+          phases: labelPhases(named, plan(), phases),
         }
       : { entryPoint: isGpu ? named.name : functionName(op, named) }),
     ...(isGpu && { workgroups: formulaOf(kernel.workgroups, kernel) }),
     bindings: kernel.bindings.map((binding) => label(binding, kernel)),
     uniforms: kernel.uniforms.map(({ name }) => name),
-    reductions: kernel.reductions,
+    reductions: kernel.reductions.map(refer),
     ...touched('reads'),
     ...touched('writes'),
   };
 }
 
-function describePhases(kernel: Kernel, plan: ModulePlan): object[] {
+/** Phases are described once and referred to by their file and what runs them. */
+function labelPhases({ kernel, file }: NamedKernel, plan: ModulePlan, phases: Map<string, object>): string[] {
+  const module = file.split('/').at(-1)!.split('.')[0];
+  return describePhases(kernel, plan).map((described) => {
+    const base = `${module} ${described.together}`;
+    let label = base;
+    for (let k = 2; phases.has(label) && !isEqual(phases.get(label)!, described); k++) label = `${base}#${k}`;
+    phases.set(label, described);
+    return label;
+  });
+}
+
+const isEqual = (a: object, b: object): boolean => JSON.stringify(a) === JSON.stringify(b);
+
+function describePhases(kernel: Kernel, plan: ModulePlan): { readonly together: string }[] {
   return plan.phasesOf(kernel).map(({ phase, routines, together }) => {
     const kept = formulaOf(phase.kept, kernel);
     const isCut = kernel.uniforms.some(({ name }) => name === phase.blocks.name);

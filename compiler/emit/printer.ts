@@ -19,6 +19,8 @@ export interface Language {
   readonly first?: (x: string) => string;
   readonly fold?: (merge: LaneMerge, accumulator: string) => string;
   readonly equal: { readonly '==': string; readonly '!=': string };
+  /** What encloses the statements of a loop or condition; braces where it is absent. */
+  readonly block?: (inner: string, indent: string) => string;
   readonly statements: {
     readonly [K in Statement['do']]: (
       statement: Extract<Statement, { do: K }>,
@@ -110,8 +112,9 @@ export function printCode(code: Code, language: Language): string {
 
 export function printStatements(body: readonly Statement[], language: Language, indent: string): string {
   const print = (code: Code): string => printCode(code, language);
+  const braces = (inner: string): string => `{\n${inner}\n${indent}}`;
   const block = (inner: readonly Statement[]): string =>
-    `{\n${printStatements(inner, language, `${indent}  `)}\n${indent}}`;
+    (language.block ?? braces)(printStatements(inner, language, `${indent}  `), indent);
   type Printer = (
     statement: Statement,
     print: (code: Code) => string,

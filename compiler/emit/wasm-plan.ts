@@ -17,6 +17,7 @@ export interface ModuleRoutine {
   readonly name: string;
   readonly routine: Routine;
   readonly kernel: Kernel;
+  /** What it computes, in words: its identity too. */
   readonly text: string;
 }
 

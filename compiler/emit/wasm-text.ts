@@ -19,6 +19,7 @@ export const wasmText: Language = {
   first: (x) => `${x}[0]`,
   fold: (merge, accumulator) => `fold(${merge}, ${accumulator})`,
   equal: { '==': '==', '!=': '!=' },
+  block: (inner) => `:\n${inner}`,
   statements: {
     comment: ({ text }) => `// ${text}`,
     let: ({ name, value }, print) => `${name} = ${print(value)}`,
@@ -27,10 +28,10 @@ export const wasmText: Language = {
     store: ({ array, index, value }, print) => `${array}[${print(index)}] = ${print(value)}`,
     accumulator: ({ name, copies, identity }) => `var ${name} = ${copies} × f32x4(${identity})`,
     for: ({ name, from, below, body }, print, block) =>
-      `for ${name} from ${print(from)} to ${print(below)} ${block(body)}`,
+      `for ${name} from ${print(from)} to ${print(below)}${block(body)}`,
     lanes: ({ name, from, below, copies, body }, print, block) =>
-      `for ${name} from ${print(from)} to ${print(below)}, ${copies} × f32x4 ${block(body)}`,
-    if: ({ test, body }, print, block) => `if (${print(test)}) ${block(body)}`,
+      `for ${name} from ${print(from)} to ${print(below)}, ${copies} × f32x4${block(body)}`,
+    if: ({ test, body }, print, block) => `if ${print(test)}${block(body)}`,
     array: never('array'),
     return_if: never('return_if'),
     barrier: never('barrier'),

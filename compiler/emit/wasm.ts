@@ -1,11 +1,14 @@
 /** Emits WebAssembly kernels: one module a file, its bytes in base64, and above them what they do. */
 import type { CompiledOp } from '../compile.ts';
+import type { Statement } from '../kernel/kernel.ts';
 import { type EmitOptions, header } from './header.ts';
-import { commentOf, type NamedKernel } from './op.ts';
+import type { NamedKernel } from './op.ts';
+import { printStatements } from './printer.ts';
 import { createCoder } from './wasm-code.ts';
 import { createFunctions, type Functions } from './wasm-functions.ts';
 import { type Binaryen, loadBinaryen, type Module, openModule, type Ref } from './wasm-module.ts';
 import { type ModulePlan, type ModuleRoutine, namesUsed } from './wasm-plan.ts';
+import { wasmText } from './wasm-text.ts';
 
 /** Bytes between the numbers of a call in memory. */
 const slotBytes = 8;
@@ -18,18 +21,18 @@ export async function emitWasm(
 ): Promise<string> {
   const bytes = buildModule(await loadBinaryen(), plan);
   const lines = [
-    ...members.flatMap((named) => [...commentOf(op, named), ...phasesOf(named, plan), '']),
+    ...members.flatMap((named) => [...formulasOf(named), ...phasesOf(named, plan), '']),
     ...plan.routines.flatMap(printRoutine),
   ];
-  const comment = lines.map((line) => ` * ${line.replaceAll('*/', '* /')}`.trimEnd());
+  const comment = lines.map((line) => line.replaceAll('*/', '* /').trimEnd());
   return `// ${header(options)}
 
-/**
- * WebAssembly, in base64. It imports a shared memory, env.memory, and JavaScript's Math as math. Each function takes the
- * address of the call's numbers, 8 bytes each, and a range of parts or of kept indices.
- *
+/*
+WebAssembly of ${op.entry.name}, in base64. It imports a shared memory, env.memory, and JavaScript's Math as math. Each
+function takes the address of the call's numbers, 8 bytes each, and a range of parts or of kept indices.
+
 ${comment.join('\n')}
- */
+*/
 export const module =
   '${encodeBase64(bytes)}';
 `;
@@ -44,12 +47,30 @@ function encodeBase64(bytes: Uint8Array): string {
 }
 
 const phasesOf = ({ kernel }: NamedKernel, plan: ModulePlan): string[] =>
-  plan.phasesOf(kernel).map(({ routines }, k) => `Phase ${k + 1}: ${routines.join(', ')}`);
+  plan.phasesOf(kernel).map(({ routines }, k) => ` phase ${k + 1}: ${routines.join(', ')}`);
 
-const printRoutine = ({ name, routine, text }: ModuleRoutine): string[] => [
-  `${name}, for ${routine.over} from ${routine.begin} to ${routine.end}:`,
-  ...text.split('\n').map((line) => line.slice(2)),
+const formulasOf = ({ name, formulas }: NamedKernel): string[] => [
+  `${name}:`,
+  ...formulas.map((formula) => ` ${formula}`),
 ];
+
+/** A routine as a reader wants it: without the arithmetic of places. */
+function printRoutine({ name, routine }: ModuleRoutine): string[] {
+  const text = printStatements(withoutIndices(routine.body), wasmText, '  ');
+  const lines = text
+    .split('\n')
+    .map((line) => line.replace(/^ +/, (indent) => ' '.repeat(indent.length / 2)));
+  return [`${name}, for ${routine.over} from ${routine.begin} to ${routine.end}:`, ...lines];
+}
+
+function withoutIndices(body: readonly Statement[]): Statement[] {
+  return body.flatMap((s): Statement[] => {
+    if ('value' in s && s.do !== 'store' && s.value.type === 'index') return [];
+    if (!('body' in s)) return [s];
+    const inner = withoutIndices(s.body);
+    return inner.length === 0 ? [] : [{ ...s, body: inner }];
+  });
+}
 
 export function buildModule(binaryen: Binaryen, plan: ModulePlan): Uint8Array {
   const m = openModule(binaryen);

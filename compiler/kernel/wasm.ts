@@ -43,7 +43,7 @@ export function lowerWasm(
     ...stages.flatMap(outputsOf).map(tensors.ofOutput),
   ];
   const scalars = createScalars();
-  const isVectored = !stages.some(hasProduct);
+  const isVectored = !stages.some(needsDigits);
   // ties are found by comparing exactly, so what is handed over is as exact as what computes
   const packed = packSmallValues(stages, scalars, tensors, inOrder, isVectored ? undefined : 'f64');
   const context: Context = { program, tensors, scalars, packed, isVectored, inOrder };
@@ -162,10 +162,17 @@ const distinct = (codes: readonly Code[]): Code[] => [
   ...new Map(codes.map((code) => [JSON.stringify(code), code])).values(),
 ];
 
-/** A product may leave the range of f32 on its way to a result that does not. */
-const hasProduct = (stage: Stage): boolean =>
+/**
+ * A product may leave the range of f32 on its way to a result that does not; and what ties are looked for in must come
+ * out the same wherever it is computed, be it an element of a vector or a value of its own.
+ */
+const needsDigits = (stage: Stage): boolean =>
   stage.kind === 'reduce' &&
-  stage.groups.some(({ accumulations }) => accumulations.some(({ monoid }) => monoid === 'prod'));
+  stage.groups.some(({ accumulations }) =>
+    accumulations.some(
+      ({ monoid, x }) => monoid === 'prod' || ((monoid === 'amax' || monoid === 'amin') && x.op !== 'input'),
+    ),
+  );
 
 /** A stage for each group, those that sum over the innermost axis last, where what follows can join them. */
 function aloneGroups(stage: Stage, layout: readonly string[]): Stage[] {

@@ -23,7 +23,7 @@ async function describesWhatExists(manifest: OpManifest, files: ReadonlyMap<stri
     assert.equal([...used].sort(), Object.keys(kernels).sort(), 'kernels that are used and described');
     for (const kernel of Object.values(kernels)) {
       const text = files.get(`${manifest.op}/${kernel.file}`);
-      if (target === 'wasm') await describesModule(kernel, text!);
+      if (target === 'wasm') await describesModule(manifest, kernel, text!);
       else {
         const start =
           target === 'wgsl' ? `\nfn ${kernel.entryPoint}(` : `\nexport function ${kernel.entryPoint}(`;
@@ -38,6 +38,7 @@ async function describesWhatExists(manifest: OpManifest, files: ReadonlyMap<stri
 
 /** The module has the routines of each phase, and the caller's numbers include each phase's blocks. */
 async function describesModule(
+  manifest: OpManifest,
   { file, phases, uniforms }: OpManifest['kernels']['wasm'][string],
   text: string,
 ): Promise<void> {
@@ -45,7 +46,8 @@ async function describesModule(
   assert.ok(base64, `${file} has no module`);
   const module = new WebAssembly.Module(Buffer.from(base64, 'base64'));
   const exported = new Set(WebAssembly.Module.exports(module).map(({ name }) => name));
-  for (const { routines, together, blocks } of phases!) {
+  for (const label of phases!) {
+    const { routines, together, blocks } = manifest.phases[label]!;
     assert.ok(!blocks || uniforms.includes(blocks), `${file} has no ${blocks}`);
     for (const name of [...Object.keys(routines ?? {}), together])
       assert.ok(exported.has(name), `${file} does not export ${name}`);
@@ -77,12 +79,12 @@ for (const file of ['../../derivatives.yaml', ...specs.map((name) => `../specs/$
   test(file, async () => {
     const text = generating(read(file), everyDirection);
     const { files } = await compile(text, { file });
-    const manifests = [...files].filter(([path]) => path.endsWith('manifest.json'));
+    const manifests = [...files].filter(([path]) => /(?:manifest|wasm)\.json$/.test(path));
     for (const [path, content] of manifests) {
       const isValid = validate(JSON.parse(content));
       assert.ok(isValid, `${path}: ${JSON.stringify(validate.errors?.slice(0, 3))}`);
     }
-    for (const [path] of manifests.filter(([path]) => path.includes('/')))
+    for (const [path] of manifests.filter(([path]) => /\/manifest/.test(path)))
       await describesWhatExists(readManifest(files, path.split('/')[0]!), files);
   });
 }

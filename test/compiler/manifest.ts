@@ -3,21 +3,24 @@
 interface KernelEntry {
   readonly file: string;
   readonly entryPoint: string;
-  readonly phases?: readonly PhaseEntry[];
+  /** WebAssembly only. */
+  readonly phases?: readonly string[];
   readonly workgroups?: string;
   readonly bindings: readonly string[];
   readonly uniforms: readonly string[];
-  readonly reductions: readonly {
-    readonly op: string;
-    readonly over: readonly string[];
-    readonly of: string;
-  }[];
+  /** Labels. */
+  readonly reductions: readonly string[];
   readonly reads?: Counts;
   readonly writes?: Counts;
 }
 
-/** WebAssembly only. */
-interface PhaseEntry {
+export interface ReductionEntry {
+  readonly op: string;
+  readonly over: readonly string[];
+  readonly of: string;
+}
+
+export interface PhaseEntry {
   readonly blocks?: string;
   readonly routines?: { readonly [name: string]: 'kept' | 'parts' };
   readonly together: string;
@@ -48,14 +51,35 @@ export interface OpManifest {
   readonly axes: readonly string[];
   readonly bindings: { readonly [label: string]: BindingEntry };
   readonly uniforms: { readonly [name: string]: { readonly of: string; readonly type: string } };
+  readonly reductions: { readonly [label: string]: ReductionEntry };
+  /** Of the WebAssembly kernels, which are described in a file of their own. */
+  readonly phases: { readonly [label: string]: PhaseEntry };
   readonly kernels: { readonly [target in ManifestTarget]: { readonly [name: string]: KernelEntry } };
   readonly variants: {
     readonly [key: string]: { readonly layouts: { readonly [order: string]: LayoutEntry } };
   };
 }
 
-export const readManifest = (files: ReadonlyMap<string, string>, op: string): OpManifest =>
-  JSON.parse(files.get(`${op}/manifest.json`)!) as OpManifest;
+/** The op's manifest with that of its WebAssembly kernels, whose labels get a prefix. */
+export function readManifest(files: ReadonlyMap<string, string>, op: string): OpManifest {
+  const manifest = JSON.parse(files.get(`${op}/manifest.json`)!);
+  const modules = JSON.parse(files.get(`${op}/${manifest.kernels.wasm}`)!);
+  const prefixed = (label: string): string => `wasm ${label}`;
+  const labelled = (table: object): object =>
+    Object.fromEntries(Object.entries(table).map(([label, value]) => [prefixed(label), value]));
+  const kernels = Object.entries<KernelEntry>(modules.kernels).map(([name, kernel]) => [
+    name,
+    { ...kernel, bindings: kernel.bindings.map(prefixed), reductions: kernel.reductions.map(prefixed) },
+  ]);
+  return {
+    ...manifest,
+    bindings: { ...manifest.bindings, ...labelled(modules.bindings) },
+    uniforms: { ...manifest.uniforms, ...modules.uniforms },
+    reductions: { ...manifest.reductions, ...labelled(modules.reductions) },
+    phases: modules.phases,
+    kernels: { ...manifest.kernels, wasm: Object.fromEntries(kernels) },
+  };
+}
 
 export interface SequenceOf {
   readonly variant: string;
@@ -93,7 +117,7 @@ export interface Work {
   readonly dispatches: number;
   /** Kernels that reduce, and all that they reduce. */
   readonly passes: number;
-  readonly reductions: readonly KernelEntry['reductions'][number][];
+  readonly reductions: readonly ReductionEntry[];
   /** Accesses per element of the full-size tensors. */
   readonly reads: Counts;
   readonly writes: Counts;
@@ -119,7 +143,7 @@ export function workOf(
   return {
     dispatches: kernels.length,
     passes: kernels.filter(({ reductions }) => reductions.length > 0).length,
-    reductions: kernels.flatMap(({ reductions }) => reductions),
+    reductions: kernels.flatMap(({ reductions }) => reductions.map((label) => manifest.reductions[label]!)),
     reads: total('reads'),
     writes: total('writes'),
   };

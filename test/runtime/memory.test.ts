@@ -38,8 +38,8 @@ test('a tensor that is disposed twice frees its memory once', () => {
 
 test('views from before the memory grew stay valid', () => {
   const memory = open();
-  const { address } = memory.allocate(16);
-  const before = new Float32Array(memory.memory.buffer, address, 4);
+  const { address, ...rest } = memory.allocate(16);
+  const before = memory.view({ address, ...rest }, 4);
   before.set([1, 2, 3, 4]);
   memory.allocate(40 * 2 ** 20);
   assert.is.not(before.buffer, memory.memory.buffer);
@@ -54,8 +54,7 @@ test('an array elsewhere has no address', () => {
   const memory = open();
   assert.is(memory.addressOf(new Float32Array(4)), undefined);
   const other = open();
-  const { address } = other.allocate(16);
-  assert.is(memory.addressOf(new Float32Array(other.memory.buffer, address, 4)), undefined);
+  assert.is(memory.addressOf(other.view(other.allocate(16), 4)), undefined);
 });
 
 test('more than there is is an error with advice', () => {
