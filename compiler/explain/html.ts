@@ -89,7 +89,7 @@ const legend = `<ul class="legend">${(
     ['saved', 'from forward'],
     ['reduction', 'reduction'],
     ['value', 'handed to a later stage'],
-    ['gradient', 'gradient'],
+    ['result', 'result'],
   ] as const
 )
   .map(
