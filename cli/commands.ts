@@ -38,10 +38,11 @@ const verify: Command = {
   details: `Compiles SPEC (derivatives.yaml) in memory and checks every op, in every variant, direction, layout and subset of gradients, on random inputs of several shapes:
 
   interpret    the derivation, evaluated as a graph in f64, against finite differences of the forward
+  order        the order at which central differences converge to the derivation, at 64 digits over steps from 1e-4 to 1e-10: 2, \`exact\` where they are (a polynomial of degree 2), or the derivation is wrong
   typescript   generated functions in f64 and f32, against the interpreter
   wgsl         generated WGSL in f32, on a GPU or a software one, against the interpreter
 
-and the formulas that the spec claims (gradients, tangents, second) against the derivation. Errors are relative to the largest element of a tensor, or where an exact result would cancel to less than rounding can tell, to that rounding. Tolerances: 1e-6 for finite differences, 1e-9 in f64, 2e-5 in f32 (1e-4 for double backward).`,
+and the formulas that the spec claims (gradients, tangents, second) against the derivation. Errors are relative to the largest element of a tensor, or where an exact result would cancel to less than rounding can tell, to that rounding. Tolerances: 1e-6 for finite differences, 1e-9 in f64, 2e-5 in f32 (1e-4 for double backward). Where a kink (relu, max, clamp) is too near, another sample is drawn; where it always is, that is reported. With --json, \`sweep\` has the error at every step.`,
   options: [
     { name: 'only', value: 'OP', summary: 'check this op alone' },
     {
