@@ -3,7 +3,7 @@ import type { Expr } from '../../compiler/graph/expr.ts';
 import { arrange, interpret, type Value } from '../../compiler/graph/interpret.ts';
 import { type Digits, decimal } from '../../compiler/prove/decimal.ts';
 import type { Direction } from '../../compiler/spec/spec.ts';
-import type { Data, Graphs, Target } from './reference.ts';
+import { type Data, type Graphs, holdStops, type Target } from './reference.ts';
 import type { Sample, Tensors } from './samples.ts';
 
 /** One difference quotient. */
@@ -140,16 +140,22 @@ function evaluated(
   data: Exact,
 ): ReadonlyMap<string, readonly Digits[]> {
   const numbers = Object.entries(sample.numbers).filter(([name]) => !forward.entry.axes.includes(name));
-  const bindings = {
-    sizes: sample.sizes,
-    parameters: new Map(numbers.map(([name, value]) => [name, decimal.number(value)])),
-    input: ({ role, of }: Extract<Expr, { op: 'input' }>) => data[places[role]!].get(of)!,
+  const { roots, held } = holdStops(targets.map(({ expr }) => expr));
+  const interpreted = (
+    exprs: readonly Expr[],
+    from: Exact,
+    stopped: ReadonlyMap<string, Value<Digits>> = new Map(),
+  ): Value<Digits>[] => {
+    const bindings = {
+      sizes: sample.sizes,
+      parameters: new Map(numbers.map(([name, value]) => [name, decimal.number(value)])),
+      input: ({ role, of }: Extract<Expr, { op: 'input' }>) =>
+        stopped.get(of) ?? from[places[role]!].get(of)!,
+    };
+    return interpret(exprs, bindings, decimal);
   };
-  const values = interpret(
-    targets.map(({ expr }) => expr),
-    bindings,
-    decimal,
-  );
+  const still = interpreted([...held.values()], exactly(sample));
+  const values = interpreted(roots, data, new Map([...held.keys()].map((name, i) => [name, still[i]!])));
   return new Map(targets.map(({ name, axes }, i) => [name, arrange(values[i]!, axes, sample.sizes).data]));
 }
 
