@@ -38,11 +38,12 @@ const verify: Command = {
   details: `Compiles SPEC (derivatives.yaml) in memory and checks every op, in every variant, direction, layout and subset of gradients, on random inputs of several shapes:
 
   interpret    the derivation, evaluated as a graph in f64, against finite differences of the forward
+  order        the order at which central differences converge to the derivation, at 64 digits over steps from 1e-4 to 1e-10: 2, \`exact\` where they are (a polynomial of degree 2), or the derivation is wrong
   typescript   generated functions in f64 and f32, against the interpreter
   wasm         generated WebAssembly in f32, against the interpreter
   wgsl         generated WGSL in f32, on a GPU or a software one, against the interpreter
 
-and the formulas that the spec claims (gradients, tangents, second) against the derivation. Errors are relative to the largest element of a tensor, or where an exact result would cancel to less than rounding can tell, to that rounding. Tolerances: 1e-6 for finite differences, 1e-9 in f64, 2e-5 in f32 (1e-4 for double backward).`,
+and the formulas that the spec claims (gradients, tangents, second) against the derivation. Errors are relative to the largest element of a tensor, or where an exact result would cancel to less than rounding can tell, to that rounding. Tolerances: 1e-6 for finite differences, 1e-9 in f64, 2e-5 in f32 (1e-4 for double backward). Where a kink (relu, max, clamp) is too near, another sample is drawn; where it always is, that is reported. With --json, \`sweep\` has the error at every step.`,
   options: [
     { name: 'only', value: 'OP', summary: 'check this op alone' },
     {
@@ -71,13 +72,22 @@ const explain: Command = {
   operands: 'OP',
   least: 1,
   most: 1,
-  summary: 'show how gradients are derived, step by step',
-  details: `Derives the gradients of OP as the compiler does and shows every step with the rule that allows it: the forward, reverse mode by hand, the algebra of sums, the final formulas, and the kernels. Formulas in text are in the language of the spec. A page in HTML has the graph and the kernels' code as well, and needs nothing else; LaTeX is a document of its own.
+  summary: 'show how derivatives are derived, step by step',
+  details: `Derives OP as the compiler does and shows every step with the rule that allows it: the forward, its differentiation by hand, the algebra of sums, the final formulas, and the kernels. That is reverse mode for the gradients (backward), forward mode for the tangents (jvp), and for the double backward reverse mode over the formulas of the gradients. Formulas in text are in the language of the spec. A page in HTML has the graph and the kernels' code as well, and needs nothing else; LaTeX is a document of its own.
 
 A variant is named by its true flags and given tensors, e.g. "weight bias training".`,
   options: [
     { name: 'variant', value: 'NAMES', summary: 'which variant; the first by default, several with commas' },
-    { name: 'wrt', value: 'NAMES', summary: 'the gradients wanted; all by default' },
+    {
+      name: 'direction',
+      value: 'LIST',
+      summary: '`backward` (the default), `jvp`, `double_backward`, several with commas',
+    },
+    {
+      name: 'wrt',
+      value: 'NAMES',
+      summary: 'the arguments to differentiate by, all by default; the others are held fixed',
+    },
     { name: 'format', value: 'FORMAT', summary: '`text` (the default), `latex` or `html`' },
     { name: 'spec', value: 'SPEC', summary: 'where the op is defined; `derivatives.yaml` by default' },
     { name: 'out', value: 'FILE', summary: 'write to a file instead of standard output' },
@@ -89,6 +99,7 @@ A variant is named by its true flags and given tensors, e.g. "weight bias traini
       'normgrad explain batch_norm --variant "weight bias running_mean running_var" --wrt x',
       'with frozen statistics',
     ],
+    ['normgrad explain batch_norm --direction jvp,double_backward', 'forward mode and second order'],
     ['normgrad explain layer_norm --format html --out layer_norm.html', 'as a page'],
   ],
   load: async () => (await import('./explain.ts')).explain,

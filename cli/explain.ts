@@ -1,12 +1,13 @@
-/** `normgrad explain`: the derivation of an op's gradients, step by step. */
+/** `normgrad explain`: the derivation of an op's gradients, tangents and second-order gradients, step by step. */
 import { writeFile } from 'node:fs/promises';
 import { wantable } from '../compiler/explain/derivation.ts';
 import { formats, explain as write } from '../compiler/explain/explain.ts';
+import { explained } from '../compiler/explain/part.ts';
 import { didYouMean, listed, quoted } from '../compiler/spec/codes.ts';
 import { parseSpec } from '../compiler/spec/parse.ts';
 import type { Entry, Variant } from '../compiler/spec/spec.ts';
 import { variantKey, variantsOf } from '../compiler/spec/variants.ts';
-import { oneOf, type Values } from './arguments.ts';
+import { oneOf, someOf, type Values } from './arguments.ts';
 import { Failure, type Io, reasonOf, UsageError } from './io.ts';
 import { checkOp, defaultSpec, readSpec, showDiagnostics } from './spec.ts';
 
@@ -28,7 +29,8 @@ export async function explain({ operands, options }: Values, io: Io): Promise<nu
   const entry = spec.entries.find((candidate) => candidate.name === name)!;
   const variants = readVariants(options.get('variant'), entry);
   const wrt = readWrt(options.get('wrt'), entry, variants);
-  const document = await write(entry, variants, format, wrt);
+  const directions = someOf('direction', options.get('direction') ?? 'backward', explained);
+  const document = await write(entry, variants, format, { ...(wrt && { wrt }), directions });
   const out = options.get('out');
   if (out === undefined) io.out(document);
   else await save(out, document, io);

@@ -45,8 +45,11 @@ export async function openEngines(
   return { generated, columns: columnsOf(chosen), dispose };
 }
 
+/** The order at which difference quotients converge to the derivation. */
+export const orderColumn = 'order';
+
 const columns: { readonly [T in Target]: readonly string[] } = {
-  interpret: ['interpret'],
+  interpret: ['interpret', orderColumn],
   typescript: ['typescript f64', 'typescript f32'],
   wasm: ['wasm f32'],
   wgsl: ['wgsl f32'],

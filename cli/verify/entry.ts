@@ -4,8 +4,9 @@ import type { Entry } from '../../compiler/spec/spec.ts';
 import { variantKey, variantsOf } from '../../compiler/spec/variants.ts';
 import { claimChecks } from './claims.ts';
 import { checkDerivation, NotSmooth } from './derivation.ts';
-import type { Column, Engines } from './engines.ts';
+import { type Column, type Engines, orderColumn } from './engines.ts';
 import { checkKernels, expectedOf, problemOf } from './kernels.ts';
+import { type Convergence, convergenceOf, leastOrder } from './order.ts';
 import { type Graphs, graphsOf } from './reference.ts';
 import type { Check, Report } from './report.ts';
 import { type Sample, type Sizing, sample } from './samples.ts';
@@ -36,7 +37,10 @@ export async function verifyEntry(entry: Entry, { engines, report, show }: Job):
       const why = 'found no inputs that its requirements allow and whose results are finite';
       add({ ...problemOf('forward', '', why), column: engines.columns[0]! });
     }
-    if (engines.columns.includes('interpret')) verifyDerivation(graphs, seed, turn, add);
+    if (engines.columns.includes('interpret')) {
+      verifyDerivation(graphs, seed, turn, add);
+      verifyOrders(graphs, seed, turn, add);
+    }
     for (const check of claimChecks(graphs.forward)) add(check);
     await later(() => verifyKernels(graphs, samples, engines.generated, add));
   }
@@ -68,6 +72,31 @@ function verifyDerivation(graphs: Graphs, seed: string, turn: number, add: Add):
       }
     }
   }
+}
+
+/** The orders of convergence at one sample, another one where a kink is too near. */
+function verifyOrders(graphs: Graphs, seed: string, turn: number, add: Add): void {
+  for (let draw = 0; draw <= draws; draw++) {
+    const found = sample(graphs.forward, 'small', `${seed} order ${draw}`, turn + draw);
+    if (!found) return;
+    const all = convergenceOf(graphs, found);
+    if (draw < draws && all.some(({ order }) => !(order >= leastOrder))) continue;
+    for (const convergence of all) add(orderCheck(convergence));
+    return;
+  }
+}
+
+function orderCheck({ what, order, sweep }: Convergence): Omit<Check, 'op' | 'variant'> {
+  const isRight = order >= leastOrder;
+  const errors = sweep.map(({ step, error }) => `${error.toExponential(1)} at ${step}`).join(', ');
+  return {
+    ...problemOf(what, '', `difference quotients converge with order ${order.toFixed(2)}, not 2: ${errors}`),
+    column: orderColumn,
+    verdict: Number.isFinite(order) ? order.toFixed(2) : 'exact',
+    sweep,
+    tolerance: 2 - leastOrder,
+    error: isRight ? Math.max(0, 2 - order) : Number.POSITIVE_INFINITY,
+  };
 }
 
 async function verifyKernels(

@@ -1,7 +1,9 @@
 /** What every target must compute: the derived graphs of a variant, evaluated in f64. */
+import { input } from '../../compiler/graph/build.ts';
 import type { Expr } from '../../compiler/graph/expr.ts';
 import { type Forward, lowerEntry } from '../../compiler/graph/formulas.ts';
 import { arrange, interpret, type Value } from '../../compiler/graph/interpret.ts';
+import { cut } from '../../compiler/graph/rebuild.ts';
 import { differentiable, gradientsOf, secondOf, tangentsOf } from '../../compiler/schedule/program.ts';
 import type { Entry, Variant } from '../../compiler/spec/spec.ts';
 import { evaluate } from '../interpreter.ts';
@@ -62,16 +64,38 @@ export type Data = Pick<Sample, 'inputs' | 'cotangents' | 'tangents' | 'cotangen
 
 const find = (data: Data, role: string, of: string): Value<number> => data[roles[role]!].get(of)!;
 
-/** Evaluates targets in f64, each row-major in its own axis order. */
+/** Evaluates targets in f64, each row-major in its own axis order; `stop_gradient` stays as at the sample. */
 export function valuesOf(
   { forward }: Graphs,
   targets: readonly Target[],
   sample: Sample,
   data: Data = sample,
 ): number[][] {
-  const roots = targets.map(({ expr }) => expr);
-  const values = evaluate(forward, roots, sample.numbers, (role, of) => find(data, role, of));
+  const { roots, held } = holdStops(targets.map(({ expr }) => expr));
+  const at = evaluate(forward, [...held.values()], sample.numbers, (role, of) => find(sample, role, of));
+  const stopped = new Map([...held.keys()].map((name, i) => [name, at[i]!]));
+  const values = evaluate(
+    forward,
+    roots,
+    sample.numbers,
+    (role, of) => stopped.get(of) ?? find(data, role, of),
+  );
   return targets.map(({ axes }, i) => [...arrange(values[i]!, axes, sample.sizes).data]);
+}
+
+/** Puts inputs in the place of what no gradient flows through, which differences must therefore hold still. */
+export function holdStops(exprs: readonly Expr[]): {
+  readonly roots: readonly Expr[];
+  readonly held: ReadonlyMap<string, Expr>;
+} {
+  const held = new Map<string, Expr>();
+  const roots = cut(exprs, (e) => {
+    if (e.op !== 'stop') return undefined;
+    const name = `stop ${e.id}`;
+    held.set(name, e);
+    return input('saved', name, e.axes);
+  });
+  return { roots, held };
 }
 
 /** A bound on what rounding does to a target, in units of the rounding. */

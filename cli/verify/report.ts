@@ -1,5 +1,6 @@
 /** Collects what was checked into one row an op, variant and direction, and lays the rows out as a table. */
 import type { Comparison } from './compare.ts';
+import type { Quotient } from './order.ts';
 
 export interface Check extends Comparison {
   readonly op: string;
@@ -13,8 +14,10 @@ export interface Check extends Comparison {
   readonly details: string;
   /** Why there is nothing to compare. */
   readonly problem?: string;
-  /** What to show instead of an error: a claim is proved or not. */
+  /** What to show instead of an error: a claim is proved or not, an order of convergence. */
   readonly verdict?: string;
+  /** The difference quotients that an order was seen in. */
+  readonly sweep?: readonly Quotient[];
 }
 
 /** How one column fares in a row. */
@@ -25,6 +28,7 @@ export interface Cell {
   readonly checks: number;
   readonly pass: boolean;
   readonly verdict?: string;
+  readonly sweep?: readonly Quotient[];
   /** The worst failure. */
   readonly failure?: string;
 }
@@ -96,6 +100,7 @@ function rowOf(
       checks,
       pass: failure === undefined,
       ...(worst.verdict !== undefined && { verdict: worst.verdict }),
+      ...(worst.sweep && { sweep: worst.sweep }),
       ...(failure && { failure: failureText(failure) }),
     },
   ]);

@@ -6,8 +6,8 @@ import type { InOrder } from './from-expr.ts';
 import { nameNotation } from './notation.ts';
 import { inputNodes, type Plan, reductionCount } from './plan.ts';
 
-/** What forward has to keep, and which arguments are read again. */
-export function savedProse({ saved, program }: Plan, inOrder: InOrder): Inline[][] {
+/** What forward has to keep, and which arguments are read again; `reader` is the direction that does. */
+export function savedProse({ saved, program }: Plan, reader: string, inOrder: InOrder): Inline[][] {
   const inputs = inputNodes(program.outputs.map(({ expr }) => expr)).filter(({ role }) => role === 'input');
   const sentences: Inline[] = [];
   const kept = (isReturn: boolean): Inline[] =>
@@ -20,7 +20,7 @@ export function savedProse({ saved, program }: Plan, inOrder: InOrder): Inline[]
     );
   const [returned, stored] = [kept(true), kept(false)];
   if (stored.length > 0) sentences.push('Forward saves ', ...stored, '. ');
-  if (returned.length > 0) sentences.push('Backward reads ', ...returned, ', returned by forward anyway. ');
+  if (returned.length > 0) sentences.push(`${reader} reads `, ...returned, ', returned by forward anyway. ');
   if (saved.length === 0) sentences.push('Nothing is saved by forward. ');
   if (inputs.length > 0)
     sentences.push(

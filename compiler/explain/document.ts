@@ -30,7 +30,7 @@ export type Block =
   | { readonly is: 'paragraph'; readonly content: Prose }
   | { readonly is: 'equations'; readonly rows: readonly Equation[] }
   | { readonly is: 'code'; readonly title: string; readonly text: string }
-  /** Formulas beside the code that computes them; only pages have room for code. */
+  /** Formulas beside the code that computes them, or above it where they are wide; only pages have room for code. */
   | { readonly is: 'beside'; readonly left: readonly Block[]; readonly right: readonly Block[] }
   | { readonly is: 'picture'; readonly picture: Picture };
 

@@ -1,7 +1,7 @@
 /** A document as one page that needs nothing else: MathML, inline SVG, its own style. */
 import type { Block, Document, Equation, Note, Prose } from './document.ts';
 import { displayMath, escapeMarkup, inlineMath } from './mathml.ts';
-import { widthOf } from './rows.ts';
+import { fits, widthOf } from './rows.ts';
 import { style } from './style.ts';
 import { arrowSvg, pictureSvg } from './svg.ts';
 
@@ -68,10 +68,14 @@ async function blockHtml(block: Block, columns = wide): Promise<string> {
     case 'code':
       return `<figure><figcaption>${escapeMarkup(block.title)}</figcaption><pre tabindex="0"><code>${escapeMarkup(block.text)}</code></pre></figure>`;
     case 'beside': {
-      const [left, right] = await Promise.all(
-        [block.left, block.right].map((side) => Promise.all(side.map((inner) => blockHtml(inner, narrow)))),
+      const isNarrow = block.left.every(
+        (inner) => inner.is !== 'equations' || inner.rows.every(({ right }) => fits(right, narrow)),
       );
-      return `<div class="beside">\n<div>${left!.join('\n')}</div>\n<div>${right!.join('\n')}</div>\n</div>`;
+      const inner = isNarrow ? narrow : wide;
+      const [left, right] = await Promise.all(
+        [block.left, block.right].map((side) => Promise.all(side.map((one) => blockHtml(one, inner)))),
+      );
+      return `<div class="${isNarrow ? 'beside' : 'above'}">\n<div>${left!.join('\n')}</div>\n<div>${right!.join('\n')}</div>\n</div>`;
     }
     case 'picture':
       return `<figure>\n${await pictureSvg(block.picture)}\n${legend}\n</figure>`;
@@ -89,7 +93,7 @@ const legend = `<ul class="legend">${(
     ['saved', 'from forward'],
     ['reduction', 'reduction'],
     ['value', 'handed to a later stage'],
-    ['gradient', 'gradient'],
+    ['result', 'result'],
   ] as const
 )
   .map(

@@ -3,7 +3,7 @@
 import { printBody } from '../emit/typescript.ts';
 import { printWgsl } from '../emit/wgsl.ts';
 import { sameAxes } from '../graph/axes.ts';
-import { inputName } from '../graph/print.ts';
+import { inputName, tensorName } from '../graph/print.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { ProgramOutput } from '../schedule/program.ts';
 import type { Stage } from '../schedule/stages.ts';
@@ -11,21 +11,26 @@ import { costProse } from './costs.ts';
 import type { Derivation } from './derivation.ts';
 import { type Block, equation, heading, listOf, paragraph } from './document.ts';
 import { nameNotation } from './notation.ts';
+import type { Part } from './part.ts';
 import { pictureOf } from './picture.ts';
 import { inputNodes, type Plan } from './plan.ts';
 import { shareLong } from './share.ts';
 import { textOf } from './text.ts';
+import { words } from './words.ts';
 import type { Writer } from './writer.ts';
 
-const labelOf = ({ role, of }: Pick<ProgramOutput, 'role' | 'of'>): string =>
-  role === 'gradient' ? `d${of}` : of;
+const labelOf = ({ role, of }: Pick<ProgramOutput, 'role' | 'of'>): string => tensorName(role, of);
 
-export function kernelBlocks({ entry, plan, gradients }: Derivation, writer: Writer): Block[] {
-  const { id, inOrder, write } = writer;
-  const names = gradients.map(({ of }) => nameNotation(`d${of}`));
-  if (names.length === 0) return [];
+export function kernelBlocks(part: Part, { entry, parts }: Derivation, writer: Writer): Block[] {
+  const { inOrder, write } = writer;
+  const { direction, results, plan } = part;
+  const names = results.map(({ name }) => nameNotation(name));
+  if (!plan) return [];
+  const { kernels, anchor } = words[direction];
+  const id = `${writer.id}-${anchor}-kernels`;
+  const code: Code = { name: `${entry.name}_${direction}`, id };
   const intro: Block[] = [
-    heading(2, 'Kernels', `${id}-kernels`),
+    heading(2, parts.length > 1 ? kernels : 'Kernels', id),
     ...(names.length > 1
       ? [paragraph(...listOf(names), ' are computed together. ', ...costProse(plan, entry).flat())]
       : []),
@@ -35,31 +40,37 @@ export function kernelBlocks({ entry, plan, gradients }: Derivation, writer: Wri
   return [
     ...intro,
     { is: 'picture', picture },
-    ...plan.stages.flatMap((stage, i) => stageBlocks(stage, i, plan, entry.name, writer)),
+    ...plan.stages.flatMap((stage, i) => stageBlocks(stage, i, plan, code, writer)),
     {
       is: 'code',
       title: 'The same on the CPU, as TypeScript',
-      text: functionText(plan.cpu, `${entry.name}_backward`),
+      text: functionText(plan.cpu, code.name),
     },
   ];
 }
 
-function stageBlocks(stage: Stage, i: number, plan: Plan, op: string, writer: Writer): Block[] {
-  const { id, inOrder } = writer;
+/** What the code of a direction is called, and its sections' anchors. */
+interface Code {
+  readonly name: string;
+  readonly id: string;
+}
+
+function stageBlocks(stage: Stage, i: number, plan: Plan, { name, id }: Code, writer: Writer): Block[] {
+  const { inOrder } = writer;
   const over = stage.kind === 'map' ? [] : [...new Set(stage.groups.flatMap((group) => group.over))];
   const title =
     stage.kind === 'map'
       ? `Stage ${i + 1}: element by element`
       : `Stage ${i + 1}: reductions over ${inOrder(over).join(', ')}`;
   const kernels = plan.gpu.filter((kernel) => kernel.stage === i);
-  const code = kernels.map(({ kernel }): Block => {
+  const texts = kernels.map(({ kernel }): Block => {
     const number = plan.gpu.findIndex((other) => other.kernel === kernel) + 1;
-    const text = printWgsl(kernel, `${op}_backward_${number}`, []).trim();
+    const text = printWgsl(kernel, `${name}_${number}`, []).trim();
     return { is: 'code', title: `WGSL, kernel ${number} of ${plan.gpu.length}`, text };
   });
   return [
     heading(3, title, `${id}-stage-${i + 1}`),
-    { is: 'beside', left: formulaBlocks(stage, writer), right: code },
+    { is: 'beside', left: formulaBlocks(stage, writer), right: texts },
   ];
 }
 

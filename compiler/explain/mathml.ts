@@ -2,7 +2,7 @@
 
 import { splitName } from './names.ts';
 import { endsOpen, isMasked, isShort, type Kind, type Notation, type SignedTerm } from './notation.ts';
-import { type Line, linesOf } from './rows.ts';
+import { type Line, linesOf, lineWidth } from './rows.ts';
 
 export const escapeMarkup = (text: string): string =>
   text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
@@ -10,13 +10,20 @@ export const escapeMarkup = (text: string): string =>
 /** A formula within a line. */
 export const inlineMath = (n: Notation): string => `<math>${mathOf(n)}</math>`;
 
-/** A formula on its own, a long one in several lines; `sign` stands before the first. */
+/** A formula on its own, a long one in several lines, smaller where these are long; `sign` stands before the first. */
 export function displayMath(n: Notation, columns: number, sign = ''): string {
   const mark = sign && `<mo form="prefix" rspace="0.3em">${sign}</mo>`;
   const indent = '<mspace width="2em"></mspace>';
-  return linesOf(n, columns)
+  const lines = linesOf(n, columns);
+  const widest = Math.max(...lines.map(lineWidth));
+  const small =
+    widest > columns
+      ? ` style="font-size:${Math.max(60, Math.min(100, Math.round((110 * columns) / widest)))}%"`
+      : '';
+  return lines
     .map(
-      (line, i) => `<math display="block">${i === 0 ? mark : indent}${row(lineMath(line, i === 0))}</math>`,
+      (line, i) =>
+        `<math display="block"${small}>${i === 0 ? mark : indent}${row(lineMath(line, i === 0))}</math>`,
     )
     .join('');
 }

@@ -5,10 +5,13 @@ export interface SplitName {
   readonly index?: string;
 }
 
-/** `grad_y` has the index y, `mean_1` and `sum1` have 1; other underscores belong to the name. */
+/**
+ * `grad_y`, `v_x` and `second_x` have what they belong to as index, `x_t` has t, `mean_1` and `sum1` have 1; other
+ * underscores belong to the name.
+ */
 export function splitName(text: string): SplitName {
-  const [, of] = /^(?:total_)?grad_(.+)$/.exec(text) ?? [];
+  const [, of] = /^(?:(?:total_)?(?:grad|second)|v)_(.+)$/.exec(text) ?? [];
   if (of !== undefined) return { base: text.slice(0, -of.length - 1), index: of };
-  const [, base, index] = /^(.*[A-Za-z])_?(\d+)$/.exec(text) ?? [];
+  const [, base, index] = /^(.*[A-Za-z])_?(\d+)$/.exec(text) ?? /^(.+)_(t)$/.exec(text) ?? [];
   return base !== undefined && index !== undefined ? { base, index } : { base: text };
 }

@@ -9,7 +9,7 @@ import { inputNodes, type Plan } from './plan.ts';
 
 export interface PictureNode {
   readonly key: string;
-  readonly kind: 'input' | 'cotangent' | 'saved' | 'reduction' | 'value' | 'gradient';
+  readonly kind: 'input' | 'cotangent' | 'saved' | 'reduction' | 'value' | 'result';
   readonly label: string;
   /** What it stands for, in a few words. */
   readonly detail: string;
@@ -40,7 +40,7 @@ export function pictureOf(
     if (known) return known;
     const key = `in ${node.role} ${node.of}`;
     producers.set(node, key);
-    const kind = node.role === 'cotangent' ? 'cotangent' : node.role === 'saved' ? 'saved' : 'input';
+    const kind = node.role === 'saved' ? 'saved' : node.role === 'input' ? 'input' : 'cotangent';
     nodes.push({ key, kind, label: inputName(node), detail: `[${inOrder(node.axes).join(', ')}]` });
     return key;
   };
@@ -64,7 +64,7 @@ export function pictureOf(
     }
     for (const output of outputsOf(stage)) {
       const key = `output ${i} ${output.role} ${output.of}`;
-      const kind = output.role === 'gradient' ? 'gradient' : 'value';
+      const kind = output.role === 'scratch' ? 'value' : 'result';
       const detail = `[${inOrder(output.axes).join(', ')}]`;
       nodes.push({ key, kind, label: label(output), detail, stage: i });
       connect(output.expr, key, reductions);

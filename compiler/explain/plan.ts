@@ -1,4 +1,5 @@
-/** How a derived gradient is computed: what is saved for it, in which stages, by which kernels. */
+/** How a direction is computed: what is saved for it, in which stages, by which kernels. */
+import { invariant } from '../diagnostics.ts';
 import type { Axes } from '../graph/axes.ts';
 import { type Expr, topological } from '../graph/expr.ts';
 import type { Forward } from '../graph/formulas.ts';
@@ -7,8 +8,15 @@ import { lowerGpu } from '../kernel/gpu.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { formulasOf } from '../kernel/report.ts';
 import { outputsOf } from '../kernel/tensors.ts';
-import { type Program, type ProgramOutput, programsOf } from '../schedule/program.ts';
+import {
+  differentiable,
+  type Program,
+  type ProgramOutput,
+  type Programs,
+  programsOf,
+} from '../schedule/program.ts';
 import { type Stage, stagesOf } from '../schedule/stages.ts';
+import type { Explained } from './part.ts';
 
 export interface Saved {
   readonly name: string;
@@ -32,12 +40,17 @@ export interface GpuKernel {
   readonly outputs: readonly ProgramOutput[];
 }
 
-/** The backward program for exactly these arguments, in the first layout. */
-export function planOf(forward: Forward, wrt: readonly string[]): Plan {
-  const { entry } = forward;
-  const wanted = { ...entry, generate: ['backward'] as const, wrt: [wrt] };
-  const programs = programsOf({ ...forward, entry: wanted });
-  const program = programs.backward.find((candidate) => candidate.wrt.join(' ') === wrt.join(' '))!;
+/** The program of a direction in the first layout, for all of its outputs or some. */
+export function planOf(
+  forward: Forward,
+  direction: Explained,
+  isWanted: (output: ProgramOutput) => boolean = () => true,
+): Plan {
+  const wrt = [differentiable(forward).map(({ name }) => name)];
+  const entry = { ...forward.entry, generate: [direction], wrt };
+  const programs = programsOf({ ...forward, entry });
+  const whole = wholeOf(programs, direction);
+  const program = { ...whole, outputs: whole.outputs.filter(isWanted) };
   const stages = stagesOf(program);
   const layout = entry.layouts[0]!;
   const saved = inputNodes(program.outputs.map(({ expr }) => expr))
@@ -53,6 +66,13 @@ export function planOf(forward: Forward, wrt: readonly string[]): Plan {
     gpu: lowerGpu(entry, program, stages, layout).map((kernel) => placeOf(kernel, stages)),
     cpu: lowerCpu(entry, program, stages, layout),
   };
+}
+
+/** The program for all gradients, which is the last one. */
+function wholeOf(programs: Programs, direction: Explained): Program {
+  const program = direction === 'jvp' ? programs.jvp : programs[direction].at(-1);
+  invariant(program, `there is no ${direction}`);
+  return program;
 }
 
 export const inputNodes = (exprs: readonly Expr[]): Extract<Expr, { op: 'input' }>[] =>

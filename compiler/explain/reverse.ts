@@ -3,9 +3,10 @@ import { type Axes, axesOf, difference, union } from '../graph/axes.ts';
 import { add, input, isNumber, sum } from '../graph/build.ts';
 import { type VjpStep, vjp } from '../graph/differentiate.ts';
 import { children, type Expr, topological } from '../graph/expr.ts';
-import { cut } from '../graph/rebuild.ts';
+import { inputName } from '../graph/print.ts';
+import { type Flow, flowOf } from './flow.ts';
 import { type RuleName, ruleOf } from './rules.ts';
-import { meansIn, type NamedValue } from './values.ts';
+import { type NamedValue, withNames } from './values.ts';
 
 /** What one user of a value contributes to its cotangent. */
 export interface Share {
@@ -18,62 +19,67 @@ export interface Share {
 }
 
 export interface Cotangent {
-  /** The value it belongs to. */
-  readonly of: string;
   /** What it is called: `grad_xhat`, and for an argument `dx`. */
   readonly name: string;
   readonly axes: Axes;
   readonly expr: Expr;
   readonly shares: readonly Share[];
-  /** Whether it starts with the cotangent that the caller hands in. */
-  readonly isGiven: boolean;
 }
 
 export interface Reverse {
   readonly cotangents: readonly Cotangent[];
-  /** Names that the returns depend on, and that do not depend on what is wanted. */
-  readonly independent: readonly string[];
-  /** Names between what is wanted and the returns, through which a gradient flows. */
-  readonly dependent: readonly string[];
+  readonly flow: Flow;
 }
 
-/** A value whose cotangent is handed in, with the axes that one has. */
+/** A value whose cotangent is handed in. */
 export interface Seed {
-  readonly name: string;
-  readonly axes: Axes;
+  readonly node: Expr;
+  /** May have more axes than the value, along which that is repeated. */
+  readonly ct: Expr;
 }
 
-/** The derivation by hand, from the seeds back to the arguments in `wrt`. */
+/** What cotangents are called, by the names of what they belong to. */
+export interface CotangentNames {
+  readonly value: (name: string) => string;
+  /** Of what is differentiated by. */
+  readonly wanted: (name: string) => string;
+}
+
+export const firstOrder: CotangentNames = { value: (name) => `grad_${name}`, wanted: (name) => `d${name}` };
+export const secondOrder: CotangentNames = {
+  value: (name) => `second_${name}`,
+  wanted: (name) => `second_${name}`,
+};
+
+/** The derivation by hand, from the seeds back to the inputs in `wrt`. */
 export function reverseMode(
   values: readonly NamedValue[],
-  returns: readonly Seed[],
+  seeds: readonly Seed[],
   wrt: readonly Expr[],
+  names = firstOrder,
 ): Reverse {
-  const needed = neededFor(
-    returns.map(({ name }) => name),
+  const { needed, live, flow } = flowOf(
     values,
+    seeds.map(({ node }) => node),
+    wrt,
   );
-  const live = new Set<Expr>(wrt);
-  for (const { node, expr } of values) if (topological([expr]).some((part) => live.has(part))) live.add(node);
-  const lines = values.filter(({ name, node }) => needed.has(name) && live.has(node));
-
   const received = new Map<Expr, { expr: Expr; share: Share }[]>();
   const cotangents: Cotangent[] = [];
   const passedOn = new Set<string>();
-  const collect = (node: Expr, of: string, isArgument: boolean): Expr | undefined => {
-    const given = returns.find(({ name }) => name === of);
-    const seed = given && sumTo(input('cotangent', of, given.axes), node.axes);
+  const collect = (node: Expr, wanted: string | undefined, own: string): Expr | undefined => {
+    const given = seeds.find((seed) => seed.node === node);
+    const seed = given && sumTo(given.ct, node.axes);
     const parts = received.get(node) ?? [];
-    if (seed && parts.length === 0) return seed;
-    if (parts.length === 0) return undefined;
-    const name = isArgument ? `d${of}` : seed ? `total_grad_${of}` : `grad_${of}`;
+    if (parts.length === 0 && wanted === undefined) return seed;
+    if (!seed && parts.length === 0) return undefined;
+    const name = wanted ?? (seed ? `total_${own}` : own);
     const expr = withNames(add(...(seed ? [seed] : []), ...parts.map((part) => part.expr)), values);
-    const shares = parts.map(({ share }) => share);
-    cotangents.push({ of, name, axes: node.axes, expr, shares, isGiven: seed !== undefined });
+    cotangents.push({ name, axes: node.axes, expr, shares: parts.map(({ share }) => share) });
     return isNumber(expr, 0) ? undefined : input('scratch', name, node.axes);
   };
-  for (const { name, node, expr } of [...lines].reverse()) {
-    const ct = collect(node, name, false);
+  for (const { name, node, expr } of values.filter((value) => needed.has(value.node)).reverse()) {
+    if (!live.has(node)) continue;
+    const ct = collect(node, undefined, names.value(name));
     if (!ct) continue;
     passedOn.add(name);
     const parents = [...live].filter((other) => topological([expr]).includes(other));
@@ -85,28 +91,16 @@ export function reverseMode(
       received.set(parent, [...(received.get(parent) ?? []), { expr: shares[i]!, share }]);
     }
   }
-  for (const node of wrt) if (node.op === 'input') collect(node, node.of, true);
-  const names = values.filter(({ name }) => needed.has(name));
-  return {
-    cotangents,
-    independent: names.filter(({ node }) => !live.has(node)).map(({ name }) => name),
-    dependent: lines.filter(({ name }) => passedOn.has(name)).map(({ name }) => name),
-  };
+  for (const node of wrt) {
+    if (node.op !== 'input') continue;
+    const name = inputName(node);
+    collect(node, names.wanted(name), names.value(name));
+  }
+  const dependent = flow.dependent.filter((name) => passedOn.has(name));
+  return { cotangents, flow: { ...flow, dependent } };
 }
 
 const sumTo = (ct: Expr, axes: Axes): Expr => sum(ct, difference(ct.axes, axes));
-
-/** The names that some others are computed from, and these themselves. */
-function neededFor(names: readonly string[], values: readonly NamedValue[]): Set<string> {
-  const needed = new Set(names);
-  for (const { name, expr } of [...values].reverse()) {
-    if (!needed.has(name)) continue;
-    for (const part of topological([expr])) {
-      if (part.op === 'input' && values.some(({ node }) => node === part)) needed.add(part.of);
-    }
-  }
-  return needed;
-}
 
 /** The rows that lie on the way from a formula to one of its operands. */
 function notesOn(root: Expr, operand: Expr, steps: readonly VjpStep[]): Pick<Share, 'rules' | 'over'> {
@@ -115,10 +109,4 @@ function notesOn(root: Expr, operand: Expr, steps: readonly VjpStep[]): Pick<Sha
   const used = steps.filter((step) => onTheWay.has(step.operand));
   const rules = new Map(used.map((step) => [ruleOf(step).identity, ruleOf(step)]));
   return { rules: [...rules.values()], over: axesOf(union([], ...used.map(({ over }) => over))) };
-}
-
-/** Means that have a name go by it. */
-function withNames(e: Expr, values: readonly NamedValue[]): Expr {
-  const known = new Map(values.filter(({ expr }) => children(expr).length > 0).map((v) => [v.expr, v.node]));
-  return cut(meansIn([e]), (part) => known.get(part))[0]!;
 }

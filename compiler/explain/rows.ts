@@ -51,6 +51,16 @@ export function linesOf(n: Notation, columns: number): readonly Line[] {
   }));
 }
 
+/** About how wide a line is. */
+export function lineWidth({ terms, opens = [] }: Line): number {
+  const parts = [...opens, ...terms.map(({ of }) => of)];
+  return parts.reduce((width, part) => width + widthOf(part), 3 * (parts.length - 1));
+}
+
+/** Whether no line of a formula is wider than so many characters. */
+export const fits = (n: Notation, columns: number): boolean =>
+  linesOf(n, columns).every((line) => lineWidth(line) <= columns);
+
 function inLines(terms: readonly SignedTerm[], columns: number, start: number): SignedTerm[][] {
   const lines: SignedTerm[][] = [[]];
   let used = start;

@@ -5,10 +5,17 @@ import type { Call, Expr, Fraction, Node, Op } from '../graph/expr.ts';
 
 export interface RuleName {
   readonly name: string;
+  /** Of differentials: forward mode as it stands. */
   readonly identity: string;
+  /** What reverse mode makes of it, where that is not plain from the identity. */
+  readonly transposed?: string;
 }
 
-const rule = (name: string, identity: string): RuleName => ({ name, identity });
+const rule = (name: string, identity: string, transposed?: string): RuleName => ({
+  name,
+  identity,
+  ...(transposed !== undefined && { transposed }),
+});
 const constantRule = rule('constant', 'dk = 0');
 
 /** What a row of the table of functions states. */
@@ -61,14 +68,14 @@ const nodeRules: { readonly [K in Op]: (node: Node<K>, operand: Expr) => RuleNam
   mul: ({ factors }, operand) => powerRule(factors.find(([f]) => f === operand)?.[1]),
   call: ({ fn }) => callRules[fn],
   select: () => rule('choice', 'only the branch taken passes it on'),
-  sum: () => rule('sum', 'd Σa = Σ da: the transpose of a sum is a broadcast'),
-  mean: () => rule('mean', 'd mean(a) = mean(da): the transpose of a mean is a broadcast, over the count'),
+  sum: () => rule('sum', 'd Σa = Σ da', 'the transpose of a sum is a broadcast'),
+  mean: () => rule('mean', 'd mean(a) = mean(da)', 'the transpose of a mean is a broadcast, over the count'),
   var: () => rule('variance', 'd var(a) = 2 mean((a − mean a) da)'),
   amax: () => rule('greatest element', 'shared evenly among the elements that attain it'),
   amin: () => rule('least element', 'shared evenly among the elements that attain it'),
   prod: () => rule('product over axes', 'd Πa = Πa Σ da / a, and right where factors are zero'),
 };
 
-/** The row that an application of reverse mode used. */
+/** The row that was used on a node for one of its operands. */
 export const ruleOf = ({ node, operand }: Pick<VjpStep, 'node' | 'operand'>): RuleName =>
   (nodeRules[node.op] as (node: Expr, operand: Expr) => RuleName)(node, operand);

@@ -4,13 +4,13 @@ export const style = `
   color-scheme: light dark;
   --paper: #fdfcfa; --ink: #22252b; --muted: #646a75; --line: #dedbd3; --panel: #f4f2ec; --accent: #8a4b08;
   --input: #e8eef7; --input-line: #7593bd; --cotangent: #f7e9e4; --cotangent-line: #c07c62; --saved: #f5eecb;
-  --saved-line: #b29a32; --reduction: #e4f0e4; --reduction-line: #6a9f6a; --gradient: #efe4f3; --gradient-line: #9a6fae;
+  --saved-line: #b29a32; --reduction: #e4f0e4; --reduction-line: #6a9f6a; --result: #efe4f3; --result-line: #9a6fae;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --paper: #17191d; --ink: #dcdee2; --muted: #979ea9; --line: #363a42; --panel: #1f2227; --accent: #e3a35c;
     --input: #22304a; --input-line: #6f8fbf; --cotangent: #452b22; --cotangent-line: #c58468; --saved: #3f3816;
-    --saved-line: #b59f3d; --reduction: #20391f; --reduction-line: #6fae6d; --gradient: #3a2845; --gradient-line: #a97dc0;
+    --saved-line: #b59f3d; --reduction: #20391f; --reduction-line: #6fae6d; --result: #3a2845; --result-line: #a97dc0;
   }
 }
 * { box-sizing: border-box; }
@@ -82,7 +82,7 @@ pre {
 .cotangent rect { fill: var(--cotangent); stroke: var(--cotangent-line); }
 .saved rect { fill: var(--saved); stroke: var(--saved-line); stroke-dasharray: 4 2; }
 .reduction rect { fill: var(--reduction); stroke: var(--reduction-line); }
-.gradient rect { fill: var(--gradient); stroke: var(--gradient-line); }
+.result rect { fill: var(--result); stroke: var(--result-line); }
 .legend { display: flex; flex-wrap: wrap; gap: .3rem 1.2rem; margin: .5rem 0 0; padding: 0; list-style: none; font: 13px system-ui, sans-serif; color: var(--muted); }
 .legend svg { vertical-align: -2px; margin-right: .35em; }
 footer { margin-top: 4rem; padding-top: 1rem; border-top: 1px solid var(--line); font: 13.5px system-ui, sans-serif; color: var(--muted); }

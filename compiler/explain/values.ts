@@ -5,7 +5,7 @@
 import { input } from '../graph/build.ts';
 import { children, type Expr, isReduction, topological } from '../graph/expr.ts';
 import { type Forward, lowerClaim } from '../graph/formulas.ts';
-import { recogniseMeans, transform, withChildren } from '../graph/rebuild.ts';
+import { cut, recogniseMeans, transform, withChildren } from '../graph/rebuild.ts';
 import { formulaNotation } from './from-formula.ts';
 import type { Notation } from './notation.ts';
 
@@ -39,7 +39,10 @@ export function valuesOf(forward: Forward): NamedValue[] {
     handles.set(named.name, node);
     authored.push({ name: named.name, node, expr, ...(written && { written }), isAuthored: true });
   }
-  return withParts(authored, forward);
+  return withParts(
+    authored,
+    [...entry.arguments, ...entry.returns, ...entry.forward].map(({ name }) => name),
+  );
 }
 
 const readsTensors = (e: Expr): boolean => topological([e]).some((node) => node.op === 'input');
@@ -48,12 +51,12 @@ const readsTensors = (e: Expr): boolean => topological([e]).some((node) => node.
 export const meansIn = (roots: readonly Expr[]): Expr[] =>
   transform(roots, (e) => (e.op === 'mul' ? recogniseMeans(e) : e));
 
-/** Gives names to reductions inside formulas and to what is used more than once. */
-function withParts(authored: readonly NamedValue[], { entry }: Forward): NamedValue[] {
+/** Gives names, none of them taken, to reductions inside formulas and to what is used more than once. */
+export function withParts(authored: readonly NamedValue[], taken: readonly string[]): NamedValue[] {
   const order = topological(authored.map(({ expr }) => expr));
   const uses = new Map<Expr, number>();
   for (const node of order) for (const child of children(node)) uses.set(child, (uses.get(child) ?? 0) + 1);
-  const fresh = freshNames([...entry.arguments, ...entry.returns, ...entry.forward].map(({ name }) => name));
+  const fresh = freshNames(taken);
   const deserves = (e: Expr): boolean =>
     e.type === 'real' && readsTensors(e) && !isLeaf(e) && (isReduction(e) || (uses.get(e) ?? 0) > 1);
   const handles = new Map<Expr, Expr>();
@@ -94,6 +97,12 @@ export function freshNames(used: readonly string[]): (base: string) => string {
     taken.add(`${base}${k}`);
     return `${base}${k}`;
   };
+}
+
+/** What has a name goes by it, means among that. */
+export function withNames(e: Expr, values: readonly NamedValue[]): Expr {
+  const known = new Map(values.filter(({ expr }) => children(expr).length > 0).map((v) => [v.expr, v.node]));
+  return cut(meansIn([e]), (part) => known.get(part))[0]!;
 }
 
 /** The same expression over the arguments alone: names replaced by what they stand for. */

@@ -5,7 +5,7 @@ import type { Derivation } from './derivation.ts';
 import { exprNotation, type InOrder } from './from-expr.ts';
 import { scalarNotation } from './from-scalar.ts';
 import type { Notation } from './notation.ts';
-import { freshNames } from './values.ts';
+import { freshNames, type NamedValue } from './values.ts';
 
 export interface Writer {
   /** Makes the anchors of a variant's sections unique in a document of several. */
@@ -19,7 +19,12 @@ export interface Writer {
   readonly fresh: () => (base: string) => string;
 }
 
-export function writerFor({ entry, values }: Derivation, id: string): Writer {
+/** `start` are named values besides those of the forward. */
+export function writerFor(
+  { entry, values }: Derivation,
+  id: string,
+  start: readonly NamedValue[] = [],
+): Writer {
   const inOrder: InOrder = (axes) => {
     const known = entry.axes.filter((axis) => axes.includes(axis));
     return [...known, ...axes.filter((axis) => !known.includes(axis))];
@@ -27,6 +32,8 @@ export function writerFor({ entry, values }: Derivation, id: string): Writer {
   const scalars = createScalars();
   const write = exprNotation(inOrder);
   const scalar = scalarNotation(scalars, inOrder);
-  const names = [...entry.arguments, ...entry.returns, ...entry.forward, ...values].map(({ name }) => name);
+  const names = [...entry.arguments, ...entry.returns, ...entry.forward, ...values, ...start].map(
+    ({ name }) => name,
+  );
   return { id, inOrder, write, collect: (e) => scalar(scalars.of(e)), fresh: () => freshNames(names) };
 }

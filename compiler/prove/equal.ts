@@ -43,7 +43,7 @@ function agreeInField(a: Expr, b: Expr, axes: Axes, random: Random): boolean {
   let agreed = 0;
   for (let attempt = 0; attempt < attempts && agreed < pointsWanted; attempt++) {
     const field = primeField(random.bits());
-    const point = pointOf([a, b], axes, random, () => random.bits());
+    const point = pointOf([a, b], axes, agreed, () => random.bits());
     try {
       const [x, y] = evaluate(a, b, axes, point, field);
       if (x.some((value, i) => value !== y[i])) return false;
@@ -61,7 +61,7 @@ function compareDigits(a: Expr, b: Expr, axes: Axes, random: Random): Verdict {
   for (let attempt = 0; attempt < 60 && points < pointsWanted; attempt++) {
     // where a formula needs positive numbers, normals will not do
     const draw = attempt % 2 === 0 ? random.normal : () => 0.5 + random.uniform();
-    const point = pointOf([a, b], axes, random, () => decimal.number(draw()));
+    const point = pointOf([a, b], axes, attempt, () => decimal.number(draw()));
     const [x, y] = evaluate(a, b, axes, point, decimal);
     if ([...x, ...y].some((value) => !value.isFinite())) continue;
     points++;
@@ -104,11 +104,16 @@ interface Point<T> {
   readonly inputs: ReadonlyMap<Expr, Value<T>>;
 }
 
-/** Random sizes of 2 or 3, never 1, at which a missing count would not show; and random values. */
-function pointOf<T>(exprs: readonly Expr[], axes: Axes, random: Random, draw: () => T): Point<T> {
+/** Sizes of 2 to 4, never 1, at which a missing count would not show: over three turns each axis has all of them. */
+const sizeAt = (turn: number, axis: number, axes: number): number =>
+  axes > 4 ? 2 + ((turn + axis) % 2) : 2 + ((turn * (1 + (axis % 2)) + axis) % 3);
+
+/** Sizes that vary with the turn, and random values. */
+function pointOf<T>(exprs: readonly Expr[], axes: Axes, turn: number, draw: () => T): Point<T> {
   const nodes = topological(exprs);
   const named = nodes.flatMap((node) => (node.op === 'size' ? [node.axis] : node.axes));
-  const sizes = new Map(axesOf([...named, ...axes]).map((axis) => [axis, 2 + random.integer(2)]));
+  const every = axesOf([...named, ...axes]);
+  const sizes = new Map(every.map((axis, i) => [axis, sizeAt(turn, i, every.length)]));
   const parameters = new Map<string, T>();
   const inputs = new Map<Expr, Value<T>>();
   for (const node of nodes) {

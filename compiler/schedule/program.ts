@@ -62,27 +62,31 @@ export function secondOf(
   forward: Forward,
   wrt: readonly string[],
 ): { grads: Map<string, Expr>; inputs: Map<string, Expr> } {
-  const gradients = gradientsOf(forward);
   const all = differentiable(forward);
-  const outputs = all
-    .filter(({ name }) => wrt.includes(name))
-    .map(({ name, axes }) => [gradients.get(name)!, input('cotangent2', name, axes)] as const);
   const cotangents = forward.returns.filter((output) => output.differentiable);
   const nodes = [
     ...cotangents.map(({ name, axes }) => input('cotangent', name, axes)),
     ...all.map(({ node }) => node),
   ];
-  const results = vjp(repeated(outputs), nodes);
+  const results = vjp(weighedGradients(forward, wrt), nodes);
   return {
     grads: new Map(cotangents.map(({ name }, i) => [name, results[i]!])),
     inputs: new Map(all.map(({ name }, i) => [name, results[cotangents.length + i]!])),
   };
 }
 
-/** An output with fewer axes than its cotangent is repeated along the others, so the cotangent is summed there. */
-const repeated = (pairs: readonly (readonly [Expr, Expr])[]): [Expr, Expr][] =>
-  pairs.map(([expr, ct]) => [expr, sumTo(ct, expr.axes)]);
+/** The gradients over `wrt`, each with its own cotangent, over the axes its expression has. */
+export function weighedGradients(forward: Forward, wrt: readonly string[]): [Expr, Expr][] {
+  const gradients = gradientsOf(forward);
+  return differentiable(forward)
+    .filter(({ name }) => wrt.includes(name))
+    .map(({ name, axes }) => {
+      const expr = gradients.get(name)!;
+      return [expr, sumTo(input('cotangent2', name, axes), expr.axes)];
+    });
+}
 
+/** An output with fewer axes than its cotangent is repeated along the others, so the cotangent is summed there. */
 const sumTo = (ct: Expr, axes: Axes): Expr => sum(ct, difference(ct.axes, axes));
 
 /** The differentiable returns with their cotangents, each over the axes its expression has. */
@@ -92,7 +96,8 @@ export function cotangentsOf(forward: Forward): { expr: Expr; ct: Expr }[] {
     .map(({ name, axes, expr }) => ({ expr, ct: sumTo(input('cotangent', name, axes), expr.axes) }));
 }
 
-interface Differentiable {
+/** An argument that can be differentiated by. */
+export interface Differentiable {
   readonly name: string;
   readonly axes: readonly string[];
   readonly node: Expr;

@@ -70,6 +70,19 @@ test('kinks, a logarithm, requirements on sizes and numbers, ops without gradien
   assert.match(out, /^nothing .*found no inputs/m);
 });
 
+test('what stop_gradient holds back is held still by differences', async () => {
+  const file = write(
+    'stop.yaml',
+    `- name: stopped(Tensor x[n, c], Tensor g[n]) -> Tensor y[c]
+  generate: [forward, backward, jvp, double_backward]
+  forward:
+    y: sum(x ^ 2 * stop_gradient(g * mean(x, c)) + g ^ 3 * x, n)
+`,
+  );
+  const { status, out } = await normgrad(['verify', file, '--target', 'interpret,typescript']);
+  assert.is(status, 0, out);
+});
+
 test('golden vectors: right ones, and one that is off', async () => {
   const spec = write('golden.yaml', scaled(rightClaim));
   const one = (y: number) => ({

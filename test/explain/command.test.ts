@@ -32,6 +32,22 @@ words('frozen: what does not depend on x contributes nothing', async () => {
   assert.match(flat(out), /No reductions/);
   assert.not.match(out, /centred values/);
 });
+words('forward mode and the double backward', async () => {
+  const { status, out } = await normgrad(['explain', 'batch_norm', '--direction', 'double_backward, jvp']);
+  assert.is(status, 0);
+  assert.ok(out.indexOf('Forward mode') < out.indexOf('Double backward'));
+  assert.match(flat(out), /Two reductions in one pass.*Five reductions in one pass/);
+  assert.match(
+    flat(out),
+    'second_grad_y[n, c, s] = weight * invstd * v_x + invstd * (v_weight - weight * invstd ^ 2 * mean((x - mean) * v_x, n, s)) * (x - mean) + v_bias - weight * invstd * mean(v_x, n, s)',
+  );
+  assert.match(flat(out), 'No gradient depends on bias: its second-order gradient is zero.');
+});
+words('frozen: the double backward reduces for the weight alone', async () => {
+  const argv = ['explain', 'batch_norm', '--variant', frozen, '--direction', 'double_backward'];
+  const { out } = await normgrad(argv);
+  assert.match(flat(out), 'second_x[n, c, s] = v_weight * invstd * grad_y ');
+});
 words.run();
 
 const usage = suite('usage');
@@ -55,6 +71,7 @@ for (const [what, argv, message] of [
   ['an unknown gradient', ['batch_norm', '--wrt', 'wieght'], `did you mean 'weight'?`],
   ['a gradient of what has none', ['batch_norm', '--wrt', 'running_mean'], `'x', 'weight', 'bias'`],
   ['an unknown format', ['batch_norm', '--format', 'pdf'], `unknown format 'pdf'`],
+  ['an unknown direction', ['batch_norm', '--direction', 'jpv'], `did you mean 'jvp'?`],
   ['a spec that is not there', ['batch_norm', '--spec', 'nowhere.yaml'], `no file 'nowhere.yaml'`],
 ] as const) {
   usage(what, async () => {
@@ -80,8 +97,11 @@ usage.run();
 
 const page = suite('docs/batch_norm.html');
 page('is what the command writes: npm run docs', async () => {
-  const argv = ['explain', 'batch_norm', '--variant', `${training}, ${frozen}`, '--format', 'html'];
-  const { out } = await normgrad(argv);
+  const directions = 'backward,jvp,double_backward';
+  const { out } = await normgrad([
+    ...['explain', 'batch_norm', '--variant', `${training}, ${frozen}`],
+    ...['--direction', directions, '--format', 'html'],
+  ]);
   assert.is(readFileSync('docs/batch_norm.html', 'utf8') === out, true, 'run npm run docs');
 });
 page.run();

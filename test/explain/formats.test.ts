@@ -2,11 +2,12 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { explain } from '../../compiler/explain/explain.ts';
+import { explain, type Format } from '../../compiler/explain/explain.ts';
 import { latexText } from '../../compiler/explain/latex.ts';
 import { mathOf } from '../../compiler/explain/mathml.ts';
 import { splitName } from '../../compiler/explain/names.ts';
 import { nameNotation } from '../../compiler/explain/notation.ts';
+import { type Explained, explained } from '../../compiler/explain/part.ts';
 import { escapeText, texOf } from '../../compiler/explain/tex.ts';
 import { breakFormula } from '../../compiler/explain/text.ts';
 import { parseSpec } from '../../compiler/spec/parse.ts';
@@ -14,16 +15,25 @@ import { variantsOf } from '../../compiler/spec/variants.ts';
 
 const path = (name: string): URL => new URL(name, import.meta.url);
 const { entries } = parseSpec(readFileSync(path('ops.yaml'), 'utf8'), 'ops.yaml').spec;
-const written = (name: string, format: 'text' | 'latex' | 'html'): Promise<string> => {
+const written = (
+  name: string,
+  format: Format,
+  directions: readonly Explained[] = explained,
+): Promise<string> => {
   const entry = entries.find((candidate) => candidate.name === name)!;
-  return explain(entry, variantsOf(entry), format);
+  return explain(entry, variantsOf(entry), format, { directions });
 };
 
 const text = suite('text');
 text('a small op, whole', async () => {
-  const shown = await written('weighted_mean', 'text');
+  const shown = await written('weighted_mean', 'text', ['backward']);
   if (process.env.UPDATE_GOLDEN) writeFileSync(path('weighted_mean.txt'), shown);
   assert.is(shown, readFileSync(path('weighted_mean.txt'), 'utf8'));
+});
+text('a small op in every direction, whole', async () => {
+  const shown = await written('square_sum', 'text');
+  if (process.env.UPDATE_GOLDEN) writeFileSync(path('square_sum.txt'), shown);
+  assert.is(shown, readFileSync(path('square_sum.txt'), 'utf8'));
 });
 for (const { name } of entries) {
   text(`${name} fits a terminal`, async () => {
@@ -94,6 +104,9 @@ for (const { name } of entries) {
 html('names are escaped and get their index', () => {
   assert.is(mathOf(nameNotation('sum1')), '<msub><mi class="word">sum</mi><mn>1</mn></msub>');
   assert.equal(splitName('grad_y'), { base: 'grad', index: 'y' });
+  assert.equal(splitName('second_grad_y'), { base: 'second', index: 'grad_y' });
+  assert.equal(splitName('v_x'), { base: 'v', index: 'x' });
+  assert.equal(splitName('invstd_t'), { base: 'invstd', index: 't' });
   assert.equal(splitName('running_mean'), { base: 'running_mean' });
   assert.match(mathOf({ is: 'relation', operator: '<', a: nameNotation('a'), b: nameNotation('b') }), '&lt;');
 });

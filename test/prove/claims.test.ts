@@ -96,6 +96,17 @@ const mistakes: readonly (readonly [string, string, string])[] = [
   ],
 ];
 
+wrong('a term that is zero at the smallest sizes', () => {
+  const [report] = claimsOf(`
+- name: op(Tensor x[n]) -> Tensor y[]
+  forward:
+    y: sum(x ^ 2, n)
+  gradients:
+    x: grad * 2 * x + (count(n) - 2) * (count(n) - 3) * x
+`);
+  assert.is(report?.result.verdict, 'refuted');
+});
+
 for (const [what, good, bad] of mistakes) {
   wrong(what, () => {
     assert.is(text.split(good).length, 2, 'the mistake has exactly one place');
