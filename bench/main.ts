@@ -1,0 +1,133 @@
+/** `npm run bench`: checks that all contenders agree, times them in turns, writes the results and a plot of them. */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  allCases,
+  type Case,
+  elementsOf,
+  scalingCases,
+  smallCases,
+  tinyCases,
+  writeCase,
+  writeProblem,
+} from './cases.ts';
+import type { Row } from './compare.ts';
+import type { Contender } from './contender.ts';
+import { type Field, loadField } from './contenders.ts';
+import { type Data, drawData } from './data.ts';
+import { describeMachine } from './machine.ts';
+import { type Budget, budgets, Foresight, measure, type Outcome } from './measure.ts';
+import { help, type Options, readOptions } from './options.ts';
+import { installPeers } from './peers.ts';
+import { drawPlot } from './plot.ts';
+import { type Results, reference } from './reference.ts';
+import { writeReport, writeTime } from './report.ts';
+
+const started = performance.now();
+
+function progress(message: string): void {
+  const seconds = ((performance.now() - started) / 1000).toFixed(0);
+  console.error(`${seconds.padStart(4)} s  ${message}`);
+}
+
+/** Measures cases in order; data is drawn once a problem. */
+async function measureAll(
+  cases: readonly Case[],
+  contenders: readonly Contender[],
+  budget: Budget,
+  foresight: Foresight,
+  isChecked: boolean,
+): Promise<Row[]> {
+  const rows: Row[] = [];
+  let drawn = '';
+  let data: readonly Data[] = [];
+  for (const [i, row] of cases.entries()) {
+    if (drawn !== writeProblem(row)) {
+      drawn = writeProblem(row);
+      data = drawData(row);
+    }
+    const expected: Results | undefined = isChecked ? reference(row, data[0]!) : undefined;
+    const outcomes = await measure(contenders, { row, data, expected, budget, foresight });
+    rows.push({ row, outcomes });
+    progress(`${i + 1}/${cases.length} ${writeCase(row)}: ${describe(outcomes)}`);
+  }
+  return rows;
+}
+
+function describe(outcomes: ReadonlyMap<string, Outcome>): string {
+  const times = [...outcomes].flatMap(([name, outcome]) => {
+    if ('timing' in outcome) return [`${name} ${writeTime(outcome.timing.median)}`];
+    if ('wrong' in outcome) return [`${name} IS WRONG: ${outcome.wrong}`];
+    return outcome.missing.startsWith('failed') ? [`${name} ${outcome.missing}`] : [];
+  });
+  return times.join(', ');
+}
+
+/** One quick look at everybody on small tensors: what is wrong there need not wait for the long part. */
+async function checkAgreement(cases: readonly Case[], contenders: readonly Contender[]): Promise<number> {
+  const budget: Budget = { rounds: 0, sample: 0, total: 0, call: Number.POSITIVE_INFINITY };
+  const small = smallCases(cases);
+  let wrong = 0;
+  for (const row of small) {
+    const data = drawData(row);
+    const expected = reference(row, data[0]!);
+    const outcomes = await measure(contenders, { row, data, expected, budget, foresight: new Foresight() });
+    for (const [name, outcome] of outcomes) {
+      const problem =
+        'wrong' in outcome
+          ? outcome.wrong
+          : 'missing' in outcome && /^failed/.test(outcome.missing)
+            ? outcome.missing
+            : undefined;
+      if (!problem) continue;
+      wrong += 1;
+      progress(`${writeCase(row)}: ${name}: ${problem}`);
+    }
+  }
+  progress(
+    `${small.length} kinds of rows agree${wrong > 0 ? `, but for ${wrong} exceptions` : ' on all contenders'}`,
+  );
+  return wrong;
+}
+
+/** Ours and, of the peers, those that can be as fast; the others would take minutes. */
+const inScaling = ({ name, unit }: Contender): boolean => unit === 'cpu' && !/tfjs|jax/.test(name);
+
+async function run(options: Options, field: Field): Promise<boolean> {
+  const { contenders } = field;
+  for (const { name, reason } of field.absent) progress(`${name} does not take part: ${reason}`);
+  progress(`contenders: ${contenders.map(({ name }) => name).join('; ')}`);
+  const cases = allCases().filter(options.includes);
+  const budget = budgets[options.quick ? 'quick' : 'full'];
+  const foresight = new Foresight();
+  const wrong = await checkAgreement(cases, contenders);
+  const rows = await measureAll(cases, contenders, budget, foresight, true);
+  const tiny = options.tiny ? await measureAll(tinyCases(), contenders, budget, foresight, true) : [];
+  const sizes = options.scaling ? scalingCases(options.quick ? 1e7 : 1e8) : [];
+  const few = { ...budget, rounds: 3 };
+  const isChecked = (row: Case) => elementsOf(row) <= 1e6;
+  const scaling: Row[] = [];
+  for (const row of sizes)
+    scaling.push(...(await measureAll([row], contenders.filter(inScaling), few, foresight, isChecked(row))));
+
+  const machine = describeMachine(field.versions, field.adapter);
+  const { quick } = options;
+  const { absent } = field;
+  const report = await writeReport({ contenders, absent, machine, quick, rows, scaling, tiny });
+  await mkdir(options.out, { recursive: true });
+  await writeFile(join(options.out, 'results.md'), report);
+  if (rows.length > 0) await writeFile(join(options.out, 'results.svg'), drawPlot(rows, contenders));
+  progress(`written to ${join(options.out, 'results.md')}`);
+  const isWrong = (row: Row) => [...row.outcomes.values()].some((outcome) => 'wrong' in outcome);
+  return wrong === 0 && ![...rows, ...tiny, ...scaling].some(isWrong);
+}
+
+const options = readOptions(process.argv.slice(2));
+if (!options) console.log(help);
+else {
+  if (options.peers) installPeers();
+  const field = await loadField(options.targets, options.peers);
+  const isRight = await run(options, field).finally(field.close);
+  // Some libraries leave workers behind that would keep the process.
+  process.exit(isRight ? 0 : 1);
+}
