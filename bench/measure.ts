@@ -16,7 +16,7 @@ export interface Budget {
   readonly sample: number;
   /** Milliseconds after which a contender gets no further round, once it has had two. */
   readonly total: number;
-  /** Milliseconds of a call that is too slow to measure. */
+  /** Milliseconds of a call of a peer that is too slow to measure; ours may take several times as long. */
   readonly call: number;
 }
 
@@ -96,13 +96,13 @@ async function admit(contender: Contender, setting: Setting): Promise<Entrant | 
   const reason = contender.cannot(row);
   if (reason) return { missing: reason };
   const foreseen = foresight.foresee(contender.name, row);
-  if (foreseen > budget.call) return { missing: `too slow: about ${(foreseen / 1000).toFixed(0)} s a call` };
+  if (foreseen > (contender.side === 'ours' ? 4 : 1) * budget.call)
+    return { missing: `too slow: about ${(foreseen / 1000).toFixed(0)} s a call` };
   let prepared: Prepared | undefined;
   try {
     prepared = await contender.prepare(row, data);
     const wrong = await check(contender, prepared, setting.expected);
-    if (!wrong)
-      return { contender, prepared, samples: [], spent: 0, count: await warmUp(contender, prepared, budget) };
+    if (!wrong) return await warmUp(contender, prepared, budget);
     await prepared.dispose();
     return { wrong };
   } catch (error) {
@@ -119,10 +119,8 @@ async function check(
   return side === 'floor' || !expected ? undefined : disagreement(expected, await prepared.results());
 }
 
-/** Calls until compilers have had their chance, and says how many calls fill a sample. */
-async function warmUp({ unit }: Contender, prepared: Prepared, budget: Budget): Promise<number> {
-  // Several calls a wait, for a queue is not waited for after each call; but one that takes long shows no difference.
-  const fewest = unit === 'gpu' ? 3 : 1;
+/** Calls until compilers have had their chance, and decides how many calls are a sample. */
+async function warmUp(contender: Contender, prepared: Prepared, budget: Budget): Promise<Entrant> {
   let spent = 0;
   let each = Number.POSITIVE_INFINITY;
   for (let count = 1, calls = 0; spent < 3 * budget.sample || calls < 3; count *= 2) {
@@ -133,8 +131,12 @@ async function warmUp({ unit }: Contender, prepared: Prepared, budget: Budget): 
     if (spent > budget.total) break;
   }
   checkGpu();
-  const fitting = Math.ceil(budget.sample / Math.max(each, 1e-5));
-  return each * fewest > budget.total ? 1 : Math.max(fewest, fitting);
+  const entrant = { contender, prepared, spent: 0, samples: [] };
+  // What takes so long has no use for a warm-up, so that one counts.
+  if (each > budget.total) return { ...entrant, count: 1, spent, samples: [each] };
+  // Several calls a wait on a GPU: nobody waits for the queue after each call.
+  const fewest = contender.unit === 'gpu' ? 3 : 1;
+  return { ...entrant, count: Math.max(fewest, Math.ceil(budget.sample / Math.max(each, 1e-5))) };
 }
 
 async function takeTurns(entrants: readonly Entrant[], budget: Budget): Promise<void> {

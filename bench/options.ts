@@ -46,7 +46,7 @@ export function readOptions(args: readonly string[]): Options | undefined {
   if (values.help) return undefined;
   const shapes = split(values.shapes).map((shape) => shape.replaceAll('x', '×'));
   const [ops, tasks] = [split(values.ops), split(values.tasks)];
-  const quickShapes = ['1×64×100×100', '256×512', '32×256×14×14'];
+  const quickShapes = ['1×64×100×100', '256×512'];
   const wanted = shapes.length === 0 && values.quick ? quickShapes : shapes;
   const among = (list: readonly string[], word: string) =>
     list.length === 0 || list.some((part) => word.startsWith(part));
