@@ -2,14 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import type { OpenedDevice } from '../../cli/device.ts';
 import { batch_norm, group_norm, instance_norm, layer_norm, rms_norm } from '../../generated/index.ts';
-import {
-  type CpuDevice,
-  cpu,
-  type OpDescription,
-  type Tensor,
-  type WebGpuDevice,
-  webgpu,
-} from '../../runtime/index.ts';
+import type { CpuDevice, OpDescription, Tensor, WebGpuDevice } from '../../runtime/index.ts';
 import { type Case, channelsOf, eps, groups, momentum, type OpName, physicalShape } from '../cases.ts';
 import {
   type Absent,
@@ -34,7 +27,11 @@ type MakeCpu = (options?: {
   threads?: number;
   target?: 'wasm' | 'typescript';
 }) => CpuDevice | Promise<CpuDevice>;
-const makeCpu: MakeCpu = cpu;
+
+/** The runtime as it is published: what `tsx` makes of the sources names every closure when it is created. */
+const published = new URL('../../dist/runtime/index.js', import.meta.url).href;
+const runtime = (await import(published)) as typeof import('../../runtime/index.ts');
+const makeCpu: MakeCpu = runtime.cpu;
 
 /** Where the names of the others and of the report come from. */
 export const ours = {
@@ -91,7 +88,7 @@ export async function loadNormgrad(threads: number, gpu: OpenedDevice | undefine
   if (gpu) {
     const finish = () => gpu.device.queue.onSubmittedWorkDone();
     await add(ours.wgsl, { unit: 'gpu', threads: 'all' }, async () => ({
-      device: webgpu(gpu.device),
+      device: runtime.webgpu(gpu.device),
       finish,
     }));
   } else absent.push({ name: ours.wgsl, reason: 'no WebGPU device' });
