@@ -28,7 +28,7 @@ function relativeError(expected: ArrayLike<number>, actual: ArrayLike<number>): 
     const size = Math.abs(expected[i]!);
     const off = Math.abs(actual[i]! - expected[i]!);
     if (size > largest) largest = size;
-    if (!(off <= error)) error = off;
+    if (off > error || Number.isNaN(off)) error = off;
   }
   return error / largest;
 }

@@ -8,7 +8,7 @@ const rowHeight = 26;
 const top = 92;
 const panel = { left: 232, width: 300, gap: 34 };
 
-/** By the first word of a contender's name. Filled marks are all threads or a GPU, hollow ones one thread. */
+/** By how a contender's name starts. Filled marks are all threads or a GPU, hollow ones one thread. */
 const colours: { readonly [word: string]: string } = {
   copy: '#8b949e',
   TypeScript: '#3b8eea',
@@ -17,6 +17,7 @@ const colours: { readonly [word: string]: string } = {
   PyTorch: '#e5533d',
   ONNX: '#c2852b',
   'jax-js': '#a371f7',
+  'tfjs cpu': '#8f7b66',
   tfjs: '#db61a2',
 };
 const colourOf = (name: string): string =>
@@ -127,7 +128,7 @@ function legend(unit: 'cpu' | 'gpu', left: number, shown: readonly Contender[]):
   let y = 40;
   const items = shown.map((contender) => {
     const name = shortest(contender.name);
-    const needed = 20 + 5.6 * name.length;
+    const needed = 20 + 6.4 * name.length;
     if (x + needed > left + panel.width + 20) {
       x = left + 4;
       y += 15;
