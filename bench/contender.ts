@@ -40,27 +40,33 @@ export interface Team {
   readonly close?: () => void;
 }
 
+/** Numbers the calls of all samples, so that samples of one call alternate too. */
+export function numbered<R>(call: (i: number) => R): () => R {
+  let i = 0;
+  return () => call(i++);
+}
+
 /** Milliseconds of so many calls that have finished when they return. */
-export function timeSync(count: number, call: (i: number) => void): number {
+export function timeSync(count: number, call: () => void): number {
   const start = performance.now();
-  for (let i = 0; i < count; i++) call(i);
+  for (let i = 0; i < count; i++) call();
   return performance.now() - start;
 }
 
-export async function timeAsync(count: number, call: (i: number) => Promise<void>): Promise<number> {
+export async function timeAsync(count: number, call: () => Promise<void>): Promise<number> {
   const start = performance.now();
-  for (let i = 0; i < count; i++) await call(i);
+  for (let i = 0; i < count; i++) await call();
   return performance.now() - start;
 }
 
 /** The same for calls that only put work into a queue: the wait for it at the end is part of the time. */
 export async function timeQueued(
   count: number,
-  call: (i: number) => void | Promise<void>,
+  call: () => void | Promise<void>,
   finish: () => Promise<unknown>,
 ): Promise<number> {
   const start = performance.now();
-  for (let i = 0; i < count; i++) await call(i);
+  for (let i = 0; i < count; i++) await call();
   await finish();
   return performance.now() - start;
 }

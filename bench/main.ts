@@ -1,5 +1,6 @@
 /** `npm run bench`: checks that all contenders agree, times them in turns, writes the results and a plot of them. */
 import { mkdir, writeFile } from 'node:fs/promises';
+import { freemem } from 'node:os';
 import { join } from 'node:path';
 import {
   allCases,
@@ -93,6 +94,14 @@ async function checkAgreement(cases: readonly Case[], contenders: readonly Conte
 /** Ours and, of the peers, those that can be as fast; the others would take minutes. */
 const inScaling = ({ name, unit }: Contender): boolean => unit === 'cpu' && !/tfjs|jax/.test(name);
 
+/** Elements. With 1e8 the contenders together hold some 8 GB. */
+function largestScale({ quick }: Options): number {
+  if (quick) return 1e7;
+  const isEnough = freemem() > 10 * 2 ** 30;
+  if (!isEnough) progress('there is no memory for 1e8 elements: time per element ends at 1e7');
+  return isEnough ? 1e8 : 1e7;
+}
+
 async function run(options: Options, field: Field): Promise<boolean> {
   const { contenders } = field;
   for (const { name, reason } of field.absent) progress(`${name} does not take part: ${reason}`);
@@ -103,7 +112,7 @@ async function run(options: Options, field: Field): Promise<boolean> {
   const wrong = await checkAgreement(cases, contenders);
   const rows = await measureAll(cases, contenders, budget, foresight, true);
   const tiny = options.tiny ? await measureAll(tinyCases(), contenders, budget, foresight, true) : [];
-  const sizes = options.scaling ? scalingCases(options.quick ? 1e7 : 1e8) : [];
+  const sizes = options.scaling ? scalingCases(largestScale(options)) : [];
   const few = { ...budget, rounds: 3 };
   const isChecked = (row: Case) => elementsOf(row) <= 1e6;
   const scaling: Row[] = [];

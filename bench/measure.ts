@@ -53,6 +53,7 @@ interface Entrant {
   /** Calls of one sample. */
   count: number;
   spent: number;
+  failure?: string;
   /** Milliseconds of a call. */
   readonly samples: number[];
 }
@@ -82,7 +83,11 @@ export async function measure(
   } finally {
     for (const { prepared } of entrants) await prepared.dispose();
   }
-  for (const { contender, samples } of entrants) {
+  for (const { contender, samples, failure } of entrants) {
+    if (failure) {
+      outcomes.set(contender.name, { missing: `failed: ${failure}` });
+      continue;
+    }
     const timing = timingOf(samples);
     setting.foresight.see(contender.name, setting.row, timing.median);
     outcomes.set(contender.name, { timing });
@@ -145,13 +150,21 @@ async function takeTurns(entrants: readonly Entrant[], budget: Budget): Promise<
     for (let i = 0; i < entrants.length; i++) {
       // Each round starts with another, so that nobody always follows the same one.
       const entrant = entrants[(i + round) % entrants.length]!;
-      if (entrant.spent > budget.total && entrant.samples.length >= 2) continue;
+      if (entrant.failure || (entrant.spent > budget.total && entrant.samples.length >= 2)) continue;
       await sleep(2); // lets idle threads of the one before go to sleep
-      const ms = await entrant.prepared.time(entrant.count);
-      checkGpu();
-      entrant.spent += ms;
-      entrant.samples.push(ms / entrant.count);
+      await sample(entrant);
     }
+  }
+}
+
+async function sample(entrant: Entrant): Promise<void> {
+  try {
+    const ms = await entrant.prepared.time(entrant.count);
+    checkGpu();
+    entrant.spent += ms;
+    entrant.samples.push(ms / entrant.count);
+  } catch (error) {
+    entrant.failure = reasonOf(error);
   }
 }
 

@@ -79,7 +79,8 @@ of the quartiles. All allocate their results in each call and free them; calls a
 On WebGPU several calls are queued, and the wait for the queue is counted. A **step** is forward and backward together.
 *Traffic* is from the manifest: kernels, and how often they read and write tensors as large as the data. *Copy* is one
 copy of x into memory that exists. Ratios are the time of the fastest peer over ours: one thread against one
-thread, all against any, WebGPU against WebGPU. tfjs and jax-js keep no running statistics, which is less work.
+thread, all against any, WebGPU against WebGPU. *CPU over copy* is our fastest time on the CPU over that.
+tfjs and jax-js keep no running statistics, which is less work; in Node their wasm has one thread.
 
 Peers: ${peers.join('; ') || 'none'}.${missing.length > 0 ? `\n\n${missing.join('\n')}` : ''}`;
 }
@@ -132,6 +133,7 @@ function section({ contenders }: Report, manifests: Manifests, title: string, ro
   const body = rows.map((row) => [
     writeTask(row.row),
     traffic(row.row),
+    overCopy(row, ours),
     ...ours.map((contender) => withRatio(row, contender)),
     ...kinds.map(([, kind]) => best(row, kind)),
   ]);
@@ -143,6 +145,14 @@ function section({ contenders }: Report, manifests: Manifests, title: string, ro
   return [`## ${title}`, floorOf(rows), table(head, body), ...(peers.length > 0 ? [details] : [])].join(
     '\n\n',
   );
+}
+
+/** The time of our fastest on the CPU in copies of the tensor. */
+function overCopy(row: Row, ours: readonly Contender[]): string {
+  const times = ours.flatMap(({ name, unit }) => (unit === 'cpu' ? (timingIn(row, name) ?? []) : []));
+  const floor = timingIn(row, copies.cpu);
+  if (times.length === 0 || !floor) return '–';
+  return writeRatio(Math.min(...times.map(({ median }) => median)) / floor.median);
 }
 
 /** The floor is the same for every task of a problem: the fastest time is the least disturbed. */

@@ -1,6 +1,14 @@
 /** The floor: copying the tensor, once a call, into memory that is already there. */
 import { type Case, elementsOf } from '../cases.ts';
-import { type Contender, type Prepared, type Team, timeQueued, timeSync, turn } from '../contender.ts';
+import {
+  type Contender,
+  numbered,
+  type Prepared,
+  type Team,
+  timeQueued,
+  timeSync,
+  turn,
+} from '../contender.ts';
 import type { Data } from '../data.ts';
 
 export const copies = { cpu: 'copy', gpu: 'copy on WebGPU' } as const;
@@ -31,7 +39,7 @@ export function loadCopies(gpu: GPUDevice | undefined): Team {
 
 async function copyOnCpu(_row: Case, data: readonly Data[]): Promise<Prepared> {
   const targets = data.map(({ x }) => new Float32Array(x.length));
-  const call = (i: number) => turn(targets, i).set(turn(data, i).x);
+  const call = numbered((i) => turn(targets, i).set(turn(data, i).x));
   return { results: nothing, time: async (count) => timeSync(count, call), dispose: () => {} };
 }
 
@@ -45,11 +53,11 @@ async function copyOnGpu(device: GPUDevice, row: Case, data: readonly Data[]): P
     return buffer;
   });
   const targets = data.map(make);
-  const call = (i: number) => {
+  const call = numbered((i) => {
     const encoder = device.createCommandEncoder();
     encoder.copyBufferToBuffer(turn(sources, i), 0, turn(targets, i), 0, size);
     device.queue.submit([encoder.finish()]);
-  };
+  });
   return {
     results: nothing,
     time: (count) => timeQueued(count, call, () => device.queue.onSubmittedWorkDone()),

@@ -3,6 +3,7 @@ import { type Case, channelsOf, eps, groups, isRowwise, physicalShape } from '..
 import {
   type Absent,
   type Contender,
+  numbered,
   type Prepared,
   reasonOf,
   type Team,
@@ -177,8 +178,9 @@ async function prepare(jax: Jax, device: string, row: Case, data: readonly Data[
   const drop = (arrays: Many) => {
     for (const array of arrays) array.dispose();
   };
-  const finished = async (i: number) => {
-    const arrays = run(i);
+  const next = numbered(run);
+  const finished = async () => {
+    const arrays = next();
     await jax.blockUntilReady(arrays);
     drop(arrays);
   };
@@ -187,7 +189,7 @@ async function prepare(jax: Jax, device: string, row: Case, data: readonly Data[
     const kept: Array_[] = [];
     const ms = await timeQueued(
       count,
-      (i) => void kept.push(...run(i)),
+      () => void kept.push(...next()),
       () => jax.blockUntilReady(kept),
     );
     drop(kept);

@@ -7,6 +7,7 @@ import { type Case, channelsOf, eps, groups, momentum, type OpName, physicalShap
 import {
   type Absent,
   type Contender,
+  numbered,
   type Prepared,
   reasonOf,
   type Team,
@@ -159,18 +160,18 @@ async function prepare(engine: Engine, row: Case, data: readonly Data[]): Promis
     free(run.outputs);
     run.dispose();
   };
-  const callSync = (i: number) => {
+  const callSync = numbered((i) => {
     const set = turn(placed, i);
     if (isBackwardAlone) return free(differentiate(turn(runs, i), set) as Tensors);
     const run = forwardSync(set.inputs);
     discard(run, row.task === 'step' ? (differentiate(run, set) as Tensors) : {});
-  };
-  const callAsync = async (i: number) => {
+  });
+  const callAsync = numbered(async (i) => {
     const set = turn(placed, i);
     if (isBackwardAlone) return free(await differentiate(turn(runs, i), set));
     const run = await forwardAsync(set.inputs);
     discard(run, row.task === 'step' ? await differentiate(run, set) : {});
-  };
+  });
   return {
     results: async () => {
       const set = placed[0]!;

@@ -1,6 +1,14 @@
 /** ONNX Runtime in Node, on the CPU: forward alone, since that is all it has. */
 import { type Case, channelsOf, eps, isRowwise, momentum, physicalShape } from '../cases.ts';
-import { type Contender, type Prepared, reasonOf, type Team, timeAsync, turn } from '../contender.ts';
+import {
+  type Contender,
+  numbered,
+  type Prepared,
+  reasonOf,
+  type Team,
+  timeAsync,
+  turn,
+} from '../contender.ts';
 import type { Data } from '../data.ts';
 import { requirePeer, versionOf } from '../peers.ts';
 import { encodeModel, type OneNode } from './onnx-model.ts';
@@ -81,7 +89,7 @@ async function prepare(ort: Ort, threads: number, row: Case, data: readonly Data
     });
     return Object.fromEntries(feeds);
   });
-  const call = async (i: number) => void (await session.run(turn(sets, i)));
+  const call = numbered(async (i) => void (await session.run(turn(sets, i))));
   return {
     results: async () => new Map([['y', (await session.run(sets[0]!)).y!.data]]),
     time: (count) => timeAsync(count, call),

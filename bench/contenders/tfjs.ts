@@ -3,6 +3,7 @@ import { type Case, channelsOf, eps, isRowwise, physicalShape } from '../cases.t
 import {
   type Absent,
   type Contender,
+  numbered,
   type Prepared,
   reasonOf,
   type Team,
@@ -136,9 +137,9 @@ async function prepare(tf: Tfjs, backend: string, row: Case, data: readonly Data
     const { value, grads } = step(inputs, dy);
     return [value, ...grads];
   };
-  const call = (i: number) => {
+  const call = numbered((i) => {
     for (const tensor of run(i)) tensor.dispose();
-  };
+  });
   const finish = () => {
     // It collects some work before it submits; this is how it does that itself.
     const gpu = tf.backend();

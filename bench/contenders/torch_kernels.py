@@ -90,7 +90,7 @@ def backward_of(case):
 
 class Prepared:
     def __init__(self, case, threads, sets):
-        self.case, self.threads = case, threads
+        self.case, self.threads, self.calls = case, threads, 0
         names = ["x", "weight", "bias", "running_mean", "running_var"]
         self.sets = [[tensors[keys[name]].clone(memory_format=torch.preserve_format) for name in names] for keys in sets]
         self.dys = [tensors[keys["dy"]] for keys in sets]
@@ -152,8 +152,9 @@ class Prepared:
     def time(self, count):
         torch.set_num_threads(self.threads)
         start = time.perf_counter()
-        for i in range(count):
-            self.call(i)
+        for _ in range(count):
+            self.call(self.calls)
+            self.calls += 1
         elapsed = time.perf_counter() - start
         time.sleep(0.003)  # its idle threads spin for a while, and others are to be timed next
         return 1000 * elapsed
