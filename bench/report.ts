@@ -127,6 +127,7 @@ function section({ contenders }: Report, manifests: Manifests, title: string, ro
   const head = [
     '',
     'traffic on CPU; WebGPU',
+    'CPU over copy',
     ...ours.map(({ name }) => name),
     ...kinds.map(([name]) => name),
   ];
