@@ -12,7 +12,10 @@ export function installPeers(): void {
   if (existsSync(new URL('node_modules', folder))) return;
   console.error('installing the libraries to compare with into bench/node_modules (600 MB, once)');
   const command = ['ci', '--prefix', fileURLToPath(folder), '--ignore-scripts', '--no-audit', '--no-fund'];
-  const { status } = spawnSync('npm', command, { stdio: ['ignore', 'inherit', 'inherit'] });
+  const { status } = spawnSync('npm', command, {
+    stdio: ['ignore', 'inherit', 'inherit'],
+    shell: process.platform === 'win32',
+  });
   if (status !== 0) console.error('npm failed: the benchmark goes on without them');
 }
 

@@ -34,8 +34,7 @@ const published = new URL('../../dist/runtime/index.js', import.meta.url).href;
 const runtime = (await import(published)) as typeof import('../../runtime/index.ts');
 const makeCpu: MakeCpu = runtime.cpu;
 
-/** Where the names of the others and of the report come from. */
-export const ours = {
+const names = {
   typescript: 'TypeScript',
   wasm: 'wasm',
   wasmThreads: 'wasm, all threads',
@@ -83,16 +82,16 @@ export async function loadNormgrad(threads: number, gpu: OpenedDevice | undefine
     if (!(await generatedTargets()).includes(target)) throw new Error('this target is not generated');
     return { device: await makeCpu({ target, threads: wanted }) };
   };
-  await add(ours.typescript, { unit: 'cpu', threads: 'one' }, () => onCpu('typescript', 1));
-  await add(ours.wasm, { unit: 'cpu', threads: 'one' }, () => onCpu('wasm', 1));
-  await add(ours.wasmThreads, { unit: 'cpu', threads: 'all' }, () => onCpu('wasm', threads));
+  await add(names.typescript, { unit: 'cpu', threads: 'one' }, () => onCpu('typescript', 1));
+  await add(names.wasm, { unit: 'cpu', threads: 'one' }, () => onCpu('wasm', 1));
+  await add(names.wasmThreads, { unit: 'cpu', threads: 'all' }, () => onCpu('wasm', threads));
   if (gpu) {
     const finish = () => gpu.device.queue.onSubmittedWorkDone();
-    await add(ours.wgsl, { unit: 'gpu', threads: 'all' }, async () => ({
+    await add(names.wgsl, { unit: 'gpu', threads: 'all' }, async () => ({
       device: runtime.webgpu(gpu.device),
       finish,
     }));
-  } else absent.push({ name: ours.wgsl, reason: 'no WebGPU device' });
+  } else absent.push({ name: names.wgsl, reason: 'no WebGPU device' });
   return { contenders, absent, versions: [] };
 }
 
@@ -189,14 +188,10 @@ async function prepare(engine: Engine, row: Case, data: readonly Data[]): Promis
     },
     dispose: () => {
       for (const run of runs) discard(run);
-      for (const { inputs, cotangents, cotangents2 } of placed)
-        free({ ...inputs, ...cotangents, v: cotangents.y, ...rename(cotangents2) });
+      for (const set of placed) for (const tensors of Object.values(set)) free(tensors);
     },
   };
 }
-
-const rename = (tensors: Tensors): Tensors =>
-  Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [`v_${name}`, tensor]));
 
 async function read(row: Case, run: Finished, gradients: Tensors, inputs: Tensors) {
   const prefix = row.task === 'double backward' ? '' : 'd';
