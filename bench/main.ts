@@ -21,7 +21,7 @@ import { type Budget, budgets, Foresight, measure, type Outcome } from './measur
 import { help, type Options, readOptions } from './options.ts';
 import { installPeers } from './peers.ts';
 import { drawPlot } from './plot.ts';
-import { type Results, reference } from './reference.ts';
+import { createReference } from './reference.ts';
 import { writeReport, writeTime } from './report.ts';
 
 const started = performance.now();
@@ -42,13 +42,15 @@ async function measureAll(
   const rows: Row[] = [];
   let drawn = '';
   let data: readonly Data[] = [];
+  let expect: ReturnType<typeof createReference> | undefined;
   for (const [i, row] of cases.entries()) {
     if (drawn !== writeProblem(row)) {
       drawn = writeProblem(row);
       data = drawData(row);
+      expect = isChecked ? createReference(row, data[0]!) : undefined;
     }
-    const expected: Results | undefined = isChecked ? reference(row, data[0]!) : undefined;
-    const outcomes = await measure(contenders, { row, data, expected, budget, foresight });
+    const setting = { row, data, expected: expect?.(row), budget, foresight };
+    const outcomes = await measure(contenders, setting);
     rows.push({ row, outcomes });
     progress(`${i + 1}/${cases.length} ${writeCase(row)}: ${describe(outcomes)}`);
   }
@@ -71,7 +73,7 @@ async function checkAgreement(cases: readonly Case[], contenders: readonly Conte
   let wrong = 0;
   for (const row of small) {
     const data = drawData(row);
-    const expected = reference(row, data[0]!);
+    const expected = createReference(row, data[0]!)(row);
     const outcomes = await measure(contenders, { row, data, expected, budget, foresight: new Foresight() });
     for (const [name, outcome] of outcomes) {
       const problem =

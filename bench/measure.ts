@@ -21,7 +21,7 @@ export interface Budget {
 }
 
 export const budgets: { readonly [K in 'full' | 'quick']: Budget } = {
-  full: { rounds: 7, sample: 12, total: 700, call: 3000 },
+  full: { rounds: 7, sample: 12, total: 600, call: 2000 },
   quick: { rounds: 3, sample: 8, total: 250, call: 1500 },
 };
 
@@ -139,8 +139,8 @@ async function warmUp(contender: Contender, prepared: Prepared, budget: Budget):
   const entrant = { contender, prepared, spent: 0, samples: [] };
   // What takes so long has no use for a warm-up, so that one counts.
   if (each > budget.total) return { ...entrant, count: 1, spent, samples: [each] };
-  // Several calls a wait on a GPU: nobody waits for the queue after each call.
-  const fewest = contender.unit === 'gpu' ? 3 : 1;
+  // Several calls a wait on a GPU, since nobody waits for the queue after each; where a call is long it does not matter.
+  const fewest = contender.unit === 'gpu' && each < budget.total / 6 ? 3 : 1;
   return { ...entrant, count: Math.max(fewest, Math.ceil(budget.sample / Math.max(each, 1e-5))) };
 }
 

@@ -131,26 +131,49 @@ function second(problem: Problem, places: Places, data: Data): Map<string, Float
   ]);
 }
 
-/** The results of a case by name: `y`, `running_mean`, `dx`, `dweight`, `dbias`; of double backward `grad_y`, `x`, `weight`. */
-export function reference(row: Case, data: Data): Results {
-  const places = placesOf(row);
-  if (row.task === 'double backward') return second(row, places, data);
-  const [x, weight] = [Float64Array.from(data.x), Float64Array.from(data.weight)];
-  // What has no bias has one that is zero.
-  const bias = row.op === 'rms_norm' ? weight.map(() => 0) : Float64Array.from(data.bias);
-  const { y, dx, dweight, dbias, mean, variance } = evaluate(row, places, { x, weight, bias }, data);
-  const results = new Map<string, ArrayLike<number>>();
-  if (row.task !== 'backward') results.set('y', y);
-  if (row.task !== 'backward' && row.op === 'batch_norm' && row.training) {
-    const count = x.length / places.statistics;
-    const mix = (old: Float32Array, now: Float64Array, factor: number) =>
-      now.map((value, k) => (1 - momentum) * old[k]! + momentum * factor * value);
-    results.set('running_mean', mix(data.running_mean, mean, 1));
-    results.set('running_var', mix(data.running_var, variance, count / (count - 1)));
-  }
-  if (row.task === 'forward') return results;
-  const gradients = { x: dx, weight: dweight, bias: dbias };
-  for (const [name, gradient] of Object.entries(gradients))
-    if (row.wrt.includes(name)) results.set(`d${name}`, gradient);
-  return results;
+/**
+ * The results of the cases of one problem, by name: `y`, `running_mean`, `running_var`, `dx`, `dweight`, `dbias`; of
+ * double backward `grad_y`, `x`, `weight`. What cases share is computed once.
+ */
+export function createReference(problem: Problem, data: Data): (row: Case) => Results {
+  const places = placesOf(problem);
+  let first: First | undefined;
+  const evaluateOnce = (): First => {
+    if (first) return first;
+    const [x, weight] = [Float64Array.from(data.x), Float64Array.from(data.weight)];
+    // What has no bias has one that is zero.
+    const bias = problem.op === 'rms_norm' ? weight.map(() => 0) : Float64Array.from(data.bias);
+    first = evaluate(problem, places, { x, weight, bias }, data);
+    return first;
+  };
+  return (row) => {
+    if (row.task === 'double backward') return second(problem, places, data);
+    const { y, dx, dweight, dbias, ...statistics } = evaluateOnce();
+    const gradients = { x: dx, weight: dweight, bias: dbias };
+    const wanted = row.task === 'forward' ? [] : row.wrt;
+    const isForward = row.task !== 'backward';
+    return new Map<string, ArrayLike<number>>([
+      ...(isForward ? [['y', y] as const, ...states(problem, places, statistics, data)] : []),
+      ...Object.entries(gradients).flatMap(([name, gradient]) =>
+        wanted.includes(name) ? [[`d${name}`, gradient] as const] : [],
+      ),
+    ]);
+  };
+}
+
+/** The running statistics after a call that updates them. */
+function states(
+  { op, training }: Problem,
+  { statistic, statistics }: Places,
+  { mean, variance }: Pick<First, 'mean' | 'variance'>,
+  data: Data,
+): (readonly [string, Float64Array])[] {
+  if (op !== 'batch_norm' || !training) return [];
+  const count = statistic.length / statistics;
+  const mix = (old: Float32Array, now: Float64Array, factor: number) =>
+    now.map((value, k) => (1 - momentum) * old[k]! + momentum * factor * value);
+  return [
+    ['running_mean', mix(data.running_mean, mean, 1)],
+    ['running_var', mix(data.running_var, variance, count / (count - 1))],
+  ];
 }
