@@ -16,7 +16,7 @@ export interface Options {
 
 export const help = `npm run bench -- [options]
 
-  --quick               fewer rounds and shapes; about 2 minutes
+  --quick               fewer rounds and shapes; 2 to 3 minutes
   --targets wasm,jax    only contenders whose name contains one of these
   --shapes 256x512,…    only these shapes
   --ops layer_norm,…    only these ops

@@ -1,12 +1,12 @@
-/** The results as a picture that can be read on light and on dark ground. */
+/** The results as a picture in colours that can be read on light and on dark ground. */
 import { elementsOf, writeShape } from './cases.ts';
 import { type Row, timingIn } from './compare.ts';
 import type { Contender } from './contender.ts';
 
-const width = 900;
+const width = 920;
 const rowHeight = 26;
 const top = 92;
-const panel = { left: 232, width: 300, gap: 34 };
+const panel = { left: 232, width: 300, gap: 50 };
 
 /** By how a contender's name starts. Filled marks are all threads or a GPU, hollow ones one thread. */
 const colours: { readonly [word: string]: string } = {
@@ -68,10 +68,7 @@ export function drawPlot(rows: readonly Row[], contenders: readonly Contender[])
   });
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="system-ui, sans-serif" font-size="12">
 <title>Training steps of normalisation layers, nanoseconds per element</title>
-<style>
-text { fill: #1f2328; } .soft { fill: #59636e; } .line { stroke: #d1d9e0; }
-@media (prefers-color-scheme: dark) { text { fill: #e6edf3; } .soft { fill: #9198a1; } .line { stroke: #3d444d; } }
-</style>
+<style>text { fill: #75808b; } .line { stroke: #8b949e; stroke-opacity: 0.35; }</style>
 ${text(16, 22, 'Forward and backward in training: nanoseconds per element, logarithmic, less is better', 'start', 'font-weight="600"')}
 ${[...labels, ...panels].join('\n')}
 </svg>
@@ -98,7 +95,7 @@ function drawPanel(
   const axis = ticks.map((tick) => {
     const x = position(scale, left, tick).toFixed(1);
     const line = `<line class="line" x1="${x}" x2="${x}" y1="${top - 4}" y2="${height - 16}"/>`;
-    return line + text(Number(x), top - 10, `${Number(tick.toPrecision(1))}`, 'middle', 'class="soft"');
+    return line + text(Number(x), top - 10, `${Number(tick.toPrecision(1))}`, 'middle');
   });
   const rules = steps.map(
     (_, i) =>
@@ -138,6 +135,6 @@ function legend(unit: 'cpu' | 'gpu', left: number, shown: readonly Contender[]):
     x += needed;
     return item + label;
   });
-  const title = text(left - 14, 40, unit === 'cpu' ? 'CPU' : '', 'end', 'class="soft"');
+  const title = text(left - 14, 40, unit === 'cpu' ? 'CPU' : '', 'end');
   return [title, ...items].join('\n');
 }
