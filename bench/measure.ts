@@ -16,7 +16,7 @@ export interface Budget {
   readonly sample: number;
   /** Milliseconds after which a contender gets no further round, once it has had two. */
   readonly total: number;
-  /** Milliseconds of a call of a peer that is too slow to measure; ours may take several times as long. */
+  /** Milliseconds of a call of a peer that is too slow to measure; ours is measured anyway. */
   readonly call: number;
 }
 
@@ -42,8 +42,8 @@ export class Foresight {
     return (this.#perElement.get(this.#key(name, row)) ?? 0) * elementsOf(row);
   }
 
-  #key(name: string, { task }: Case): string {
-    return `${name} ${task}`;
+  #key(name: string, { op, layout, training, task }: Case): string {
+    return [name, op, layout, training, task].join(' ');
   }
 }
 
@@ -101,7 +101,7 @@ async function admit(contender: Contender, setting: Setting): Promise<Entrant | 
   const reason = contender.cannot(row);
   if (reason) return { missing: reason };
   const foreseen = foresight.foresee(contender.name, row);
-  if (foreseen > (contender.side === 'ours' ? 4 : 1) * budget.call)
+  if (contender.side === 'peer' && foreseen > budget.call)
     return { missing: `too slow: about ${(foreseen / 1000).toFixed(0)} s a call` };
   let prepared: Prepared | undefined;
   try {
