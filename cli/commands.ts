@@ -38,7 +38,8 @@ const verify: Command = {
   details: `Compiles SPEC (derivatives.yaml) in memory and checks every op, in every variant, direction, layout and subset of gradients, on random inputs of several shapes:
 
   interpret    the derivation, evaluated as a graph in f64, against finite differences of the forward
-  order        the order at which central differences converge to the derivation, at 64 digits over steps from 1e-4 to 1e-10: 2, \`exact\` where they are (a polynomial of degree 2), or the derivation is wrong
+  order        at which central differences converge to the derivation, at 64 digits, steps 1e-4 to 1e-10:
+               2, \`exact\` where they are (a polynomial of degree 2), or the derivation is wrong
   typescript   generated functions in f64 and f32, against the interpreter
   wasm         generated WebAssembly in f32, against the interpreter
   wgsl         generated WGSL in f32, on a GPU or a software one, against the interpreter

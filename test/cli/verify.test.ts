@@ -27,7 +27,8 @@ test('a right spec on every target', async () => {
   const { pass, rows } = JSON.parse(out) as { pass: boolean; rows: Row[] };
   assert.ok(pass);
   const backward = rows.find((row) => row.direction === 'backward' && row.variant === 'w twice')!;
-  assert.equal(Object.keys(backward.targets), ['interpret', 'typescript f64', 'typescript f32', 'wgsl f32']);
+  const columns = ['interpret', 'order', 'typescript f64', 'typescript f32', 'wasm f32', 'wgsl f32'];
+  assert.equal(Object.keys(backward.targets), columns);
   for (const { error } of Object.values(backward.targets)) assert.ok(error < 1e-5);
   assert.is(rows.filter((row) => row.direction === 'gradients.x').length, 4);
 });
