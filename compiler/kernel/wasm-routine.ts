@@ -124,29 +124,20 @@ export function partLoop(
   blocks: Code,
   body: (block: Code, part: Code) => void,
 ): void {
-  const { nest, names, begin, end } = builder;
-  const variable = (base: string, value: Code): { name: string; code: Code } => {
-    const id = names.fresh(base);
-    nest.push({ do: 'var', name: id, value });
-    return { name: id, code: name(id, 'index') };
-  };
-  const first = variable('first', begin);
-  const block = variable('block', index(0));
-  nest.push({
-    do: 'if',
-    test: below(index(1), blocks),
-    body: [
-      { do: 'assign', name: block.name, value: binary('%', begin, blocks) },
-      { do: 'assign', name: first.name, value: binary('/', begin, blocks) },
-    ],
-  });
-  let rest = first.code;
+  const { nest, begin, end } = builder;
+  const first = openVariable(builder, 'first', begin);
+  const block = openVariable(builder, 'block', index(0));
+  assignIf(builder, below(index(1), blocks), [
+    [block, binary('%', begin, blocks)],
+    [first, binary('/', begin, blocks)],
+  ]);
+  let rest: Code = first;
   const positions = kept.map((group) => ({ group, size: sizeOf(builder, [group]) })).reverse();
   const placed = positions.map(({ group, size }, i) => {
     const isLast = i === positions.length - 1;
-    const at = variable(`i_${group.at(-1)}`, isLast ? rest : binary('%', rest, size));
+    const at = openVariable(builder, `i_${group.at(-1)}`, isLast ? rest : binary('%', rest, size));
     if (!isLast) rest = nest.local('rest', binary('/', rest, size));
-    return { group, size, ...at };
+    return { group, size, at };
   });
   forLoop(
     builder,
@@ -154,31 +145,22 @@ export function partLoop(
     begin,
     end,
     (part) => {
-      for (const { group, code } of placed) place(builder, group, code);
-      body(block.code, part);
-      nest.push(...advance([{ ...block, size: blocks }, ...placed]));
+      for (const { group, at } of placed) place(builder, group, at);
+      body(block, part);
+      nest.push(...advance([{ at: block, size: blocks }, ...placed]));
     },
     'part',
   );
 }
 
 /** Adds one to the first counter, and where it is full to the next. */
-function advance([counter, ...more]: readonly { name: string; code: Code; size: Code }[]): Statement[] {
+function advance([counter, ...more]: readonly { at: Variable; size: Code }[]): Statement[] {
   if (!counter) return [];
-  const step: Statement = {
-    do: 'assign',
-    name: counter.name,
-    value: binary('+', counter.code, index(1)),
-  };
+  const { at, size } = counter;
+  const step: Statement = { do: 'assign', name: at.name, value: binary('+', at, index(1)) };
   if (more.length === 0) return [step];
-  const isFull: Code = {
-    code: 'compare',
-    type: 'bool',
-    operator: '==',
-    a: counter.code,
-    b: counter.size,
-  };
-  const carry: Statement[] = [{ do: 'assign', name: counter.name, value: index(0) }, ...advance(more)];
+  const isFull: Code = { code: 'compare', type: 'bool', operator: '==', a: at, b: size };
+  const carry: Statement[] = [{ do: 'assign', name: at.name, value: index(0) }, ...advance(more)];
   return [step, { do: 'if', test: isFull, body: carry }];
 }
 
@@ -222,24 +204,47 @@ export function unitLoop(
   unit: (rows: readonly [Code, Code], piece: readonly [Code, Code]) => void,
 ): void {
   const { nest } = builder;
-  const { rowsEach, pieces, count } = units;
+  const { rows, width, rowsEach, pieces, count } = units;
   const share = (k: Code): Code => binary('/', binary('*', count, k), blocks);
-  const from = nest.local('from', share(block));
-  const to = nest.local('to', share(binary('+', block, index(1))));
+  const from = openVariable(builder, 'from', index(0));
+  const to = openVariable(builder, 'to', count);
+  assignIf(builder, below(index(1), blocks), [
+    [from, share(block)],
+    [to, share(binary('+', block, index(1)))],
+  ]);
   forLoop(
     builder,
     [],
     from,
     to,
     (at) => {
-      const row = nest.local('row', binary('*', binary('/', at, pieces), rowsEach));
-      const lastRow = nest.local('last_row', least(binary('+', row, rowsEach), units.rows));
-      const left = nest.local('left', binary('*', binary('%', at, pieces), index(chunk)));
-      const right = nest.local('right', least(binary('+', left, index(chunk)), units.width));
+      const row = openVariable(builder, 'row', binary('*', at, rowsEach));
+      const left = openVariable(builder, 'left', index(0));
+      const right = openVariable(builder, 'right', width);
+      assignIf(builder, below(index(1), pieces), [
+        [row, binary('*', binary('/', at, pieces), rowsEach)],
+        [left, binary('*', binary('%', at, pieces), index(chunk))],
+        [right, least(binary('+', left, index(chunk)), width)],
+      ]);
+      const lastRow = nest.local('last_row', least(binary('+', row, rowsEach), rows));
       unit([row, lastRow], [left, right]);
     },
     'unit',
   );
+}
+
+type Variable = Extract<Code, { code: 'name' }>;
+
+function openVariable({ nest, names }: Builder, base: string, value: Code): Variable {
+  const id = names.fresh(base);
+  nest.push({ do: 'var', name: id, value });
+  return { code: 'name', type: value.type, name: id };
+}
+
+/** What divides is computed only where it makes a difference: short rows are many. */
+function assignIf({ nest }: Builder, test: Code, assignments: readonly (readonly [Variable, Code])[]): void {
+  const body = assignments.map(([{ name: id }, value]): Statement => ({ do: 'assign', name: id, value }));
+  nest.push({ do: 'if', test, body });
 }
 
 /** Visits the lanes of one row. The values in `body` are vectors; without vectors, single elements. */

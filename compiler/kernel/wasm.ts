@@ -25,7 +25,7 @@ import { createScalars } from './scalar.ts';
 import { createTensors, expressionsOf, inputsOf, outputsOf } from './tensors.ts';
 import { reduceColumns } from './wasm-columns.ts';
 import { finishGroup } from './wasm-finish.ts';
-import { mapElements, mappingsOf, mapUnits } from './wasm-map.ts';
+import { columnMapParts, type Mapping, mapColumns, mapElements, mappingsOf, mapUnits } from './wasm-map.ts';
 import { columnParts, describeReduction, type Reduction, rowUnits } from './wasm-reduction.ts';
 import { asFormula, type Builder, type Context, closeRoutine, openRoutine, sizeOf } from './wasm-routine.ts';
 import { reduceRows } from './wasm-rows.ts';
@@ -80,18 +80,7 @@ export function lowerWasm(
     const [first] = inside;
     if (first?.kind === 'map') {
       for (const mapping of mappingsOf(context, first.outputs, [])) {
-        const own = tensors.decided('blocks');
-        phases.push({
-          kept: sizeOf(context, mapping.kept),
-          units: mapping.lanes.length > 0 ? mapUnits(context, mapping, asFormula).count : index(1),
-          elements: times(...inOrder([...mapping.outputs[0]!.axes]).map(tensors.size)),
-          blocks: own,
-          routines: [
-            routine(first, 'map', 'parts', (builder) =>
-              mapElements(builder, mapping, name(own.name, 'index')),
-            ),
-          ],
-        });
+        phases.push(mapPhase(first, mapping));
       }
       continue;
     }
@@ -132,6 +121,25 @@ export function lowerWasm(
       blocks,
       routines,
     });
+  }
+
+  /** Outputs of their own, which follow no reduction in cache. */
+  function mapPhase(stage: Stage, mapping: Mapping): Phase {
+    const own = tensors.decided('blocks');
+    const { isColumns, lanes, kept } = mapping;
+    const isCut = !isColumns && lanes.length > 0;
+    return {
+      kept: isColumns ? columnMapParts(context, mapping) : sizeOf(context, kept),
+      units: isCut ? mapUnits(context, mapping, asFormula).count : index(1),
+      elements: times(...inOrder([...mapping.outputs[0]!.axes]).map(tensors.size)),
+      blocks: own,
+      routines: [
+        routine(stage, 'map', 'parts', (builder) => {
+          if (isColumns) mapColumns(builder, mapping);
+          else mapElements(builder, mapping, name(own.name, 'index'));
+        }),
+      ],
+    };
   }
 
   function small(kept: Code, only: Routine): Phase {

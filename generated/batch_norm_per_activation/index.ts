@@ -32,6 +32,7 @@ function describe(): OpDescription<BatchNormPerActivationTypes> {
     (n) => 2 * n.c! * n.s!,
     (n) => 2 * n.c! * n.s! * n.$blocks!,
     (n) => Math.floor((n.c! * n.s! + 1024 - 1) / 1024) * n.$blocks! * 2048,
+    (n) => Math.floor((n.n! + 128 - 1) / 128) * Math.floor((n.c! * n.s! + 1024 - 1) / 1024),
     (n) => Math.max(Math.floor((n.n! * n.c! * n.s! + 255) / 256), Math.floor((n.c! * n.s! + 255) / 256)),
   ];
   const b: readonly (BindingDescription)[] = [
@@ -68,13 +69,14 @@ function describe(): OpDescription<BatchNormPerActivationTypes> {
     { kept: f[5]!, units: f[6]!, elements: f[5]!, blocks: '$blocks_1', routines: [{ name: 'finish_1', over: 'kept' }], together: 'finish_1' },
     { kept: f[7]!, units: f[8]!, elements: f[4]!, blocks: '$blocks_3', routines: [{ name: 'map_1', over: 'parts' }], together: 'map_1' },
     { kept: f[5]!, units: f[6]!, elements: f[5]!, blocks: '$blocks_1', routines: [{ name: 'finish_2', over: 'kept' }], together: 'finish_2' },
-    { kept: f[7]!, units: f[8]!, elements: f[4]!, blocks: '$blocks_1', routines: [{ name: 'map_2', over: 'parts' }], together: 'map_2' },
+    { kept: f[14]!, units: f[6]!, elements: f[4]!, blocks: '$blocks_1', routines: [{ name: 'map_2', over: 'parts' }], together: 'map_2' },
     { kept: f[6]!, units: f[8]!, elements: f[5]!, blocks: '$blocks_2', routines: [{ name: 'map_3', over: 'parts' }], together: 'map_3' },
+    { kept: f[7]!, units: f[8]!, elements: f[4]!, blocks: '$blocks_1', routines: [{ name: 'map_2', over: 'parts' }], together: 'map_2' },
     { kept: f[2]!, units: f[3]!, elements: f[4]!, blocks: '$blocks', routines: [{ name: 'reduce_2', over: 'parts' }], together: 'reduce_2' },
     { kept: f[5]!, units: f[6]!, elements: f[5]!, blocks: '$blocks_1', routines: [{ name: 'finish_3', over: 'kept' }], together: 'finish_3' },
     { kept: f[7]!, units: f[8]!, elements: f[4]!, blocks: '$blocks_3', routines: [{ name: 'map_4', over: 'parts' }], together: 'map_4' },
     { kept: f[7]!, units: f[8]!, elements: f[4]!, blocks: '$blocks_3', routines: [{ name: 'map_3', over: 'parts' }], together: 'map_3' },
-    { kept: f[7]!, units: f[8]!, elements: f[4]!, blocks: '$blocks_1', routines: [{ name: 'map_5', over: 'parts' }], together: 'map_5' },
+    { kept: f[14]!, units: f[6]!, elements: f[4]!, blocks: '$blocks_1', routines: [{ name: 'map_5', over: 'parts' }], together: 'map_5' },
     { kept: f[7]!, units: f[8]!, elements: f[4]!, blocks: '$blocks_1', routines: [{ name: 'map_4', over: 'parts' }], together: 'map_4' },
   ];
   const u: readonly (readonly UniformDescription[])[] = [
@@ -83,7 +85,7 @@ function describe(): OpDescription<BatchNormPerActivationTypes> {
     [{ name: 'c', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 's', type: 'u32' }],
     [{ name: 'c', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 's', type: 'u32' }, { name: '$blocks', type: 'u32' }, { name: '$blocks_3', type: 'u32' }],
     [{ name: 'c', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 's', type: 'u32' }, { name: 'eps', type: 'f32' }],
-    [{ name: 'c', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 's', type: 'u32' }, { name: 'eps', type: 'f32' }, { name: '$blocks_1', type: 'u32' }, { name: '$blocks_2', type: 'u32' }],
+    [{ name: 'c', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 's', type: 'u32' }, { name: 'eps', type: 'f32' }, { name: '$blocks_2', type: 'u32' }],
     [{ name: 'c', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 's', type: 'u32' }, { name: '$blocks_1', type: 'u32' }],
     [{ name: 'c', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 's', type: 'u32' }, { name: '$blocks', type: 'u32' }],
     [{ name: 'c', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 's', type: 'u32' }, { name: 'eps', type: 'f32' }, { name: '$blocks', type: 'u32' }, { name: '$blocks_3', type: 'u32' }],
@@ -108,15 +110,15 @@ function describe(): OpDescription<BatchNormPerActivationTypes> {
     forward_1: { name: 'forward_1', module: forward_module, bindings: [b[3]!, b[0]!, b[1]!, b[4]!, b[2]!, b[5]!, b[6]!, b[7]!, b[8]!, b[9]!], uniforms: u[1]!, slots: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16], phases: [p[0]!, p[1]!, p[2]!] },
     backward_1: { name: 'backward_1', module: backward_module, bindings: [b[14]!, b[4]!, b[2]!, b[16]!, b[15]!, b[17]!, b[18]!, b[19]!, b[20]!], uniforms: u[3]!, slots: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13], phases: [p[0]!, p[1]!, p[2]!] },
     backward_2: { name: 'backward_2', module: backward_module, bindings: [b[14]!, b[4]!, b[2]!, b[16]!, b[15]!, b[23]!, b[24]!, b[17]!, b[18]!, b[19]!, b[20]!], uniforms: u[3]!, slots: [0, 1, 2, 3, 4, 14, 15, 5, 6, 7, 8, 9, 10, 11, 12, 13], phases: [p[0]!, p[3]!, p[2]!] },
-    forward_2: { name: 'forward_2', module: forward_module, bindings: [b[3]!, b[25]!, b[26]!, b[4]!, b[2]!, b[7]!, b[11]!, b[10]!], uniforms: u[5]!, slots: [0, 1, 2, 3, 4, 7, 6, 5, 10, 11, 12, 13, 17, 18], phases: [p[4]!, p[5]!] },
-    backward_3: { name: 'backward_3', module: backward_module, bindings: [b[14]!, b[4]!, b[16]!, b[17]!], uniforms: u[6]!, slots: [0, 1, 3, 5, 9, 10, 11, 16], phases: [p[4]!] },
-    backward_4: { name: 'backward_4', module: backward_module, bindings: [b[14]!, b[4]!, b[2]!, b[16]!, b[15]!, b[23]!, b[24]!, b[17]!, b[19]!, b[20]!], uniforms: u[7]!, slots: [0, 1, 2, 3, 4, 14, 15, 5, 7, 8, 9, 10, 11, 12], phases: [p[6]!, p[7]!] },
+    forward_2: { name: 'forward_2', module: forward_module, bindings: [b[3]!, b[25]!, b[26]!, b[4]!, b[2]!, b[7]!, b[11]!, b[10]!], uniforms: u[5]!, slots: [0, 1, 2, 3, 4, 7, 6, 5, 10, 11, 12, 13, 17], phases: [p[4]!, p[5]!] },
+    backward_3: { name: 'backward_3', module: backward_module, bindings: [b[14]!, b[4]!, b[16]!, b[17]!], uniforms: u[6]!, slots: [0, 1, 3, 5, 9, 10, 11, 16], phases: [p[6]!] },
+    backward_4: { name: 'backward_4', module: backward_module, bindings: [b[14]!, b[4]!, b[2]!, b[16]!, b[15]!, b[23]!, b[24]!, b[17]!, b[19]!, b[20]!], uniforms: u[7]!, slots: [0, 1, 2, 3, 4, 14, 15, 5, 7, 8, 9, 10, 11, 12], phases: [p[7]!, p[8]!] },
     forward_3: { name: 'forward_3', module: forward_module, bindings: [b[3]!, b[4]!, b[2]!, b[5]!, b[6]!, b[7]!, b[8]!, b[9]!], uniforms: u[8]!, slots: [0, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 15, 16], phases: [p[0]!, p[3]!, p[2]!] },
-    forward_4: { name: 'forward_4', module: forward_module, bindings: [b[0]!, b[1]!, b[2]!, b[5]!, b[6]!, b[7]!, b[8]!, b[9]!], uniforms: u[1]!, slots: [1, 2, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16], phases: [p[0]!, p[1]!, p[8]!] },
-    backward_5: { name: 'backward_5', module: backward_module, bindings: [b[14]!, b[2]!, b[16]!, b[15]!, b[17]!, b[18]!, b[19]!, b[20]!], uniforms: u[3]!, slots: [0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13], phases: [p[0]!, p[1]!, p[9]!] },
-    forward_5: { name: 'forward_5', module: forward_module, bindings: [b[25]!, b[26]!, b[2]!, b[7]!, b[11]!, b[10]!], uniforms: u[5]!, slots: [1, 2, 4, 7, 6, 5, 10, 11, 12, 13, 17, 18], phases: [p[10]!, p[5]!] },
-    backward_6: { name: 'backward_6', module: backward_module, bindings: [b[14]!, b[16]!, b[17]!], uniforms: u[6]!, slots: [0, 3, 5, 9, 10, 11, 16], phases: [p[11]!] },
-    forward_6: { name: 'forward_6', module: forward_module, bindings: [b[2]!, b[5]!, b[6]!, b[7]!, b[8]!, b[9]!], uniforms: u[8]!, slots: [4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 15, 16], phases: [p[0]!, p[3]!, p[8]!] },
+    forward_4: { name: 'forward_4', module: forward_module, bindings: [b[0]!, b[1]!, b[2]!, b[5]!, b[6]!, b[7]!, b[8]!, b[9]!], uniforms: u[1]!, slots: [1, 2, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16], phases: [p[0]!, p[1]!, p[9]!] },
+    backward_5: { name: 'backward_5', module: backward_module, bindings: [b[14]!, b[2]!, b[16]!, b[15]!, b[17]!, b[18]!, b[19]!, b[20]!], uniforms: u[3]!, slots: [0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13], phases: [p[0]!, p[1]!, p[10]!] },
+    forward_5: { name: 'forward_5', module: forward_module, bindings: [b[25]!, b[26]!, b[2]!, b[7]!, b[11]!, b[10]!], uniforms: u[5]!, slots: [1, 2, 4, 7, 6, 5, 10, 11, 12, 13, 17], phases: [p[11]!, p[5]!] },
+    backward_6: { name: 'backward_6', module: backward_module, bindings: [b[14]!, b[16]!, b[17]!], uniforms: u[6]!, slots: [0, 3, 5, 9, 10, 11, 16], phases: [p[12]!] },
+    forward_6: { name: 'forward_6', module: forward_module, bindings: [b[2]!, b[5]!, b[6]!, b[7]!, b[8]!, b[9]!], uniforms: u[8]!, slots: [4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 15, 16], phases: [p[0]!, p[3]!, p[9]!] },
   } satisfies { [name: string]: WasmKernelDescription };
 
   const gpu = {
@@ -125,13 +127,13 @@ function describe(): OpDescription<BatchNormPerActivationTypes> {
     backward_1: { name: 'backward_1', source: new URL('./backward_1.wgsl', import.meta.url), entryPoint: 'backward_1', bindings: [b[14]!, b[2]!, b[16]!, b[15]!, b[21]!], uniforms: u[2]!, workgroups: f[9]! },
     backward_2: { name: 'backward_2', source: new URL('./backward_2.wgsl', import.meta.url), entryPoint: 'backward_2', bindings: [b[14]!, b[4]!, b[2]!, b[16]!, b[15]!, b[17]!, b[22]!], uniforms: u[2]!, workgroups: f[10]! },
     backward_3: { name: 'backward_3', source: new URL('./backward_3.wgsl', import.meta.url), entryPoint: 'backward_3', bindings: [b[14]!, b[2]!, b[16]!, b[15]!, b[23]!, b[24]!, b[21]!], uniforms: u[2]!, workgroups: f[9]! },
-    forward_3: { name: 'forward_3', source: new URL('./forward_3.wgsl', import.meta.url), entryPoint: 'forward_3', bindings: [b[3]!, b[25]!, b[26]!, b[4]!, b[2]!, b[7]!, b[11]!, b[10]!], uniforms: u[4]!, workgroups: f[14]! },
+    forward_3: { name: 'forward_3', source: new URL('./forward_3.wgsl', import.meta.url), entryPoint: 'forward_3', bindings: [b[3]!, b[25]!, b[26]!, b[4]!, b[2]!, b[7]!, b[11]!, b[10]!], uniforms: u[4]!, workgroups: f[15]! },
     backward_4: { name: 'backward_4', source: new URL('./backward_4.wgsl', import.meta.url), entryPoint: 'backward_4', bindings: [b[14]!, b[4]!, b[16]!, b[17]!], uniforms: u[2]!, workgroups: f[10]! },
     backward_5: { name: 'backward_5', source: new URL('./backward_5.wgsl', import.meta.url), entryPoint: 'backward_5', bindings: [b[14]!, b[4]!, b[2]!, b[16]!, b[15]!, b[23]!, b[24]!, b[17]!], uniforms: u[2]!, workgroups: f[9]! },
     forward_4: { name: 'forward_4', source: new URL('./forward_4.wgsl', import.meta.url), entryPoint: 'forward_4', bindings: [b[2]!, b[10]!, b[11]!], uniforms: u[4]!, workgroups: f[9]! },
     forward_5: { name: 'forward_5', source: new URL('./forward_5.wgsl', import.meta.url), entryPoint: 'forward_5', bindings: [b[2]!, b[12]!, b[13]!, b[7]!], uniforms: u[2]!, workgroups: f[10]! },
     backward_6: { name: 'backward_6', source: new URL('./backward_6.wgsl', import.meta.url), entryPoint: 'backward_6', bindings: [b[14]!, b[2]!, b[16]!, b[15]!, b[17]!, b[22]!], uniforms: u[2]!, workgroups: f[10]! },
-    forward_6: { name: 'forward_6', source: new URL('./forward_6.wgsl', import.meta.url), entryPoint: 'forward_6', bindings: [b[25]!, b[26]!, b[2]!, b[7]!, b[11]!, b[10]!], uniforms: u[4]!, workgroups: f[14]! },
+    forward_6: { name: 'forward_6', source: new URL('./forward_6.wgsl', import.meta.url), entryPoint: 'forward_6', bindings: [b[25]!, b[26]!, b[2]!, b[7]!, b[11]!, b[10]!], uniforms: u[4]!, workgroups: f[15]! },
     backward_7: { name: 'backward_7', source: new URL('./backward_7.wgsl', import.meta.url), entryPoint: 'backward_7', bindings: [b[14]!, b[16]!, b[17]!], uniforms: u[2]!, workgroups: f[10]! },
   } satisfies { [name: string]: GpuKernelDescription };
 
