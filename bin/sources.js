@@ -1,6 +1,6 @@
 /** Bundles the command line of a clone, which has sources and no built files: much faster than loading file by file. */
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -23,6 +23,7 @@ export async function bundleSources() {
     write: false,
   });
   for (const { path, contents } of outputFiles) replace(path, contents);
+  forget(`${root}.build/cli`, new Set(outputFiles.map(({ path }) => path)));
   return pathToFileURL(`${root}.build/cli/main.js`).href;
 }
 
@@ -40,5 +41,13 @@ function read(path) {
     return readFileSync(path);
   } catch {
     return undefined;
+  }
+}
+
+/** Removes what earlier sources were bundled to, but nothing that a process may still be starting from. */
+function forget(folder, current) {
+  const hour = 3_600_000;
+  for (const path of readdirSync(folder).map((name) => join(folder, name))) {
+    if (!current.has(path) && Date.now() - statSync(path).mtimeMs > hour) rmSync(path, { force: true });
   }
 }
