@@ -15,6 +15,8 @@ export interface Kernel {
   readonly name: string;
   readonly bindings: readonly BindingDescription[];
   readonly uniforms: readonly UniformDescription[];
+  /** Numbers of this launch beside those of the call. */
+  readonly launch?: Numbers;
 }
 
 /** One kernel with everything it needs. */
@@ -25,13 +27,17 @@ export interface Step<K extends Kernel> {
   readonly numbers: Numbers;
 }
 
+/** What new memory holds: zeros, or anything where a kernel writes all of it anyway. */
+export type Content = 'zero' | 'any';
+
 /** What a device does for the runtime. */
 export interface Backend<K extends Kernel> extends Owner {
   /** The type of scratch: the widest that the device has. */
   readonly scratch: Dtype;
-  kernelsOf(direction: DirectionDescription): readonly K[] | undefined;
-  /** Memory for that many elements, all zero. Throws where the device has no room for it. */
-  allocate(length: number, dtype: Dtype): Storage;
+  /** The kernels of a direction, as they are launched for a call of these numbers if they are given. */
+  kernelsOf(direction: DirectionDescription, numbers?: Numbers): readonly K[] | undefined;
+  /** Memory for that many elements. Throws where the device has no room for it. */
+  allocate(length: number, dtype: Dtype, content: Content): Storage;
   /** Runs the steps in order; on a GPU, puts them into its queue. */
   dispatch(steps: readonly Step<K>[]): void;
 }
@@ -73,15 +79,24 @@ export function plan<K extends Kernel, R>(
 ): Pending<K, R> {
   const { name, description, wanted, existing, finish } = direction;
   const kernels =
-    backend.kernelsOf(description) ?? fail('not-generated', `${name} was not generated for this target`);
-  for (const { name: kernel, uniforms } of kernels) {
-    const unknown = uniforms.find((uniform) => !(uniform.name in call.numbers));
-    if (unknown) fail('missing', `${kernel} needs ${unknown.name}, which nothing in the call gives`);
+    backend.kernelsOf(description, call.numbers) ??
+    fail('not-generated', `${name} was not generated for this target`);
+  const numbersOf = ({ launch }: K): Numbers => (launch ? { ...call.numbers, ...launch } : call.numbers);
+  for (const kernel of kernels) {
+    const numbers = numbersOf(kernel);
+    const unknown = kernel.uniforms.find((uniform) => !(uniform.name in numbers));
+    if (unknown) fail('missing', `${kernel.name} needs ${unknown.name}, which nothing in the call gives`);
   }
-  const lengths = lengthsOf(kernels, call.numbers);
+  const lengths = lengthsOf(kernels, numbersOf);
+  const written = new Set(
+    kernels.flatMap(({ bindings }) =>
+      bindings.filter(({ access }) => access !== 'read').map(({ role, of }) => keyOf(role, of)),
+    ),
+  );
   let allocated: Tensor[] = [];
-  const allocate = (shape: readonly number[], dtype: Dtype) => {
-    const tensor = makeTensor(backend, backend.allocate(product(shape), dtype), shape, dtype);
+  const allocate = (key: string, shape: readonly number[], dtype: Dtype) => {
+    const storage = backend.allocate(product(shape), dtype, written.has(key) ? 'any' : 'zero');
+    const tensor = makeTensor(backend, storage, shape, dtype);
     allocated.push(tensor);
     return tensor;
   };
@@ -90,7 +105,12 @@ export function plan<K extends Kernel, R>(
     allocated = [];
   };
   const execute = () => {
-    const results = new Map(wanted.map((w) => [keyOf(w.role, w.of), allocate(w.shape, call.dtype)]));
+    const results = new Map(
+      wanted.map(({ role, of, shape }) => {
+        const key = keyOf(role, of);
+        return [key, allocate(key, shape, call.dtype)];
+      }),
+    );
     const temporary = new Map<string, Tensor>();
     const find = ({ role, of }: BindingDescription): Storage => {
       const key = keyOf(role, of);
@@ -99,12 +119,16 @@ export function plan<K extends Kernel, R>(
       const known = results.get(key) ?? existing.get(key) ?? output ?? temporary.get(key);
       if (known?.disposed) fail('disposed', `${of} was disposed, but ${name} needs it`);
       if (known) return known.storage;
-      const made = allocate([lengths.get(key)!], role === 'scratch' ? backend.scratch : call.dtype);
+      const made = allocate(key, [lengths.get(key)!], role === 'scratch' ? backend.scratch : call.dtype);
       temporary.set(key, made);
       return made.storage;
     };
     backend.dispatch(
-      kernels.map((kernel) => ({ kernel, storages: kernel.bindings.map(find), numbers: call.numbers })),
+      kernels.map((kernel) => ({
+        kernel,
+        storages: kernel.bindings.map(find),
+        numbers: numbersOf(kernel),
+      })),
     );
     for (const tensor of temporary.values()) tensor.dispose();
     return finish(results);
@@ -124,11 +148,17 @@ export function plan<K extends Kernel, R>(
 }
 
 /** Elements of each buffer: kernels of one direction may ask different lengths of the same scratch. */
-function lengthsOf(kernels: readonly Kernel[], numbers: Numbers): Map<string, number> {
+function lengthsOf<K extends Kernel>(
+  kernels: readonly K[],
+  numbersOf: (kernel: K) => Numbers,
+): Map<string, number> {
   const lengths = new Map<string, number>();
-  for (const { role, of, axes, length } of kernels.flatMap((kernel) => kernel.bindings)) {
-    const mine = length ? length(numbers) : product(axes.map((axis) => numbers[axis]!));
-    lengths.set(keyOf(role, of), Math.max(mine, lengths.get(keyOf(role, of)) ?? 0));
+  for (const kernel of kernels) {
+    const numbers = numbersOf(kernel);
+    for (const { role, of, axes, length } of kernel.bindings) {
+      const mine = length ? length(numbers) : product(axes.map((axis) => numbers[axis]!));
+      lengths.set(keyOf(role, of), Math.max(mine, lengths.get(keyOf(role, of)) ?? 0));
+    }
   }
   return lengths;
 }
