@@ -90,6 +90,8 @@ export interface GpuKernelDescription {
   readonly workgroups: (n: Numbers) => number;
   /** The module has the override constant `lanes`, the size of its workgroups: a power of two, at most 256. */
   readonly lanes?: true;
+  /** The lanes of a workgroup wait for each other. */
+  readonly waits?: true;
   /** What it reduces, which decides how it is spread over the device. */
   readonly tiles?: TilesDescription;
 }

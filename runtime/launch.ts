@@ -11,7 +11,7 @@ export interface Launch extends Kernel {
 /** Without the call's numbers, with those of the device alone. */
 export function launchOf(kernel: GpuKernelDescription, shape: DeviceShape, numbers?: Numbers): Launch {
   const { name, bindings, uniforms, tiles } = kernel;
-  const $lanes = shape.lanes;
+  const $lanes = kernel.waits ? shape.lanes : shape.mostLanes;
   if (!numbers || !tiles) return { kernel, name, bindings, uniforms, launch: { $lanes } };
   const reduced = { kept: tiles.kept(numbers), over: tiles.over(numbers), isAcross: tiles.isAcross === true };
   return { kernel, name, bindings, uniforms, launch: { $lanes, $width: widthOf(reduced, shape) } };

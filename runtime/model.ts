@@ -4,8 +4,10 @@
  */
 
 export interface DeviceShape {
-  /** Invocations of a workgroup: a power of two. */
+  /** Invocations of a workgroup whose lanes wait for each other: a power of two. */
   readonly lanes: number;
+  /** Invocations of one whose lanes do not. */
+  readonly mostLanes: number;
 }
 
 /** What a kernel reduces: how many results it has, of how many elements each. */
@@ -20,8 +22,10 @@ export interface Reduced {
 const mostLanes = 256;
 /** Subgroups of a workgroup: each barrier waits for all of them. */
 const subgroups = 8;
-/** Elements that a lane should have to itself before another one helps it. */
-const perLane = 16;
+/** Elements that a lane should have to itself before another one helps it, with enough lanes busy or without. */
+const [perLane, leastPerLane] = [64, 8];
+/** Lanes that keep most devices busy. */
+const busyLanes = 2 ** 16;
 /** Neighbouring results that lanes read together, so that memory is read by whole lines. */
 const acrossLanes = 32;
 
@@ -31,13 +35,14 @@ type Limits = Pick<GPUSupportedLimits, 'maxComputeInvocationsPerWorkgroup' | 'ma
 export function shapeOf(limits: Limits, subgroup: number): DeviceShape {
   const most = Math.min(limits.maxComputeInvocationsPerWorkgroup, limits.maxComputeWorkgroupSizeX, mostLanes);
   const wanted = subgroup > 0 ? subgroups * subgroup : most;
-  return { lanes: powerBelow(Math.min(most, wanted)) };
+  return { lanes: powerBelow(Math.min(most, wanted)), mostLanes: powerBelow(most) };
 }
 
 /** Lanes that share one result, a power of two: a workgroup works on lanes / width results. */
 export function widthOf({ kept, over, isAcross }: Reduced, { lanes }: DeviceShape): number {
   if (isAcross) return lanes / Math.min(acrossLanes, powerAbove(kept), lanes);
-  return Math.min(lanes, powerAbove(over / perLane));
+  const wanted = Math.max(over / perLane, Math.min(over / leastPerLane, busyLanes / Math.max(1, kept)));
+  return Math.min(lanes, powerAbove(wanted));
 }
 
 const powerBelow = (n: number): number => 2 ** Math.floor(Math.log2(Math.max(1, n)));

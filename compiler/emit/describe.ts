@@ -29,12 +29,16 @@ const record = (entries: readonly (readonly [string, string])[]): string =>
 const lines = (entries: readonly string[]): string =>
   entries.length === 0 ? '' : `\n${entries.map((e) => `  ${e},`).join('\n')}\n`;
 
+/** What the caller calls a number of the code: an axis, an attribute, or `$lanes`, which is a constant of the code. */
+export const numberName = (kernel: Kernel, id: string): string =>
+  id === 'lanes' ? '$lanes' : (kernel.uniforms.find((u) => u.name === id)?.of ?? id);
+
 /** A number of elements or workgroups as a function of the call's numbers. */
 const asFunction = (code: Code, kernel: Kernel): string =>
   `(n) => ${printCode(
-    mapCode(code, (id, type) => name(`n.${kernel.uniforms.find((u) => u.name === id)?.of ?? id}`, type)),
+    mapCode(code, (id, type) => name(`n.${numberName(kernel, id)}`, type)),
     typescript,
-  ).replace(/n\.([A-Za-z_]\w*)/g, 'n.$1!')}`;
+  ).replace(/n\.([$A-Za-z_]\w*)/g, 'n.$1!')}`;
 
 export async function describeOp(emitted: Omit<EmittedOp, 'files'>, options: EmitOptions): Promise<string> {
   const { op, kernels } = emitted;
@@ -160,9 +164,20 @@ function kernelText(
       ),
     ),
   ]);
-  if (kernel.target === 'gpu') parts.push(['workgroups', asFunction(kernel.workgroups, kernel)]);
+  if (kernel.target === 'gpu') {
+    parts.push(['workgroups', asFunction(kernel.workgroups, kernel)], ['lanes', 'true']);
+    if (kernel.shared.length > 0) parts.push(['waits', 'true']);
+    if (kernel.tiles) parts.push(['tiles', tilesText(kernel.tiles, kernel)]);
+  }
   return record(parts);
 }
+
+const tilesText = ({ kept, over, isAcross }: NonNullable<Kernel['tiles']>, kernel: Kernel): string =>
+  record([
+    ['kept', asFunction(kept, kernel)],
+    ['over', asFunction(over, kernel)],
+    ...(isAcross ? [['isAcross', 'true'] as const] : []),
+  ]);
 
 function layoutText(
   directions: readonly CompiledDirection[],

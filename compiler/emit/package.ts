@@ -3,7 +3,7 @@ import type { CompiledDirection, CompiledOp } from '../compile.ts';
 import { mapCode } from '../kernel/collect.ts';
 import { type Binding, type Kernel, name } from '../kernel/kernel.ts';
 import type { Argument, Entry } from '../spec/spec.ts';
-import { typesName } from './describe.ts';
+import { numberName, typesName } from './describe.ts';
 import { functionName } from './functions.ts';
 import { type EmitOptions, header } from './header.ts';
 import type { EmittedOp, NamedKernel } from './op.ts';
@@ -101,7 +101,7 @@ function labeller(bindings: Map<string, object>): (binding: Binding, kernel: Ker
 
 /** Over axis sizes and attributes, by the names the caller knows. */
 const formulaOf = (code: Kernel['workgroups'], kernel: Kernel): string =>
-  printFormula(mapCode(code, (id, type) => name(kernel.uniforms.find((u) => u.name === id)?.of ?? id, type)));
+  printFormula(mapCode(code, (id, type) => name(numberName(kernel, id), type)));
 
 function describeArgument(a: Argument): object {
   if (a.kind !== 'tensor')
@@ -151,6 +151,13 @@ function describeKernel(
     file: file.split('/').at(-1),
     entryPoint: isGpu ? named.name : functionName(op, named),
     ...(isGpu && { workgroups: formulaOf(kernel.workgroups, kernel) }),
+    ...(kernel.tiles && {
+      tiles: {
+        kept: formulaOf(kernel.tiles.kept, kernel),
+        over: formulaOf(kernel.tiles.over, kernel),
+        ...(kernel.tiles.isAcross && { isAcross: true }),
+      },
+    }),
     bindings: kernel.bindings.map((binding) => label(binding, kernel)),
     uniforms: kernel.uniforms.map(({ name }) => name),
     reductions: kernel.reductions,

@@ -163,8 +163,8 @@ const language: Language = {
       `for (var ${name} = ${print(from)}; ${name} < ${print(below)}; ${
         isIndex(step, 1) ? `${name}++` : `${name} += ${print(step)}`
       }) ${block(body)}`,
-    halve: ({ name, from, downTo, body }, _, block) =>
-      `for (var ${name} = ${from}u; ${name} >= ${downTo}u; ${name} /= 2u) ${block(body)}`,
+    halve: ({ name, from, body }, print, block) =>
+      `for (var ${name} = ${print(from)}; ${name} >= 1u; ${name} /= 2u) ${block(body)}`,
     if: ({ test, body }, print, block) => `if (${print(test)}) ${block(body)}`,
     return_if: ({ test }, print) => `if (${print(test)}) { return; }`,
     barrier: () => 'workgroupBarrier();',
@@ -185,13 +185,14 @@ export function printWgsl(kernel: Kernel, entryPoint: string, comment: readonly 
     declarations.push(`@group(0) @binding(${bindings.length}) var<uniform> numbers: Numbers;`);
   }
   parts.push(declarations.join('\n'));
+  parts.push(`override lanes: u32 = ${kernel.workgroupSize}u;`);
   if (shared.length > 0) {
     parts.push(shared.map(({ name, length }) => `var<workgroup> ${name}: array<f32, ${length}>;`).join('\n'));
   }
   parts.push(...helpersOf(kernel).map((helper) => helpers[helper]));
   const lines = uniforms.map(({ name }) => `  let ${name} = numbers.${name};`);
   lines.push('  let workgroup = workgroup_id.x + workgroup_id.y * num_workgroups.x;');
-  parts.push(`@compute @workgroup_size(${kernel.workgroupSize})
+  parts.push(`@compute @workgroup_size(lanes)
 fn ${entryPoint}(
   @builtin(workgroup_id) workgroup_id: vec3<u32>,
   @builtin(num_workgroups) num_workgroups: vec3<u32>,

@@ -98,12 +98,11 @@ export type Statement =
       readonly step: Code;
       readonly body: readonly Statement[];
     }
-  /** GPU only: `name` is `from`, from / 2, … down to and including `downTo`. */
+  /** GPU only: `name` is `from`, from / 2, … down to 1. */
   | {
       readonly do: 'halve';
       readonly name: string;
-      readonly from: number;
-      readonly downTo: number;
+      readonly from: Code;
       readonly body: readonly Statement[];
     }
   | { readonly do: 'if'; readonly test: Code; readonly body: readonly Statement[] }
@@ -133,9 +132,12 @@ export interface Kernel {
   readonly body: readonly Statement[];
   /** Arrays shared by a workgroup, by name, and their lengths. */
   readonly shared: readonly { readonly name: string; readonly length: number }[];
+  /** GPU only: the lanes of a workgroup by default, and the most of them. */
   readonly workgroupSize: number;
-  /** How many workgroups, over the uniforms. */
+  /** How many workgroups, over the uniforms and `lanes`. */
   readonly workgroups: Code;
+  /** GPU only: how many results it reduces to, of how many elements, and whether neighbours belong to different ones. */
+  readonly tiles?: { readonly kept: Code; readonly over: Code; readonly isAcross: boolean };
   readonly reductions: readonly ReductionReport[];
   /** Elements read and written, by binding: how often the kernel touches each of the elements of the full-size tensors. */
   readonly traffic: readonly { readonly name: string; readonly reads: number; readonly writes: number }[];
@@ -166,4 +168,5 @@ export const load = (array: string, at: Code): Code => ({ code: 'load', type: 'r
 export const below = (a: Code, b: Code): Code => ({ code: 'compare', type: 'bool', operator: '<', a, b });
 export const times = (...codes: readonly Code[]): Code => codes.reduce((a, b) => binary('*', a, b), index(1));
 /** ⌈a / b⌉ */
-export const ceilDiv = (a: Code, b: number): Code => binary('/', binary('+', a, index(b - 1)), index(b));
+export const ceilDiv = (a: Code, b: Code): Code =>
+  binary('/', binary('+', a, b.code === 'number' ? index(b.value - 1) : binary('-', b, index(1))), b);

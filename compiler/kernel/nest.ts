@@ -29,7 +29,7 @@ export interface Nest {
   readonly define: (expr: Expr, base: string, code: () => Code) => void;
   /** Names a value in the innermost loop. */
   readonly local: (base: string, value: Code) => Code;
-  /** Sets where along an axis the innermost open loops are. */
+  /** Sets where along an axis, or several joined by a space, the innermost open loops are. */
   readonly at: (axis: string, position: Code) => void;
   /** The flat index of the current element in a buffer with these axes in physical order. */
   readonly flat: (axes: readonly string[]) => Code;
@@ -88,6 +88,8 @@ export function createNest({ scalars, names, leaf, size, found }: NestOptions): 
 
   /** Row-major; what the outer loops fix is computed there. */
   function flat(axes: readonly string[]): Code {
+    const known = positions.get(axes.join(' '));
+    if (known) return known;
     let total: Code | undefined;
     for (let i = 0; i < axes.length; i++) {
       const position = positions.get(axes[i]!);
@@ -162,7 +164,7 @@ export function createNest({ scalars, names, leaf, size, found }: NestOptions): 
     scope(axes, body, pinned) {
       frames.push(newFrame([...innermost().axes, ...axes], pinned));
       body();
-      for (const axis of axes) positions.delete(axis);
+      for (const axis of [...axes, axes.join(' ')]) positions.delete(axis);
       return frames.pop()!.statements;
     },
     value: (expr) => visit(scalars.of(expr)),

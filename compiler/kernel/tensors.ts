@@ -17,6 +17,8 @@ export interface Tensors {
   readonly scratch: (base: string, axes: readonly string[], length?: Code) => Tensor;
   readonly size: (axis: string) => Code;
   readonly parameter: (of: string) => Code;
+  /** How many lanes share a result, which the runtime chooses. */
+  readonly width: Code;
   readonly uniformOf: (code: Code) => Uniform | undefined;
   /** Names for one kernel's locals, none of which shadows a buffer or number. */
   readonly locals: () => Names;
@@ -49,9 +51,11 @@ export function createTensors(entry: Entry, program: Program, layout: readonly s
   for (const axis of entry.axes) number(axis, 'u32');
   for (const r of entry.returns) if (program.direction === 'forward') make('output', r.name, r.axes);
 
-  function number(of: string, type: Uniform['type']): Code {
+  const width = number('$width', 'u32', 'width');
+
+  function number(of: string, type: Uniform['type'], base = of): Code {
     const key = `${type} ${of}`;
-    const known = uniforms.get(key) ?? { name: names.fresh(of), of, type };
+    const known = uniforms.get(key) ?? { name: names.fresh(base), of, type };
     uniforms.set(key, known);
     return name(known.name, type === 'u32' ? 'index' : 'real');
   }
@@ -70,6 +74,7 @@ export function createTensors(entry: Entry, program: Program, layout: readonly s
     },
     size: (axis) => number(axis, 'u32'),
     parameter: (of) => number(of, 'f32'),
+    width,
     uniformOf: (code) =>
       code.code === 'name' ? [...uniforms.values()].find((u) => u.name === code.name) : undefined,
     locals: () =>
