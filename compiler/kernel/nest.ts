@@ -88,7 +88,7 @@ export function createNest({ scalars, names, leaf, size, found }: NestOptions): 
 
   /** Row-major; what the outer loops fix is computed there. */
   function flat(axes: readonly string[]): Code {
-    const known = positions.get(axes.join(' '));
+    const known = axes.length > 0 ? positions.get(axes.join(' ')) : undefined;
     if (known) return known;
     let total: Code | undefined;
     for (let i = 0; i < axes.length; i++) {

@@ -38,7 +38,7 @@ export function mapKernel(stage: MapStage, builder: Builder): Kernel {
     const strides = stridesOf(builder, axes, lanes);
     walk(builder, axes, { start, end, step: lanes, strides }, (position) => {
       // a tensor over the whole space is as long, and in the same order
-      nest.at(axes.join(' '), position);
+      if (axes.length > 0) nest.at(axes.join(' '), position);
       storeOutputs(nest, tensors, outputs);
     });
   }
