@@ -48,6 +48,7 @@ function read(path) {
 function forget(folder, current) {
   const hour = 3_600_000;
   for (const path of readdirSync(folder).map((name) => join(folder, name))) {
-    if (!current.has(path) && Date.now() - statSync(path).mtimeMs > hour) rmSync(path, { force: true });
+    const written = statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Date.now();
+    if (!current.has(path) && Date.now() - written > hour) rmSync(path, { force: true });
   }
 }
