@@ -145,10 +145,13 @@ async function prepare(engine: Engine, row: Case, data: readonly Data[]): Promis
     (device as CpuDevice).runSync(op, inputs, attributes, options) as unknown as Finished;
   const forwardAsync = async (inputs: Tensors) =>
     (await device.run(op, inputs, attributes, options)) as unknown as Finished;
+  // A device without `runSync` is timed with its promises.
+  const isSync = 'runSync' in device;
+  const forward = async (inputs: Tensors) => (isSync ? forwardSync(inputs) : await forwardAsync(inputs));
   const placed = data.map((set) => place(engine, row, set));
   const isBackwardAlone = row.task === 'backward' || row.task === 'double backward';
   const runs: Finished[] = [];
-  if (isBackwardAlone) for (const { inputs } of placed) runs.push(await forwardAsync(inputs));
+  if (isBackwardAlone) for (const { inputs } of placed) runs.push(await forward(inputs));
 
   const differentiate = (run: Finished, { cotangents, cotangents2 }: Placed) =>
     row.task === 'double backward'
@@ -174,7 +177,7 @@ async function prepare(engine: Engine, row: Case, data: readonly Data[]): Promis
   return {
     results: async () => {
       const set = placed[0]!;
-      const run = runs[0] ?? (await forwardAsync(set.inputs));
+      const run = runs[0] ?? (await forward(set.inputs));
       const gradients = row.task === 'forward' ? {} : await differentiate(run, set);
       const results = await read(row, run, gradients, set.inputs);
       free(gradients);
@@ -183,8 +186,7 @@ async function prepare(engine: Engine, row: Case, data: readonly Data[]): Promis
     },
     time: (count) => {
       if (engine.finish) return timeQueued(count, callAsync, engine.finish);
-      // A device without `runSync` is timed with its promises.
-      return 'runSync' in device ? Promise.resolve(timeSync(count, callSync)) : timeAsync(count, callAsync);
+      return isSync ? Promise.resolve(timeSync(count, callSync)) : timeAsync(count, callAsync);
     },
     dispose: () => {
       for (const run of runs) discard(run);
