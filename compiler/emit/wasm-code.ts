@@ -160,14 +160,21 @@ export function createCoder(
       : m.f64[operator](emit(code.a), emit(code.b));
   }
 
-  /** All lanes of all copies as one real. */
+  /** All lanes of all copies as one real: copies are merged as vectors, lanes as reals. */
   function foldOf(merge: LaneMerge, name: string, copies: number): Ref {
     const operator = { '+': 'add', '*': 'mul', max: 'max', min: 'min' } as const;
-    const vectorAt = (k: number): Ref => m.local.get(locals.get(copied(name, k))!.index, binaryen.v128);
-    const parts = Array.from({ length: copies }, (_, k) =>
-      [0, 1, 2, 3].map((lane) => m.f64.promote(m.f32x4.extract_lane(vectorAt(k), lane))),
+    const combine = operator[merge];
+    const vectors = Array.from({ length: copies }, (_, k) =>
+      m.local.get(locals.get(copied(name, k))!.index, binaryen.v128),
     );
-    return parts.flat().reduce((a, b) => m.f64[operator[merge]](a, b));
+    const vector = newLocal('vector');
+    const lane = (k: number): Ref =>
+      m.f64.promote(m.f32x4.extract_lane(m.local.get(vector, binaryen.v128), k));
+    const first = m.f32x4.extract_lane(
+      m.local.tee(vector, pairwise(vectors, m.f32x4[combine]), binaryen.v128),
+      0,
+    );
+    return pairwise([m.f64.promote(first), lane(1), lane(2), lane(3)], m.f64[combine]);
   }
 
   const bytesOf = (array: string): number => (bindings.get(array)?.dtype === 'f64' ? 8 : 4);
@@ -208,32 +215,51 @@ export function createCoder(
       : m.f32.store(0, 4, address, m.f32.demote(emit(value)));
   }
 
-  /** Runs `once` for each copy of what a statement computes: a scalar has one. */
-  function forCopies(isCopied: boolean, once: () => Ref): Ref[] {
-    const copies = isCopied && lanes ? lanes.copies : 1;
-    const all = Array.from({ length: copies }, (_, k) => {
-      copy = k;
-      return once();
-    });
-    copy = 0;
-    return all;
+  /** Whether a statement computes a vector, and so is repeated for each copy. */
+  function isCopied(s: Statement): boolean {
+    switch (s.do) {
+      case 'let':
+      case 'var':
+        return s.value.type === 'vector' || s.value.type === 'mask';
+      case 'assign':
+        return locals.get(s.name)?.type === 'vector';
+      case 'store':
+        return lanes !== undefined && mentions(s.index, lanes.name);
+      default:
+        return false;
+    }
   }
 
-  function define(name: string, value: Code): Ref[] {
-    const isWide = value.type === 'vector' || value.type === 'mask';
-    return forCopies(isWide, () => m.local.set(declare(copied(name, copy), value.type), emit(value)));
+  /** Statements in a row are emitted for one copy after the other, so that few registers are in use at a time. */
+  function sequence(body: readonly Statement[]): Ref[] {
+    const refs: Ref[] = [];
+    for (let i = 0; i < body.length; ) {
+      let end = i;
+      while (end < body.length && isCopied(body[end]!)) {
+        declareIn(body[end]!);
+        end++;
+      }
+      const row = body.slice(i, end);
+      for (copy = 0; copy < (lanes?.copies ?? 1); copy++) refs.push(...row.flatMap(statement));
+      copy = 0;
+      if (end < body.length) refs.push(...statement(body[end]!));
+      i = end + 1;
+    }
+    return refs;
   }
 
-  function assign({ name, value }: Extract<Statement, { do: 'assign' }>): Ref[] {
-    const { type } = locals.get(name)!;
-    if (type !== 'vector') return [m.local.set(locals.get(name)!.index, emit(value))];
-    return forCopies(true, () => {
-      const target = locals.get(copied(name, copy))!.index;
-      const rest = lanes?.rest;
-      if (!rest?.outside.has(name)) return m.local.set(target, wide(value));
-      const mask = m.local.get(rest.mask, binaryen.v128);
-      return m.local.set(target, m.v128.bitselect(wide(value), get(name), mask));
-    });
+  /** What later statements of a row are known by. */
+  function declareIn(s: Statement): void {
+    if (s.do === 'let' || s.do === 'var') declare(s.name, s.value.type);
+  }
+
+  function assign({ name, value }: Extract<Statement, { do: 'assign' }>): Ref {
+    const target = locals.get(copied(name, copy))!;
+    if (target.type !== 'vector') return m.local.set(target.index, emit(value));
+    const rest = lanes?.rest;
+    if (!rest?.outside.has(name)) return m.local.set(target.index, wide(value));
+    const mask = m.local.get(rest.mask, binaryen.v128);
+    return m.local.set(target.index, m.v128.bitselect(wide(value), get(name), mask));
   }
 
   function statement(s: Statement): Ref[] {
@@ -242,15 +268,15 @@ export function createCoder(
         return [];
       case 'let':
       case 'var':
-        return define(s.name, s.value);
+        return [m.local.set(declare(copied(s.name, copy), s.value.type), emit(s.value))];
       case 'assign':
-        return assign(s);
+        return [assign(s)];
       case 'accumulator':
         return Array.from({ length: lanes ? Math.min(lanes.copies, s.copies) : s.copies }, (_, k) =>
           m.local.set(declare(copied(s.name, k), 'vector'), m.f32x4.splat(m.f32.const(s.identity))),
         );
       case 'store':
-        return forCopies(lanes !== undefined && mentions(s.index, lanes.name), () => storeOf(s));
+        return [storeOf(s)];
       case 'if':
         return [m.if(emit(s.test), block(s.body))];
       case 'for':
@@ -262,11 +288,12 @@ export function createCoder(
     }
   }
 
-  const block = (body: readonly Statement[]): Ref => m.block(null, body.flatMap(statement));
+  const block = (body: readonly Statement[]): Ref => m.block(null, sequence(body));
 
-  function loop(body: (again: string) => Ref): Ref {
+  /** Runs the body while a condition holds. It is tested at the end of a turn, which takes one branch a turn, not two. */
+  function loopWhile(holds: () => Ref, body: readonly Ref[]): Ref {
     const label = `loop_${labels++}`;
-    return m.loop(label, body(label));
+    return m.if(holds(), m.loop(label, m.block(null, [...body, m.br_if(label, holds())])));
   }
 
   function forOf({ name, from, below, step, body }: Extract<Statement, { do: 'for' }>): Ref[] {
@@ -276,15 +303,9 @@ export function createCoder(
     return [
       m.local.set(counter, emit(from)),
       m.local.set(limit, emit(below)),
-      loop((again) =>
-        m.if(
-          m.i32.lt_u(at(), m.local.get(limit, binaryen.i32)),
-          m.block(null, [
-            ...body.flatMap(statement),
-            m.local.set(counter, m.i32.add(at(), emit(step))),
-            m.br(again),
-          ]),
-        ),
+      loopWhile(
+        () => m.i32.lt_u(at(), m.local.get(limit, binaryen.i32)),
+        [...sequence(body), m.local.set(counter, m.i32.add(at(), emit(step)))],
       ),
     ];
   }
@@ -300,36 +321,28 @@ export function createCoder(
     const outside = new Set([...locals.keys()].filter((name) => !inner.has(name)));
     const expand = (copies: number, rest?: Lanes['rest']): Ref[] => {
       lanes = { name: s.name, bytes, pointers, copies, ...(rest && { rest }) };
-      const refs = s.body.flatMap(statement);
+      const refs = sequence(s.body);
       lanes = undefined;
       return refs;
     };
     const turn = vectorBytes * s.copies;
     const advance = (by: number): Ref => m.local.set(bytes, m.i32.add(at(bytes), int(by)));
-    const full = (again: string): Ref =>
-      m.if(
-        m.i32.ge_s(m.i32.sub(at(limit), at(bytes)), int(turn)),
-        m.block(null, [...expand(s.copies), advance(turn), m.br(again)]),
-      );
-    const partial = (again: string): Ref => {
-      const count = m.i32.shr_u(at(left), int(2));
-      const order = m.v128.const([0, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0]);
-      return m.if(
-        m.i32.gt_s(m.local.tee(left, m.i32.sub(at(limit), at(bytes)), binaryen.i32), int(0)),
-        m.block(null, [
-          m.local.set(mask, m.i32x4.gt_s(m.i32x4.splat(count), order)),
-          ...expand(1, { mask, left, outside }),
-          advance(vectorBytes),
-          m.br(again),
-        ]),
-      );
-    };
+    const bytesLeft = (): Ref => m.i32.sub(at(limit), at(bytes));
+    const count = m.i32.shr_u(at(left), int(2));
+    const order = m.v128.const([0, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0]);
     return [
       ...setup,
       m.local.set(bytes, m.i32.shl(emit(s.from), int(2))),
       m.local.set(limit, m.i32.shl(emit(s.below), int(2))),
-      loop(full),
-      loop(partial),
+      loopWhile(() => m.i32.ge_s(bytesLeft(), int(turn)), [...expand(s.copies), advance(turn)]),
+      loopWhile(
+        () => m.i32.gt_s(m.local.tee(left, bytesLeft(), binaryen.i32), int(0)),
+        [
+          m.local.set(mask, m.i32x4.gt_s(m.i32x4.splat(count), order)),
+          ...expand(1, { mask, left, outside }),
+          advance(vectorBytes),
+        ],
+      ),
     ];
   }
 
@@ -364,6 +377,13 @@ export function createCoder(
     /** The types of the locals, to be asked for last. */
     types: () => types,
   };
+}
+
+/** Neighbours are combined first, so that no operation waits for many others. */
+function pairwise(refs: readonly Ref[], combine: (a: Ref, b: Ref) => Ref): Ref {
+  if (refs.length === 1) return refs[0]!;
+  const half = Math.ceil(refs.length / 2);
+  return combine(pairwise(refs.slice(0, half), combine), pairwise(refs.slice(half), combine));
 }
 
 /** Names that statements define. */

@@ -6,7 +6,7 @@ import { type Group, handleOf } from '../schedule/stages.ts';
 import { type Code, load } from './kernel.ts';
 import type { Names } from './names.ts';
 import { createNest, type Nest, type NestOptions, type Place } from './nest.ts';
-import { type Packed, type Packing, packedIndex } from './pack.ts';
+import { type Found, type Packing, packedIndex } from './pack.ts';
 import { createScalars, type Scalars } from './scalar.ts';
 import type { Tensors } from './tensors.ts';
 
@@ -15,7 +15,7 @@ export function createBody(
   tensors: Tensors,
   names: Names,
   scalars: Scalars = createScalars(),
-  packed?: ReturnType<Packed['in']>,
+  packed?: Found,
 ): Nest {
   const leaf = (expr: Expr, { flat, type }: Place): Code => {
     if (expr.op === 'size') return { code: 'real', type: 'real', x: tensors.size(expr.axis) };

@@ -234,6 +234,8 @@ export const load = (array: string, at: Code, type: RealType = 'real'): Code => 
   array,
   index: at,
 });
+/** A real in every lane. */
+export const splat = (x: Code): Code => ({ code: 'splat', type: 'vector', x });
 export const isVector = ({ type }: Code): boolean => type === 'vector' || type === 'mask';
 /** The type of what is computed elementwise from these. */
 export const realTypeOf = (...codes: readonly Code[]): RealType => (codes.some(isVector) ? 'vector' : 'real');

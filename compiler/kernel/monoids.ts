@@ -22,6 +22,8 @@ export interface MonoidCode {
   readonly state: (parts: readonly Code[], elements: Code, first: Code, local: Local) => Code[];
   /** The state of no elements. */
   readonly identity: readonly number[];
+  /** Which part of a state is the number of its elements, if one is. */
+  readonly count?: number;
   readonly merge: (a: readonly Code[], b: readonly Code[], local: Local) => Code[];
 }
 
@@ -68,11 +70,12 @@ export const monoids: { readonly [K in Monoid]: MonoidCode } = {
       return [binary('+', s1!, d), binary('+', s2!, binary('*', d, d))];
     },
     state: ([s1, s2], elements, first, local) => {
-      const offset = local('offset', binary('/', s1!, elements));
+      const offset = local('offset', binary('*', s1!, binary('/', real(1), elements)));
       const squares = local('squares', binary('-', s2!, binary('*', s1!, offset)));
       return [elements, binary('+', first, offset), notNegative(squares)];
     },
     identity: [0, 0, 0],
+    count: 0,
     merge: ([countA, meanA, squaresA], [countB, meanB, squaresB], local) => {
       const count = local('count', binary('+', countA!, countB!));
       const d = local('d', binary('-', meanB!, meanA!));

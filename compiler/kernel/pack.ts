@@ -22,26 +22,33 @@ export interface Packed {
   readonly buffers: readonly Packing['buffer'][];
   /** What a group has to hand over, if anything. */
   readonly by: (group: Group) => Packing | undefined;
-  /** Where a stage finds a value that was handed over. */
-  readonly in: (
-    stage: Stage,
-  ) => (scalar: Scalar) => { readonly packing: Packing; readonly slot: number } | undefined;
+  readonly in: (stage: Stage) => Found;
 }
 
+/** Where a stage finds a value that was handed over. */
+export type Found = (scalar: Scalar) => { readonly packing: Packing; readonly slot: number } | undefined;
+
 /**
- * What is packed: the bare results; all that rests on them; or all that is as small, for stages that would bind too
- * much. The more is packed, the more the earlier kernel has to bind itself.
+ * What is packed: the bare results; all that rests on them; all that is as small and takes computing; or all that is as
+ * small, for stages that would bind too much. The more is packed, the more the earlier kernel has to bind itself.
  */
-type Extent = 'results' | 'dependents' | 'everything';
+type Extent = 'results' | 'dependents' | 'computed' | 'everything';
 
 type Slots = Map<Group, Map<Scalar, number>>;
+
+export interface PackOptions {
+  /** Of the buffer, if its values need more digits than the data has. */
+  readonly dtype?: 'f64' | undefined;
+  /** Whether a kernel may bind as many buffers as it likes. */
+  readonly isUnbound?: boolean;
+}
 
 export function packSmallValues(
   stages: readonly Stage[],
   scalars: Scalars,
   tensors: Tensors,
   inOrder: (axes: Axes) => string[],
-  dtype?: 'f64',
+  { dtype, isUnbound = false }: PackOptions = {},
 ): Packed {
   const owners = new Map<Expr, Group>();
   const slots: Slots = new Map();
@@ -51,12 +58,16 @@ export function packSmallValues(
     const groups = [...new Set(inputsOf(exprs).flatMap((node) => owners.get(node) ?? []))];
     consumed.set(stage, groups);
     if (groups.length > 0) {
-      const extents: Extent[] = boundBy(stage) > fewBindings ? ['everything', 'dependents'] : ['dependents'];
+      const extents: Extent[] = isUnbound
+        ? ['computed']
+        : boundBy(stage) > fewBindings
+          ? ['everything', 'dependents']
+          : ['dependents'];
       const roots = exprs.map(scalars.of);
       const fits = (extent: Extent): boolean => {
         const wanted: Slots = new Map();
         for (const root of roots) collect(root, groups, owners, wanted, extent);
-        return [...wanted].every(([group, own]) => fitsInto(group, own.keys(), stages));
+        return isUnbound || [...wanted].every(([group, own]) => fitsInto(group, own.keys(), stages));
       };
       const extent = extents.find(fits) ?? 'results';
       for (const root of roots) collect(root, groups, owners, slots, extent);
@@ -120,6 +131,7 @@ function groupFor(
   const [needs] = needed;
   if (extent === 'results' && !(scalar.is === 'leaf' && isScratch(scalar.expr))) return undefined;
   if (extent === 'dependents' && !holdsScratch(scalar)) return undefined;
+  if (extent === 'computed' && operands(scalar).length === 0 && !holdsScratch(scalar)) return undefined;
   const candidates = needs ? [needs] : scalar.axes.length > 0 ? groups : [];
   return candidates.find(({ kept }) => sameAxes(kept, scalar.axes));
 }

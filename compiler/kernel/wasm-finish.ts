@@ -21,18 +21,18 @@ export function finishGroup(builder: Builder, reduction: Reduction): void {
   const onKept = (at: Code): void => {
     unflatten(builder, at, kept);
     const slots = stateSlots(group);
-    const totals = openTotals(builder, group);
+    const stateAt = (first: number, i: number, block: Code): Code =>
+      load(partials.name, partialAt(builder, reduction, first + i, block, at));
+    const totals = openTotals(builder, group, (k, i) => stateAt(slots[k]!.first, i, index(0)));
     const onBlock = (block: Code): void => {
       for (const [k, { accumulation, first }] of slots.entries()) {
-        const taken = totals[k]!.map((_, i) =>
-          nest.local('taken', load(partials.name, partialAt(builder, reduction, first + i, block, at))),
-        );
+        const taken = totals[k]!.map((_, i) => nest.local('taken', stateAt(first, i, block)));
         const merged = monoids[accumulation.monoid].merge(reals(totals[k]!), taken, nest.local);
         const settled = merged.length > 1 ? merged.map((value) => nest.local('next', value)) : merged;
         assignAll(builder, totals[k]!, settled);
       }
     };
-    forLoop(builder, [], index(0), blocks, onBlock, 'block');
+    forLoop(builder, [], index(1), blocks, onBlock, 'block');
     const elements = realOf(times(...inOrder(group.over).map(tensors.size)));
     for (const [k, { accumulation }] of slots.entries()) {
       for (const { expr, base, value } of resultsOf(accumulation, reals(totals[k]!), elements))

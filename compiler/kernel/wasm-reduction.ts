@@ -200,12 +200,16 @@ export const copiesFor = ({ accumulations }: Group): number => {
 
 export const keptAxes = ({ inOrder }: Context, { group }: Reduction): string[] => inOrder(group.kept);
 
-/** Variables for the state of each accumulation, at its identity. */
-export function openTotals({ nest, names }: Builder, group: Group): string[][] {
-  return group.accumulations.map(({ monoid }) =>
-    monoids[monoid].identity.map((identity) => {
+/** Variables for the state of each accumulation, by default at its identity. */
+export function openTotals(
+  { nest, names }: Builder,
+  { accumulations }: Group,
+  initial = (k: number, i: number): Code => real(monoids[accumulations[k]!.monoid].identity[i]!),
+): string[][] {
+  return accumulations.map(({ monoid }, k) =>
+    monoids[monoid].identity.map((_, i) => {
       const id = names.fresh('total');
-      nest.push({ do: 'var', name: id, value: real(identity) });
+      nest.push({ do: 'var', name: id, value: initial(k, i) });
       return id;
     }),
   );

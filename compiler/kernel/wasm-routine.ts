@@ -1,6 +1,5 @@
 /** What the routines of a WebAssembly kernel are built of: loops over parts, units of work and lanes. */
 import type { Axes } from '../graph/axes.ts';
-import type { Program } from '../schedule/program.ts';
 import {
   below,
   binary,
@@ -24,7 +23,6 @@ export const chunk = 1024;
 
 /** What all routines of one program share. */
 export interface Context {
-  readonly program: Program;
   readonly tensors: Tensors;
   readonly scalars: Scalars;
   readonly packed: Packed;
@@ -233,16 +231,20 @@ export function unitLoop(
   );
 }
 
-type Variable = Extract<Code, { code: 'name' }>;
+export type Variable = Extract<Code, { code: 'name' }>;
 
-function openVariable({ nest, names }: Builder, base: string, value: Code): Variable {
+export function openVariable({ nest, names }: Builder, base: string, value: Code): Variable {
   const id = names.fresh(base);
   nest.push({ do: 'var', name: id, value });
   return { code: 'name', type: value.type, name: id };
 }
 
 /** What divides is computed only where it makes a difference: short rows are many. */
-function assignIf({ nest }: Builder, test: Code, assignments: readonly (readonly [Variable, Code])[]): void {
+export function assignIf(
+  { nest }: Builder,
+  test: Code,
+  assignments: readonly (readonly [Variable, Code])[],
+): void {
   const body = assignments.map(([{ name: id }, value]): Statement => ({ do: 'assign', name: id, value }));
   nest.push({ do: 'if', test, body });
 }

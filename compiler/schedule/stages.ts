@@ -3,6 +3,7 @@
  * one iteration space share one read of the data; what is as small as a reduction's result is its epilogue; the rest
  * is computed element by element, riding along with a reduction over the same space where there is one.
  */
+
 import { invariant } from '../diagnostics.ts';
 import {
   type Axes,
@@ -15,6 +16,7 @@ import {
 } from '../graph/axes.ts';
 import { count, div, input, reduce, sum } from '../graph/build.ts';
 import { type Expr, isReduction, topological } from '../graph/expr.ts';
+import { formula } from '../graph/print.ts';
 import { cut, transform } from '../graph/rebuild.ts';
 import type { Program, ProgramOutput } from './program.ts';
 
@@ -218,6 +220,7 @@ function scratchNames(program: Program): (expr: Expr) => string {
   };
 }
 
+/** In an order that depends on what is accumulated alone, so that equal work is equal code whatever it is for. */
 function accumulationsOf(reductions: readonly Ready[]): Accumulation[] {
   const byOperand = new Map<string, Accumulation>();
   for (const { op, x, over } of reductions) {
@@ -226,7 +229,10 @@ function accumulationsOf(reductions: readonly Ready[]): Accumulation[] {
     const key = `${isLinear ? 'linear' : monoid} ${x.id}`;
     if (byOperand.get(key)?.monoid !== 'moments') byOperand.set(key, { monoid, x, over });
   }
-  return [...byOperand.values()];
+  return [...byOperand.values()]
+    .map((accumulation) => ({ accumulation, text: formula(accumulation.x) }))
+    .sort((a, b) => a.text.length - b.text.length || (a.text < b.text ? -1 : 1))
+    .map(({ accumulation }) => accumulation);
 }
 
 /**

@@ -82,16 +82,16 @@ export function batch_norm_backward_2(grad_y: Floats, x: Floats, invstd: Floats,
     for (let i_n = 0; i_n < n; i_n++) {
       const base = (i_n * c + i_c) * s;
       for (let i_s = 0; i_s < s; i_s++) {
-        const x_1 = x[base + i_s]!;
         const grad_y_1 = grad_y[base + i_s]!;
-        sum = sum + (x_1 - mean_1) * grad_y_1;
-        sum_1 = sum_1 + grad_y_1;
+        sum = sum + grad_y_1;
+        const x_1 = x[base + i_s]!;
+        sum_1 = sum_1 + (x_1 - mean_1) * grad_y_1;
       }
     }
     const invstd_1 = invstd[i_c]!;
-    const weight_1 = (test ? invstd_1 * sum : 0);
+    const weight_1 = (test ? invstd_1 * sum_1 : 0);
     dweight[i_c] = weight_1;
-    dbias[i_c] = sum_1;
+    dbias[i_c] = sum;
   }
 }
 
@@ -246,11 +246,11 @@ export function batch_norm_backward_5(grad_y: Floats, x: Floats, invstd: Floats,
     for (let i_s = 0; i_s < s; i_s++) {
       const base_1 = (base + i_s) * c;
       for (let i_c = 0; i_c < c; i_c++) {
+        const grad_y_1 = grad_y[base_1 + i_c]!;
+        sums[i_c] = sums[i_c]! + grad_y_1;
         const x_1 = x[base_1 + i_c]!;
         const mean_1 = mean[i_c]!;
-        const grad_y_1 = grad_y[base_1 + i_c]!;
-        sums[i_c] = sums[i_c]! + (x_1 - mean_1) * grad_y_1;
-        sums_1[i_c] = sums_1[i_c]! + grad_y_1;
+        sums_1[i_c] = sums_1[i_c]! + (x_1 - mean_1) * grad_y_1;
       }
     }
   }
@@ -260,9 +260,9 @@ export function batch_norm_backward_5(grad_y: Floats, x: Floats, invstd: Floats,
     const sum = sums[i_c_1]!;
     const sum_1 = sums_1[i_c_1]!;
     const invstd_1 = invstd[i_c_1]!;
-    const weight_1 = (test ? invstd_1 * sum : 0);
+    const weight_1 = (test ? invstd_1 * sum_1 : 0);
     dweight[i_c_1] = weight_1;
-    dbias[i_c_1] = sum_1;
+    dbias[i_c_1] = sum;
   }
 }
 
@@ -396,16 +396,16 @@ export function batch_norm_backward_8(grad_y: Floats, x: Floats, invstd: Floats,
     for (let i_n = 0; i_n < n; i_n++) {
       const base = (i_n * c + i_c) * s;
       for (let i_s = 0; i_s < s; i_s++) {
-        const x_1 = x[base + i_s]!;
         const grad_y_1 = grad_y[base + i_s]!;
-        sum = sum + (x_1 - mean_1) * grad_y_1;
-        sum_1 = sum_1 + grad_y_1;
+        sum = sum + grad_y_1;
+        const x_1 = x[base + i_s]!;
+        sum_1 = sum_1 + (x_1 - mean_1) * grad_y_1;
       }
     }
     const invstd_1 = invstd[i_c]!;
-    const weight_1 = invstd_1 * sum;
+    const weight_1 = invstd_1 * sum_1;
     dweight[i_c] = weight_1;
-    dbias[i_c] = sum_1;
+    dbias[i_c] = sum;
   }
 }
 
@@ -440,16 +440,16 @@ export function batch_norm_backward_9(grad_y: Floats, weight: Floats, x: Floats,
     for (let i_n = 0; i_n < n; i_n++) {
       const base = (i_n * c + i_c) * s;
       for (let i_s = 0; i_s < s; i_s++) {
-        const x_1 = x[base + i_s]!;
         const grad_y_1 = grad_y[base + i_s]!;
-        sum = sum + (x_1 - mean_1) * grad_y_1;
-        sum_1 = sum_1 + grad_y_1;
+        sum = sum + grad_y_1;
+        const x_1 = x[base + i_s]!;
+        sum_1 = sum_1 + (x_1 - mean_1) * grad_y_1;
         dx[base + i_s] = v * grad_y_1;
       }
     }
-    const weight_2 = invstd_1 * sum;
+    const weight_2 = invstd_1 * sum_1;
     dweight[i_c] = weight_2;
-    dbias[i_c] = sum_1;
+    dbias[i_c] = sum;
   }
 }
 
@@ -508,11 +508,11 @@ export function batch_norm_backward_11(grad_y: Floats, x: Floats, invstd: Floats
     for (let i_s = 0; i_s < s; i_s++) {
       const base_1 = (base + i_s) * c;
       for (let i_c = 0; i_c < c; i_c++) {
+        const grad_y_1 = grad_y[base_1 + i_c]!;
+        sums[i_c] = sums[i_c]! + grad_y_1;
         const x_1 = x[base_1 + i_c]!;
         const mean_1 = mean[i_c]!;
-        const grad_y_1 = grad_y[base_1 + i_c]!;
-        sums[i_c] = sums[i_c]! + (x_1 - mean_1) * grad_y_1;
-        sums_1[i_c] = sums_1[i_c]! + grad_y_1;
+        sums_1[i_c] = sums_1[i_c]! + (x_1 - mean_1) * grad_y_1;
       }
     }
   }
@@ -520,9 +520,9 @@ export function batch_norm_backward_11(grad_y: Floats, x: Floats, invstd: Floats
     const sum = sums[i_c_1]!;
     const sum_1 = sums_1[i_c_1]!;
     const invstd_1 = invstd[i_c_1]!;
-    const weight_1 = invstd_1 * sum;
+    const weight_1 = invstd_1 * sum_1;
     dweight[i_c_1] = weight_1;
-    dbias[i_c_1] = sum_1;
+    dbias[i_c_1] = sum;
   }
 }
 
@@ -554,11 +554,11 @@ export function batch_norm_backward_12(grad_y: Floats, weight: Floats, x: Floats
     for (let i_s = 0; i_s < s; i_s++) {
       const base_1 = (base + i_s) * c;
       for (let i_c = 0; i_c < c; i_c++) {
+        const grad_y_1 = grad_y[base_1 + i_c]!;
+        sums[i_c] = sums[i_c]! + grad_y_1;
         const x_1 = x[base_1 + i_c]!;
         const mean_1 = mean[i_c]!;
-        const grad_y_1 = grad_y[base_1 + i_c]!;
-        sums[i_c] = sums[i_c]! + (x_1 - mean_1) * grad_y_1;
-        sums_1[i_c] = sums_1[i_c]! + grad_y_1;
+        sums_1[i_c] = sums_1[i_c]! + (x_1 - mean_1) * grad_y_1;
         const weight_1 = weight[i_c]!;
         const invstd_1 = invstd[i_c]!;
         dx[base_1 + i_c] = weight_1 * invstd_1 * grad_y_1;
@@ -569,9 +569,9 @@ export function batch_norm_backward_12(grad_y: Floats, weight: Floats, x: Floats
     const sum = sums[i_c_1]!;
     const sum_1 = sums_1[i_c_1]!;
     const invstd_2 = invstd[i_c_1]!;
-    const weight_2 = invstd_2 * sum;
+    const weight_2 = invstd_2 * sum_1;
     dweight[i_c_1] = weight_2;
-    dbias[i_c_1] = sum_1;
+    dbias[i_c_1] = sum;
   }
 }
 

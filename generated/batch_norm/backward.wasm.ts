@@ -64,7 +64,8 @@ backward_9:
 
 backward_10:
  dx = weight * invstd * grad_y
- phase 1: map_4
+ phase 1: prepare_1
+ phase 2: map_4
 
 backward_11:
  dweight = invstd * sum((x - mean) * grad_y, n, s)
@@ -128,31 +129,31 @@ backward_21:
  mean_1 = mean(grad_y, n, s)
  mean_2 = mean((x - mean) * grad_y, n, s)
  dx = invstd * grad_y - invstd * mean_1 - invstd ^ 3 * mean_2 * (x - mean)
- phase 1: reduce_1, finish_1, map_5
+ phase 1: reduce_1, finish_8, map_5
 
 backward_22:
  dbias = sum(grad_y, n, s)
- phase 1: reduce_11, finish_8
+ phase 1: reduce_11, finish_9
 
 backward_23:
  dbias = sum(grad_y, n, s)
  mean_1 = mean(grad_y, n, s)
  mean_2 = mean((x - mean) * grad_y, n, s)
  dx = invstd * grad_y - invstd * mean_1 - invstd ^ 3 * mean_2 * (x - mean)
- phase 1: reduce_1, finish_9, map_5
+ phase 1: reduce_1, finish_10, map_5
 
 backward_24:
  mean_1 = mean(grad_y, n, s)
  mean_2 = mean((x - mean) * grad_y, n, s)
  dx = invstd * grad_y - invstd * mean_1 - invstd ^ 3 * mean_2 * (x - mean)
  phase 1: reduce_3
- phase 2: finish_1
+ phase 2: finish_8
  phase 3: map_6
 
 backward_25:
  dbias = sum(grad_y, n, s)
  phase 1: reduce_12
- phase 2: finish_8
+ phase 2: finish_9
 
 backward_26:
  dbias = sum(grad_y, n, s)
@@ -160,7 +161,7 @@ backward_26:
  mean_2 = mean((x - mean) * grad_y, n, s)
  dx = invstd * grad_y - invstd * mean_1 - invstd ^ 3 * mean_2 * (x - mean)
  phase 1: reduce_3
- phase 2: finish_9
+ phase 2: finish_10
  phase 3: map_6
 
 backward_27:
@@ -170,7 +171,7 @@ backward_27:
 backward_28:
  dbias = sum(grad_y, n, s)
  dx = invstd * grad_y
- phase 1: reduce_13, finish_8
+ phase 1: reduce_13, finish_9
 
 backward_29:
  dx = invstd * grad_y
@@ -180,7 +181,7 @@ backward_30:
  dbias = sum(grad_y, n, s)
  dx = invstd * grad_y
  phase 1: reduce_14
- phase 2: finish_8
+ phase 2: finish_9
 
 reduce_1, for parts from begin to end:
  for part from begin to end:
@@ -206,37 +207,37 @@ reduce_1, for parts from begin to end:
   partials[(blocks + block) * c + i_c] = total_1
 finish_1, for kept from begin to end:
  for at from begin to end:
-  var total = 0
-  var total_1 = 0
-  for block from 0 to blocks:
+  var total = partials[at]
+  var total_1 = partials[blocks * c + at]
+  for block from 1 to blocks:
    taken = partials[block * c + at]
    total = total + taken
    taken_1 = partials[(blocks + block) * c + at]
    total_1 = total_1 + taken_1
   mean_3 = total / (n * s)
   mean_4 = total_1 / (n * s)
+  weight_1 = weight[at]
   invstd_1 = invstd[at]
-  packed[at] = invstd_1 * invstd_1 * mean_4
-  packed[c + at] = mean_3
+  packed[at] = weight_1 * invstd_1
+  packed[c + at] = invstd_1 * invstd_1 * mean_4
+  packed[2 * c + at] = mean_3
 map_1, for parts from begin to end:
  for part from begin to end:
-  weight_1 = weight[i_c]
-  invstd_1 = invstd[i_c]
-  v = weight_1 * invstd_1
   packed_1 = packed[i_c]
+  packed_2 = packed[c + i_c]
   mean_3 = mean[i_c]
   lanes = lanes(mean_3)
-  lanes_1 = lanes(packed_1)
-  packed_2 = packed[c + i_c]
-  lanes_2 = lanes(packed_2)
-  lanes_3 = lanes(v)
+  lanes_1 = lanes(packed_2)
+  packed_3 = packed[2 * c + i_c]
+  lanes_2 = lanes(packed_3)
+  lanes_3 = lanes(packed_1)
   for unit from from_ to to:
    for row__1 from row_ to last_row:
     for lane_ from left to right, 2 × f32x4:
      grad_y_1 = grad_y[base + lane_]
      x_1 = x[base + lane_]
-     v_1 = x_1 - lanes
-     dx[base + lane_] = lanes_3 * (grad_y_1 - lanes_1 * v_1 - lanes_2)
+     v = x_1 - lanes
+     dx[base + lane_] = lanes_3 * (grad_y_1 - lanes_1 * v - lanes_2)
 reduce_2, for parts from begin to end:
  for part from begin to end:
   var total = 0
@@ -248,10 +249,10 @@ reduce_2, for parts from begin to end:
    var sum_1 = 4 × f32x4(0)
    for row__1 from row_ to last_row:
     for lane_ from left to right, 4 × f32x4:
-     x_1 = x[base + lane_]
      grad_y_1 = grad_y[base + lane_]
-     sum = sum + (x_1 - lanes) * grad_y_1
-     sum_1 = sum_1 + grad_y_1
+     sum = sum + grad_y_1
+     x_1 = x[base + lane_]
+     sum_1 = sum_1 + (x_1 - lanes) * grad_y_1
    part_1 = fold(+, sum)
    total = total + part_1
    part_2 = fold(+, sum_1)
@@ -262,24 +263,24 @@ finish_2, for kept from begin to end:
  v = n * s
  test = v > 0
  for at from begin to end:
-  var total = 0
-  var total_1 = 0
-  for block from 0 to blocks:
+  var total = partials[at]
+  var total_1 = partials[blocks * c + at]
+  for block from 1 to blocks:
    taken = partials[block * c + at]
    total = total + taken
    taken_1 = partials[(blocks + block) * c + at]
    total_1 = total_1 + taken_1
   invstd_1 = invstd[at]
-  weight_1 = (test ? invstd_1 * total : 0)
+  weight_1 = (test ? invstd_1 * total_1 : 0)
   dweight[at] = weight_1
-  dbias[at] = total_1
+  dbias[at] = total
 finish_3, for kept from begin to end:
  v = n * s
  test = v > 0
  for at from begin to end:
-  var total = 0
-  var total_1 = 0
-  for block from 0 to blocks:
+  var total = partials[at]
+  var total_1 = partials[blocks * c + at]
+  for block from 1 to blocks:
    taken = partials[block * c + at]
    total = total + taken
    taken_1 = partials[(blocks + block) * c + at]
@@ -288,28 +289,34 @@ finish_3, for kept from begin to end:
   weight_1 = (test ? invstd_1 * total_1 : 0)
   mean_3 = total / (n * s)
   mean_4 = total_1 / (n * s)
+  weight_2 = weight[at]
   dweight[at] = weight_1
   dbias[at] = total
-  packed[at] = invstd_1 * invstd_1 * mean_4
-  packed[c + at] = mean_3
+  packed[at] = weight_2 * invstd_1
+  packed[c + at] = invstd_1 * invstd_1 * mean_4
+  packed[2 * c + at] = mean_3
 reduce_3, for parts from begin to end:
  for part from begin to end:
   for i from left to right:
    partials[block * c + base + i] = 0
    partials[(blocks + block) * c + base + i] = 0
   for unit from from_ to to:
-   for lane_ from left to right, 4 × f32x4:
-    var sum = 4 × f32x4(0)
-    var sum_1 = 4 × f32x4(0)
-    mean_3 = mean[lane_]
-    for row_ from from__1 to to_1:
-     grad_y_1 = grad_y[row_ * c + lane_]
-     sum = sum + grad_y_1
-     x_1 = x[row_ * c + lane_]
-     v = x_1 - mean_3
-     sum_1 = sum_1 + v * grad_y_1
-    columns[slot + lane_] = sum
-    columns[slot_1 + lane_] = sum_1
+   for lane_ from left to right, 1 × f32x4:
+    columns[slot + lane_] = lanes(0)
+    columns[slot_1 + lane_] = lanes(0)
+   for block_1 from 0 to ((to_1 - from__1 + rows_each - 1) / rows_each):
+    for lane__1 from left to right, 4 × f32x4:
+     var sum = columns[slot + lane__1]
+     var sum_1 = columns[slot_1 + lane__1]
+     mean_3 = mean[lane__1]
+     for row__1 from row_ to last_row:
+      grad_y_1 = grad_y[row__1 * c + lane__1]
+      sum = sum + grad_y_1
+      x_1 = x[row__1 * c + lane__1]
+      v = x_1 - mean_3
+      sum_1 = sum_1 + v * grad_y_1
+     columns[slot + lane__1] = sum
+     columns[slot_1 + lane__1] = sum_1
    for i_1 from left to right:
     part_1 = columns[slot + i_1]
     total = partials[place]
@@ -320,33 +327,37 @@ reduce_3, for parts from begin to end:
 map_2, for parts from begin to end:
  for part from begin to end:
   for unit from from_ to to:
-   for lane_ from left to right, 2 × f32x4:
-    weight_1 = weight[lane_]
-    invstd_1 = invstd[lane_]
-    grad_y_1 = grad_y[base + lane_]
-    packed_1 = packed[lane_]
-    x_1 = x[base + lane_]
-    mean_3 = mean[lane_]
-    v = x_1 - mean_3
-    packed_2 = packed[c + lane_]
-    dx[base + lane_] = weight_1 * invstd_1 * (grad_y_1 - packed_1 * v - packed_2)
+   for row__1 from row_ to last_row:
+    for lane_ from left to right, 2 × f32x4:
+     packed_1 = packed[lane_]
+     grad_y_1 = grad_y[base + lane_]
+     packed_2 = packed[c + lane_]
+     x_1 = x[base + lane_]
+     mean_3 = mean[lane_]
+     v = x_1 - mean_3
+     packed_3 = packed[2 * c + lane_]
+     dx[base + lane_] = packed_1 * (grad_y_1 - packed_2 * v - packed_3)
 reduce_4, for parts from begin to end:
  for part from begin to end:
   for i from left to right:
    partials[block * c + base + i] = 0
    partials[(blocks + block) * c + base + i] = 0
   for unit from from_ to to:
-   for lane_ from left to right, 4 × f32x4:
-    var sum = 4 × f32x4(0)
-    var sum_1 = 4 × f32x4(0)
-    mean_1 = mean[lane_]
-    for row_ from from__1 to to_1:
-     x_1 = x[row_ * c + lane_]
-     grad_y_1 = grad_y[row_ * c + lane_]
-     sum = sum + (x_1 - mean_1) * grad_y_1
-     sum_1 = sum_1 + grad_y_1
-    columns[slot + lane_] = sum
-    columns[slot_1 + lane_] = sum_1
+   for lane_ from left to right, 1 × f32x4:
+    columns[slot + lane_] = lanes(0)
+    columns[slot_1 + lane_] = lanes(0)
+   for block_1 from 0 to ((to_1 - from__1 + rows_each - 1) / rows_each):
+    for lane__1 from left to right, 4 × f32x4:
+     var sum = columns[slot + lane__1]
+     var sum_1 = columns[slot_1 + lane__1]
+     mean_1 = mean[lane__1]
+     for row__1 from row_ to last_row:
+      grad_y_1 = grad_y[row__1 * c + lane__1]
+      sum = sum + grad_y_1
+      x_1 = x[row__1 * c + lane__1]
+      sum_1 = sum_1 + (x_1 - mean_1) * grad_y_1
+     columns[slot + lane__1] = sum
+     columns[slot_1 + lane__1] = sum_1
    for i_1 from left to right:
     part_1 = columns[slot + i_1]
     total = partials[place]
@@ -366,17 +377,17 @@ map_3, for parts from begin to end:
     dx[base + lane_] = lanes * grad_y_1
 finish_4, for kept from begin to end:
  for at from begin to end:
-  var total = 0
-  var total_1 = 0
-  for block from 0 to blocks:
+  var total = partials[at]
+  var total_1 = partials[blocks * c + at]
+  for block from 1 to blocks:
    taken = partials[block * c + at]
    total = total + taken
    taken_1 = partials[(blocks + block) * c + at]
    total_1 = total_1 + taken_1
   invstd_1 = invstd[at]
-  weight_1 = invstd_1 * total
+  weight_1 = invstd_1 * total_1
   dweight[at] = weight_1
-  dbias[at] = total_1
+  dbias[at] = total
 reduce_5, for parts from begin to end:
  for part from begin to end:
   var total = 0
@@ -392,10 +403,10 @@ reduce_5, for parts from begin to end:
    var sum_1 = 4 × f32x4(0)
    for row__1 from row_ to last_row:
     for lane_ from left to right, 4 × f32x4:
-     x_1 = x[base + lane_]
      grad_y_1 = grad_y[base + lane_]
-     sum = sum + (x_1 - lanes) * grad_y_1
-     sum_1 = sum_1 + grad_y_1
+     sum = sum + grad_y_1
+     x_1 = x[base + lane_]
+     sum_1 = sum_1 + (x_1 - lanes) * grad_y_1
      dx[base + lane_] = lanes_1 * grad_y_1
    part_1 = fold(+, sum)
    total = total + part_1
@@ -403,35 +414,45 @@ reduce_5, for parts from begin to end:
    total_1 = total_1 + part_2
   partials[block * c + i_c] = total
   partials[(blocks + block) * c + i_c] = total_1
+prepare_1, for parts from begin to end:
+ for part from begin to end:
+  for lane_ from left to right, 1 × f32x4:
+   weight_1 = weight[lane_]
+   invstd_1 = invstd[lane_]
+   prepared[lane_] = weight_1 * invstd_1
 map_4, for parts from begin to end:
  for part from begin to end:
   for unit from from_ to to:
-   for lane_ from left to right, 2 × f32x4:
-    weight_1 = weight[lane_]
-    invstd_1 = invstd[lane_]
-    grad_y_1 = grad_y[base + lane_]
-    dx[base + lane_] = weight_1 * invstd_1 * grad_y_1
+   for row__1 from row_ to last_row:
+    for lane_ from left to right, 2 × f32x4:
+     prepared_1 = prepared[lane_]
+     grad_y_1 = grad_y[base + lane_]
+     dx[base + lane_] = prepared_1 * grad_y_1
 reduce_6, for parts from begin to end:
  for part from begin to end:
   for i from left to right:
    partials[block * c + base + i] = 0
    partials[(blocks + block) * c + base + i] = 0
   for unit from from_ to to:
-   for lane_ from left to right, 4 × f32x4:
-    var sum = 4 × f32x4(0)
-    var sum_1 = 4 × f32x4(0)
-    mean_1 = mean[lane_]
-    weight_1 = weight[lane_]
-    invstd_1 = invstd[lane_]
-    v = weight_1 * invstd_1
-    for row_ from from__1 to to_1:
-     x_1 = x[row_ * c + lane_]
-     grad_y_1 = grad_y[row_ * c + lane_]
-     sum = sum + (x_1 - mean_1) * grad_y_1
-     sum_1 = sum_1 + grad_y_1
-     dx[row_ * c + lane_] = v * grad_y_1
-    columns[slot + lane_] = sum
-    columns[slot_1 + lane_] = sum_1
+   for lane_ from left to right, 1 × f32x4:
+    columns[slot + lane_] = lanes(0)
+    columns[slot_1 + lane_] = lanes(0)
+   for block_1 from 0 to ((to_1 - from__1 + rows_each - 1) / rows_each):
+    for lane__1 from left to right, 4 × f32x4:
+     var sum = columns[slot + lane__1]
+     var sum_1 = columns[slot_1 + lane__1]
+     mean_1 = mean[lane__1]
+     weight_1 = weight[lane__1]
+     invstd_1 = invstd[lane__1]
+     v = weight_1 * invstd_1
+     for row__1 from row_ to last_row:
+      grad_y_1 = grad_y[row__1 * c + lane__1]
+      sum = sum + grad_y_1
+      x_1 = x[row__1 * c + lane__1]
+      sum_1 = sum_1 + (x_1 - mean_1) * grad_y_1
+      dx[row__1 * c + lane__1] = v * grad_y_1
+     columns[slot + lane__1] = sum
+     columns[slot_1 + lane__1] = sum_1
    for i_1 from left to right:
     part_1 = columns[slot + i_1]
     total = partials[place]
@@ -458,8 +479,8 @@ finish_5, for kept from begin to end:
  v = n * s
  test = v > 0
  for at from begin to end:
-  var total = 0
-  for block from 0 to blocks:
+  var total = partials[at]
+  for block from 1 to blocks:
    taken = partials[block * c + at]
    total = total + taken
   invstd_1 = invstd[at]
@@ -469,9 +490,9 @@ finish_6, for kept from begin to end:
  v = n * s
  test = v > 0
  for at from begin to end:
-  var total = 0
-  var total_1 = 0
-  for block from 0 to blocks:
+  var total = partials[at]
+  var total_1 = partials[blocks * c + at]
+  for block from 1 to blocks:
    taken = partials[block * c + at]
    total = total + taken
    taken_1 = partials[(blocks + block) * c + at]
@@ -480,30 +501,35 @@ finish_6, for kept from begin to end:
   weight_1 = (test ? invstd_1 * total_1 : 0)
   mean_3 = total / (n * s)
   mean_4 = total_1 / (n * s)
+  weight_2 = weight[at]
   dweight[at] = weight_1
-  packed[at] = invstd_1 * invstd_1 * mean_4
-  packed[c + at] = mean_3
+  packed[at] = weight_2 * invstd_1
+  packed[c + at] = invstd_1 * invstd_1 * mean_4
+  packed[2 * c + at] = mean_3
 reduce_8, for parts from begin to end:
  for part from begin to end:
   for i from left to right:
    partials[block * c + base + i] = 0
   for unit from from_ to to:
-   for lane_ from left to right, 4 × f32x4:
-    var sum = 4 × f32x4(0)
-    mean_1 = mean[lane_]
-    for row_ from from__1 to to_1:
-     x_1 = x[row_ * c + lane_]
-     grad_y_1 = grad_y[row_ * c + lane_]
-     sum = sum + (x_1 - mean_1) * grad_y_1
-    columns[slot + lane_] = sum
+   for lane_ from left to right, 1 × f32x4:
+    columns[slot + lane_] = lanes(0)
+   for block_1 from 0 to ((to_1 - from__1 + rows_each - 1) / rows_each):
+    for lane__1 from left to right, 4 × f32x4:
+     var sum = columns[slot + lane__1]
+     mean_1 = mean[lane__1]
+     for row__1 from row_ to last_row:
+      x_1 = x[row__1 * c + lane__1]
+      grad_y_1 = grad_y[row__1 * c + lane__1]
+      sum = sum + (x_1 - mean_1) * grad_y_1
+     columns[slot + lane__1] = sum
    for i_1 from left to right:
     part_1 = columns[slot + i_1]
     total = partials[place]
     partials[place] = total + part_1
 finish_7, for kept from begin to end:
  for at from begin to end:
-  var total = 0
-  for block from 0 to blocks:
+  var total = partials[at]
+  for block from 1 to blocks:
    taken = partials[block * c + at]
    total = total + taken
   invstd_1 = invstd[at]
@@ -534,22 +560,39 @@ reduce_10, for parts from begin to end:
   for i from left to right:
    partials[block * c + base + i] = 0
   for unit from from_ to to:
-   for lane_ from left to right, 4 × f32x4:
-    var sum = 4 × f32x4(0)
-    mean_1 = mean[lane_]
-    weight_1 = weight[lane_]
-    invstd_1 = invstd[lane_]
-    v = weight_1 * invstd_1
-    for row_ from from__1 to to_1:
-     x_1 = x[row_ * c + lane_]
-     grad_y_1 = grad_y[row_ * c + lane_]
-     sum = sum + (x_1 - mean_1) * grad_y_1
-     dx[row_ * c + lane_] = v * grad_y_1
-    columns[slot + lane_] = sum
+   for lane_ from left to right, 1 × f32x4:
+    columns[slot + lane_] = lanes(0)
+   for block_1 from 0 to ((to_1 - from__1 + rows_each - 1) / rows_each):
+    for lane__1 from left to right, 4 × f32x4:
+     var sum = columns[slot + lane__1]
+     mean_1 = mean[lane__1]
+     weight_1 = weight[lane__1]
+     invstd_1 = invstd[lane__1]
+     v = weight_1 * invstd_1
+     for row__1 from row_ to last_row:
+      x_1 = x[row__1 * c + lane__1]
+      grad_y_1 = grad_y[row__1 * c + lane__1]
+      sum = sum + (x_1 - mean_1) * grad_y_1
+      dx[row__1 * c + lane__1] = v * grad_y_1
+     columns[slot + lane__1] = sum
    for i_1 from left to right:
     part_1 = columns[slot + i_1]
     total = partials[place]
     partials[place] = total + part_1
+finish_8, for kept from begin to end:
+ for at from begin to end:
+  var total = partials[at]
+  var total_1 = partials[blocks * c + at]
+  for block from 1 to blocks:
+   taken = partials[block * c + at]
+   total = total + taken
+   taken_1 = partials[(blocks + block) * c + at]
+   total_1 = total_1 + taken_1
+  mean_3 = total / (n * s)
+  mean_4 = total_1 / (n * s)
+  invstd_1 = invstd[at]
+  packed[at] = invstd_1 * invstd_1 * mean_4
+  packed[c + at] = mean_3
 map_5, for parts from begin to end:
  for part from begin to end:
   invstd_1 = invstd[i_c]
@@ -579,18 +622,18 @@ reduce_11, for parts from begin to end:
    part_1 = fold(+, sum)
    total = total + part_1
   partials[block * c + i_c] = total
-finish_8, for kept from begin to end:
+finish_9, for kept from begin to end:
  for at from begin to end:
-  var total = 0
-  for block from 0 to blocks:
+  var total = partials[at]
+  for block from 1 to blocks:
    taken = partials[block * c + at]
    total = total + taken
   dbias[at] = total
-finish_9, for kept from begin to end:
+finish_10, for kept from begin to end:
  for at from begin to end:
-  var total = 0
-  var total_1 = 0
-  for block from 0 to blocks:
+  var total = partials[at]
+  var total_1 = partials[blocks * c + at]
+  for block from 1 to blocks:
    taken = partials[block * c + at]
    total = total + taken
    taken_1 = partials[(blocks + block) * c + at]
@@ -604,26 +647,30 @@ finish_9, for kept from begin to end:
 map_6, for parts from begin to end:
  for part from begin to end:
   for unit from from_ to to:
-   for lane_ from left to right, 2 × f32x4:
-    invstd_1 = invstd[lane_]
-    grad_y_1 = grad_y[base + lane_]
-    packed_1 = packed[lane_]
-    x_1 = x[base + lane_]
-    mean_3 = mean[lane_]
-    v = x_1 - mean_3
-    packed_2 = packed[c + lane_]
-    dx[base + lane_] = invstd_1 * (grad_y_1 - packed_1 * v - packed_2)
+   for row__1 from row_ to last_row:
+    for lane_ from left to right, 2 × f32x4:
+     invstd_1 = invstd[lane_]
+     grad_y_1 = grad_y[base + lane_]
+     packed_1 = packed[lane_]
+     x_1 = x[base + lane_]
+     mean_3 = mean[lane_]
+     v = x_1 - mean_3
+     packed_2 = packed[c + lane_]
+     dx[base + lane_] = invstd_1 * (grad_y_1 - packed_1 * v - packed_2)
 reduce_12, for parts from begin to end:
  for part from begin to end:
   for i from left to right:
    partials[block * c + base + i] = 0
   for unit from from_ to to:
-   for lane_ from left to right, 4 × f32x4:
-    var sum = 4 × f32x4(0)
-    for row_ from from__1 to to_1:
-     grad_y_1 = grad_y[row_ * c + lane_]
-     sum = sum + grad_y_1
-    columns[slot + lane_] = sum
+   for lane_ from left to right, 1 × f32x4:
+    columns[slot + lane_] = lanes(0)
+   for block_1 from 0 to ((to_1 - from__1 + rows_each - 1) / rows_each):
+    for lane__1 from left to right, 4 × f32x4:
+     var sum = columns[slot + lane__1]
+     for row__1 from row_ to last_row:
+      grad_y_1 = grad_y[row__1 * c + lane__1]
+      sum = sum + grad_y_1
+     columns[slot + lane__1] = sum
    for i_1 from left to right:
     part_1 = columns[slot + i_1]
     total = partials[place]
@@ -654,27 +701,31 @@ reduce_13, for parts from begin to end:
 map_8, for parts from begin to end:
  for part from begin to end:
   for unit from from_ to to:
-   for lane_ from left to right, 2 × f32x4:
-    invstd_1 = invstd[lane_]
-    grad_y_1 = grad_y[base + lane_]
-    dx[base + lane_] = invstd_1 * grad_y_1
+   for row__1 from row_ to last_row:
+    for lane_ from left to right, 2 × f32x4:
+     invstd_1 = invstd[lane_]
+     grad_y_1 = grad_y[base + lane_]
+     dx[base + lane_] = invstd_1 * grad_y_1
 reduce_14, for parts from begin to end:
  for part from begin to end:
   for i from left to right:
    partials[block * c + base + i] = 0
   for unit from from_ to to:
-   for lane_ from left to right, 4 × f32x4:
-    var sum = 4 × f32x4(0)
-    invstd_1 = invstd[lane_]
-    for row_ from from__1 to to_1:
-     grad_y_1 = grad_y[row_ * c + lane_]
-     sum = sum + grad_y_1
-     dx[row_ * c + lane_] = invstd_1 * grad_y_1
-    columns[slot + lane_] = sum
+   for lane_ from left to right, 1 × f32x4:
+    columns[slot + lane_] = lanes(0)
+   for block_1 from 0 to ((to_1 - from__1 + rows_each - 1) / rows_each):
+    for lane__1 from left to right, 4 × f32x4:
+     var sum = columns[slot + lane__1]
+     invstd_1 = invstd[lane__1]
+     for row__1 from row_ to last_row:
+      grad_y_1 = grad_y[row__1 * c + lane__1]
+      sum = sum + grad_y_1
+      dx[row__1 * c + lane__1] = invstd_1 * grad_y_1
+     columns[slot + lane__1] = sum
    for i_1 from left to right:
     part_1 = columns[slot + i_1]
     total = partials[place]
     partials[place] = total + part_1
 */
 export const module =
-  'AGFzbQEAAAABDQJgA39/fwBgA397fwACEgEDZW52Bm1lbW9yeQIDAYCABAMuLQAAAQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAfJAywIcmVkdWNlXzEAAAhmaW5pc2hfMQABBW1hcF8xAAMIcmVkdWNlXzIABAhmaW5pc2hfMgAFCGZpbmlzaF8zAAYIcmVkdWNlXzMABwVtYXBfMgAICHJlZHVjZV80AAkFbWFwXzMACghmaW5pc2hfNAALCHJlZHVjZV81AAwFbWFwXzQADQhyZWR1Y2VfNgAOCHJlZHVjZV83AA8IZmluaXNoXzUAEAhmaW5pc2hfNgARCHJlZHVjZV84ABIIZmluaXNoXzcAEwhyZWR1Y2VfOQAUCXJlZHVjZV8xMAAVBW1hcF81ABYJcmVkdWNlXzExABcIZmluaXNoXzgAGAhmaW5pc2hfOQAZBW1hcF82ABoJcmVkdWNlXzEyABsFbWFwXzcAHAlyZWR1Y2VfMTMAHQVtYXBfOAAeCXJlZHVjZV8xNAAfB3BoYXNlXzEAIAdwaGFzZV8yACEHcGhhc2VfMwAiB3BoYXNlXzQAIwdwaGFzZV81ACQHcGhhc2VfNgAlB3BoYXNlXzcAJgdwaGFzZV84ACcHcGhhc2VfOQAoCHBoYXNlXzEwACkIcGhhc2VfMTEAKghwaGFzZV8xMgArCHBoYXNlXzEzACwKlMMBLbgJAyJ/BXwWeyABIQMgAiEEIAAoAgAhBSAAKAIQIQYgACgCICEHIAAoAjghCCAAKAJAIQkgACgCSCEKIAAoAlAhCyAAKAJYIQxBAUGACEEBIAtBASALSxtuQQFBgAhBASALQQEgC0sbbksbIQ0gC0GACGpBAWtBgAhuIQ4gCiANakEBayANbiAObCEPIAMhEEEAIRFBASAMSQRAIAMgDHAhESADIAxuIRALIBAhEiADIRMgBCEUA0AgEyAUSQRARAAAAAAAAAAAISVEAAAAAAAAAAAhJkEAIRUgDyEWQQEgDEkEQCAPIBFsIAxuIRUgDyARQQFqbCAMbiEWCyAHIBJBAnRqKgIAuyEnICe2/RMhKiAVIRcgFiEYA0AgFyAYSQRAIBcgDWwhGUEAIRogCyEbQQEgDkkEQCAXIA5uIA1sIRkgFyAOcEGACGwhGiAaQYAIaiALIBpBgAhqIAtJGyEbCyAZIA1qIAogGSANaiAKSRshHEMAAAAA/RMhK0MAAAAA/RMhLEMAAAAA/RMhLUMAAAAA/RMhLkMAAAAA/RMhL0MAAAAA/RMhMEMAAAAA/RMhMUMAAAAA/RMhMiAZIR0gHCEeA0AgHSAeSQRAIB0gCWwgEmogC2whHyAFIB9BAnRqISMgBiAfQQJ0aiEkIBpBAnQhICAbQQJ0ISEDQCAhICBrQcAATgRAICMgIGr9AAIAITQgIyAgav0AAhAhNSAjICBq/QACICE2ICMgIGr9AAIwITcgKyA0/eQBISsgLCA1/eQBISwgLSA2/eQBIS0gLiA3/eQBIS4gJCAgav0AAgAhOCAkICBq/QACECE5ICQgIGr9AAIgITogJCAgav0AAjAhOyA4ICr95QEhPCA5ICr95QEhPSA6ICr95QEhPiA7ICr95QEhPyAvIDwgNP3mAf3kASEvIDAgPSA1/eYB/eQBITAgMSA+IDb95gH95AEhMSAyID8gN/3mAf3kASEyICBBwABqISAMAQsLA0AgISAgayIiQQBKBEAgIkECdv0R/QwAAAAAAQAAAAIAAAADAAAA/TshMyAjICBq/QACACE0ICsgNP3kASArIDP9UiErICQgIGr9AAIAITggOCAq/eUBITwgLyA8IDT95gH95AEgLyAz/VIhLyAgQRBqISAMAQsLIB1BAWohHQwBCwsgK/0fALsgK/0fAbugICv9HwK7oCAr/R8Du6AgLP0fALugICz9HwG7oCAs/R8Cu6AgLP0fA7ugIC39HwC7oCAt/R8Bu6AgLf0fArugIC39HwO7oCAu/R8Au6AgLv0fAbugIC79HwK7oCAu/R8Du6AhKCAlICigISUgL/0fALsgL/0fAbugIC/9HwK7oCAv/R8Du6AgMP0fALugIDD9HwG7oCAw/R8Cu6AgMP0fA7ugIDH9HwC7oCAx/R8Bu6AgMf0fArugIDH9HwO7oCAy/R8Au6AgMv0fAbugIDL9HwK7oCAy/R8Du6AhKSAmICmgISYgF0EBaiEXDAELCyAIIBEgCWwgEmpBA3RqICU5AwAgCCAMIBFqIAlsIBJqQQN0aiAmOQMAIBFBAWohESARIAxGBEBBACERIBJBAWohEgsgE0EBaiETDAELCwuNAgINfwd8IAEhAyACIQQgACgCGCEFIAAoAjAhBiAAKAI4IQcgACgCQCEIIAAoAkghCSAAKAJQIQogACgCWCELIAMhDCAEIQ0DQCAMIA1JBEBEAAAAAAAAAAAhEEQAAAAAAAAAACERQQAhDiALIQ8DQCAOIA9JBEAgByAOIAhsIAxqQQN0aisDACESIBAgEqAhECAHIAsgDmogCGwgDGpBA3RqKwMAIRMgESAToCERIA5BAWohDgwBCwsgECAJIApsuKMhFCARIAkgCmy4oyEVIAUgDEECdGoqAgC7IRYgBiAMQQJ0aiAWIBaiIBWitjgCACAGIAggDGpBAnRqIBS2OAIAIAxBAWohDAwBCwsLPwAgAkEQTgRAIAAgAf0LAgAFIAJBCHEEQCAAIAH9WwIAACACQQRxBEAgACAB/VoCCAILBSAAIAH9WgIAAAsLC9UGAyZ/BnwLeyABIQMgAiEEIAAoAgAhBSAAKAIIIQYgACgCECEHIAAoAhghCCAAKAIgIQkgACgCKCEKIAAoAjAhCyAAKAJAIQwgACgCSCENIAAoAlAhDiAAKAJYIQ9BAUGACEEBIA5BASAOSxtuQQFBgAhBASAOQQEgDksbbksbIRAgDkGACGpBAWtBgAhuIREgDSAQakEBayAQbiARbCESIAMhE0EAIRRBASAPSQRAIAMgD3AhFCADIA9uIRMLIBMhFSADIRYgBCEXA0AgFiAXSQRAQQAhGCASIRlBASAPSQRAIBIgFGwgD24hGCASIBRBAWpsIA9uIRkLIAYgFUECdGoqAgC7ISkgCCAVQQJ0aioCALshKiApICqiISsgCyAVQQJ0aioCALshLCAJIBVBAnRqKgIAuyEtIC22/RMhLyAstv0TITAgCyAMIBVqQQJ0aioCALshLiAutv0TITEgK7b9EyEyIBghGiAZIRsDQCAaIBtJBEAgGiAQbCEcQQAhHSAOIR5BASARSQRAIBogEW4gEGwhHCAaIBFwQYAIbCEdIB1BgAhqIA4gHUGACGogDkkbIR4LIBwgEGogDSAcIBBqIA1JGyEfIBwhICAfISEDQCAgICFJBEAgICAMbCAVaiAObCEiIAUgIkECdGohJiAHICJBAnRqIScgCiAiQQJ0aiEoIB1BAnQhIyAeQQJ0ISQDQCAkICNrQSBOBEAgJiAjav0AAgAhNCAmICNq/QACECE1ICcgI2r9AAIAITYgJyAjav0AAhAhNyA2IC/95QEhOCA3IC/95QEhOSAoICNqIDIgNCAwIDj95gH95QEgMf3lAf3mAf0LAgAgKCAjaiAyIDUgMCA5/eYB/eUBIDH95QH95gH9CwIQICNBIGohIwwBCwsDQCAkICNrIiVBAEoEQCAlQQJ2/RH9DAAAAAABAAAAAgAAAAMAAAD9OyEzICYgI2r9AAIAITQgJyAjav0AAgAhNiA2IC/95QEhOCAoICNqIDIgNCAwIDj95gH95QEgMf3lAf3mASAlEAIgI0EQaiEjDAELCyAgQQFqISAMAQsLIBpBAWohGgwBCwsgFEEBaiEUIBQgD0YEQEEAIRQgFUEBaiEVCyAWQQFqIRYMAQsLC6QJAyJ/BXwSeyABIQMgAiEEIAAoAgAhBSAAKAIQIQYgACgCICEHIAAoAjghCCAAKAJAIQkgACgCSCEKIAAoAlAhCyAAKAJYIQxBAUGACEEBIAtBASALSxtuQQFBgAhBASALQQEgC0sbbksbIQ0gC0GACGpBAWtBgAhuIQ4gCiANakEBayANbiAObCEPIAMhEEEAIRFBASAMSQRAIAMgDHAhESADIAxuIRALIBAhEiADIRMgBCEUA0AgEyAUSQRARAAAAAAAAAAAISVEAAAAAAAAAAAhJkEAIRUgDyEWQQEgDEkEQCAPIBFsIAxuIRUgDyARQQFqbCAMbiEWCyAHIBJBAnRqKgIAuyEnICe2/RMhKiAVIRcgFiEYA0AgFyAYSQRAIBcgDWwhGUEAIRogCyEbQQEgDkkEQCAXIA5uIA1sIRkgFyAOcEGACGwhGiAaQYAIaiALIBpBgAhqIAtJGyEbCyAZIA1qIAogGSANaiAKSRshHEMAAAAA/RMhK0MAAAAA/RMhLEMAAAAA/RMhLUMAAAAA/RMhLkMAAAAA/RMhL0MAAAAA/RMhMEMAAAAA/RMhMUMAAAAA/RMhMiAZIR0gHCEeA0AgHSAeSQRAIB0gCWwgEmogC2whHyAGIB9BAnRqISMgBSAfQQJ0aiEkIBpBAnQhICAbQQJ0ISEDQCAhICBrQcAATgRAICMgIGr9AAIAITQgIyAgav0AAhAhNSAjICBq/QACICE2ICMgIGr9AAIwITcgJCAgav0AAgAhOCAkICBq/QACECE5ICQgIGr9AAIgITogJCAgav0AAjAhOyArIDQgKv3lASA4/eYB/eQBISsgLCA1ICr95QEgOf3mAf3kASEsIC0gNiAq/eUBIDr95gH95AEhLSAuIDcgKv3lASA7/eYB/eQBIS4gLyA4/eQBIS8gMCA5/eQBITAgMSA6/eQBITEgMiA7/eQBITIgIEHAAGohIAwBCwsDQCAhICBrIiJBAEoEQCAiQQJ2/RH9DAAAAAABAAAAAgAAAAMAAAD9OyEzICMgIGr9AAIAITQgJCAgav0AAgAhOCArIDQgKv3lASA4/eYB/eQBICsgM/1SISsgLyA4/eQBIC8gM/1SIS8gIEEQaiEgDAELCyAdQQFqIR0MAQsLICv9HwC7ICv9HwG7oCAr/R8Cu6AgK/0fA7ugICz9HwC7oCAs/R8Bu6AgLP0fArugICz9HwO7oCAt/R8Au6AgLf0fAbugIC39HwK7oCAt/R8Du6AgLv0fALugIC79HwG7oCAu/R8Cu6AgLv0fA7ugISggJSAooCElIC/9HwC7IC/9HwG7oCAv/R8Cu6AgL/0fA7ugIDD9HwC7oCAw/R8Bu6AgMP0fArugIDD9HwO7oCAx/R8Au6AgMf0fAbugIDH9HwK7oCAx/R8Du6AgMv0fALugIDL9HwG7oCAy/R8Cu6AgMv0fA7ugISkgJiApoCEmIBdBAWohFwwBCwsgCCARIAlsIBJqQQN0aiAlOQMAIAggDCARaiAJbCASakEDdGogJjkDACARQQFqIREgESAMRgRAQQAhESASQQFqIRILIBNBAWohEwwBCwsLnwICD38HfCABIQMgAiEEIAAoAhghBSAAKAJgIQYgACgCaCEHIAAoAjghCCAAKAJAIQkgACgCSCEKIAAoAlAhCyAAKAJYIQwgCrggC7iiIRIgEkQAAAAAAAAAAGQhDSADIQ4gBCEPA0AgDiAPSQRARAAAAAAAAAAAIRNEAAAAAAAAAAAhFEEAIRAgDCERA0AgECARSQRAIAggECAJbCAOakEDdGorAwAhFSATIBWgIRMgCCAMIBBqIAlsIA5qQQN0aisDACEWIBQgFqAhFCAQQQFqIRAMAQsLIAUgDkECdGoqAgC7IRcgFyATokQAAAAAAAAAACANGyEYIAYgDkECdGogGLY4AgAgByAOQQJ0aiAUtjgCACAOQQFqIQ4MAQsLC+ECAhB/CXwgASEDIAIhBCAAKAIYIQUgACgCYCEGIAAoAmghByAAKAIwIQggACgCOCEJIAAoAkAhCiAAKAJIIQsgACgCUCEMIAAoAlghDSALuCAMuKIhEyATRAAAAAAAAAAAZCEOIAMhDyAEIRADQCAPIBBJBEBEAAAAAAAAAAAhFEQAAAAAAAAAACEVQQAhESANIRIDQCARIBJJBEAgCSARIApsIA9qQQN0aisDACEWIBQgFqAhFCAJIA0gEWogCmwgD2pBA3RqKwMAIRcgFSAXoCEVIBFBAWohEQwBCwsgBSAPQQJ0aioCALshGCAYIBWiRAAAAAAAAAAAIA4bIRkgFCALIAxsuKMhGiAVIAsgDGy4oyEbIAYgD0ECdGogGbY4AgAgByAPQQJ0aiAUtjgCACAIIA9BAnRqIBggGKIgG6K2OAIAIAggCiAPakECdGogGrY4AgAgD0EBaiEPDAELCwu9CgMsfxl7BHwgASEDIAIhBCAAKAIAIQUgACgCECEGIAAoAiAhByAAKAI4IQggACgCcCEJIAAoAkAhCiAAKAJIIQsgACgCUCEMIAAoAlghDSAKQYAIakEBa0GACG4hDiALIAxsQYABakEBa0GAAW4hDyADIRAgBCERA0AgECARSQRAIBAgDXAhEiAQIA1uIRMgEyAOcEGACGwhFCAUQYAIaiAKIBRBgAhqIApJGyEVIBMgDm4hFiAWIApsIRcgFCEYIBUhGQNAIBggGUkEQCAIIBIgCmwgFyAYampBA3RqRAAAAAAAAAAAOQMAIAggDSASaiAKbCAXIBhqakEDdGpEAAAAAAAAAAA5AwAgGEEBaiEYDAELCyAPIBJsIA1uIRogDyASQQFqbCANbiEbIBohHCAbIR0DQCAcIB1JBEAgHEGAAWwhHiAeQYABaiALIAxsIB5BgAFqIAsgDGxJGyEfIBBBAmxBgAhsIBRrISAgEEECbEEBakGACGwgFGshISAHISUgCSAgQQJ0aiEmIAkgIUECdGohJyAUQQJ0ISIgFUECdCEjA0AgIyAia0HAAE4EQEMAAAAA/RMhMEMAAAAA/RMhMUMAAAAA/RMhMkMAAAAA/RMhM0MAAAAA/RMhNEMAAAAA/RMhNUMAAAAA/RMhNkMAAAAA/RMhNyAlICJq/QACACE4ICUgImr9AAIQITkgJSAiav0AAiAhOiAlICJq/QACMCE7IB4hKCAfISkDQCAoIClJBEAgBSAoIApsQQJ0aiAiav0AAgAhPCAFICggCmxBAnRqICJq/QACECE9IAUgKCAKbEECdGogImr9AAIgIT4gBSAoIApsQQJ0aiAiav0AAjAhPyAwIDz95AEhMCAxID395AEhMSAyID795AEhMiAzID/95AEhMyAGICggCmxBAnRqICJq/QACACFAIAYgKCAKbEECdGogImr9AAIQIUEgBiAoIApsQQJ0aiAiav0AAiAhQiAGICggCmxBAnRqICJq/QACMCFDIEAgOP3lASFEIEEgOf3lASFFIEIgOv3lASFGIEMgO/3lASFHIDQgRCA8/eYB/eQBITQgNSBFID395gH95AEhNSA2IEYgPv3mAf3kASE2IDcgRyA//eYB/eQBITcgKEEBaiEoDAELCyAmICJqIDD9CwIAICYgImogMf0LAhAgJiAiaiAy/QsCICAmICJqIDP9CwIwICcgImogNP0LAgAgJyAiaiA1/QsCECAnICJqIDb9CwIgICcgImogN/0LAjAgIkHAAGohIgwBCwsDQCAjICJrIiRBAEoEQCAkQQJ2/RH9DAAAAAABAAAAAgAAAAMAAAD9OyEvQwAAAAD9EyEwQwAAAAD9EyE0ICUgImr9AAIAITggHiEoIB8hKgNAICggKkkEQCAFICggCmxBAnRqICJq/QACACE8IDAgPP3kASEwIAYgKCAKbEECdGogImr9AAIAIUAgQCA4/eUBIUQgNCBEIDz95gH95AEhNCAoQQFqISgMAQsLICYgImogMCAkEAIgJyAiaiA0ICQQAiAiQRBqISIMAQsLIBQhKyAVISwDQCArICxJBEAgCSAgICtqQQJ0aioCALshSCASIApsIBcgK2pqIS0gCCAtQQN0aisDACFJIAggLUEDdGogSSBIoDkDACAJICEgK2pBAnRqKgIAuyFKIA0gEmogCmwgFyAramohLiAIIC5BA3RqKwMAIUsgCCAuQQN0aiBLIEqgOQMAICtBAWohKwwBCwsgHEEBaiEcDAELCyAQQQFqIRAMAQsLC/MGAiZ/EXsgASEDIAIhBCAAKAIAIQUgACgCCCEGIAAoAhAhByAAKAIYIQggACgCICEJIAAoAighCiAAKAIwIQsgACgCQCEMIAAoAnghDUEBQYAIQQEgDEEBIAxLG25BAUGACEEBIAxBASAMSxtuSxshDiAMQYAIakEBa0GACG4hD0EBIA5qQQFrIA5uIA9sIRAgAyERQQAhEkEBIA1JBEAgAyANcCESIAMgDW4hEQsgESETIAMhFCAEIRUDQCAUIBVJBEBBACEWIBAhF0EBIA1JBEAgECASbCANbiEWIBAgEkEBamwgDW4hFwsgEyAMbCEYIBYhGSAXIRoDQCAZIBpJBEAgGSAObCEbQQAhHCAMIR1BASAPSQRAIBkgD24gDmwhGyAZIA9wQYAIbCEcIBxBgAhqIAwgHEGACGogDEkbIR0LIAYhISAIISIgBSAYQQJ0aiEjIAshJCAHIBhBAnRqISUgCSEmIAsgDEECdGohJyAKIBhBAnRqISggHEECdCEeIB1BAnQhHwNAIB8gHmtBIE4EQCAhIB5q/QACACEqICEgHmr9AAIQISsgIiAeav0AAgAhLCAiIB5q/QACECEtICMgHmr9AAIAIS4gIyAeav0AAhAhLyAkIB5q/QACACEwICQgHmr9AAIQITEgJSAeav0AAgAhMiAlIB5q/QACECEzICYgHmr9AAIAITQgJiAeav0AAhAhNSAyIDT95QEhNiAzIDX95QEhNyAnIB5q/QACACE4ICcgHmr9AAIQITkgKCAeaiAqICz95gEgLiAwIDb95gH95QEgOP3lAf3mAf0LAgAgKCAeaiArIC395gEgLyAxIDf95gH95QEgOf3lAf3mAf0LAhAgHkEgaiEeDAELCwNAIB8gHmsiIEEASgRAICBBAnb9Ef0MAAAAAAEAAAACAAAAAwAAAP07ISkgISAeav0AAgAhKiAiIB5q/QACACEsICMgHmr9AAIAIS4gJCAeav0AAgAhMCAlIB5q/QACACEyICYgHmr9AAIAITQgMiA0/eUBITYgJyAeav0AAgAhOCAoIB5qICogLP3mASAuIDAgNv3mAf3lASA4/eUB/eYBICAQAiAeQRBqIR4MAQsLIBlBAWohGQwBCwsgEkEBaiESIBIgDUYEQEEAIRIgE0EBaiETCyAUQQFqIRQMAQsLC6kKAyx/FXsEfCABIQMgAiEEIAAoAgAhBSAAKAIQIQYgACgCICEHIAAoAjghCCAAKAJwIQkgACgCQCEKIAAoAkghCyAAKAJQIQwgACgCWCENIApBgAhqQQFrQYAIbiEOIAsgDGxBgAFqQQFrQYABbiEPIAMhECAEIREDQCAQIBFJBEAgECANcCESIBAgDW4hEyATIA5wQYAIbCEUIBRBgAhqIAogFEGACGogCkkbIRUgEyAObiEWIBYgCmwhFyAUIRggFSEZA0AgGCAZSQRAIAggEiAKbCAXIBhqakEDdGpEAAAAAAAAAAA5AwAgCCANIBJqIApsIBcgGGpqQQN0akQAAAAAAAAAADkDACAYQQFqIRgMAQsLIA8gEmwgDW4hGiAPIBJBAWpsIA1uIRsgGiEcIBshHQNAIBwgHUkEQCAcQYABbCEeIB5BgAFqIAsgDGwgHkGAAWogCyAMbEkbIR8gEEECbEGACGwgFGshICAQQQJsQQFqQYAIbCAUayEhIAchJSAJICBBAnRqISYgCSAhQQJ0aiEnIBRBAnQhIiAVQQJ0ISMDQCAjICJrQcAATgRAQwAAAAD9EyEwQwAAAAD9EyExQwAAAAD9EyEyQwAAAAD9EyEzQwAAAAD9EyE0QwAAAAD9EyE1QwAAAAD9EyE2QwAAAAD9EyE3ICUgImr9AAIAITggJSAiav0AAhAhOSAlICJq/QACICE6ICUgImr9AAIwITsgHiEoIB8hKQNAICggKUkEQCAGICggCmxBAnRqICJq/QACACE8IAYgKCAKbEECdGogImr9AAIQIT0gBiAoIApsQQJ0aiAiav0AAiAhPiAGICggCmxBAnRqICJq/QACMCE/IAUgKCAKbEECdGogImr9AAIAIUAgBSAoIApsQQJ0aiAiav0AAhAhQSAFICggCmxBAnRqICJq/QACICFCIAUgKCAKbEECdGogImr9AAIwIUMgMCA8IDj95QEgQP3mAf3kASEwIDEgPSA5/eUBIEH95gH95AEhMSAyID4gOv3lASBC/eYB/eQBITIgMyA/IDv95QEgQ/3mAf3kASEzIDQgQP3kASE0IDUgQf3kASE1IDYgQv3kASE2IDcgQ/3kASE3IChBAWohKAwBCwsgJiAiaiAw/QsCACAmICJqIDH9CwIQICYgImogMv0LAiAgJiAiaiAz/QsCMCAnICJqIDT9CwIAICcgImogNf0LAhAgJyAiaiA2/QsCICAnICJqIDf9CwIwICJBwABqISIMAQsLA0AgIyAiayIkQQBKBEAgJEECdv0R/QwAAAAAAQAAAAIAAAADAAAA/TshL0MAAAAA/RMhMEMAAAAA/RMhNCAlICJq/QACACE4IB4hKCAfISoDQCAoICpJBEAgBiAoIApsQQJ0aiAiav0AAgAhPCAFICggCmxBAnRqICJq/QACACFAIDAgPCA4/eUBIED95gH95AEhMCA0IED95AEhNCAoQQFqISgMAQsLICYgImogMCAkEAIgJyAiaiA0ICQQAiAiQRBqISIMAQsLIBQhKyAVISwDQCArICxJBEAgCSAgICtqQQJ0aioCALshRCASIApsIBcgK2pqIS0gCCAtQQN0aisDACFFIAggLUEDdGogRSBEoDkDACAJICEgK2pBAnRqKgIAuyFGIA0gEmogCmwgFyAramohLiAIIC5BA3RqKwMAIUcgCCAuQQN0aiBHIEagOQMAICtBAWohKwwBCwsgHEEBaiEcDAELCyAQQQFqIRAMAQsLC/gEAyB/A3wEeyABIQMgAiEEIAAoAgAhBSAAKAIIIQYgACgCGCEHIAAoAighCCAAKAJAIQkgACgCUCEKIAAoAoABIQtBAUGACEEBIApBASAKSxtuQQFBgAhBASAKQQEgCksbbksbIQwgCkGACGpBAWtBgAhuIQ1BASAMakEBayAMbiANbCEOIAMhD0EAIRBBASALSQRAIAMgC3AhECADIAtuIQ8LIA8gCXAhESAPIAluIRIgEiETIAMhFCAEIRUDQCAUIBVJBEBBACEWIA4hF0EBIAtJBEAgDiAQbCALbiEWIA4gEEEBamwgC24hFwsgBiARQQJ0aioCALshIyAHIBFBAnRqKgIAuyEkICMgJKIhJSATIAlsIBFqIApsIRggJbb9EyEmIBYhGSAXIRoDQCAZIBpJBEAgGSAMbCEbQQAhHCAKIR1BASANSQRAIBkgDW4gDGwhGyAZIA1wQYAIbCEcIBxBgAhqIAogHEGACGogCkkbIR0LIAUgGEECdGohISAIIBhBAnRqISIgHEECdCEeIB1BAnQhHwNAIB8gHmtBIE4EQCAhIB5q/QACACEoICEgHmr9AAIQISkgIiAeaiAmICj95gH9CwIAICIgHmogJiAp/eYB/QsCECAeQSBqIR4MAQsLA0AgHyAeayIgQQBKBEAgIEECdv0R/QwAAAAAAQAAAAIAAAADAAAA/TshJyAhIB5q/QACACEoICIgHmogJiAo/eYBICAQAiAeQRBqIR4MAQsLIBlBAWohGQwBCwsgEEEBaiEQIBAgC0YEQEEAIRAgEUEBaiERIBEgCUYEQEEAIREgE0EBaiETCwsgFEEBaiEUDAELCwvuAQIMfwZ8IAEhAyACIQQgACgCGCEFIAAoAmAhBiAAKAJoIQcgACgCOCEIIAAoAkAhCSAAKAJYIQogAyELIAQhDANAIAsgDEkEQEQAAAAAAAAAACEPRAAAAAAAAAAAIRBBACENIAohDgNAIA0gDkkEQCAIIA0gCWwgC2pBA3RqKwMAIREgDyARoCEPIAggCiANaiAJbCALakEDdGorAwAhEiAQIBKgIRAgDUEBaiENDAELCyAFIAtBAnRqKgIAuyETIBMgD6IhFCAGIAtBAnRqIBS2OAIAIAcgC0ECdGogELY4AgAgC0EBaiELDAELCwu9CgMmfwh8E3sgASEDIAIhBCAAKAIAIQUgACgCCCEGIAAoAhAhByAAKAIYIQggACgCICEJIAAoAighCiAAKAI4IQsgACgCQCEMIAAoAkghDSAAKAJQIQ4gACgCWCEPQQFBgAhBASAOQQEgDksbbkEBQYAIQQEgDkEBIA5LG25LGyEQIA5BgAhqQQFrQYAIbiERIA0gEGpBAWsgEG4gEWwhEiADIRNBACEUQQEgD0kEQCADIA9wIRQgAyAPbiETCyATIRUgAyEWIAQhFwNAIBYgF0kEQEQAAAAAAAAAACEpRAAAAAAAAAAAISpBACEYIBIhGUEBIA9JBEAgEiAUbCAPbiEYIBIgFEEBamwgD24hGQsgCSAVQQJ0aioCALshKyArtv0TITEgBiAVQQJ0aioCALshLCAIIBVBAnRqKgIAuyEtICwgLaIhLiAutv0TITIgGCEaIBkhGwNAIBogG0kEQCAaIBBsIRxBACEdIA4hHkEBIBFJBEAgGiARbiAQbCEcIBogEXBBgAhsIR0gHUGACGogDiAdQYAIaiAOSRshHgsgHCAQaiANIBwgEGogDUkbIR9DAAAAAP0TITNDAAAAAP0TITRDAAAAAP0TITVDAAAAAP0TITZDAAAAAP0TITdDAAAAAP0TIThDAAAAAP0TITlDAAAAAP0TITogHCEgIB8hIQNAICAgIUkEQCAgIAxsIBVqIA5sISIgByAiQQJ0aiEmIAUgIkECdGohJyAKICJBAnRqISggHUECdCEjIB5BAnQhJANAICQgI2tBwABOBEAgJiAjav0AAgAhPCAmICNq/QACECE9ICYgI2r9AAIgIT4gJiAjav0AAjAhPyAnICNq/QACACFAICcgI2r9AAIQIUEgJyAjav0AAiAhQiAnICNq/QACMCFDIDMgPCAx/eUBIED95gH95AEhMyA0ID0gMf3lASBB/eYB/eQBITQgNSA+IDH95QEgQv3mAf3kASE1IDYgPyAx/eUBIEP95gH95AEhNiA3IED95AEhNyA4IEH95AEhOCA5IEL95AEhOSA6IEP95AEhOiAoICNqIDIgQP3mAf0LAgAgKCAjaiAyIEH95gH9CwIQICggI2ogMiBC/eYB/QsCICAoICNqIDIgQ/3mAf0LAjAgI0HAAGohIwwBCwsDQCAkICNrIiVBAEoEQCAlQQJ2/RH9DAAAAAABAAAAAgAAAAMAAAD9OyE7ICYgI2r9AAIAITwgJyAjav0AAgAhQCAzIDwgMf3lASBA/eYB/eQBIDMgO/1SITMgNyBA/eQBIDcgO/1SITcgKCAjaiAyIED95gEgJRACICNBEGohIwwBCwsgIEEBaiEgDAELCyAz/R8AuyAz/R8Bu6AgM/0fArugIDP9HwO7oCA0/R8Au6AgNP0fAbugIDT9HwK7oCA0/R8Du6AgNf0fALugIDX9HwG7oCA1/R8Cu6AgNf0fA7ugIDb9HwC7oCA2/R8Bu6AgNv0fArugIDb9HwO7oCEvICkgL6AhKSA3/R8AuyA3/R8Bu6AgN/0fArugIDf9HwO7oCA4/R8Au6AgOP0fAbugIDj9HwK7oCA4/R8Du6AgOf0fALugIDn9HwG7oCA5/R8Cu6AgOf0fA7ugIDr9HwC7oCA6/R8Bu6AgOv0fArugIDr9HwO7oCEwICogMKAhKiAaQQFqIRoMAQsLIAsgFCAMbCAVakEDdGogKTkDACALIA8gFGogDGwgFWpBA3RqICo5AwAgFEEBaiEUIBQgD0YEQEEAIRQgFUEBaiEVCyAWQQFqIRYMAQsLC/cEAh9/B3sgASEDIAIhBCAAKAIAIQUgACgCCCEGIAAoAhghByAAKAIoIQggACgCQCEJIAAoAoABIQpBAUGACEEBIAlBASAJSxtuQQFBgAhBASAJQQEgCUsbbksbIQsgCUGACGpBAWtBgAhuIQxBASALakEBayALbiAMbCENIAMhDkEAIQ9BASAKSQRAIAMgCnAhDyADIApuIQ4LIA4hECADIREgBCESA0AgESASSQRAQQAhEyANIRRBASAKSQRAIA0gD2wgCm4hEyANIA9BAWpsIApuIRQLIBAgCWwhFSATIRYgFCEXA0AgFiAXSQRAIBYgC2whGEEAIRkgCSEaQQEgDEkEQCAWIAxuIAtsIRggFiAMcEGACGwhGSAZQYAIaiAJIBlBgAhqIAlJGyEaCyAGIR4gByEfIAUgFUECdGohICAIIBVBAnRqISEgGUECdCEbIBpBAnQhHANAIBwgG2tBIE4EQCAeIBtq/QACACEjIB4gG2r9AAIQISQgHyAbav0AAgAhJSAfIBtq/QACECEmICAgG2r9AAIAIScgICAbav0AAhAhKCAhIBtqICMgJf3mASAn/eYB/QsCACAhIBtqICQgJv3mASAo/eYB/QsCECAbQSBqIRsMAQsLA0AgHCAbayIdQQBKBEAgHUECdv0R/QwAAAAAAQAAAAIAAAADAAAA/TshIiAeIBtq/QACACEjIB8gG2r9AAIAISUgICAbav0AAgAhJyAhIBtqICMgJf3mASAn/eYBIB0QAiAbQRBqIRsMAQsLIBZBAWohFgwBCwsgD0EBaiEPIA8gCkYEQEEAIQ8gEEEBaiEQCyARQQFqIREMAQsLC94MAzF/IXsEfCABIQMgAiEEIAAoAgAhBSAAKAIIIQYgACgCECEHIAAoAhghCCAAKAIgIQkgACgCKCEKIAAoAjghCyAAKAJwIQwgACgCQCENIAAoAkghDiAAKAJQIQ8gACgCWCEQIA1BgAhqQQFrQYAIbiERIA4gD2xBgAFqQQFrQYABbiESIAMhEyAEIRQDQCATIBRJBEAgEyAQcCEVIBMgEG4hFiAWIBFwQYAIbCEXIBdBgAhqIA0gF0GACGogDUkbIRggFiARbiEZIBkgDWwhGiAXIRsgGCEcA0AgGyAcSQRAIAsgFSANbCAaIBtqakEDdGpEAAAAAAAAAAA5AwAgCyAQIBVqIA1sIBogG2pqQQN0akQAAAAAAAAAADkDACAbQQFqIRsMAQsLIBIgFWwgEG4hHSASIBVBAWpsIBBuIR4gHSEfIB4hIANAIB8gIEkEQCAfQYABbCEhICFBgAFqIA4gD2wgIUGAAWogDiAPbEkbISIgE0ECbEGACGwgF2shIyATQQJsQQFqQYAIbCAXayEkIAkhKCAGISkgCCEqIAwgI0ECdGohKyAMICRBAnRqISwgF0ECdCElIBhBAnQhJgNAICYgJWtBwABOBEBDAAAAAP0TITVDAAAAAP0TITZDAAAAAP0TITdDAAAAAP0TIThDAAAAAP0TITlDAAAAAP0TITpDAAAAAP0TITtDAAAAAP0TITwgKCAlav0AAgAhPSAoICVq/QACECE+ICggJWr9AAIgIT8gKCAlav0AAjAhQCApICVq/QACACFBICkgJWr9AAIQIUIgKSAlav0AAiAhQyApICVq/QACMCFEICogJWr9AAIAIUUgKiAlav0AAhAhRiAqICVq/QACICFHICogJWr9AAIwIUggQSBF/eYBIUkgQiBG/eYBIUogQyBH/eYBIUsgRCBI/eYBIUwgISEtICIhLgNAIC0gLkkEQCAHIC0gDWxBAnRqICVq/QACACFNIAcgLSANbEECdGogJWr9AAIQIU4gByAtIA1sQQJ0aiAlav0AAiAhTyAHIC0gDWxBAnRqICVq/QACMCFQIAUgLSANbEECdGogJWr9AAIAIVEgBSAtIA1sQQJ0aiAlav0AAhAhUiAFIC0gDWxBAnRqICVq/QACICFTIAUgLSANbEECdGogJWr9AAIwIVQgNSBNID395QEgUf3mAf3kASE1IDYgTiA+/eUBIFL95gH95AEhNiA3IE8gP/3lASBT/eYB/eQBITcgOCBQIED95QEgVP3mAf3kASE4IDkgUf3kASE5IDogUv3kASE6IDsgU/3kASE7IDwgVP3kASE8IAogLSANbEECdGogJWogSSBR/eYB/QsCACAKIC0gDWxBAnRqICVqIEogUv3mAf0LAhAgCiAtIA1sQQJ0aiAlaiBLIFP95gH9CwIgIAogLSANbEECdGogJWogTCBU/eYB/QsCMCAtQQFqIS0MAQsLICsgJWogNf0LAgAgKyAlaiA2/QsCECArICVqIDf9CwIgICsgJWogOP0LAjAgLCAlaiA5/QsCACAsICVqIDr9CwIQICwgJWogO/0LAiAgLCAlaiA8/QsCMCAlQcAAaiElDAELCwNAICYgJWsiJ0EASgRAICdBAnb9Ef0MAAAAAAEAAAACAAAAAwAAAP07ITRDAAAAAP0TITVDAAAAAP0TITkgKCAlav0AAgAhPSApICVq/QACACFBICogJWr9AAIAIUUgQSBF/eYBIUkgISEtICIhLwNAIC0gL0kEQCAHIC0gDWxBAnRqICVq/QACACFNIAUgLSANbEECdGogJWr9AAIAIVEgNSBNID395QEgUf3mAf3kASE1IDkgUf3kASE5IAogLSANbEECdGogJWogSSBR/eYBICcQAiAtQQFqIS0MAQsLICsgJWogNSAnEAIgLCAlaiA5ICcQAiAlQRBqISUMAQsLIBchMCAYITEDQCAwIDFJBEAgDCAjIDBqQQJ0aioCALshVSAVIA1sIBogMGpqITIgCyAyQQN0aisDACFWIAsgMkEDdGogViBVoDkDACAMICQgMGpBAnRqKgIAuyFXIBAgFWogDWwgGiAwamohMyALIDNBA3RqKwMAIVggCyAzQQN0aiBYIFegOQMAIDBBAWohMAwBCwsgH0EBaiEfDAELCyATQQFqIRMMAQsLC7QHAyJ/A3wOeyABIQMgAiEEIAAoAgAhBSAAKAIQIQYgACgCICEHIAAoAjghCCAAKAJAIQkgACgCSCEKIAAoAlAhCyAAKAJYIQxBAUGACEEBIAtBASALSxtuQQFBgAhBASALQQEgC0sbbksbIQ0gC0GACGpBAWtBgAhuIQ4gCiANakEBayANbiAObCEPIAMhEEEAIRFBASAMSQRAIAMgDHAhESADIAxuIRALIBAhEiADIRMgBCEUA0AgEyAUSQRARAAAAAAAAAAAISVBACEVIA8hFkEBIAxJBEAgDyARbCAMbiEVIA8gEUEBamwgDG4hFgsgByASQQJ0aioCALshJiAmtv0TISggFSEXIBYhGANAIBcgGEkEQCAXIA1sIRlBACEaIAshG0EBIA5JBEAgFyAObiANbCEZIBcgDnBBgAhsIRogGkGACGogCyAaQYAIaiALSRshGwsgGSANaiAKIBkgDWogCkkbIRxDAAAAAP0TISlDAAAAAP0TISpDAAAAAP0TIStDAAAAAP0TISwgGSEdIBwhHgNAIB0gHkkEQCAdIAlsIBJqIAtsIR8gBiAfQQJ0aiEjIAUgH0ECdGohJCAaQQJ0ISAgG0ECdCEhA0AgISAga0HAAE4EQCAjICBq/QACACEuICMgIGr9AAIQIS8gIyAgav0AAiAhMCAjICBq/QACMCExICQgIGr9AAIAITIgJCAgav0AAhAhMyAkICBq/QACICE0ICQgIGr9AAIwITUgKSAuICj95QEgMv3mAf3kASEpICogLyAo/eUBIDP95gH95AEhKiArIDAgKP3lASA0/eYB/eQBISsgLCAxICj95QEgNf3mAf3kASEsICBBwABqISAMAQsLA0AgISAgayIiQQBKBEAgIkECdv0R/QwAAAAAAQAAAAIAAAADAAAA/TshLSAjICBq/QACACEuICQgIGr9AAIAITIgKSAuICj95QEgMv3mAf3kASApIC39UiEpICBBEGohIAwBCwsgHUEBaiEdDAELCyAp/R8AuyAp/R8Bu6AgKf0fArugICn9HwO7oCAq/R8Au6AgKv0fAbugICr9HwK7oCAq/R8Du6AgK/0fALugICv9HwG7oCAr/R8Cu6AgK/0fA7ugICz9HwC7oCAs/R8Bu6AgLP0fArugICz9HwO7oCEnICUgJ6AhJSAXQQFqIRcMAQsLIAggESAJbCASakEDdGogJTkDACARQQFqIREgESAMRgRAQQAhESASQQFqIRILIBNBAWohEwwBCwsL4gECDn8FfCABIQMgAiEEIAAoAhghBSAAKAJgIQYgACgCOCEHIAAoAkAhCCAAKAJIIQkgACgCUCEKIAAoAlghCyAJuCAKuKIhESARRAAAAAAAAAAAZCEMIAMhDSAEIQ4DQCANIA5JBEBEAAAAAAAAAAAhEkEAIQ8gCyEQA0AgDyAQSQRAIAcgDyAIbCANakEDdGorAwAhEyASIBOgIRIgD0EBaiEPDAELCyAFIA1BAnRqKgIAuyEUIBQgEqJEAAAAAAAAAAAgDBshFSAGIA1BAnRqIBW2OAIAIA1BAWohDQwBCwsLzAICD38JfCABIQMgAiEEIAAoAhghBSAAKAJgIQYgACgCMCEHIAAoAjghCCAAKAJAIQkgACgCSCEKIAAoAlAhCyAAKAJYIQwgCrggC7iiIRIgEkQAAAAAAAAAAGQhDSADIQ4gBCEPA0AgDiAPSQRARAAAAAAAAAAAIRNEAAAAAAAAAAAhFEEAIRAgDCERA0AgECARSQRAIAggECAJbCAOakEDdGorAwAhFSATIBWgIRMgCCAMIBBqIAlsIA5qQQN0aisDACEWIBQgFqAhFCAQQQFqIRAMAQsLIAUgDkECdGoqAgC7IRcgFyAUokQAAAAAAAAAACANGyEYIBMgCiALbLijIRkgFCAKIAtsuKMhGiAGIA5BAnRqIBi2OAIAIAcgDkECdGogFyAXoiAaorY4AgAgByAJIA5qQQJ0aiAZtjgCACAOQQFqIQ4MAQsLC5wIAyl/EXsCfCABIQMgAiEEIAAoAgAhBSAAKAIQIQYgACgCICEHIAAoAjghCCAAKAJwIQkgACgCQCEKIAAoAkghCyAAKAJQIQwgACgCWCENIApBgAhqQQFrQYAIbiEOIAsgDGxBgAFqQQFrQYABbiEPIAMhECAEIREDQCAQIBFJBEAgECANcCESIBAgDW4hEyATIA5wQYAIbCEUIBRBgAhqIAogFEGACGogCkkbIRUgEyAObiEWIBYgCmwhFyAUIRggFSEZA0AgGCAZSQRAIAggEiAKbCAXIBhqakEDdGpEAAAAAAAAAAA5AwAgGEEBaiEYDAELCyAPIBJsIA1uIRogDyASQQFqbCANbiEbIBohHCAbIR0DQCAcIB1JBEAgHEGAAWwhHiAeQYABaiALIAxsIB5BgAFqIAsgDGxJGyEfIBBBgAhsIBRrISAgByEkIAkgIEECdGohJSAUQQJ0ISEgFUECdCEiA0AgIiAha0HAAE4EQEMAAAAA/RMhLUMAAAAA/RMhLkMAAAAA/RMhL0MAAAAA/RMhMCAkICFq/QACACExICQgIWr9AAIQITIgJCAhav0AAiAhMyAkICFq/QACMCE0IB4hJiAfIScDQCAmICdJBEAgBiAmIApsQQJ0aiAhav0AAgAhNSAGICYgCmxBAnRqICFq/QACECE2IAYgJiAKbEECdGogIWr9AAIgITcgBiAmIApsQQJ0aiAhav0AAjAhOCAFICYgCmxBAnRqICFq/QACACE5IAUgJiAKbEECdGogIWr9AAIQITogBSAmIApsQQJ0aiAhav0AAiAhOyAFICYgCmxBAnRqICFq/QACMCE8IC0gNSAx/eUBIDn95gH95AEhLSAuIDYgMv3lASA6/eYB/eQBIS4gLyA3IDP95QEgO/3mAf3kASEvIDAgOCA0/eUBIDz95gH95AEhMCAmQQFqISYMAQsLICUgIWogLf0LAgAgJSAhaiAu/QsCECAlICFqIC/9CwIgICUgIWogMP0LAjAgIUHAAGohIQwBCwsDQCAiICFrIiNBAEoEQCAjQQJ2/RH9DAAAAAABAAAAAgAAAAMAAAD9OyEsQwAAAAD9EyEtICQgIWr9AAIAITEgHiEmIB8hKANAICYgKEkEQCAGICYgCmxBAnRqICFq/QACACE1IAUgJiAKbEECdGogIWr9AAIAITkgLSA1IDH95QEgOf3mAf3kASEtICZBAWohJgwBCwsgJSAhaiAtICMQAiAhQRBqISEMAQsLIBQhKSAVISoDQCApICpJBEAgCSAgIClqQQJ0aioCALshPSASIApsIBcgKWpqISsgCCArQQN0aisDACE+IAggK0EDdGogPiA9oDkDACApQQFqISkMAQsLIBxBAWohHAwBCwsgEEEBaiEQDAELCwuxAQILfwR8IAEhAyACIQQgACgCGCEFIAAoAmAhBiAAKAI4IQcgACgCQCEIIAAoAlghCSADIQogBCELA0AgCiALSQRARAAAAAAAAAAAIQ5BACEMIAkhDQNAIAwgDUkEQCAHIAwgCGwgCmpBA3RqKwMAIQ8gDiAPoCEOIAxBAWohDAwBCwsgBSAKQQJ0aioCALshECAQIA6iIREgBiAKQQJ0aiARtjgCACAKQQFqIQoMAQsLC80IAyZ/BnwPeyABIQMgAiEEIAAoAgAhBSAAKAIIIQYgACgCECEHIAAoAhghCCAAKAIgIQkgACgCKCEKIAAoAjghCyAAKAJAIQwgACgCSCENIAAoAlAhDiAAKAJYIQ9BAUGACEEBIA5BASAOSxtuQQFBgAhBASAOQQEgDksbbksbIRAgDkGACGpBAWtBgAhuIREgDSAQakEBayAQbiARbCESIAMhE0EAIRRBASAPSQRAIAMgD3AhFCADIA9uIRMLIBMhFSADIRYgBCEXA0AgFiAXSQRARAAAAAAAAAAAISlBACEYIBIhGUEBIA9JBEAgEiAUbCAPbiEYIBIgFEEBamwgD24hGQsgCSAVQQJ0aioCALshKiAqtv0TIS8gBiAVQQJ0aioCALshKyAIIBVBAnRqKgIAuyEsICsgLKIhLSAttv0TITAgGCEaIBkhGwNAIBogG0kEQCAaIBBsIRxBACEdIA4hHkEBIBFJBEAgGiARbiAQbCEcIBogEXBBgAhsIR0gHUGACGogDiAdQYAIaiAOSRshHgsgHCAQaiANIBwgEGogDUkbIR9DAAAAAP0TITFDAAAAAP0TITJDAAAAAP0TITNDAAAAAP0TITQgHCEgIB8hIQNAICAgIUkEQCAgIAxsIBVqIA5sISIgByAiQQJ0aiEmIAUgIkECdGohJyAKICJBAnRqISggHUECdCEjIB5BAnQhJANAICQgI2tBwABOBEAgJiAjav0AAgAhNiAmICNq/QACECE3ICYgI2r9AAIgITggJiAjav0AAjAhOSAnICNq/QACACE6ICcgI2r9AAIQITsgJyAjav0AAiAhPCAnICNq/QACMCE9IDEgNiAv/eUBIDr95gH95AEhMSAyIDcgL/3lASA7/eYB/eQBITIgMyA4IC/95QEgPP3mAf3kASEzIDQgOSAv/eUBID395gH95AEhNCAoICNqIDAgOv3mAf0LAgAgKCAjaiAwIDv95gH9CwIQICggI2ogMCA8/eYB/QsCICAoICNqIDAgPf3mAf0LAjAgI0HAAGohIwwBCwsDQCAkICNrIiVBAEoEQCAlQQJ2/RH9DAAAAAABAAAAAgAAAAMAAAD9OyE1ICYgI2r9AAIAITYgJyAjav0AAgAhOiAxIDYgL/3lASA6/eYB/eQBIDEgNf1SITEgKCAjaiAwIDr95gEgJRACICNBEGohIwwBCwsgIEEBaiEgDAELCyAx/R8AuyAx/R8Bu6AgMf0fArugIDH9HwO7oCAy/R8Au6AgMv0fAbugIDL9HwK7oCAy/R8Du6AgM/0fALugIDP9HwG7oCAz/R8Cu6AgM/0fA7ugIDT9HwC7oCA0/R8Bu6AgNP0fArugIDT9HwO7oCEuICkgLqAhKSAaQQFqIRoMAQsLIAsgFCAMbCAVakEDdGogKTkDACAUQQFqIRQgFCAPRgRAQQAhFCAVQQFqIRULIBZBAWohFgwBCwsL0QoDLn8dewJ8IAEhAyACIQQgACgCACEFIAAoAgghBiAAKAIQIQcgACgCGCEIIAAoAiAhCSAAKAIoIQogACgCOCELIAAoAnAhDCAAKAJAIQ0gACgCSCEOIAAoAlAhDyAAKAJYIRAgDUGACGpBAWtBgAhuIREgDiAPbEGAAWpBAWtBgAFuIRIgAyETIAQhFANAIBMgFEkEQCATIBBwIRUgEyAQbiEWIBYgEXBBgAhsIRcgF0GACGogDSAXQYAIaiANSRshGCAWIBFuIRkgGSANbCEaIBchGyAYIRwDQCAbIBxJBEAgCyAVIA1sIBogG2pqQQN0akQAAAAAAAAAADkDACAbQQFqIRsMAQsLIBIgFWwgEG4hHSASIBVBAWpsIBBuIR4gHSEfIB4hIANAIB8gIEkEQCAfQYABbCEhICFBgAFqIA4gD2wgIUGAAWogDiAPbEkbISIgE0GACGwgF2shIyAJIScgBiEoIAghKSAMICNBAnRqISogF0ECdCEkIBhBAnQhJQNAICUgJGtBwABOBEBDAAAAAP0TITJDAAAAAP0TITNDAAAAAP0TITRDAAAAAP0TITUgJyAkav0AAgAhNiAnICRq/QACECE3ICcgJGr9AAIgITggJyAkav0AAjAhOSAoICRq/QACACE6ICggJGr9AAIQITsgKCAkav0AAiAhPCAoICRq/QACMCE9ICkgJGr9AAIAIT4gKSAkav0AAhAhPyApICRq/QACICFAICkgJGr9AAIwIUEgOiA+/eYBIUIgOyA//eYBIUMgPCBA/eYBIUQgPSBB/eYBIUUgISErICIhLANAICsgLEkEQCAHICsgDWxBAnRqICRq/QACACFGIAcgKyANbEECdGogJGr9AAIQIUcgByArIA1sQQJ0aiAkav0AAiAhSCAHICsgDWxBAnRqICRq/QACMCFJIAUgKyANbEECdGogJGr9AAIAIUogBSArIA1sQQJ0aiAkav0AAhAhSyAFICsgDWxBAnRqICRq/QACICFMIAUgKyANbEECdGogJGr9AAIwIU0gMiBGIDb95QEgSv3mAf3kASEyIDMgRyA3/eUBIEv95gH95AEhMyA0IEggOP3lASBM/eYB/eQBITQgNSBJIDn95QEgTf3mAf3kASE1IAogKyANbEECdGogJGogQiBK/eYB/QsCACAKICsgDWxBAnRqICRqIEMgS/3mAf0LAhAgCiArIA1sQQJ0aiAkaiBEIEz95gH9CwIgIAogKyANbEECdGogJGogRSBN/eYB/QsCMCArQQFqISsMAQsLICogJGogMv0LAgAgKiAkaiAz/QsCECAqICRqIDT9CwIgICogJGogNf0LAjAgJEHAAGohJAwBCwsDQCAlICRrIiZBAEoEQCAmQQJ2/RH9DAAAAAABAAAAAgAAAAMAAAD9OyExQwAAAAD9EyEyICcgJGr9AAIAITYgKCAkav0AAgAhOiApICRq/QACACE+IDogPv3mASFCICEhKyAiIS0DQCArIC1JBEAgByArIA1sQQJ0aiAkav0AAgAhRiAFICsgDWxBAnRqICRq/QACACFKIDIgRiA2/eUBIEr95gH95AEhMiAKICsgDWxBAnRqICRqIEIgSv3mASAmEAIgK0EBaiErDAELCyAqICRqIDIgJhACICRBEGohJAwBCwsgFyEuIBghLwNAIC4gL0kEQCAMICMgLmpBAnRqKgIAuyFOIBUgDWwgGiAuamohMCALIDBBA3RqKwMAIU8gCyAwQQN0aiBPIE6gOQMAIC5BAWohLgwBCwsgH0EBaiEfDAELCyATQQFqIRMMAQsLC7kGAyV/BHwLeyABIQMgAiEEIAAoAgAhBSAAKAIQIQYgACgCGCEHIAAoAiAhCCAAKAIoIQkgACgCMCEKIAAoAkAhCyAAKAJIIQwgACgCUCENIAAoAlghDkEBQYAIQQEgDUEBIA1LG25BAUGACEEBIA1BASANSxtuSxshDyANQYAIakEBa0GACG4hECAMIA9qQQFrIA9uIBBsIREgAyESQQAhE0EBIA5JBEAgAyAOcCETIAMgDm4hEgsgEiEUIAMhFSAEIRYDQCAVIBZJBEBBACEXIBEhGEEBIA5JBEAgESATbCAObiEXIBEgE0EBamwgDm4hGAsgByAUQQJ0aioCALshKCAKIBRBAnRqKgIAuyEpIAggFEECdGoqAgC7ISogKrb9EyEsICm2/RMhLSAKIAsgFGpBAnRqKgIAuyErICu2/RMhLiAotv0TIS8gFyEZIBghGgNAIBkgGkkEQCAZIA9sIRtBACEcIA0hHUEBIBBJBEAgGSAQbiAPbCEbIBkgEHBBgAhsIRwgHEGACGogDSAcQYAIaiANSRshHQsgGyAPaiAMIBsgD2ogDEkbIR4gGyEfIB4hIANAIB8gIEkEQCAfIAtsIBRqIA1sISEgBSAhQQJ0aiElIAYgIUECdGohJiAJICFBAnRqIScgHEECdCEiIB1BAnQhIwNAICMgImtBIE4EQCAlICJq/QACACExICUgImr9AAIQITIgJiAiav0AAgAhMyAmICJq/QACECE0IDMgLP3lASE1IDQgLP3lASE2ICcgImogLyAxIC0gNf3mAf3lASAu/eUB/eYB/QsCACAnICJqIC8gMiAtIDb95gH95QEgLv3lAf3mAf0LAhAgIkEgaiEiDAELCwNAICMgImsiJEEASgRAICRBAnb9Ef0MAAAAAAEAAAACAAAAAwAAAP07ITAgJSAiav0AAgAhMSAmICJq/QACACEzIDMgLP3lASE1ICcgImogLyAxIC0gNf3mAf3lASAu/eUB/eYBICQQAiAiQRBqISIMAQsLIB9BAWohHwwBCwsgGUEBaiEZDAELCyATQQFqIRMgEyAORgRAQQAhEyAUQQFqIRQLIBVBAWohFQwBCwsLngYDH38CfAl7IAEhAyACIQQgACgCACEFIAAoAjghBiAAKAJAIQcgACgCSCEIIAAoAlAhCSAAKAJYIQpBAUGACEEBIAlBASAJSxtuQQFBgAhBASAJQQEgCUsbbksbIQsgCUGACGpBAWtBgAhuIQwgCCALakEBayALbiAMbCENIAMhDkEAIQ9BASAKSQRAIAMgCnAhDyADIApuIQ4LIA4hECADIREgBCESA0AgESASSQRARAAAAAAAAAAAISJBACETIA0hFEEBIApJBEAgDSAPbCAKbiETIA0gD0EBamwgCm4hFAsgEyEVIBQhFgNAIBUgFkkEQCAVIAtsIRdBACEYIAkhGUEBIAxJBEAgFSAMbiALbCEXIBUgDHBBgAhsIRggGEGACGogCSAYQYAIaiAJSRshGQsgFyALaiAIIBcgC2ogCEkbIRpDAAAAAP0TISRDAAAAAP0TISVDAAAAAP0TISZDAAAAAP0TIScgFyEbIBohHANAIBsgHEkEQCAbIAdsIBBqIAlsIR0gBSAdQQJ0aiEhIBhBAnQhHiAZQQJ0IR8DQCAfIB5rQcAATgRAICEgHmr9AAIAISkgISAeav0AAhAhKiAhIB5q/QACICErICEgHmr9AAIwISwgJCAp/eQBISQgJSAq/eQBISUgJiAr/eQBISYgJyAs/eQBIScgHkHAAGohHgwBCwsDQCAfIB5rIiBBAEoEQCAgQQJ2/RH9DAAAAAABAAAAAgAAAAMAAAD9OyEoICEgHmr9AAIAISkgJCAp/eQBICQgKP1SISQgHkEQaiEeDAELCyAbQQFqIRsMAQsLICT9HwC7ICT9HwG7oCAk/R8Cu6AgJP0fA7ugICX9HwC7oCAl/R8Bu6AgJf0fArugICX9HwO7oCAm/R8Au6AgJv0fAbugICb9HwK7oCAm/R8Du6AgJ/0fALugICf9HwG7oCAn/R8Cu6AgJ/0fA7ugISMgIiAjoCEiIBVBAWohFQwBCwsgBiAPIAdsIBBqQQN0aiAiOQMAIA9BAWohDyAPIApGBEBBACEPIBBBAWohEAsgEUEBaiERDAELCwuVAQIKfwJ8IAEhAyACIQQgACgCaCEFIAAoAjghBiAAKAJAIQcgACgCWCEIIAMhCSAEIQoDQCAJIApJBEBEAAAAAAAAAAAhDUEAIQsgCCEMA0AgCyAMSQRAIAYgCyAHbCAJakEDdGorAwAhDiANIA6gIQ0gC0EBaiELDAELCyAFIAlBAnRqIA22OAIAIAlBAWohCQwBCwsLogICDn8HfCABIQMgAiEEIAAoAhghBSAAKAJoIQYgACgCMCEHIAAoAjghCCAAKAJAIQkgACgCSCEKIAAoAlAhCyAAKAJYIQwgAyENIAQhDgNAIA0gDkkEQEQAAAAAAAAAACERRAAAAAAAAAAAIRJBACEPIAwhEANAIA8gEEkEQCAIIA8gCWwgDWpBA3RqKwMAIRMgESAToCERIAggDCAPaiAJbCANakEDdGorAwAhFCASIBSgIRIgD0EBaiEPDAELCyARIAogC2y4oyEVIBIgCiALbLijIRYgBSANQQJ0aioCALshFyAGIA1BAnRqIBG2OAIAIAcgDUECdGogFyAXoiAWorY4AgAgByAJIA1qQQJ0aiAVtjgCACANQQFqIQ0MAQsLC7gGAiR/D3sgASEDIAIhBCAAKAIAIQUgACgCECEGIAAoAhghByAAKAIgIQggACgCKCEJIAAoAjAhCiAAKAJAIQsgACgCeCEMQQFBgAhBASALQQEgC0sbbkEBQYAIQQEgC0EBIAtLG25LGyENIAtBgAhqQQFrQYAIbiEOQQEgDWpBAWsgDW4gDmwhDyADIRBBACERQQEgDEkEQCADIAxwIREgAyAMbiEQCyAQIRIgAyETIAQhFANAIBMgFEkEQEEAIRUgDyEWQQEgDEkEQCAPIBFsIAxuIRUgDyARQQFqbCAMbiEWCyASIAtsIRcgFSEYIBYhGQNAIBggGUkEQCAYIA1sIRpBACEbIAshHEEBIA5JBEAgGCAObiANbCEaIBggDnBBgAhsIRsgG0GACGogCyAbQYAIaiALSRshHAsgByEgIAUgF0ECdGohISAKISIgBiAXQQJ0aiEjIAghJCAKIAtBAnRqISUgCSAXQQJ0aiEmIBtBAnQhHSAcQQJ0IR4DQCAeIB1rQSBOBEAgICAdav0AAgAhKCAgIB1q/QACECEpICEgHWr9AAIAISogISAdav0AAhAhKyAiIB1q/QACACEsICIgHWr9AAIQIS0gIyAdav0AAgAhLiAjIB1q/QACECEvICQgHWr9AAIAITAgJCAdav0AAhAhMSAuIDD95QEhMiAvIDH95QEhMyAlIB1q/QACACE0ICUgHWr9AAIQITUgJiAdaiAoICogLCAy/eYB/eUBIDT95QH95gH9CwIAICYgHWogKSArIC0gM/3mAf3lASA1/eUB/eYB/QsCECAdQSBqIR0MAQsLA0AgHiAdayIfQQBKBEAgH0ECdv0R/QwAAAAAAQAAAAIAAAADAAAA/TshJyAgIB1q/QACACEoICEgHWr9AAIAISogIiAdav0AAgAhLCAjIB1q/QACACEuICQgHWr9AAIAITAgLiAw/eUBITIgJSAdav0AAgAhNCAmIB1qICggKiAsIDL95gH95QEgNP3lAf3mASAfEAIgHUEQaiEdDAELCyAYQQFqIRgMAQsLIBFBAWohESARIAxGBEBBACERIBJBAWohEgsgE0EBaiETDAELCwu9BgMmfwl7AnwgASEDIAIhBCAAKAIAIQUgACgCOCEGIAAoAnAhByAAKAJAIQggACgCSCEJIAAoAlAhCiAAKAJYIQsgCEGACGpBAWtBgAhuIQwgCSAKbEGAAWpBAWtBgAFuIQ0gAyEOIAQhDwNAIA4gD0kEQCAOIAtwIRAgDiALbiERIBEgDHBBgAhsIRIgEkGACGogCCASQYAIaiAISRshEyARIAxuIRQgFCAIbCEVIBIhFiATIRcDQCAWIBdJBEAgBiAQIAhsIBUgFmpqQQN0akQAAAAAAAAAADkDACAWQQFqIRYMAQsLIA0gEGwgC24hGCANIBBBAWpsIAtuIRkgGCEaIBkhGwNAIBogG0kEQCAaQYABbCEcIBxBgAFqIAkgCmwgHEGAAWogCSAKbEkbIR0gDkGACGwgEmshHiAHIB5BAnRqISIgEkECdCEfIBNBAnQhIANAICAgH2tBwABOBEBDAAAAAP0TISpDAAAAAP0TIStDAAAAAP0TISxDAAAAAP0TIS0gHCEjIB0hJANAICMgJEkEQCAFICMgCGxBAnRqIB9q/QACACEuIAUgIyAIbEECdGogH2r9AAIQIS8gBSAjIAhsQQJ0aiAfav0AAiAhMCAFICMgCGxBAnRqIB9q/QACMCExICogLv3kASEqICsgL/3kASErICwgMP3kASEsIC0gMf3kASEtICNBAWohIwwBCwsgIiAfaiAq/QsCACAiIB9qICv9CwIQICIgH2ogLP0LAiAgIiAfaiAt/QsCMCAfQcAAaiEfDAELCwNAICAgH2siIUEASgRAICFBAnb9Ef0MAAAAAAEAAAACAAAAAwAAAP07ISlDAAAAAP0TISogHCEjIB0hJQNAICMgJUkEQCAFICMgCGxBAnRqIB9q/QACACEuICogLv3kASEqICNBAWohIwwBCwsgIiAfaiAqICEQAiAfQRBqIR8MAQsLIBIhJiATIScDQCAmICdJBEAgByAeICZqQQJ0aioCALshMiAQIAhsIBUgJmpqISggBiAoQQN0aisDACEzIAYgKEEDdGogMyAyoDkDACAmQQFqISYMAQsLIBpBAWohGgwBCwsgDkEBaiEODAELCwvcBAMffwF8BHsgASEDIAIhBCAAKAIAIQUgACgCGCEGIAAoAighByAAKAJAIQggACgCUCEJIAAoAoABIQpBAUGACEEBIAlBASAJSxtuQQFBgAhBASAJQQEgCUsbbksbIQsgCUGACGpBAWtBgAhuIQxBASALakEBayALbiAMbCENIAMhDkEAIQ9BASAKSQRAIAMgCnAhDyADIApuIQ4LIA4gCHAhECAOIAhuIREgESESIAMhEyAEIRQDQCATIBRJBEBBACEVIA0hFkEBIApJBEAgDSAPbCAKbiEVIA0gD0EBamwgCm4hFgsgBiAQQQJ0aioCALshIiASIAhsIBBqIAlsIRcgIrb9EyEjIBUhGCAWIRkDQCAYIBlJBEAgGCALbCEaQQAhGyAJIRxBASAMSQRAIBggDG4gC2whGiAYIAxwQYAIbCEbIBtBgAhqIAkgG0GACGogCUkbIRwLIAUgF0ECdGohICAHIBdBAnRqISEgG0ECdCEdIBxBAnQhHgNAIB4gHWtBIE4EQCAgIB1q/QACACElICAgHWr9AAIQISYgISAdaiAjICX95gH9CwIAICEgHWogIyAm/eYB/QsCECAdQSBqIR0MAQsLA0AgHiAdayIfQQBKBEAgH0ECdv0R/QwAAAAAAQAAAAIAAAADAAAA/TshJCAgIB1q/QACACElICEgHWogIyAl/eYBIB8QAiAdQRBqIR0MAQsLIBhBAWohGAwBCwsgD0EBaiEPIA8gCkYEQEEAIQ8gEEEBaiEQIBAgCEYEQEEAIRAgEkEBaiESCwsgE0EBaiETDAELCwubBwMifwN8CnsgASEDIAIhBCAAKAIAIQUgACgCGCEGIAAoAighByAAKAI4IQggACgCQCEJIAAoAkghCiAAKAJQIQsgACgCWCEMQQFBgAhBASALQQEgC0sbbkEBQYAIQQEgC0EBIAtLG25LGyENIAtBgAhqQQFrQYAIbiEOIAogDWpBAWsgDW4gDmwhDyADIRBBACERQQEgDEkEQCADIAxwIREgAyAMbiEQCyAQIRIgAyETIAQhFANAIBMgFEkEQEQAAAAAAAAAACElQQAhFSAPIRZBASAMSQRAIA8gEWwgDG4hFSAPIBFBAWpsIAxuIRYLIAYgEkECdGoqAgC7ISYgJrb9EyEoIBUhFyAWIRgDQCAXIBhJBEAgFyANbCEZQQAhGiALIRtBASAOSQRAIBcgDm4gDWwhGSAXIA5wQYAIbCEaIBpBgAhqIAsgGkGACGogC0kbIRsLIBkgDWogCiAZIA1qIApJGyEcQwAAAAD9EyEpQwAAAAD9EyEqQwAAAAD9EyErQwAAAAD9EyEsIBkhHSAcIR4DQCAdIB5JBEAgHSAJbCASaiALbCEfIAUgH0ECdGohIyAHIB9BAnRqISQgGkECdCEgIBtBAnQhIQNAICEgIGtBwABOBEAgIyAgav0AAgAhLiAjICBq/QACECEvICMgIGr9AAIgITAgIyAgav0AAjAhMSApIC795AEhKSAqIC/95AEhKiArIDD95AEhKyAsIDH95AEhLCAkICBqICggLv3mAf0LAgAgJCAgaiAoIC/95gH9CwIQICQgIGogKCAw/eYB/QsCICAkICBqICggMf3mAf0LAjAgIEHAAGohIAwBCwsDQCAhICBrIiJBAEoEQCAiQQJ2/RH9DAAAAAABAAAAAgAAAAMAAAD9OyEtICMgIGr9AAIAIS4gKSAu/eQBICkgLf1SISkgJCAgaiAoIC795gEgIhACICBBEGohIAwBCwsgHUEBaiEdDAELCyAp/R8AuyAp/R8Bu6AgKf0fArugICn9HwO7oCAq/R8Au6AgKv0fAbugICr9HwK7oCAq/R8Du6AgK/0fALugICv9HwG7oCAr/R8Cu6AgK/0fA7ugICz9HwC7oCAs/R8Bu6AgLP0fArugICz9HwO7oCEnICUgJ6AhJSAXQQFqIRcMAQsLIAggESAJbCASakEDdGogJTkDACARQQFqIREgESAMRgRAQQAhESASQQFqIRILIBNBAWohEwwBCwsLvAQCHX8FeyABIQMgAiEEIAAoAgAhBSAAKAIYIQYgACgCKCEHIAAoAkAhCCAAKAKAASEJQQFBgAhBASAIQQEgCEsbbkEBQYAIQQEgCEEBIAhLG25LGyEKIAhBgAhqQQFrQYAIbiELQQEgCmpBAWsgCm4gC2whDCADIQ1BACEOQQEgCUkEQCADIAlwIQ4gAyAJbiENCyANIQ8gAyEQIAQhEQNAIBAgEUkEQEEAIRIgDCETQQEgCUkEQCAMIA5sIAluIRIgDCAOQQFqbCAJbiETCyAPIAhsIRQgEiEVIBMhFgNAIBUgFkkEQCAVIApsIRdBACEYIAghGUEBIAtJBEAgFSALbiAKbCEXIBUgC3BBgAhsIRggGEGACGogCCAYQYAIaiAISRshGQsgBiEdIAUgFEECdGohHiAHIBRBAnRqIR8gGEECdCEaIBlBAnQhGwNAIBsgGmtBIE4EQCAdIBpq/QACACEhIB0gGmr9AAIQISIgHiAaav0AAgAhIyAeIBpq/QACECEkIB8gGmogISAj/eYB/QsCACAfIBpqICIgJP3mAf0LAhAgGkEgaiEaDAELCwNAIBsgGmsiHEEASgRAIBxBAnb9Ef0MAAAAAAEAAAACAAAAAwAAAP07ISAgHSAaav0AAgAhISAeIBpq/QACACEjIB8gGmogISAj/eYBIBwQAiAaQRBqIRoMAQsLIBVBAWohFQwBCwsgDkEBaiEOIA4gCUYEQEEAIQ4gD0EBaiEPCyAQQQFqIRAMAQsLC4MIAyl/DXsCfCABIQMgAiEEIAAoAgAhBSAAKAIYIQYgACgCKCEHIAAoAjghCCAAKAJwIQkgACgCQCEKIAAoAkghCyAAKAJQIQwgACgCWCENIApBgAhqQQFrQYAIbiEOIAsgDGxBgAFqQQFrQYABbiEPIAMhECAEIREDQCAQIBFJBEAgECANcCESIBAgDW4hEyATIA5wQYAIbCEUIBRBgAhqIAogFEGACGogCkkbIRUgEyAObiEWIBYgCmwhFyAUIRggFSEZA0AgGCAZSQRAIAggEiAKbCAXIBhqakEDdGpEAAAAAAAAAAA5AwAgGEEBaiEYDAELCyAPIBJsIA1uIRogDyASQQFqbCANbiEbIBohHCAbIR0DQCAcIB1JBEAgHEGAAWwhHiAeQYABaiALIAxsIB5BgAFqIAsgDGxJGyEfIBBBgAhsIBRrISAgBiEkIAkgIEECdGohJSAUQQJ0ISEgFUECdCEiA0AgIiAha0HAAE4EQEMAAAAA/RMhLUMAAAAA/RMhLkMAAAAA/RMhL0MAAAAA/RMhMCAkICFq/QACACExICQgIWr9AAIQITIgJCAhav0AAiAhMyAkICFq/QACMCE0IB4hJiAfIScDQCAmICdJBEAgBSAmIApsQQJ0aiAhav0AAgAhNSAFICYgCmxBAnRqICFq/QACECE2IAUgJiAKbEECdGogIWr9AAIgITcgBSAmIApsQQJ0aiAhav0AAjAhOCAtIDX95AEhLSAuIDb95AEhLiAvIDf95AEhLyAwIDj95AEhMCAHICYgCmxBAnRqICFqIDEgNf3mAf0LAgAgByAmIApsQQJ0aiAhaiAyIDb95gH9CwIQIAcgJiAKbEECdGogIWogMyA3/eYB/QsCICAHICYgCmxBAnRqICFqIDQgOP3mAf0LAjAgJkEBaiEmDAELCyAlICFqIC39CwIAICUgIWogLv0LAhAgJSAhaiAv/QsCICAlICFqIDD9CwIwICFBwABqISEMAQsLA0AgIiAhayIjQQBKBEAgI0ECdv0R/QwAAAAAAQAAAAIAAAADAAAA/TshLEMAAAAA/RMhLSAkICFq/QACACExIB4hJiAfISgDQCAmIChJBEAgBSAmIApsQQJ0aiAhav0AAgAhNSAtIDX95AEhLSAHICYgCmxBAnRqICFqIDEgNf3mASAjEAIgJkEBaiEmDAELCyAlICFqIC0gIxACICFBEGohIQwBCwsgFCEpIBUhKgNAICkgKkkEQCAJICAgKWpBAnRqKgIAuyE5IBIgCmwgFyApamohKyAIICtBA3RqKwMAITogCCArQQN0aiA6IDmgOQMAIClBAWohKQwBCwsgHEEBaiEcDAELCyAQQQFqIRAMAQsLCzcAA0AgASACSQRAIAAgASABQQFqEAAgACABIAFBAWoQASAAIAEgAUEBahADIAFBAWohAQwBCwsLLAADQCABIAJJBEAgACABIAFBAWoQBCAAIAEgAUEBahAFIAFBAWohAQwBCwsLNwADQCABIAJJBEAgACABIAFBAWoQACAAIAEgAUEBahAGIAAgASABQQFqEAMgAUEBaiEBDAELCwssAANAIAEgAkkEQCAAIAEgAUEBahAEIAAgASABQQFqEAsgAUEBaiEBDAELCwssAANAIAEgAkkEQCAAIAEgAUEBahAMIAAgASABQQFqEAsgAUEBaiEBDAELCwssAANAIAEgAkkEQCAAIAEgAUEBahAPIAAgASABQQFqEBAgAUEBaiEBDAELCws3AANAIAEgAkkEQCAAIAEgAUEBahAAIAAgASABQQFqEBEgACABIAFBAWoQAyABQQFqIQEMAQsLCywAA0AgASACSQRAIAAgASABQQFqEA8gACABIAFBAWoQEyABQQFqIQEMAQsLCywAA0AgASACSQRAIAAgASABQQFqEBQgACABIAFBAWoQEyABQQFqIQEMAQsLCzcAA0AgASACSQRAIAAgASABQQFqEAAgACABIAFBAWoQASAAIAEgAUEBahAWIAFBAWohAQwBCwsLLAADQCABIAJJBEAgACABIAFBAWoQFyAAIAEgAUEBahAYIAFBAWohAQwBCwsLNwADQCABIAJJBEAgACABIAFBAWoQACAAIAEgAUEBahAZIAAgASABQQFqEBYgAUEBaiEBDAELCwssAANAIAEgAkkEQCAAIAEgAUEBahAdIAAgASABQQFqEBggAUEBaiEBDAELCws=';
+  'AGFzbQEAAAABDQJgA39/fwBgA397fwACEgEDZW52Bm1lbW9yeQIDAYCABAMwLwAAAQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAB+EDLghyZWR1Y2VfMQAACGZpbmlzaF8xAAEFbWFwXzEAAwhyZWR1Y2VfMgAECGZpbmlzaF8yAAUIZmluaXNoXzMABghyZWR1Y2VfMwAHBW1hcF8yAAgIcmVkdWNlXzQACQVtYXBfMwAKCGZpbmlzaF80AAsIcmVkdWNlXzUADAlwcmVwYXJlXzEADQVtYXBfNAAOCHJlZHVjZV82AA8IcmVkdWNlXzcAEAhmaW5pc2hfNQARCGZpbmlzaF82ABIIcmVkdWNlXzgAEwhmaW5pc2hfNwAUCHJlZHVjZV85ABUJcmVkdWNlXzEwABYIZmluaXNoXzgAFwVtYXBfNQAYCXJlZHVjZV8xMQAZCGZpbmlzaF85ABoJZmluaXNoXzEwABsFbWFwXzYAHAlyZWR1Y2VfMTIAHQVtYXBfNwAeCXJlZHVjZV8xMwAfBW1hcF84ACAJcmVkdWNlXzE0ACEHcGhhc2VfMQAiB3BoYXNlXzIAIwdwaGFzZV8zACQHcGhhc2VfNAAlB3BoYXNlXzUAJgdwaGFzZV82ACcHcGhhc2VfNwAoB3BoYXNlXzgAKQdwaGFzZV85ACoIcGhhc2VfMTAAKwhwaGFzZV8xMQAsCHBoYXNlXzEyAC0IcGhhc2VfMTMALgrM2wEv1AgDIn8FfBh7IAEhAyACIQQgACgCACEFIAAoAhAhBiAAKAIgIQcgACgCOCEIIAAoAkAhCSAAKAJIIQogACgCUCELIAAoAlghDEEBQYAIQQEgC0EBIAtLG25BAUGACEEBIAtBASALSxtuSxshDSALQYAIakEBa0GACG4hDiAKIA1qQQFrIA1uIA5sIQ8gAyEQQQAhEUEBIAxJBEAgAyAMcCERIAMgDG4hEAsgECESIAMhEyAEIRQgEyAUSQRAA0BEAAAAAAAAAAAhJUQAAAAAAAAAACEmQQAhFSAPIRZBASAMSQRAIA8gEWwgDG4hFSAPIBFBAWpsIAxuIRYLIAcgEkECdGoqAgC7IScgJ7b9EyEqIBUhFyAWIRggFyAYSQRAA0AgFyANbCEZQQAhGiALIRtBASAOSQRAIBcgDm4gDWwhGSAXIA5wQYAIbCEaIBpBgAhqIAsgGkGACGogC0kbIRsLIBkgDWogCiAZIA1qIApJGyEcQwAAAAD9EyErQwAAAAD9EyEsQwAAAAD9EyEtQwAAAAD9EyEuQwAAAAD9EyEvQwAAAAD9EyEwQwAAAAD9EyExQwAAAAD9EyEyIBkhHSAcIR4gHSAeSQRAA0AgHSAJbCASaiALbCEfIAUgH0ECdGohIyAGIB9BAnRqISQgGkECdCEgIBtBAnQhISAhICBrQcAATgRAA0AgIyAgav0AAgAhNCArIDT95AEhKyAkICBq/QACACE1IDUgKv3lASE2IC8gNiA0/eYB/eQBIS8gIyAgav0AAhAhNyAsIDf95AEhLCAkICBq/QACECE4IDggKv3lASE5IDAgOSA3/eYB/eQBITAgIyAgav0AAiAhOiAtIDr95AEhLSAkICBq/QACICE7IDsgKv3lASE8IDEgPCA6/eYB/eQBITEgIyAgav0AAjAhPSAuID395AEhLiAkICBq/QACMCE+ID4gKv3lASE/IDIgPyA9/eYB/eQBITIgIEHAAGohICAhICBrQcAATg0ACwsgISAgayIiQQBKBEADQCAiQQJ2/RH9DAAAAAABAAAAAgAAAAMAAAD9OyEzICMgIGr9AAIAITQgKyA0/eQBICsgM/1SISsgJCAgav0AAgAhNSA1ICr95QEhNiAvIDYgNP3mAf3kASAvIDP9UiEvICBBEGohICAhICBrIiJBAEoNAAsLIB1BAWohHSAdIB5JDQALCyArICz95AEgLSAu/eQB/eQBIkD9HwC7IED9HwG7oCBA/R8CuyBA/R8Du6CgISggJSAooCElIC8gMP3kASAxIDL95AH95AEiQf0fALsgQf0fAbugIEH9HwK7IEH9HwO7oKAhKSAmICmgISYgF0EBaiEXIBcgGEkNAAsLIAggESAJbCASakEDdGogJTkDACAIIAwgEWogCWwgEmpBA3RqICY5AwAgEUEBaiERIBEgDEYEQEEAIREgEkEBaiESCyATQQFqIRMgEyAUSQ0ACwsLzQICDn8IfCABIQMgAiEEIAAoAgghBSAAKAIYIQYgACgCMCEHIAAoAjghCCAAKAJAIQkgACgCSCEKIAAoAlAhCyAAKAJYIQwgAyENIAQhDiANIA5JBEADQCAIIA1BA3RqKwMAIREgCCAMIAlsIA1qQQN0aisDACESQQEhDyAMIRAgDyAQSQRAA0AgCCAPIAlsIA1qQQN0aisDACETIBEgE6AhESAIIAwgD2ogCWwgDWpBA3RqKwMAIRQgEiAUoCESIA9BAWohDyAPIBBJDQALCyARIAogC2y4oyEVIBIgCiALbLijIRYgBSANQQJ0aioCALshFyAGIA1BAnRqKgIAuyEYIAcgDUECdGogFyAYorY4AgAgByAJIA1qQQJ0aiAYIBiiIBaitjgCACAHQQIgCWwgDWpBAnRqIBW2OAIAIA1BAWohDSANIA5JDQALCws/ACACQRBOBEAgACAB/QsCAAUgAkEIcQRAIAAgAf1bAgAAIAJBBHEEQCAAIAH9WgIIAgsFIAAgAf1aAgAACwsL2QYDJH8EfAt7IAEhAyACIQQgACgCACEFIAAoAhAhBiAAKAIgIQcgACgCKCEIIAAoAjAhCSAAKAJAIQogACgCSCELIAAoAlAhDCAAKAJYIQ1BAUGACEEBIAxBASAMSxtuQQFBgAhBASAMQQEgDEsbbksbIQ4gDEGACGpBAWtBgAhuIQ8gCyAOakEBayAObiAPbCEQIAMhEUEAIRJBASANSQRAIAMgDXAhEiADIA1uIRELIBEhEyADIRQgBCEVIBQgFUkEQANAQQAhFiAQIRdBASANSQRAIBAgEmwgDW4hFiAQIBJBAWpsIA1uIRcLIAkgE0ECdGoqAgC7IScgCSAKIBNqQQJ0aioCALshKCAHIBNBAnRqKgIAuyEpICm2/RMhKyAotv0TISwgCUECIApsIBNqQQJ0aioCALshKiAqtv0TIS0gJ7b9EyEuIBYhGCAXIRkgGCAZSQRAA0AgGCAObCEaQQAhGyAMIRxBASAPSQRAIBggD24gDmwhGiAYIA9wQYAIbCEbIBtBgAhqIAwgG0GACGogDEkbIRwLIBogDmogCyAaIA5qIAtJGyEdIBohHiAdIR8gHiAfSQRAA0AgHiAKbCATaiAMbCEgIAUgIEECdGohJCAGICBBAnRqISUgCCAgQQJ0aiEmIBtBAnQhISAcQQJ0ISIgIiAha0EgTgRAA0AgJCAhav0AAgAhMCAlICFq/QACACExIDEgK/3lASEyICYgIWogLiAwICwgMv3mAf3lASAt/eUB/eYB/QsCACAkICFq/QACECEzICUgIWr9AAIQITQgNCAr/eUBITUgJiAhaiAuIDMgLCA1/eYB/eUBIC395QH95gH9CwIQICFBIGohISAiICFrQSBODQALCyAiICFrIiNBAEoEQANAICNBAnb9Ef0MAAAAAAEAAAACAAAAAwAAAP07IS8gJCAhav0AAgAhMCAlICFq/QACACExIDEgK/3lASEyICYgIWogLiAwICwgMv3mAf3lASAt/eUB/eYBICMQAiAhQRBqISEgIiAhayIjQQBKDQALCyAeQQFqIR4gHiAfSQ0ACwsgGEEBaiEYIBggGUkNAAsLIBJBAWohEiASIA1GBEBBACESIBNBAWohEwsgFEEBaiEUIBQgFUkNAAsLC8AIAyJ/BXwUeyABIQMgAiEEIAAoAgAhBSAAKAIQIQYgACgCICEHIAAoAjghCCAAKAJAIQkgACgCSCEKIAAoAlAhCyAAKAJYIQxBAUGACEEBIAtBASALSxtuQQFBgAhBASALQQEgC0sbbksbIQ0gC0GACGpBAWtBgAhuIQ4gCiANakEBayANbiAObCEPIAMhEEEAIRFBASAMSQRAIAMgDHAhESADIAxuIRALIBAhEiADIRMgBCEUIBMgFEkEQANARAAAAAAAAAAAISVEAAAAAAAAAAAhJkEAIRUgDyEWQQEgDEkEQCAPIBFsIAxuIRUgDyARQQFqbCAMbiEWCyAHIBJBAnRqKgIAuyEnICe2/RMhKiAVIRcgFiEYIBcgGEkEQANAIBcgDWwhGUEAIRogCyEbQQEgDkkEQCAXIA5uIA1sIRkgFyAOcEGACGwhGiAaQYAIaiALIBpBgAhqIAtJGyEbCyAZIA1qIAogGSANaiAKSRshHEMAAAAA/RMhK0MAAAAA/RMhLEMAAAAA/RMhLUMAAAAA/RMhLkMAAAAA/RMhL0MAAAAA/RMhMEMAAAAA/RMhMUMAAAAA/RMhMiAZIR0gHCEeIB0gHkkEQANAIB0gCWwgEmogC2whHyAFIB9BAnRqISMgBiAfQQJ0aiEkIBpBAnQhICAbQQJ0ISEgISAga0HAAE4EQANAICMgIGr9AAIAITQgKyA0/eQBISsgJCAgav0AAgAhNSAvIDUgKv3lASA0/eYB/eQBIS8gIyAgav0AAhAhNiAsIDb95AEhLCAkICBq/QACECE3IDAgNyAq/eUBIDb95gH95AEhMCAjICBq/QACICE4IC0gOP3kASEtICQgIGr9AAIgITkgMSA5ICr95QEgOP3mAf3kASExICMgIGr9AAIwITogLiA6/eQBIS4gJCAgav0AAjAhOyAyIDsgKv3lASA6/eYB/eQBITIgIEHAAGohICAhICBrQcAATg0ACwsgISAgayIiQQBKBEADQCAiQQJ2/RH9DAAAAAABAAAAAgAAAAMAAAD9OyEzICMgIGr9AAIAITQgKyA0/eQBICsgM/1SISsgJCAgav0AAgAhNSAvIDUgKv3lASA0/eYB/eQBIC8gM/1SIS8gIEEQaiEgICEgIGsiIkEASg0ACwsgHUEBaiEdIB0gHkkNAAsLICsgLP3kASAtIC795AH95AEiPP0fALsgPP0fAbugIDz9HwK7IDz9HwO7oKAhKCAlICigISUgLyAw/eQBIDEgMv3kAf3kASI9/R8AuyA9/R8Bu6AgPf0fArsgPf0fA7ugoCEpICYgKaAhJiAXQQFqIRcgFyAYSQ0ACwsgCCARIAlsIBJqQQN0aiAlOQMAIAggDCARaiAJbCASakEDdGogJjkDACARQQFqIREgESAMRgRAQQAhESASQQFqIRILIBNBAWohEyATIBRJDQALCwuzAgIPfwd8IAEhAyACIQQgACgCGCEFIAAoAmAhBiAAKAJoIQcgACgCOCEIIAAoAkAhCSAAKAJIIQogACgCUCELIAAoAlghDCAKuCALuKIhEiASRAAAAAAAAAAAZCENIAMhDiAEIQ8gDiAPSQRAA0AgCCAOQQN0aisDACETIAggDCAJbCAOakEDdGorAwAhFEEBIRAgDCERIBAgEUkEQANAIAggECAJbCAOakEDdGorAwAhFSATIBWgIRMgCCAMIBBqIAlsIA5qQQN0aisDACEWIBQgFqAhFCAQQQFqIRAgECARSQ0ACwsgBSAOQQJ0aioCALshFyAXIBSiRAAAAAAAAAAAIA0bIRggBiAOQQJ0aiAYtjgCACAHIA5BAnRqIBO2OAIAIA5BAWohDiAOIA9JDQALCwuhAwIRfwp8IAEhAyACIQQgACgCCCEFIAAoAhghBiAAKAJgIQcgACgCaCEIIAAoAjAhCSAAKAI4IQogACgCQCELIAAoAkghDCAAKAJQIQ0gACgCWCEOIAy4IA24oiEUIBREAAAAAAAAAABkIQ8gAyEQIAQhESAQIBFJBEADQCAKIBBBA3RqKwMAIRUgCiAOIAtsIBBqQQN0aisDACEWQQEhEiAOIRMgEiATSQRAA0AgCiASIAtsIBBqQQN0aisDACEXIBUgF6AhFSAKIA4gEmogC2wgEGpBA3RqKwMAIRggFiAYoCEWIBJBAWohEiASIBNJDQALCyAGIBBBAnRqKgIAuyEZIBkgFqJEAAAAAAAAAAAgDxshGiAVIAwgDWy4oyEbIBYgDCANbLijIRwgBSAQQQJ0aioCALshHSAHIBBBAnRqIBq2OAIAIAggEEECdGogFbY4AgAgCSAQQQJ0aiAdIBmitjgCACAJIAsgEGpBAnRqIBkgGaIgHKK2OAIAIAlBAiALbCAQakECdGogG7Y4AgAgEEEBaiEQIBAgEUkNAAsLC7ENAzZ/GnsEfCABIQMgAiEEIAAoAgAhBSAAKAIQIQYgACgCICEHIAAoAjghCCAAKAJwIQkgACgCQCEKIAAoAkghCyAAKAJQIQwgACgCWCENIApBgAhqQQFrQYAIbiEOIAsgDGxBgAFqQQFrQYABbiEPQQEhECAKIAsgDGxsQYCAIEkEQEEEIRALIApBgAFJBEBBBCEQCyADIREgBCESIBEgEkkEQANAIBEgDXAhEyARIA1uIRQgFCAOcEGACGwhFSAVQYAIaiAKIBVBgAhqIApJGyEWIBQgDm4hFyAXIApsIRggFSEZIBYhGiAZIBpJBEADQCAIIBMgCmwgGCAZampBA3RqRAAAAAAAAAAAOQMAIAggDSATaiAKbCAYIBlqakEDdGpEAAAAAAAAAAA5AwAgGUEBaiEZIBkgGkkNAAsLIA8gE2wgDW4hGyAPIBNBAWpsIA1uIRwgGyEdIBwhHiAdIB5JBEADQCAdQYABbCEfIB9BgAFqIAsgDGwgH0GAAWogCyAMbEkbISAgEUECbEGACGwgFWshISARQQJsQQFqQYAIbCAVayEiIAkgIUECdGohJiAJICJBAnRqIScgFUECdCEjIBZBAnQhJCAkICNrQRBOBEADQCAmICNqQwAAAAD9E/0LAgAgJyAjakMAAAAA/RP9CwIAICNBEGohIyAkICNrQRBODQALCyAkICNrIiVBAEoEQANAICVBAnb9Ef0MAAAAAAEAAAACAAAAAwAAAP07ITkgJiAjakMAAAAA/RMgJRACICcgI2pDAAAAAP0TICUQAiAjQRBqISMgJCAjayIlQQBKDQALC0EAISggICAfayAQakEBayAQbiEpICggKUkEQANAIB8gKCAQbGohKiAqIBBqICAgKiAQaiAgSRshKyAJICFBAnRqIS8gCSAiQQJ0aiEwIAchMSAVQQJ0ISwgFkECdCEtIC0gLGtBwABOBEADQCAvICxq/QACACE7IDAgLGr9AAIAITwgMSAsav0AAgAhPSAvICxq/QACECE+IDAgLGr9AAIQIT8gMSAsav0AAhAhQCAvICxq/QACICFBIDAgLGr9AAIgIUIgMSAsav0AAiAhQyAvICxq/QACMCFEIDAgLGr9AAIwIUUgMSAsav0AAjAhRiAqITIgKyEzIDIgM0kEQANAIAUgMiAKbEECdGogLGr9AAIAIUcgOyBH/eQBITsgBiAyIApsQQJ0aiAsav0AAgAhSCBIID395QEhSSA8IEkgR/3mAf3kASE8IAUgMiAKbEECdGogLGr9AAIQIUogPiBK/eQBIT4gBiAyIApsQQJ0aiAsav0AAhAhSyBLIED95QEhTCA/IEwgSv3mAf3kASE/IAUgMiAKbEECdGogLGr9AAIgIU0gQSBN/eQBIUEgBiAyIApsQQJ0aiAsav0AAiAhTiBOIEP95QEhTyBCIE8gTf3mAf3kASFCIAUgMiAKbEECdGogLGr9AAIwIVAgRCBQ/eQBIUQgBiAyIApsQQJ0aiAsav0AAjAhUSBRIEb95QEhUiBFIFIgUP3mAf3kASFFIDJBAWohMiAyIDNJDQALCyAvICxqIDv9CwIAIDAgLGogPP0LAgAgLyAsaiA+/QsCECAwICxqID/9CwIQIC8gLGogQf0LAiAgMCAsaiBC/QsCICAvICxqIET9CwIwIDAgLGogRf0LAjAgLEHAAGohLCAtICxrQcAATg0ACwsgLSAsayIuQQBKBEADQCAuQQJ2/RH9DAAAAAABAAAAAgAAAAMAAAD9OyE6IC8gLGr9AAIAITsgMCAsav0AAgAhPCAxICxq/QACACE9ICohMiArITQgMiA0SQRAA0AgBSAyIApsQQJ0aiAsav0AAgAhRyA7IEf95AEhOyAGIDIgCmxBAnRqICxq/QACACFIIEggPf3lASFJIDwgSSBH/eYB/eQBITwgMkEBaiEyIDIgNEkNAAsLIC8gLGogOyAuEAIgMCAsaiA8IC4QAiAsQRBqISwgLSAsayIuQQBKDQALCyAoQQFqISggKCApSQ0ACwsgFSE1IBYhNiA1IDZJBEADQCAJICEgNWpBAnRqKgIAuyFTIBMgCmwgGCA1amohNyAIIDdBA3RqKwMAIVQgCCA3QQN0aiBUIFOgOQMAIAkgIiA1akECdGoqAgC7IVUgDSATaiAKbCAYIDVqaiE4IAggOEEDdGorAwAhViAIIDhBA3RqIFYgVaA5AwAgNUEBaiE1IDUgNkkNAAsLIB1BAWohHSAdIB5JDQALCyARQQFqIREgESASSQ0ACwsLhwcCKH8PeyABIQMgAiEEIAAoAgAhBSAAKAIQIQYgACgCICEHIAAoAighCCAAKAIwIQkgACgCQCEKIAAoAkghCyAAKAJQIQwgACgCeCENIAsgDGwhDkEBQYAIQQEgCkEBIApLG25BAUGACEEBIApBASAKSxtuSxshDyAKQYAIakEBa0GACG4hECAOIA9qQQFrIA9uIBBsIREgAyESQQAhE0EBIA1JBEAgAyANcCETIAMgDW4hEgsgAyEUIAQhFSAUIBVJBEADQEEAIRYgESEXQQEgDUkEQCARIBNsIA1uIRYgESATQQFqbCANbiEXCyAWIRggFyEZIBggGUkEQANAIBggD2whGkEAIRsgCiEcQQEgEEkEQCAYIBBuIA9sIRogGCAQcEGACGwhGyAbQYAIaiAKIBtBgAhqIApJGyEcCyAaIA9qIA4gGiAPaiAOSRshHSAaIR4gHSEfIB4gH0kEQANAIB4gCmwhICAJISQgBSAgQQJ0aiElIAkgCkECdGohJiAGICBBAnRqIScgByEoIAlBAiAKbEECdGohKSAIICBBAnRqISogG0ECdCEhIBxBAnQhIiAiICFrQSBOBEADQCAkICFq/QACACEsICUgIWr9AAIAIS0gJiAhav0AAgAhLiAnICFq/QACACEvICggIWr9AAIAITAgLyAw/eUBITEgKSAhav0AAgAhMiAqICFqICwgLSAuIDH95gH95QEgMv3lAf3mAf0LAgAgJCAhav0AAhAhMyAlICFq/QACECE0ICYgIWr9AAIQITUgJyAhav0AAhAhNiAoICFq/QACECE3IDYgN/3lASE4ICkgIWr9AAIQITkgKiAhaiAzIDQgNSA4/eYB/eUBIDn95QH95gH9CwIQICFBIGohISAiICFrQSBODQALCyAiICFrIiNBAEoEQANAICNBAnb9Ef0MAAAAAAEAAAACAAAAAwAAAP07ISsgJCAhav0AAgAhLCAlICFq/QACACEtICYgIWr9AAIAIS4gJyAhav0AAgAhLyAoICFq/QACACEwIC8gMP3lASExICkgIWr9AAIAITIgKiAhaiAsIC0gLiAx/eYB/eUBIDL95QH95gEgIxACICFBEGohISAiICFrIiNBAEoNAAsLIB5BAWohHiAeIB9JDQALCyAYQQFqIRggGCAZSQ0ACwsgE0EBaiETIBRBAWohFCAUIBVJDQALCwudDQM2fxZ7BHwgASEDIAIhBCAAKAIAIQUgACgCECEGIAAoAiAhByAAKAI4IQggACgCcCEJIAAoAkAhCiAAKAJIIQsgACgCUCEMIAAoAlghDSAKQYAIakEBa0GACG4hDiALIAxsQYABakEBa0GAAW4hD0EBIRAgCiALIAxsbEGAgCBJBEBBBCEQCyAKQYABSQRAQQQhEAsgAyERIAQhEiARIBJJBEADQCARIA1wIRMgESANbiEUIBQgDnBBgAhsIRUgFUGACGogCiAVQYAIaiAKSRshFiAUIA5uIRcgFyAKbCEYIBUhGSAWIRogGSAaSQRAA0AgCCATIApsIBggGWpqQQN0akQAAAAAAAAAADkDACAIIA0gE2ogCmwgGCAZampBA3RqRAAAAAAAAAAAOQMAIBlBAWohGSAZIBpJDQALCyAPIBNsIA1uIRsgDyATQQFqbCANbiEcIBshHSAcIR4gHSAeSQRAA0AgHUGAAWwhHyAfQYABaiALIAxsIB9BgAFqIAsgDGxJGyEgIBFBAmxBgAhsIBVrISEgEUECbEEBakGACGwgFWshIiAJICFBAnRqISYgCSAiQQJ0aiEnIBVBAnQhIyAWQQJ0ISQgJCAja0EQTgRAA0AgJiAjakMAAAAA/RP9CwIAICcgI2pDAAAAAP0T/QsCACAjQRBqISMgJCAja0EQTg0ACwsgJCAjayIlQQBKBEADQCAlQQJ2/RH9DAAAAAABAAAAAgAAAAMAAAD9OyE5ICYgI2pDAAAAAP0TICUQAiAnICNqQwAAAAD9EyAlEAIgI0EQaiEjICQgI2siJUEASg0ACwtBACEoICAgH2sgEGpBAWsgEG4hKSAoIClJBEADQCAfICggEGxqISogKiAQaiAgICogEGogIEkbISsgCSAhQQJ0aiEvIAkgIkECdGohMCAHITEgFUECdCEsIBZBAnQhLSAtICxrQcAATgRAA0AgLyAsav0AAgAhOyAwICxq/QACACE8IDEgLGr9AAIAIT0gLyAsav0AAhAhPiAwICxq/QACECE/IDEgLGr9AAIQIUAgLyAsav0AAiAhQSAwICxq/QACICFCIDEgLGr9AAIgIUMgLyAsav0AAjAhRCAwICxq/QACMCFFIDEgLGr9AAIwIUYgKiEyICshMyAyIDNJBEADQCAFIDIgCmxBAnRqICxq/QACACFHIDsgR/3kASE7IAYgMiAKbEECdGogLGr9AAIAIUggPCBIID395QEgR/3mAf3kASE8IAUgMiAKbEECdGogLGr9AAIQIUkgPiBJ/eQBIT4gBiAyIApsQQJ0aiAsav0AAhAhSiA/IEogQP3lASBJ/eYB/eQBIT8gBSAyIApsQQJ0aiAsav0AAiAhSyBBIEv95AEhQSAGIDIgCmxBAnRqICxq/QACICFMIEIgTCBD/eUBIEv95gH95AEhQiAFIDIgCmxBAnRqICxq/QACMCFNIEQgTf3kASFEIAYgMiAKbEECdGogLGr9AAIwIU4gRSBOIEb95QEgTf3mAf3kASFFIDJBAWohMiAyIDNJDQALCyAvICxqIDv9CwIAIDAgLGogPP0LAgAgLyAsaiA+/QsCECAwICxqID/9CwIQIC8gLGogQf0LAiAgMCAsaiBC/QsCICAvICxqIET9CwIwIDAgLGogRf0LAjAgLEHAAGohLCAtICxrQcAATg0ACwsgLSAsayIuQQBKBEADQCAuQQJ2/RH9DAAAAAABAAAAAgAAAAMAAAD9OyE6IC8gLGr9AAIAITsgMCAsav0AAgAhPCAxICxq/QACACE9ICohMiArITQgMiA0SQRAA0AgBSAyIApsQQJ0aiAsav0AAgAhRyA7IEf95AEhOyAGIDIgCmxBAnRqICxq/QACACFIIDwgSCA9/eUBIEf95gH95AEhPCAyQQFqITIgMiA0SQ0ACwsgLyAsaiA7IC4QAiAwICxqIDwgLhACICxBEGohLCAtICxrIi5BAEoNAAsLIChBAWohKCAoIClJDQALCyAVITUgFiE2IDUgNkkEQANAIAkgISA1akECdGoqAgC7IU8gEyAKbCAYIDVqaiE3IAggN0EDdGorAwAhUCAIIDdBA3RqIFAgT6A5AwAgCSAiIDVqQQJ0aioCALshUSANIBNqIApsIBggNWpqITggCCA4QQN0aisDACFSIAggOEEDdGogUiBRoDkDACA1QQFqITUgNSA2SQ0ACwsgHUEBaiEdIB0gHkkNAAsLIBFBAWohESARIBJJDQALCwuTBQMgfwN8BHsgASEDIAIhBCAAKAIAIQUgACgCCCEGIAAoAhghByAAKAIoIQggACgCQCEJIAAoAlAhCiAAKAJYIQtBAUGACEEBIApBASAKSxtuQQFBgAhBASAKQQEgCksbbksbIQwgCkGACGpBAWtBgAhuIQ1BASAMakEBayAMbiANbCEOIAMhD0EAIRBBASALSQRAIAMgC3AhECADIAtuIQ8LIA8gCXAhESAPIAluIRIgEiETIAMhFCAEIRUgFCAVSQRAA0BBACEWIA4hF0EBIAtJBEAgDiAQbCALbiEWIA4gEEEBamwgC24hFwsgBiARQQJ0aioCALshIyAHIBFBAnRqKgIAuyEkICMgJKIhJSATIAlsIBFqIApsIRggJbb9EyEmIBYhGSAXIRogGSAaSQRAA0AgGSAMbCEbQQAhHCAKIR1BASANSQRAIBkgDW4gDGwhGyAZIA1wQYAIbCEcIBxBgAhqIAogHEGACGogCkkbIR0LIAUgGEECdGohISAIIBhBAnRqISIgHEECdCEeIB1BAnQhHyAfIB5rQSBOBEADQCAhIB5q/QACACEoICIgHmogJiAo/eYB/QsCACAhIB5q/QACECEpICIgHmogJiAp/eYB/QsCECAeQSBqIR4gHyAea0EgTg0ACwsgHyAeayIgQQBKBEADQCAgQQJ2/RH9DAAAAAABAAAAAgAAAAMAAAD9OyEnICEgHmr9AAIAISggIiAeaiAmICj95gEgIBACIB5BEGohHiAfIB5rIiBBAEoNAAsLIBlBAWohGSAZIBpJDQALCyAQQQFqIRAgECALRgRAQQAhECARQQFqIREgESAJRgRAQQAhESATQQFqIRMLCyAUQQFqIRQgFCAVSQ0ACwsLggICDH8GfCABIQMgAiEEIAAoAhghBSAAKAJgIQYgACgCaCEHIAAoAjghCCAAKAJAIQkgACgCWCEKIAMhCyAEIQwgCyAMSQRAA0AgCCALQQN0aisDACEPIAggCiAJbCALakEDdGorAwAhEEEBIQ0gCiEOIA0gDkkEQANAIAggDSAJbCALakEDdGorAwAhESAPIBGgIQ8gCCAKIA1qIAlsIAtqQQN0aisDACESIBAgEqAhECANQQFqIQ0gDSAOSQ0ACwsgBSALQQJ0aioCALshEyATIBCiIRQgBiALQQJ0aiAUtjgCACAHIAtBAnRqIA+2OAIAIAtBAWohCyALIAxJDQALCwvZCQMmfwh8FXsgASEDIAIhBCAAKAIAIQUgACgCCCEGIAAoAhAhByAAKAIYIQggACgCICEJIAAoAighCiAAKAI4IQsgACgCQCEMIAAoAkghDSAAKAJQIQ4gACgCWCEPQQFBgAhBASAOQQEgDksbbkEBQYAIQQEgDkEBIA5LG25LGyEQIA5BgAhqQQFrQYAIbiERIA0gEGpBAWsgEG4gEWwhEiADIRNBACEUQQEgD0kEQCADIA9wIRQgAyAPbiETCyATIRUgAyEWIAQhFyAWIBdJBEADQEQAAAAAAAAAACEpRAAAAAAAAAAAISpBACEYIBIhGUEBIA9JBEAgEiAUbCAPbiEYIBIgFEEBamwgD24hGQsgCSAVQQJ0aioCALshKyArtv0TITEgBiAVQQJ0aioCALshLCAIIBVBAnRqKgIAuyEtICwgLaIhLiAutv0TITIgGCEaIBkhGyAaIBtJBEADQCAaIBBsIRxBACEdIA4hHkEBIBFJBEAgGiARbiAQbCEcIBogEXBBgAhsIR0gHUGACGogDiAdQYAIaiAOSRshHgsgHCAQaiANIBwgEGogDUkbIR9DAAAAAP0TITNDAAAAAP0TITRDAAAAAP0TITVDAAAAAP0TITZDAAAAAP0TITdDAAAAAP0TIThDAAAAAP0TITlDAAAAAP0TITogHCEgIB8hISAgICFJBEADQCAgIAxsIBVqIA5sISIgBSAiQQJ0aiEmIAcgIkECdGohJyAKICJBAnRqISggHUECdCEjIB5BAnQhJCAkICNrQcAATgRAA0AgJiAjav0AAgAhPCAzIDz95AEhMyAnICNq/QACACE9IDcgPSAx/eUBIDz95gH95AEhNyAoICNqIDIgPP3mAf0LAgAgJiAjav0AAhAhPiA0ID795AEhNCAnICNq/QACECE/IDggPyAx/eUBID795gH95AEhOCAoICNqIDIgPv3mAf0LAhAgJiAjav0AAiAhQCA1IED95AEhNSAnICNq/QACICFBIDkgQSAx/eUBIED95gH95AEhOSAoICNqIDIgQP3mAf0LAiAgJiAjav0AAjAhQiA2IEL95AEhNiAnICNq/QACMCFDIDogQyAx/eUBIEL95gH95AEhOiAoICNqIDIgQv3mAf0LAjAgI0HAAGohIyAkICNrQcAATg0ACwsgJCAjayIlQQBKBEADQCAlQQJ2/RH9DAAAAAABAAAAAgAAAAMAAAD9OyE7ICYgI2r9AAIAITwgMyA8/eQBIDMgO/1SITMgJyAjav0AAgAhPSA3ID0gMf3lASA8/eYB/eQBIDcgO/1SITcgKCAjaiAyIDz95gEgJRACICNBEGohIyAkICNrIiVBAEoNAAsLICBBAWohICAgICFJDQALCyAzIDT95AEgNSA2/eQB/eQBIkT9HwC7IET9HwG7oCBE/R8CuyBE/R8Du6CgIS8gKSAvoCEpIDcgOP3kASA5IDr95AH95AEiRf0fALsgRf0fAbugIEX9HwK7IEX9HwO7oKAhMCAqIDCgISogGkEBaiEaIBogG0kNAAsLIAsgFCAMbCAVakEDdGogKTkDACALIA8gFGogDGwgFWpBA3RqICo5AwAgFEEBaiEUIBQgD0YEQEEAIRQgFUEBaiEVCyAWQQFqIRYgFiAXSQ0ACwsLrQICEH8DeyABIQMgAiEEIAAoAgghBSAAKAIYIQYgACgCgAEhByAAKAJAIQggAyEJIAQhCiAJIApJBEADQCAJQYAIbCELIAtBgAhqIAggC0GACGogCEkbIQwgBSEQIAYhESAHIRIgC0ECdCENIAxBAnQhDiAOIA1rQRBOBEADQCAQIA1q/QACACEUIBEgDWr9AAIAIRUgEiANaiAUIBX95gH9CwIAIA1BEGohDSAOIA1rQRBODQALCyAOIA1rIg9BAEoEQANAIA9BAnb9Ef0MAAAAAAEAAAACAAAAAwAAAP07IRMgECANav0AAgAhFCARIA1q/QACACEVIBIgDWogFCAV/eYBIA8QAiANQRBqIQ0gDiANayIPQQBKDQALCyAJQQFqIQkgCSAKSQ0ACwsLiQUCIn8FeyABIQMgAiEEIAAoAgAhBSAAKAIoIQYgACgCgAEhByAAKAJAIQggACgCSCEJIAAoAlAhCiAAKAJYIQsgCSAKbCEMQQFBgAhBASAIQQEgCEsbbkEBQYAIQQEgCEEBIAhLG25LGyENIAhBgAhqQQFrQYAIbiEOIAwgDWpBAWsgDW4gDmwhDyADIRBBACERQQEgC0kEQCADIAtwIREgAyALbiEQCyADIRIgBCETIBIgE0kEQANAQQAhFCAPIRVBASALSQRAIA8gEWwgC24hFCAPIBFBAWpsIAtuIRULIBQhFiAVIRcgFiAXSQRAA0AgFiANbCEYQQAhGSAIIRpBASAOSQRAIBYgDm4gDWwhGCAWIA5wQYAIbCEZIBlBgAhqIAggGUGACGogCEkbIRoLIBggDWogDCAYIA1qIAxJGyEbIBghHCAbIR0gHCAdSQRAA0AgHCAIbCEeIAchIiAFIB5BAnRqISMgBiAeQQJ0aiEkIBlBAnQhHyAaQQJ0ISAgICAfa0EgTgRAA0AgIiAfav0AAgAhJiAjIB9q/QACACEnICQgH2ogJiAn/eYB/QsCACAiIB9q/QACECEoICMgH2r9AAIQISkgJCAfaiAoICn95gH9CwIQIB9BIGohHyAgIB9rQSBODQALCyAgIB9rIiFBAEoEQANAICFBAnb9Ef0MAAAAAAEAAAACAAAAAwAAAP07ISUgIiAfav0AAgAhJiAjIB9q/QACACEnICQgH2ogJiAn/eYBICEQAiAfQRBqIR8gICAfayIhQQBKDQALCyAcQQFqIRwgHCAdSQ0ACwsgFkEBaiEWIBYgF0kNAAsLIBFBAWohESASQQFqIRIgEiATSQ0ACwsL0g8DO38iewR8IAEhAyACIQQgACgCACEFIAAoAgghBiAAKAIQIQcgACgCGCEIIAAoAiAhCSAAKAIoIQogACgCOCELIAAoAnAhDCAAKAJAIQ0gACgCSCEOIAAoAlAhDyAAKAJYIRAgDUGACGpBAWtBgAhuIREgDiAPbEGAAWpBAWtBgAFuIRJBASETIA0gDiAPbGxBgIAgSQRAQQQhEwsgDUGAAUkEQEEEIRMLIAMhFCAEIRUgFCAVSQRAA0AgFCAQcCEWIBQgEG4hFyAXIBFwQYAIbCEYIBhBgAhqIA0gGEGACGogDUkbIRkgFyARbiEaIBogDWwhGyAYIRwgGSEdIBwgHUkEQANAIAsgFiANbCAbIBxqakEDdGpEAAAAAAAAAAA5AwAgCyAQIBZqIA1sIBsgHGpqQQN0akQAAAAAAAAAADkDACAcQQFqIRwgHCAdSQ0ACwsgEiAWbCAQbiEeIBIgFkEBamwgEG4hHyAeISAgHyEhICAgIUkEQANAICBBgAFsISIgIkGAAWogDiAPbCAiQYABaiAOIA9sSRshIyAUQQJsQYAIbCAYayEkIBRBAmxBAWpBgAhsIBhrISUgDCAkQQJ0aiEpIAwgJUECdGohKiAYQQJ0ISYgGUECdCEnICcgJmtBEE4EQANAICkgJmpDAAAAAP0T/QsCACAqICZqQwAAAAD9E/0LAgAgJkEQaiEmICcgJmtBEE4NAAsLICcgJmsiKEEASgRAA0AgKEECdv0R/QwAAAAAAQAAAAIAAAADAAAA/TshPiApICZqQwAAAAD9EyAoEAIgKiAmakMAAAAA/RMgKBACICZBEGohJiAnICZrIihBAEoNAAsLQQAhKyAjICJrIBNqQQFrIBNuISwgKyAsSQRAA0AgIiArIBNsaiEtIC0gE2ogIyAtIBNqICNJGyEuIAwgJEECdGohMiAMICVBAnRqITMgCSE0IAYhNSAIITYgGEECdCEvIBlBAnQhMCAwIC9rQcAATgRAA0AgMiAvav0AAgAhQCAzIC9q/QACACFBIDQgL2r9AAIAIUIgNSAvav0AAgAhQyA2IC9q/QACACFEIEMgRP3mASFFIDIgL2r9AAIQIUYgMyAvav0AAhAhRyA0IC9q/QACECFIIDUgL2r9AAIQIUkgNiAvav0AAhAhSiBJIEr95gEhSyAyIC9q/QACICFMIDMgL2r9AAIgIU0gNCAvav0AAiAhTiA1IC9q/QACICFPIDYgL2r9AAIgIVAgTyBQ/eYBIVEgMiAvav0AAjAhUiAzIC9q/QACMCFTIDQgL2r9AAIwIVQgNSAvav0AAjAhVSA2IC9q/QACMCFWIFUgVv3mASFXIC0hNyAuITggNyA4SQRAA0AgBSA3IA1sQQJ0aiAvav0AAgAhWCBAIFj95AEhQCAHIDcgDWxBAnRqIC9q/QACACFZIEEgWSBC/eUBIFj95gH95AEhQSAKIDcgDWxBAnRqIC9qIEUgWP3mAf0LAgAgBSA3IA1sQQJ0aiAvav0AAhAhWiBGIFr95AEhRiAHIDcgDWxBAnRqIC9q/QACECFbIEcgWyBI/eUBIFr95gH95AEhRyAKIDcgDWxBAnRqIC9qIEsgWv3mAf0LAhAgBSA3IA1sQQJ0aiAvav0AAiAhXCBMIFz95AEhTCAHIDcgDWxBAnRqIC9q/QACICFdIE0gXSBO/eUBIFz95gH95AEhTSAKIDcgDWxBAnRqIC9qIFEgXP3mAf0LAiAgBSA3IA1sQQJ0aiAvav0AAjAhXiBSIF795AEhUiAHIDcgDWxBAnRqIC9q/QACMCFfIFMgXyBU/eUBIF795gH95AEhUyAKIDcgDWxBAnRqIC9qIFcgXv3mAf0LAjAgN0EBaiE3IDcgOEkNAAsLIDIgL2ogQP0LAgAgMyAvaiBB/QsCACAyIC9qIEb9CwIQIDMgL2ogR/0LAhAgMiAvaiBM/QsCICAzIC9qIE39CwIgIDIgL2ogUv0LAjAgMyAvaiBT/QsCMCAvQcAAaiEvIDAgL2tBwABODQALCyAwIC9rIjFBAEoEQANAIDFBAnb9Ef0MAAAAAAEAAAACAAAAAwAAAP07IT8gMiAvav0AAgAhQCAzIC9q/QACACFBIDQgL2r9AAIAIUIgNSAvav0AAgAhQyA2IC9q/QACACFEIEMgRP3mASFFIC0hNyAuITkgNyA5SQRAA0AgBSA3IA1sQQJ0aiAvav0AAgAhWCBAIFj95AEhQCAHIDcgDWxBAnRqIC9q/QACACFZIEEgWSBC/eUBIFj95gH95AEhQSAKIDcgDWxBAnRqIC9qIEUgWP3mASAxEAIgN0EBaiE3IDcgOUkNAAsLIDIgL2ogQCAxEAIgMyAvaiBBIDEQAiAvQRBqIS8gMCAvayIxQQBKDQALCyArQQFqISsgKyAsSQ0ACwsgGCE6IBkhOyA6IDtJBEADQCAMICQgOmpBAnRqKgIAuyFgIBYgDWwgGyA6amohPCALIDxBA3RqKwMAIWEgCyA8QQN0aiBhIGCgOQMAIAwgJSA6akECdGoqAgC7IWIgECAWaiANbCAbIDpqaiE9IAsgPUEDdGorAwAhYyALID1BA3RqIGMgYqA5AwAgOkEBaiE6IDogO0kNAAsLICBBAWohICAgICFJDQALCyAUQQFqIRQgFCAVSQ0ACwsLkwcDIn8DfA97IAEhAyACIQQgACgCACEFIAAoAhAhBiAAKAIgIQcgACgCOCEIIAAoAkAhCSAAKAJIIQogACgCUCELIAAoAlghDEEBQYAIQQEgC0EBIAtLG25BAUGACEEBIAtBASALSxtuSxshDSALQYAIakEBa0GACG4hDiAKIA1qQQFrIA1uIA5sIQ8gAyEQQQAhEUEBIAxJBEAgAyAMcCERIAMgDG4hEAsgECESIAMhEyAEIRQgEyAUSQRAA0BEAAAAAAAAAAAhJUEAIRUgDyEWQQEgDEkEQCAPIBFsIAxuIRUgDyARQQFqbCAMbiEWCyAHIBJBAnRqKgIAuyEmICa2/RMhKCAVIRcgFiEYIBcgGEkEQANAIBcgDWwhGUEAIRogCyEbQQEgDkkEQCAXIA5uIA1sIRkgFyAOcEGACGwhGiAaQYAIaiALIBpBgAhqIAtJGyEbCyAZIA1qIAogGSANaiAKSRshHEMAAAAA/RMhKUMAAAAA/RMhKkMAAAAA/RMhK0MAAAAA/RMhLCAZIR0gHCEeIB0gHkkEQANAIB0gCWwgEmogC2whHyAGIB9BAnRqISMgBSAfQQJ0aiEkIBpBAnQhICAbQQJ0ISEgISAga0HAAE4EQANAICMgIGr9AAIAIS4gJCAgav0AAgAhLyApIC4gKP3lASAv/eYB/eQBISkgIyAgav0AAhAhMCAkICBq/QACECExICogMCAo/eUBIDH95gH95AEhKiAjICBq/QACICEyICQgIGr9AAIgITMgKyAyICj95QEgM/3mAf3kASErICMgIGr9AAIwITQgJCAgav0AAjAhNSAsIDQgKP3lASA1/eYB/eQBISwgIEHAAGohICAhICBrQcAATg0ACwsgISAgayIiQQBKBEADQCAiQQJ2/RH9DAAAAAABAAAAAgAAAAMAAAD9OyEtICMgIGr9AAIAIS4gJCAgav0AAgAhLyApIC4gKP3lASAv/eYB/eQBICkgLf1SISkgIEEQaiEgICEgIGsiIkEASg0ACwsgHUEBaiEdIB0gHkkNAAsLICkgKv3kASArICz95AH95AEiNv0fALsgNv0fAbugIDb9HwK7IDb9HwO7oKAhJyAlICegISUgF0EBaiEXIBcgGEkNAAsLIAggESAJbCASakEDdGogJTkDACARQQFqIREgESAMRgRAQQAhESASQQFqIRILIBNBAWohEyATIBRJDQALCwvuAQIOfwV8IAEhAyACIQQgACgCGCEFIAAoAmAhBiAAKAI4IQcgACgCQCEIIAAoAkghCSAAKAJQIQogACgCWCELIAm4IAq4oiERIBFEAAAAAAAAAABkIQwgAyENIAQhDiANIA5JBEADQCAHIA1BA3RqKwMAIRJBASEPIAshECAPIBBJBEADQCAHIA8gCGwgDWpBA3RqKwMAIRMgEiAToCESIA9BAWohDyAPIBBJDQALCyAFIA1BAnRqKgIAuyEUIBQgEqJEAAAAAAAAAAAgDBshFSAGIA1BAnRqIBW2OAIAIA1BAWohDSANIA5JDQALCwuMAwIQfwp8IAEhAyACIQQgACgCCCEFIAAoAhghBiAAKAJgIQcgACgCMCEIIAAoAjghCSAAKAJAIQogACgCSCELIAAoAlAhDCAAKAJYIQ0gC7ggDLiiIRMgE0QAAAAAAAAAAGQhDiADIQ8gBCEQIA8gEEkEQANAIAkgD0EDdGorAwAhFCAJIA0gCmwgD2pBA3RqKwMAIRVBASERIA0hEiARIBJJBEADQCAJIBEgCmwgD2pBA3RqKwMAIRYgFCAWoCEUIAkgDSARaiAKbCAPakEDdGorAwAhFyAVIBegIRUgEUEBaiERIBEgEkkNAAsLIAYgD0ECdGoqAgC7IRggGCAVokQAAAAAAAAAACAOGyEZIBQgCyAMbLijIRogFSALIAxsuKMhGyAFIA9BAnRqKgIAuyEcIAcgD0ECdGogGbY4AgAgCCAPQQJ0aiAcIBiitjgCACAIIAogD2pBAnRqIBggGKIgG6K2OAIAIAhBAiAKbCAPakECdGogGrY4AgAgD0EBaiEPIA8gEEkNAAsLC9wKAzJ/EnsCfCABIQMgAiEEIAAoAgAhBSAAKAIQIQYgACgCICEHIAAoAjghCCAAKAJwIQkgACgCQCEKIAAoAkghCyAAKAJQIQwgACgCWCENIApBgAhqQQFrQYAIbiEOIAsgDGxBgAFqQQFrQYABbiEPQQEhECAKIAsgDGxsQYCAIEkEQEEEIRALIApBgAFJBEBBBCEQCyADIREgBCESIBEgEkkEQANAIBEgDXAhEyARIA1uIRQgFCAOcEGACGwhFSAVQYAIaiAKIBVBgAhqIApJGyEWIBQgDm4hFyAXIApsIRggFSEZIBYhGiAZIBpJBEADQCAIIBMgCmwgGCAZampBA3RqRAAAAAAAAAAAOQMAIBlBAWohGSAZIBpJDQALCyAPIBNsIA1uIRsgDyATQQFqbCANbiEcIBshHSAcIR4gHSAeSQRAA0AgHUGAAWwhHyAfQYABaiALIAxsIB9BgAFqIAsgDGxJGyEgIBFBgAhsIBVrISEgCSAhQQJ0aiElIBVBAnQhIiAWQQJ0ISMgIyAia0EQTgRAA0AgJSAiakMAAAAA/RP9CwIAICJBEGohIiAjICJrQRBODQALCyAjICJrIiRBAEoEQANAICRBAnb9Ef0MAAAAAAEAAAACAAAAAwAAAP07ITUgJSAiakMAAAAA/RMgJBACICJBEGohIiAjICJrIiRBAEoNAAsLQQAhJiAgIB9rIBBqQQFrIBBuIScgJiAnSQRAA0AgHyAmIBBsaiEoICggEGogICAoIBBqICBJGyEpIAkgIUECdGohLSAHIS4gFUECdCEqIBZBAnQhKyArICprQcAATgRAA0AgLSAqav0AAgAhNyAuICpq/QACACE4IC0gKmr9AAIQITkgLiAqav0AAhAhOiAtICpq/QACICE7IC4gKmr9AAIgITwgLSAqav0AAjAhPSAuICpq/QACMCE+ICghLyApITAgLyAwSQRAA0AgBiAvIApsQQJ0aiAqav0AAgAhPyAFIC8gCmxBAnRqICpq/QACACFAIDcgPyA4/eUBIED95gH95AEhNyAGIC8gCmxBAnRqICpq/QACECFBIAUgLyAKbEECdGogKmr9AAIQIUIgOSBBIDr95QEgQv3mAf3kASE5IAYgLyAKbEECdGogKmr9AAIgIUMgBSAvIApsQQJ0aiAqav0AAiAhRCA7IEMgPP3lASBE/eYB/eQBITsgBiAvIApsQQJ0aiAqav0AAjAhRSAFIC8gCmxBAnRqICpq/QACMCFGID0gRSA+/eUBIEb95gH95AEhPSAvQQFqIS8gLyAwSQ0ACwsgLSAqaiA3/QsCACAtICpqIDn9CwIQIC0gKmogO/0LAiAgLSAqaiA9/QsCMCAqQcAAaiEqICsgKmtBwABODQALCyArICprIixBAEoEQANAICxBAnb9Ef0MAAAAAAEAAAACAAAAAwAAAP07ITYgLSAqav0AAgAhNyAuICpq/QACACE4ICghLyApITEgLyAxSQRAA0AgBiAvIApsQQJ0aiAqav0AAgAhPyAFIC8gCmxBAnRqICpq/QACACFAIDcgPyA4/eUBIED95gH95AEhNyAvQQFqIS8gLyAxSQ0ACwsgLSAqaiA3ICwQAiAqQRBqISogKyAqayIsQQBKDQALCyAmQQFqISYgJiAnSQ0ACwsgFSEyIBYhMyAyIDNJBEADQCAJICEgMmpBAnRqKgIAuyFHIBMgCmwgGCAyamohNCAIIDRBA3RqKwMAIUggCCA0QQN0aiBIIEegOQMAIDJBAWohMiAyIDNJDQALCyAdQQFqIR0gHSAeSQ0ACwsgEUEBaiERIBEgEkkNAAsLC70BAgt/BHwgASEDIAIhBCAAKAIYIQUgACgCYCEGIAAoAjghByAAKAJAIQggACgCWCEJIAMhCiAEIQsgCiALSQRAA0AgByAKQQN0aisDACEOQQEhDCAJIQ0gDCANSQRAA0AgByAMIAhsIApqQQN0aisDACEPIA4gD6AhDiAMQQFqIQwgDCANSQ0ACwsgBSAKQQJ0aioCALshECAQIA6iIREgBiAKQQJ0aiARtjgCACAKQQFqIQogCiALSQ0ACwsLrAgDJn8GfBB7IAEhAyACIQQgACgCACEFIAAoAgghBiAAKAIQIQcgACgCGCEIIAAoAiAhCSAAKAIoIQogACgCOCELIAAoAkAhDCAAKAJIIQ0gACgCUCEOIAAoAlghD0EBQYAIQQEgDkEBIA5LG25BAUGACEEBIA5BASAOSxtuSxshECAOQYAIakEBa0GACG4hESANIBBqQQFrIBBuIBFsIRIgAyETQQAhFEEBIA9JBEAgAyAPcCEUIAMgD24hEwsgEyEVIAMhFiAEIRcgFiAXSQRAA0BEAAAAAAAAAAAhKUEAIRggEiEZQQEgD0kEQCASIBRsIA9uIRggEiAUQQFqbCAPbiEZCyAJIBVBAnRqKgIAuyEqICq2/RMhLyAGIBVBAnRqKgIAuyErIAggFUECdGoqAgC7ISwgKyAsoiEtIC22/RMhMCAYIRogGSEbIBogG0kEQANAIBogEGwhHEEAIR0gDiEeQQEgEUkEQCAaIBFuIBBsIRwgGiARcEGACGwhHSAdQYAIaiAOIB1BgAhqIA5JGyEeCyAcIBBqIA0gHCAQaiANSRshH0MAAAAA/RMhMUMAAAAA/RMhMkMAAAAA/RMhM0MAAAAA/RMhNCAcISAgHyEhICAgIUkEQANAICAgDGwgFWogDmwhIiAHICJBAnRqISYgBSAiQQJ0aiEnIAogIkECdGohKCAdQQJ0ISMgHkECdCEkICQgI2tBwABOBEADQCAmICNq/QACACE2ICcgI2r9AAIAITcgMSA2IC/95QEgN/3mAf3kASExICggI2ogMCA3/eYB/QsCACAmICNq/QACECE4ICcgI2r9AAIQITkgMiA4IC/95QEgOf3mAf3kASEyICggI2ogMCA5/eYB/QsCECAmICNq/QACICE6ICcgI2r9AAIgITsgMyA6IC/95QEgO/3mAf3kASEzICggI2ogMCA7/eYB/QsCICAmICNq/QACMCE8ICcgI2r9AAIwIT0gNCA8IC/95QEgPf3mAf3kASE0ICggI2ogMCA9/eYB/QsCMCAjQcAAaiEjICQgI2tBwABODQALCyAkICNrIiVBAEoEQANAICVBAnb9Ef0MAAAAAAEAAAACAAAAAwAAAP07ITUgJiAjav0AAgAhNiAnICNq/QACACE3IDEgNiAv/eUBIDf95gH95AEgMSA1/VIhMSAoICNqIDAgN/3mASAlEAIgI0EQaiEjICQgI2siJUEASg0ACwsgIEEBaiEgICAgIUkNAAsLIDEgMv3kASAzIDT95AH95AEiPv0fALsgPv0fAbugID79HwK7ID79HwO7oKAhLiApIC6gISkgGkEBaiEaIBogG0kNAAsLIAsgFCAMbCAVakEDdGogKTkDACAUQQFqIRQgFCAPRgRAQQAhFCAVQQFqIRULIBZBAWohFiAWIBdJDQALCwuRDQM3fx57AnwgASEDIAIhBCAAKAIAIQUgACgCCCEGIAAoAhAhByAAKAIYIQggACgCICEJIAAoAighCiAAKAI4IQsgACgCcCEMIAAoAkAhDSAAKAJIIQ4gACgCUCEPIAAoAlghECANQYAIakEBa0GACG4hESAOIA9sQYABakEBa0GAAW4hEkEBIRMgDSAOIA9sbEGAgCBJBEBBBCETCyANQYABSQRAQQQhEwsgAyEUIAQhFSAUIBVJBEADQCAUIBBwIRYgFCAQbiEXIBcgEXBBgAhsIRggGEGACGogDSAYQYAIaiANSRshGSAXIBFuIRogGiANbCEbIBghHCAZIR0gHCAdSQRAA0AgCyAWIA1sIBsgHGpqQQN0akQAAAAAAAAAADkDACAcQQFqIRwgHCAdSQ0ACwsgEiAWbCAQbiEeIBIgFkEBamwgEG4hHyAeISAgHyEhICAgIUkEQANAICBBgAFsISIgIkGAAWogDiAPbCAiQYABaiAOIA9sSRshIyAUQYAIbCAYayEkIAwgJEECdGohKCAYQQJ0ISUgGUECdCEmICYgJWtBEE4EQANAICggJWpDAAAAAP0T/QsCACAlQRBqISUgJiAla0EQTg0ACwsgJiAlayInQQBKBEADQCAnQQJ2/RH9DAAAAAABAAAAAgAAAAMAAAD9OyE6ICggJWpDAAAAAP0TICcQAiAlQRBqISUgJiAlayInQQBKDQALC0EAISkgIyAiayATakEBayATbiEqICkgKkkEQANAICIgKSATbGohKyArIBNqICMgKyATaiAjSRshLCAMICRBAnRqITAgCSExIAYhMiAIITMgGEECdCEtIBlBAnQhLiAuIC1rQcAATgRAA0AgMCAtav0AAgAhPCAxIC1q/QACACE9IDIgLWr9AAIAIT4gMyAtav0AAgAhPyA+ID/95gEhQCAwIC1q/QACECFBIDEgLWr9AAIQIUIgMiAtav0AAhAhQyAzIC1q/QACECFEIEMgRP3mASFFIDAgLWr9AAIgIUYgMSAtav0AAiAhRyAyIC1q/QACICFIIDMgLWr9AAIgIUkgSCBJ/eYBIUogMCAtav0AAjAhSyAxIC1q/QACMCFMIDIgLWr9AAIwIU0gMyAtav0AAjAhTiBNIE795gEhTyArITQgLCE1IDQgNUkEQANAIAcgNCANbEECdGogLWr9AAIAIVAgBSA0IA1sQQJ0aiAtav0AAgAhUSA8IFAgPf3lASBR/eYB/eQBITwgCiA0IA1sQQJ0aiAtaiBAIFH95gH9CwIAIAcgNCANbEECdGogLWr9AAIQIVIgBSA0IA1sQQJ0aiAtav0AAhAhUyBBIFIgQv3lASBT/eYB/eQBIUEgCiA0IA1sQQJ0aiAtaiBFIFP95gH9CwIQIAcgNCANbEECdGogLWr9AAIgIVQgBSA0IA1sQQJ0aiAtav0AAiAhVSBGIFQgR/3lASBV/eYB/eQBIUYgCiA0IA1sQQJ0aiAtaiBKIFX95gH9CwIgIAcgNCANbEECdGogLWr9AAIwIVYgBSA0IA1sQQJ0aiAtav0AAjAhVyBLIFYgTP3lASBX/eYB/eQBIUsgCiA0IA1sQQJ0aiAtaiBPIFf95gH9CwIwIDRBAWohNCA0IDVJDQALCyAwIC1qIDz9CwIAIDAgLWogQf0LAhAgMCAtaiBG/QsCICAwIC1qIEv9CwIwIC1BwABqIS0gLiAta0HAAE4NAAsLIC4gLWsiL0EASgRAA0AgL0ECdv0R/QwAAAAAAQAAAAIAAAADAAAA/TshOyAwIC1q/QACACE8IDEgLWr9AAIAIT0gMiAtav0AAgAhPiAzIC1q/QACACE/ID4gP/3mASFAICshNCAsITYgNCA2SQRAA0AgByA0IA1sQQJ0aiAtav0AAgAhUCAFIDQgDWxBAnRqIC1q/QACACFRIDwgUCA9/eUBIFH95gH95AEhPCAKIDQgDWxBAnRqIC1qIEAgUf3mASAvEAIgNEEBaiE0IDQgNkkNAAsLIDAgLWogPCAvEAIgLUEQaiEtIC4gLWsiL0EASg0ACwsgKUEBaiEpICkgKkkNAAsLIBghNyAZITggNyA4SQRAA0AgDCAkIDdqQQJ0aioCALshWCAWIA1sIBsgN2pqITkgCyA5QQN0aisDACFZIAsgOUEDdGogWSBYoDkDACA3QQFqITcgNyA4SQ0ACwsgIEEBaiEgICAgIUkNAAsLIBRBAWohFCAUIBVJDQALCwuhAgINfwd8IAEhAyACIQQgACgCGCEFIAAoAjAhBiAAKAI4IQcgACgCQCEIIAAoAkghCSAAKAJQIQogACgCWCELIAMhDCAEIQ0gDCANSQRAA0AgByAMQQN0aisDACEQIAcgCyAIbCAMakEDdGorAwAhEUEBIQ4gCyEPIA4gD0kEQANAIAcgDiAIbCAMakEDdGorAwAhEiAQIBKgIRAgByALIA5qIAhsIAxqQQN0aisDACETIBEgE6AhESAOQQFqIQ4gDiAPSQ0ACwsgECAJIApsuKMhFCARIAkgCmy4oyEVIAUgDEECdGoqAgC7IRYgBiAMQQJ0aiAWIBaiIBWitjgCACAGIAggDGpBAnRqIBS2OAIAIAxBAWohDCAMIA1JDQALCwvaBgMlfwR8C3sgASEDIAIhBCAAKAIAIQUgACgCECEGIAAoAhghByAAKAIgIQggACgCKCEJIAAoAjAhCiAAKAJAIQsgACgCSCEMIAAoAlAhDSAAKAJYIQ5BAUGACEEBIA1BASANSxtuQQFBgAhBASANQQEgDUsbbksbIQ8gDUGACGpBAWtBgAhuIRAgDCAPakEBayAPbiAQbCERIAMhEkEAIRNBASAOSQRAIAMgDnAhEyADIA5uIRILIBIhFCADIRUgBCEWIBUgFkkEQANAQQAhFyARIRhBASAOSQRAIBEgE2wgDm4hFyARIBNBAWpsIA5uIRgLIAcgFEECdGoqAgC7ISggCiAUQQJ0aioCALshKSAIIBRBAnRqKgIAuyEqICq2/RMhLCAptv0TIS0gCiALIBRqQQJ0aioCALshKyArtv0TIS4gKLb9EyEvIBchGSAYIRogGSAaSQRAA0AgGSAPbCEbQQAhHCANIR1BASAQSQRAIBkgEG4gD2whGyAZIBBwQYAIbCEcIBxBgAhqIA0gHEGACGogDUkbIR0LIBsgD2ogDCAbIA9qIAxJGyEeIBshHyAeISAgHyAgSQRAA0AgHyALbCAUaiANbCEhIAUgIUECdGohJSAGICFBAnRqISYgCSAhQQJ0aiEnIBxBAnQhIiAdQQJ0ISMgIyAia0EgTgRAA0AgJSAiav0AAgAhMSAmICJq/QACACEyIDIgLP3lASEzICcgImogLyAxIC0gM/3mAf3lASAu/eUB/eYB/QsCACAlICJq/QACECE0ICYgImr9AAIQITUgNSAs/eUBITYgJyAiaiAvIDQgLSA2/eYB/eUBIC795QH95gH9CwIQICJBIGohIiAjICJrQSBODQALCyAjICJrIiRBAEoEQANAICRBAnb9Ef0MAAAAAAEAAAACAAAAAwAAAP07ITAgJSAiav0AAgAhMSAmICJq/QACACEyIDIgLP3lASEzICcgImogLyAxIC0gM/3mAf3lASAu/eUB/eYBICQQAiAiQRBqISIgIyAiayIkQQBKDQALCyAfQQFqIR8gHyAgSQ0ACwsgGUEBaiEZIBkgGkkNAAsLIBNBAWohEyATIA5GBEBBACETIBRBAWohFAsgFUEBaiEVIBUgFkkNAAsLC/0FAx9/AnwKeyABIQMgAiEEIAAoAgAhBSAAKAI4IQYgACgCQCEHIAAoAkghCCAAKAJQIQkgACgCWCEKQQFBgAhBASAJQQEgCUsbbkEBQYAIQQEgCUEBIAlLG25LGyELIAlBgAhqQQFrQYAIbiEMIAggC2pBAWsgC24gDGwhDSADIQ5BACEPQQEgCkkEQCADIApwIQ8gAyAKbiEOCyAOIRAgAyERIAQhEiARIBJJBEADQEQAAAAAAAAAACEiQQAhEyANIRRBASAKSQRAIA0gD2wgCm4hEyANIA9BAWpsIApuIRQLIBMhFSAUIRYgFSAWSQRAA0AgFSALbCEXQQAhGCAJIRlBASAMSQRAIBUgDG4gC2whFyAVIAxwQYAIbCEYIBhBgAhqIAkgGEGACGogCUkbIRkLIBcgC2ogCCAXIAtqIAhJGyEaQwAAAAD9EyEkQwAAAAD9EyElQwAAAAD9EyEmQwAAAAD9EyEnIBchGyAaIRwgGyAcSQRAA0AgGyAHbCAQaiAJbCEdIAUgHUECdGohISAYQQJ0IR4gGUECdCEfIB8gHmtBwABOBEADQCAhIB5q/QACACEpICQgKf3kASEkICEgHmr9AAIQISogJSAq/eQBISUgISAeav0AAiAhKyAmICv95AEhJiAhIB5q/QACMCEsICcgLP3kASEnIB5BwABqIR4gHyAea0HAAE4NAAsLIB8gHmsiIEEASgRAA0AgIEECdv0R/QwAAAAAAQAAAAIAAAADAAAA/TshKCAhIB5q/QACACEpICQgKf3kASAkICj9UiEkIB5BEGohHiAfIB5rIiBBAEoNAAsLIBtBAWohGyAbIBxJDQALCyAkICX95AEgJiAn/eQB/eQBIi39HwC7IC39HwG7oCAt/R8CuyAt/R8Du6CgISMgIiAjoCEiIBVBAWohFSAVIBZJDQALCyAGIA8gB2wgEGpBA3RqICI5AwAgD0EBaiEPIA8gCkYEQEEAIQ8gEEEBaiEQCyARQQFqIREgESASSQ0ACwsLoQECCn8CfCABIQMgAiEEIAAoAmghBSAAKAI4IQYgACgCQCEHIAAoAlghCCADIQkgBCEKIAkgCkkEQANAIAYgCUEDdGorAwAhDUEBIQsgCCEMIAsgDEkEQANAIAYgCyAHbCAJakEDdGorAwAhDiANIA6gIQ0gC0EBaiELIAsgDEkNAAsLIAUgCUECdGogDbY4AgAgCUEBaiEJIAkgCkkNAAsLC7YCAg5/B3wgASEDIAIhBCAAKAIYIQUgACgCaCEGIAAoAjAhByAAKAI4IQggACgCQCEJIAAoAkghCiAAKAJQIQsgACgCWCEMIAMhDSAEIQ4gDSAOSQRAA0AgCCANQQN0aisDACERIAggDCAJbCANakEDdGorAwAhEkEBIQ8gDCEQIA8gEEkEQANAIAggDyAJbCANakEDdGorAwAhEyARIBOgIREgCCAMIA9qIAlsIA1qQQN0aisDACEUIBIgFKAhEiAPQQFqIQ8gDyAQSQ0ACwsgESAKIAtsuKMhFSASIAogC2y4oyEWIAUgDUECdGoqAgC7IRcgBiANQQJ0aiARtjgCACAHIA1BAnRqIBcgF6IgFqK2OAIAIAcgCSANakECdGogFbY4AgAgDUEBaiENIA0gDkkNAAsLC4UHAil/D3sgASEDIAIhBCAAKAIAIQUgACgCECEGIAAoAhghByAAKAIgIQggACgCKCEJIAAoAjAhCiAAKAJAIQsgACgCSCEMIAAoAlAhDSAAKAJ4IQ4gDCANbCEPQQFBgAhBASALQQEgC0sbbkEBQYAIQQEgC0EBIAtLG25LGyEQIAtBgAhqQQFrQYAIbiERIA8gEGpBAWsgEG4gEWwhEiADIRNBACEUQQEgDkkEQCADIA5wIRQgAyAObiETCyADIRUgBCEWIBUgFkkEQANAQQAhFyASIRhBASAOSQRAIBIgFGwgDm4hFyASIBRBAWpsIA5uIRgLIBchGSAYIRogGSAaSQRAA0AgGSAQbCEbQQAhHCALIR1BASARSQRAIBkgEW4gEGwhGyAZIBFwQYAIbCEcIBxBgAhqIAsgHEGACGogC0kbIR0LIBsgEGogDyAbIBBqIA9JGyEeIBshHyAeISAgHyAgSQRAA0AgHyALbCEhIAchJSAFICFBAnRqISYgCiEnIAYgIUECdGohKCAIISkgCiALQQJ0aiEqIAkgIUECdGohKyAcQQJ0ISIgHUECdCEjICMgImtBIE4EQANAICUgImr9AAIAIS0gJiAiav0AAgAhLiAnICJq/QACACEvICggImr9AAIAITAgKSAiav0AAgAhMSAwIDH95QEhMiAqICJq/QACACEzICsgImogLSAuIC8gMv3mAf3lASAz/eUB/eYB/QsCACAlICJq/QACECE0ICYgImr9AAIQITUgJyAiav0AAhAhNiAoICJq/QACECE3ICkgImr9AAIQITggNyA4/eUBITkgKiAiav0AAhAhOiArICJqIDQgNSA2IDn95gH95QEgOv3lAf3mAf0LAhAgIkEgaiEiICMgImtBIE4NAAsLICMgImsiJEEASgRAA0AgJEECdv0R/QwAAAAAAQAAAAIAAAADAAAA/TshLCAlICJq/QACACEtICYgImr9AAIAIS4gJyAiav0AAgAhLyAoICJq/QACACEwICkgImr9AAIAITEgMCAx/eUBITIgKiAiav0AAgAhMyArICJqIC0gLiAvIDL95gH95QEgM/3lAf3mASAkEAIgIkEQaiEiICMgImsiJEEASg0ACwsgH0EBaiEfIB8gIEkNAAsLIBlBAWohGSAZIBpJDQALCyAUQQFqIRQgFUEBaiEVIBUgFkkNAAsLC/0IAy9/CnsCfCABIQMgAiEEIAAoAgAhBSAAKAI4IQYgACgCcCEHIAAoAkAhCCAAKAJIIQkgACgCUCEKIAAoAlghCyAIQYAIakEBa0GACG4hDCAJIApsQYABakEBa0GAAW4hDUEBIQ4gCCAJIApsbEGAgCBJBEBBBCEOCyAIQYABSQRAQQQhDgsgAyEPIAQhECAPIBBJBEADQCAPIAtwIREgDyALbiESIBIgDHBBgAhsIRMgE0GACGogCCATQYAIaiAISRshFCASIAxuIRUgFSAIbCEWIBMhFyAUIRggFyAYSQRAA0AgBiARIAhsIBYgF2pqQQN0akQAAAAAAAAAADkDACAXQQFqIRcgFyAYSQ0ACwsgDSARbCALbiEZIA0gEUEBamwgC24hGiAZIRsgGiEcIBsgHEkEQANAIBtBgAFsIR0gHUGAAWogCSAKbCAdQYABaiAJIApsSRshHiAPQYAIbCATayEfIAcgH0ECdGohIyATQQJ0ISAgFEECdCEhICEgIGtBEE4EQANAICMgIGpDAAAAAP0T/QsCACAgQRBqISAgISAga0EQTg0ACwsgISAgayIiQQBKBEADQCAiQQJ2/RH9DAAAAAABAAAAAgAAAAMAAAD9OyEyICMgIGpDAAAAAP0TICIQAiAgQRBqISAgISAgayIiQQBKDQALC0EAISQgHiAdayAOakEBayAObiElICQgJUkEQANAIB0gJCAObGohJiAmIA5qIB4gJiAOaiAeSRshJyAHIB9BAnRqISsgE0ECdCEoIBRBAnQhKSApIChrQcAATgRAA0AgKyAoav0AAgAhNCArIChq/QACECE1ICsgKGr9AAIgITYgKyAoav0AAjAhNyAmISwgJyEtICwgLUkEQANAIAUgLCAIbEECdGogKGr9AAIAITggNCA4/eQBITQgBSAsIAhsQQJ0aiAoav0AAhAhOSA1IDn95AEhNSAFICwgCGxBAnRqIChq/QACICE6IDYgOv3kASE2IAUgLCAIbEECdGogKGr9AAIwITsgNyA7/eQBITcgLEEBaiEsICwgLUkNAAsLICsgKGogNP0LAgAgKyAoaiA1/QsCECArIChqIDb9CwIgICsgKGogN/0LAjAgKEHAAGohKCApIChrQcAATg0ACwsgKSAoayIqQQBKBEADQCAqQQJ2/RH9DAAAAAABAAAAAgAAAAMAAAD9OyEzICsgKGr9AAIAITQgJiEsICchLiAsIC5JBEADQCAFICwgCGxBAnRqIChq/QACACE4IDQgOP3kASE0ICxBAWohLCAsIC5JDQALCyArIChqIDQgKhACIChBEGohKCApIChrIipBAEoNAAsLICRBAWohJCAkICVJDQALCyATIS8gFCEwIC8gMEkEQANAIAcgHyAvakECdGoqAgC7ITwgESAIbCAWIC9qaiExIAYgMUEDdGorAwAhPSAGIDFBA3RqID0gPKA5AwAgL0EBaiEvIC8gMEkNAAsLIBtBAWohGyAbIBxJDQALCyAPQQFqIQ8gDyAQSQ0ACwsL9wQDH38BfAR7IAEhAyACIQQgACgCACEFIAAoAhghBiAAKAIoIQcgACgCQCEIIAAoAlAhCSAAKAJYIQpBAUGACEEBIAlBASAJSxtuQQFBgAhBASAJQQEgCUsbbksbIQsgCUGACGpBAWtBgAhuIQxBASALakEBayALbiAMbCENIAMhDkEAIQ9BASAKSQRAIAMgCnAhDyADIApuIQ4LIA4gCHAhECAOIAhuIREgESESIAMhEyAEIRQgEyAUSQRAA0BBACEVIA0hFkEBIApJBEAgDSAPbCAKbiEVIA0gD0EBamwgCm4hFgsgBiAQQQJ0aioCALshIiASIAhsIBBqIAlsIRcgIrb9EyEjIBUhGCAWIRkgGCAZSQRAA0AgGCALbCEaQQAhGyAJIRxBASAMSQRAIBggDG4gC2whGiAYIAxwQYAIbCEbIBtBgAhqIAkgG0GACGogCUkbIRwLIAUgF0ECdGohICAHIBdBAnRqISEgG0ECdCEdIBxBAnQhHiAeIB1rQSBOBEADQCAgIB1q/QACACElICEgHWogIyAl/eYB/QsCACAgIB1q/QACECEmICEgHWogIyAm/eYB/QsCECAdQSBqIR0gHiAda0EgTg0ACwsgHiAdayIfQQBKBEADQCAfQQJ2/RH9DAAAAAABAAAAAgAAAAMAAAD9OyEkICAgHWr9AAIAISUgISAdaiAjICX95gEgHxACIB1BEGohHSAeIB1rIh9BAEoNAAsLIBhBAWohGCAYIBlJDQALCyAPQQFqIQ8gDyAKRgRAQQAhDyAQQQFqIRAgECAIRgRAQQAhECASQQFqIRILCyATQQFqIRMgEyAUSQ0ACwsL+gYDIn8DfAt7IAEhAyACIQQgACgCACEFIAAoAhghBiAAKAIoIQcgACgCOCEIIAAoAkAhCSAAKAJIIQogACgCUCELIAAoAlghDEEBQYAIQQEgC0EBIAtLG25BAUGACEEBIAtBASALSxtuSxshDSALQYAIakEBa0GACG4hDiAKIA1qQQFrIA1uIA5sIQ8gAyEQQQAhEUEBIAxJBEAgAyAMcCERIAMgDG4hEAsgECESIAMhEyAEIRQgEyAUSQRAA0BEAAAAAAAAAAAhJUEAIRUgDyEWQQEgDEkEQCAPIBFsIAxuIRUgDyARQQFqbCAMbiEWCyAGIBJBAnRqKgIAuyEmICa2/RMhKCAVIRcgFiEYIBcgGEkEQANAIBcgDWwhGUEAIRogCyEbQQEgDkkEQCAXIA5uIA1sIRkgFyAOcEGACGwhGiAaQYAIaiALIBpBgAhqIAtJGyEbCyAZIA1qIAogGSANaiAKSRshHEMAAAAA/RMhKUMAAAAA/RMhKkMAAAAA/RMhK0MAAAAA/RMhLCAZIR0gHCEeIB0gHkkEQANAIB0gCWwgEmogC2whHyAFIB9BAnRqISMgByAfQQJ0aiEkIBpBAnQhICAbQQJ0ISEgISAga0HAAE4EQANAICMgIGr9AAIAIS4gKSAu/eQBISkgJCAgaiAoIC795gH9CwIAICMgIGr9AAIQIS8gKiAv/eQBISogJCAgaiAoIC/95gH9CwIQICMgIGr9AAIgITAgKyAw/eQBISsgJCAgaiAoIDD95gH9CwIgICMgIGr9AAIwITEgLCAx/eQBISwgJCAgaiAoIDH95gH9CwIwICBBwABqISAgISAga0HAAE4NAAsLICEgIGsiIkEASgRAA0AgIkECdv0R/QwAAAAAAQAAAAIAAAADAAAA/TshLSAjICBq/QACACEuICkgLv3kASApIC39UiEpICQgIGogKCAu/eYBICIQAiAgQRBqISAgISAgayIiQQBKDQALCyAdQQFqIR0gHSAeSQ0ACwsgKSAq/eQBICsgLP3kAf3kASIy/R8AuyAy/R8Bu6AgMv0fArsgMv0fA7ugoCEnICUgJ6AhJSAXQQFqIRcgFyAYSQ0ACwsgCCARIAlsIBJqQQN0aiAlOQMAIBFBAWohESARIAxGBEBBACERIBJBAWohEgsgE0EBaiETIBMgFEkNAAsLC4gFAiJ/BXsgASEDIAIhBCAAKAIAIQUgACgCGCEGIAAoAighByAAKAJAIQggACgCSCEJIAAoAlAhCiAAKAJYIQsgCSAKbCEMQQFBgAhBASAIQQEgCEsbbkEBQYAIQQEgCEEBIAhLG25LGyENIAhBgAhqQQFrQYAIbiEOIAwgDWpBAWsgDW4gDmwhDyADIRBBACERQQEgC0kEQCADIAtwIREgAyALbiEQCyADIRIgBCETIBIgE0kEQANAQQAhFCAPIRVBASALSQRAIA8gEWwgC24hFCAPIBFBAWpsIAtuIRULIBQhFiAVIRcgFiAXSQRAA0AgFiANbCEYQQAhGSAIIRpBASAOSQRAIBYgDm4gDWwhGCAWIA5wQYAIbCEZIBlBgAhqIAggGUGACGogCEkbIRoLIBggDWogDCAYIA1qIAxJGyEbIBghHCAbIR0gHCAdSQRAA0AgHCAIbCEeIAYhIiAFIB5BAnRqISMgByAeQQJ0aiEkIBlBAnQhHyAaQQJ0ISAgICAfa0EgTgRAA0AgIiAfav0AAgAhJiAjIB9q/QACACEnICQgH2ogJiAn/eYB/QsCACAiIB9q/QACECEoICMgH2r9AAIQISkgJCAfaiAoICn95gH9CwIQIB9BIGohHyAgIB9rQSBODQALCyAgIB9rIiFBAEoEQANAICFBAnb9Ef0MAAAAAAEAAAACAAAAAwAAAP07ISUgIiAfav0AAgAhJiAjIB9q/QACACEnICQgH2ogJiAn/eYBICEQAiAfQRBqIR8gICAfayIhQQBKDQALCyAcQQFqIRwgHCAdSQ0ACwsgFkEBaiEWIBYgF0kNAAsLIBFBAWohESASQQFqIRIgEiATSQ0ACwsLwwoDMn8OewJ8IAEhAyACIQQgACgCACEFIAAoAhghBiAAKAIoIQcgACgCOCEIIAAoAnAhCSAAKAJAIQogACgCSCELIAAoAlAhDCAAKAJYIQ0gCkGACGpBAWtBgAhuIQ4gCyAMbEGAAWpBAWtBgAFuIQ9BASEQIAogCyAMbGxBgIAgSQRAQQQhEAsgCkGAAUkEQEEEIRALIAMhESAEIRIgESASSQRAA0AgESANcCETIBEgDW4hFCAUIA5wQYAIbCEVIBVBgAhqIAogFUGACGogCkkbIRYgFCAObiEXIBcgCmwhGCAVIRkgFiEaIBkgGkkEQANAIAggEyAKbCAYIBlqakEDdGpEAAAAAAAAAAA5AwAgGUEBaiEZIBkgGkkNAAsLIA8gE2wgDW4hGyAPIBNBAWpsIA1uIRwgGyEdIBwhHiAdIB5JBEADQCAdQYABbCEfIB9BgAFqIAsgDGwgH0GAAWogCyAMbEkbISAgEUGACGwgFWshISAJICFBAnRqISUgFUECdCEiIBZBAnQhIyAjICJrQRBOBEADQCAlICJqQwAAAAD9E/0LAgAgIkEQaiEiICMgImtBEE4NAAsLICMgImsiJEEASgRAA0AgJEECdv0R/QwAAAAAAQAAAAIAAAADAAAA/TshNSAlICJqQwAAAAD9EyAkEAIgIkEQaiEiICMgImsiJEEASg0ACwtBACEmICAgH2sgEGpBAWsgEG4hJyAmICdJBEADQCAfICYgEGxqISggKCAQaiAgICggEGogIEkbISkgCSAhQQJ0aiEtIAYhLiAVQQJ0ISogFkECdCErICsgKmtBwABOBEADQCAtICpq/QACACE3IC4gKmr9AAIAITggLSAqav0AAhAhOSAuICpq/QACECE6IC0gKmr9AAIgITsgLiAqav0AAiAhPCAtICpq/QACMCE9IC4gKmr9AAIwIT4gKCEvICkhMCAvIDBJBEADQCAFIC8gCmxBAnRqICpq/QACACE/IDcgP/3kASE3IAcgLyAKbEECdGogKmogOCA//eYB/QsCACAFIC8gCmxBAnRqICpq/QACECFAIDkgQP3kASE5IAcgLyAKbEECdGogKmogOiBA/eYB/QsCECAFIC8gCmxBAnRqICpq/QACICFBIDsgQf3kASE7IAcgLyAKbEECdGogKmogPCBB/eYB/QsCICAFIC8gCmxBAnRqICpq/QACMCFCID0gQv3kASE9IAcgLyAKbEECdGogKmogPiBC/eYB/QsCMCAvQQFqIS8gLyAwSQ0ACwsgLSAqaiA3/QsCACAtICpqIDn9CwIQIC0gKmogO/0LAiAgLSAqaiA9/QsCMCAqQcAAaiEqICsgKmtBwABODQALCyArICprIixBAEoEQANAICxBAnb9Ef0MAAAAAAEAAAACAAAAAwAAAP07ITYgLSAqav0AAgAhNyAuICpq/QACACE4ICghLyApITEgLyAxSQRAA0AgBSAvIApsQQJ0aiAqav0AAgAhPyA3ID/95AEhNyAHIC8gCmxBAnRqICpqIDggP/3mASAsEAIgL0EBaiEvIC8gMUkNAAsLIC0gKmogNyAsEAIgKkEQaiEqICsgKmsiLEEASg0ACwsgJkEBaiEmICYgJ0kNAAsLIBUhMiAWITMgMiAzSQRAA0AgCSAhIDJqQQJ0aioCALshQyATIApsIBggMmpqITQgCCA0QQN0aisDACFEIAggNEEDdGogRCBDoDkDACAyQQFqITIgMiAzSQ0ACwsgHUEBaiEdIB0gHkkNAAsLIBFBAWohESARIBJJDQALCws3AANAIAEgAkkEQCAAIAEgAUEBahAAIAAgASABQQFqEAEgACABIAFBAWoQAyABQQFqIQEMAQsLCywAA0AgASACSQRAIAAgASABQQFqEAQgACABIAFBAWoQBSABQQFqIQEMAQsLCzcAA0AgASACSQRAIAAgASABQQFqEAAgACABIAFBAWoQBiAAIAEgAUEBahADIAFBAWohAQwBCwsLLAADQCABIAJJBEAgACABIAFBAWoQBCAAIAEgAUEBahALIAFBAWohAQwBCwsLLAADQCABIAJJBEAgACABIAFBAWoQDCAAIAEgAUEBahALIAFBAWohAQwBCwsLLAADQCABIAJJBEAgACABIAFBAWoQECAAIAEgAUEBahARIAFBAWohAQwBCwsLNwADQCABIAJJBEAgACABIAFBAWoQACAAIAEgAUEBahASIAAgASABQQFqEAMgAUEBaiEBDAELCwssAANAIAEgAkkEQCAAIAEgAUEBahAQIAAgASABQQFqEBQgAUEBaiEBDAELCwssAANAIAEgAkkEQCAAIAEgAUEBahAVIAAgASABQQFqEBQgAUEBaiEBDAELCws3AANAIAEgAkkEQCAAIAEgAUEBahAAIAAgASABQQFqEBcgACABIAFBAWoQGCABQQFqIQEMAQsLCywAA0AgASACSQRAIAAgASABQQFqEBkgACABIAFBAWoQGiABQQFqIQEMAQsLCzcAA0AgASACSQRAIAAgASABQQFqEAAgACABIAFBAWoQGyAAIAEgAUEBahAYIAFBAWohAQwBCwsLLAADQCABIAJJBEAgACABIAFBAWoQHyAAIAEgAUEBahAaIAFBAWohAQwBCwsL';

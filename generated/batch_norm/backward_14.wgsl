@@ -54,10 +54,10 @@ fn backward_14(
         let i_s = i_1 % s;
         let rest = (i_1 / s);
         let i_n = rest;
-        let x_1 = x[(i_n * s + i_s) * c + i_c];
         let grad_y_1 = grad_y[(i_n * s + i_s) * c + i_c];
-        sum = sum + (x_1 - mean_1) * grad_y_1;
-        sum_1 = sum_1 + grad_y_1;
+        sum = sum + grad_y_1;
+        let x_1 = x[(i_n * s + i_s) * c + i_c];
+        sum_1 = sum_1 + (x_1 - mean_1) * grad_y_1;
         dx[(i_n * s + i_s) * c + i_c] = v * grad_y_1;
       }
       total = total + sum;
@@ -83,8 +83,8 @@ fn backward_14(
   total_1 = lanes_1[lane];
   if ((lane < 32u) && (column < c)) {
     let invstd_2 = invstd[i_c];
-    let weight_2 = invstd_2 * total;
+    let weight_2 = invstd_2 * total_1;
     dweight[i_c] = weight_2;
-    dbias[i_c] = total_1;
+    dbias[i_c] = total;
   }
 }

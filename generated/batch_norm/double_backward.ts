@@ -48,21 +48,21 @@ export function batch_norm_double_backward_1(grad_y: Floats, v_x: Floats, x: Flo
       for (let i_s = 0; i_s < s; i_s++) {
         const v_x_1 = v_x[base + i_s]!;
         sum = sum + v_x_1;
-        const x_1 = x[base + i_s]!;
-        sum_1 = sum_1 + (x_1 - mean_6) * v_x_1;
         const grad_y_1 = grad_y[base + i_s]!;
-        sum_2 = sum_2 + grad_y_1;
-        sum_3 = sum_3 + (x_1 - mean_6) * grad_y_1;
-        sum_4 = sum_4 + grad_y_1 * v_x_1;
+        sum_1 = sum_1 + grad_y_1;
+        sum_2 = sum_2 + grad_y_1 * v_x_1;
+        const x_1 = x[base + i_s]!;
+        sum_3 = sum_3 + (x_1 - mean_6) * v_x_1;
+        sum_4 = sum_4 + (x_1 - mean_6) * grad_y_1;
       }
     }
     const invstd_1 = invstd[i_c]!;
-    const mean_7 = sum_1 / (n * s);
-    const mean_8 = sum_2 / (n * s);
-    const weight_1 = (test ? invstd_1 * (sum_4 - invstd_1 * invstd_1 * mean_7 * sum_3 - mean_8 * sum) : 0);
+    const mean_7 = sum_3 / (n * s);
+    const mean_8 = sum_1 / (n * s);
+    const weight_1 = (test ? invstd_1 * (sum_2 - invstd_1 * invstd_1 * mean_7 * sum_4 - mean_8 * sum) : 0);
     const mean_9 = sum / (n * s);
-    const mean_10 = sum_3 / (n * s);
-    const mean_11 = sum_4 / (n * s);
+    const mean_10 = sum_4 / (n * s);
+    const mean_11 = sum_2 / (n * s);
     second_weight[i_c] = weight_1;
     const weight_2 = weight[i_c]!;
     const v_1 = weight_2 * invstd_1;
@@ -154,13 +154,13 @@ export function batch_norm_double_backward_2(grad_y: Floats, v_x: Floats, x: Flo
       for (let i_c = 0; i_c < c; i_c++) {
         const v_x_1 = v_x[base_1 + i_c]!;
         sums[i_c] = sums[i_c]! + v_x_1;
+        const grad_y_1 = grad_y[base_1 + i_c]!;
+        sums_1[i_c] = sums_1[i_c]! + grad_y_1;
+        sums_2[i_c] = sums_2[i_c]! + grad_y_1 * v_x_1;
         const x_1 = x[base_1 + i_c]!;
         const mean_6 = mean[i_c]!;
-        sums_1[i_c] = sums_1[i_c]! + (x_1 - mean_6) * v_x_1;
-        const grad_y_1 = grad_y[base_1 + i_c]!;
-        sums_2[i_c] = sums_2[i_c]! + grad_y_1;
-        sums_3[i_c] = sums_3[i_c]! + (x_1 - mean_6) * grad_y_1;
-        sums_4[i_c] = sums_4[i_c]! + grad_y_1 * v_x_1;
+        sums_3[i_c] = sums_3[i_c]! + (x_1 - mean_6) * v_x_1;
+        sums_4[i_c] = sums_4[i_c]! + (x_1 - mean_6) * grad_y_1;
       }
     }
   }
@@ -173,12 +173,12 @@ export function batch_norm_double_backward_2(grad_y: Floats, v_x: Floats, x: Flo
     const sum_3 = sums_3[i_c_1]!;
     const sum_4 = sums_4[i_c_1]!;
     const invstd_1 = invstd[i_c_1]!;
-    const mean_7 = sum_1 / (n * s);
-    const mean_8 = sum_2 / (n * s);
-    const weight_1 = (test ? invstd_1 * (sum_4 - invstd_1 * invstd_1 * mean_7 * sum_3 - mean_8 * sum) : 0);
+    const mean_7 = sum_3 / (n * s);
+    const mean_8 = sum_1 / (n * s);
+    const weight_1 = (test ? invstd_1 * (sum_2 - invstd_1 * invstd_1 * mean_7 * sum_4 - mean_8 * sum) : 0);
     const mean_9 = sum / (n * s);
-    const mean_10 = sum_3 / (n * s);
-    const mean_11 = sum_4 / (n * s);
+    const mean_10 = sum_4 / (n * s);
+    const mean_11 = sum_2 / (n * s);
     second_weight[i_c_1] = weight_1;
     mean_1[i_c_1] = mean_9;
     mean_2[i_c_1] = mean_7;
@@ -369,21 +369,21 @@ export function batch_norm_double_backward_5(grad_y: Floats, v_x: Floats, x: Flo
       for (let i_s = 0; i_s < s; i_s++) {
         const v_x_1 = v_x[base + i_s]!;
         sum = sum + v_x_1;
-        const x_1 = x[base + i_s]!;
-        sum_1 = sum_1 + (x_1 - mean_6) * v_x_1;
         const grad_y_1 = grad_y[base + i_s]!;
-        sum_2 = sum_2 + grad_y_1;
-        sum_3 = sum_3 + (x_1 - mean_6) * grad_y_1;
-        sum_4 = sum_4 + grad_y_1 * v_x_1;
+        sum_1 = sum_1 + grad_y_1;
+        sum_2 = sum_2 + grad_y_1 * v_x_1;
+        const x_1 = x[base + i_s]!;
+        sum_3 = sum_3 + (x_1 - mean_6) * v_x_1;
+        sum_4 = sum_4 + (x_1 - mean_6) * grad_y_1;
       }
     }
     const invstd_1 = invstd[i_c]!;
-    const mean_7 = sum_1 / (n * s);
-    const mean_8 = sum_2 / (n * s);
-    const weight_1 = (test ? invstd_1 * (sum_4 - invstd_1 * invstd_1 * mean_7 * sum_3 - mean_8 * sum) : 0);
+    const mean_7 = sum_3 / (n * s);
+    const mean_8 = sum_1 / (n * s);
+    const weight_1 = (test ? invstd_1 * (sum_2 - invstd_1 * invstd_1 * mean_7 * sum_4 - mean_8 * sum) : 0);
     const mean_9 = sum / (n * s);
-    const mean_10 = sum_3 / (n * s);
-    const mean_11 = sum_4 / (n * s);
+    const mean_10 = sum_4 / (n * s);
+    const mean_11 = sum_2 / (n * s);
     second_weight[i_c] = weight_1;
     const weight_2 = weight[i_c]!;
     const v_weight_1 = v_weight[i_c]!;
@@ -467,13 +467,13 @@ export function batch_norm_double_backward_6(grad_y: Floats, v_x: Floats, x: Flo
       for (let i_c = 0; i_c < c; i_c++) {
         const v_x_1 = v_x[base_1 + i_c]!;
         sums[i_c] = sums[i_c]! + v_x_1;
+        const grad_y_1 = grad_y[base_1 + i_c]!;
+        sums_1[i_c] = sums_1[i_c]! + grad_y_1;
+        sums_2[i_c] = sums_2[i_c]! + grad_y_1 * v_x_1;
         const x_1 = x[base_1 + i_c]!;
         const mean_6 = mean[i_c]!;
-        sums_1[i_c] = sums_1[i_c]! + (x_1 - mean_6) * v_x_1;
-        const grad_y_1 = grad_y[base_1 + i_c]!;
-        sums_2[i_c] = sums_2[i_c]! + grad_y_1;
-        sums_3[i_c] = sums_3[i_c]! + (x_1 - mean_6) * grad_y_1;
-        sums_4[i_c] = sums_4[i_c]! + grad_y_1 * v_x_1;
+        sums_3[i_c] = sums_3[i_c]! + (x_1 - mean_6) * v_x_1;
+        sums_4[i_c] = sums_4[i_c]! + (x_1 - mean_6) * grad_y_1;
       }
     }
   }
@@ -486,12 +486,12 @@ export function batch_norm_double_backward_6(grad_y: Floats, v_x: Floats, x: Flo
     const sum_3 = sums_3[i_c_1]!;
     const sum_4 = sums_4[i_c_1]!;
     const invstd_1 = invstd[i_c_1]!;
-    const mean_7 = sum_1 / (n * s);
-    const mean_8 = sum_2 / (n * s);
-    const weight_1 = (test ? invstd_1 * (sum_4 - invstd_1 * invstd_1 * mean_7 * sum_3 - mean_8 * sum) : 0);
+    const mean_7 = sum_3 / (n * s);
+    const mean_8 = sum_1 / (n * s);
+    const weight_1 = (test ? invstd_1 * (sum_2 - invstd_1 * invstd_1 * mean_7 * sum_4 - mean_8 * sum) : 0);
     const mean_9 = sum / (n * s);
-    const mean_10 = sum_3 / (n * s);
-    const mean_11 = sum_4 / (n * s);
+    const mean_10 = sum_4 / (n * s);
+    const mean_11 = sum_2 / (n * s);
     second_weight[i_c_1] = weight_1;
     mean_1[i_c_1] = mean_9;
     mean_2[i_c_1] = mean_7;
@@ -661,19 +661,19 @@ export function batch_norm_double_backward_9(grad_y: Floats, v_x: Floats, x: Flo
       for (let i_s = 0; i_s < s; i_s++) {
         const v_x_1 = v_x[base + i_s]!;
         sum = sum + v_x_1;
-        const x_1 = x[base + i_s]!;
-        sum_1 = sum_1 + (x_1 - mean_6) * v_x_1;
         const grad_y_1 = grad_y[base + i_s]!;
-        sum_2 = sum_2 + (x_1 - mean_6) * grad_y_1;
-        sum_3 = sum_3 + grad_y_1;
-        sum_4 = sum_4 + grad_y_1 * v_x_1;
+        sum_1 = sum_1 + grad_y_1;
+        sum_2 = sum_2 + grad_y_1 * v_x_1;
+        const x_1 = x[base + i_s]!;
+        sum_3 = sum_3 + (x_1 - mean_6) * v_x_1;
+        sum_4 = sum_4 + (x_1 - mean_6) * grad_y_1;
       }
     }
     const mean_7 = sum / (n * s);
-    const mean_8 = sum_1 / (n * s);
-    const mean_9 = sum_2 / (n * s);
-    const mean_10 = sum_3 / (n * s);
-    const mean_11 = sum_4 / (n * s);
+    const mean_8 = sum_3 / (n * s);
+    const mean_9 = sum_4 / (n * s);
+    const mean_10 = sum_1 / (n * s);
+    const mean_11 = sum_2 / (n * s);
     const invstd_1 = invstd[i_c]!;
     const v_bias_1 = v_bias[i_c]!;
     const v = invstd_1 * invstd_1;
@@ -748,13 +748,13 @@ export function batch_norm_double_backward_10(grad_y: Floats, v_x: Floats, x: Fl
       for (let i_c = 0; i_c < c; i_c++) {
         const v_x_1 = v_x[base_1 + i_c]!;
         sums[i_c] = sums[i_c]! + v_x_1;
+        const grad_y_1 = grad_y[base_1 + i_c]!;
+        sums_1[i_c] = sums_1[i_c]! + grad_y_1;
+        sums_2[i_c] = sums_2[i_c]! + grad_y_1 * v_x_1;
         const x_1 = x[base_1 + i_c]!;
         const mean_6 = mean[i_c]!;
-        sums_1[i_c] = sums_1[i_c]! + (x_1 - mean_6) * v_x_1;
-        const grad_y_1 = grad_y[base_1 + i_c]!;
-        sums_2[i_c] = sums_2[i_c]! + (x_1 - mean_6) * grad_y_1;
-        sums_3[i_c] = sums_3[i_c]! + grad_y_1;
-        sums_4[i_c] = sums_4[i_c]! + grad_y_1 * v_x_1;
+        sums_3[i_c] = sums_3[i_c]! + (x_1 - mean_6) * v_x_1;
+        sums_4[i_c] = sums_4[i_c]! + (x_1 - mean_6) * grad_y_1;
       }
     }
   }
@@ -765,10 +765,10 @@ export function batch_norm_double_backward_10(grad_y: Floats, v_x: Floats, x: Fl
     const sum_3 = sums_3[i_c_1]!;
     const sum_4 = sums_4[i_c_1]!;
     const mean_7 = sum / (n * s);
-    const mean_8 = sum_1 / (n * s);
-    const mean_9 = sum_2 / (n * s);
-    const mean_10 = sum_3 / (n * s);
-    const mean_11 = sum_4 / (n * s);
+    const mean_8 = sum_3 / (n * s);
+    const mean_9 = sum_4 / (n * s);
+    const mean_10 = sum_1 / (n * s);
+    const mean_11 = sum_2 / (n * s);
     mean_1[i_c_1] = mean_7;
     mean_2[i_c_1] = mean_8;
     mean_3[i_c_1] = mean_9;
@@ -913,19 +913,19 @@ export function batch_norm_double_backward_13(grad_y: Floats, v_x: Floats, x: Fl
       for (let i_s = 0; i_s < s; i_s++) {
         const v_x_1 = v_x[base + i_s]!;
         sum = sum + v_x_1;
-        const x_1 = x[base + i_s]!;
-        sum_1 = sum_1 + (x_1 - mean_6) * v_x_1;
         const grad_y_1 = grad_y[base + i_s]!;
-        sum_2 = sum_2 + (x_1 - mean_6) * grad_y_1;
-        sum_3 = sum_3 + grad_y_1;
-        sum_4 = sum_4 + grad_y_1 * v_x_1;
+        sum_1 = sum_1 + grad_y_1;
+        sum_2 = sum_2 + grad_y_1 * v_x_1;
+        const x_1 = x[base + i_s]!;
+        sum_3 = sum_3 + (x_1 - mean_6) * v_x_1;
+        sum_4 = sum_4 + (x_1 - mean_6) * grad_y_1;
       }
     }
     const mean_7 = sum / (n * s);
-    const mean_8 = sum_1 / (n * s);
-    const mean_9 = sum_2 / (n * s);
-    const mean_10 = sum_3 / (n * s);
-    const mean_11 = sum_4 / (n * s);
+    const mean_8 = sum_3 / (n * s);
+    const mean_9 = sum_4 / (n * s);
+    const mean_10 = sum_1 / (n * s);
+    const mean_11 = sum_2 / (n * s);
     const invstd_1 = invstd[i_c]!;
     const v = invstd_1 * invstd_1;
     const v_1 = v * mean_8;
@@ -994,13 +994,13 @@ export function batch_norm_double_backward_14(grad_y: Floats, v_x: Floats, x: Fl
       for (let i_c = 0; i_c < c; i_c++) {
         const v_x_1 = v_x[base_1 + i_c]!;
         sums[i_c] = sums[i_c]! + v_x_1;
+        const grad_y_1 = grad_y[base_1 + i_c]!;
+        sums_1[i_c] = sums_1[i_c]! + grad_y_1;
+        sums_2[i_c] = sums_2[i_c]! + grad_y_1 * v_x_1;
         const x_1 = x[base_1 + i_c]!;
         const mean_6 = mean[i_c]!;
-        sums_1[i_c] = sums_1[i_c]! + (x_1 - mean_6) * v_x_1;
-        const grad_y_1 = grad_y[base_1 + i_c]!;
-        sums_2[i_c] = sums_2[i_c]! + (x_1 - mean_6) * grad_y_1;
-        sums_3[i_c] = sums_3[i_c]! + grad_y_1;
-        sums_4[i_c] = sums_4[i_c]! + grad_y_1 * v_x_1;
+        sums_3[i_c] = sums_3[i_c]! + (x_1 - mean_6) * v_x_1;
+        sums_4[i_c] = sums_4[i_c]! + (x_1 - mean_6) * grad_y_1;
       }
     }
   }
@@ -1011,10 +1011,10 @@ export function batch_norm_double_backward_14(grad_y: Floats, v_x: Floats, x: Fl
     const sum_3 = sums_3[i_c_1]!;
     const sum_4 = sums_4[i_c_1]!;
     const mean_7 = sum / (n * s);
-    const mean_8 = sum_1 / (n * s);
-    const mean_9 = sum_2 / (n * s);
-    const mean_10 = sum_3 / (n * s);
-    const mean_11 = sum_4 / (n * s);
+    const mean_8 = sum_3 / (n * s);
+    const mean_9 = sum_4 / (n * s);
+    const mean_10 = sum_1 / (n * s);
+    const mean_11 = sum_2 / (n * s);
     mean_1[i_c_1] = mean_7;
     mean_2[i_c_1] = mean_8;
     mean_3[i_c_1] = mean_9;

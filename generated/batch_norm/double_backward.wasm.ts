@@ -93,7 +93,7 @@ double_backward_9:
  second_grad_y = v_bias + invstd * v_x - invstd * mean_1 - invstd ^ 3 * mean_2 * (x - mean)
  second_x = invstd ^ 3 * mean_1 * mean_3 + invstd ^ 3 * mean_2 * mean_4 + 3 * (invstd ^ 5 * mean_2 * mean_3 * (x - mean)) + invstd ^ 3 * mean_1 * mean_4 * (x - mean) - invstd ^ 3 * mean_5 * (x - mean) - invstd ^ 3 * mean_3 * v_x - invstd ^ 3 * mean_2 * grad_y
  second_bias = 0
- phase 1: reduce_7, finish_4, map_8, map_2
+ phase 1: reduce_1, finish_4, map_8, map_2
 
 double_backward_10:
  mean_1 = mean(v_x, n, s)
@@ -104,7 +104,7 @@ double_backward_10:
  second_grad_y = v_bias + invstd * v_x - invstd * mean_1 - invstd ^ 3 * mean_2 * (x - mean)
  second_x = invstd ^ 3 * mean_1 * mean_3 + invstd ^ 3 * mean_2 * mean_4 + 3 * (invstd ^ 5 * mean_2 * mean_3 * (x - mean)) + invstd ^ 3 * mean_1 * mean_4 * (x - mean) - invstd ^ 3 * mean_5 * (x - mean) - invstd ^ 3 * mean_3 * v_x - invstd ^ 3 * mean_2 * grad_y
  second_bias = 0
- phase 1: reduce_8
+ phase 1: reduce_2
  phase 2: finish_4
  phase 3: map_9
  phase 4: map_4
@@ -131,7 +131,7 @@ double_backward_13:
  mean_5 = mean(grad_y * v_x, n, s)
  second_grad_y = invstd * v_x - invstd * mean_1 - invstd ^ 3 * mean_2 * (x - mean)
  second_x = invstd ^ 3 * mean_1 * mean_3 + invstd ^ 3 * mean_2 * mean_4 + 3 * (invstd ^ 5 * mean_2 * mean_3 * (x - mean)) + invstd ^ 3 * mean_1 * mean_4 * (x - mean) - invstd ^ 3 * mean_5 * (x - mean) - invstd ^ 3 * mean_3 * v_x - invstd ^ 3 * mean_2 * grad_y
- phase 1: reduce_7, finish_5, map_13
+ phase 1: reduce_1, finish_5, map_13
 
 double_backward_14:
  mean_1 = mean(v_x, n, s)
@@ -141,7 +141,7 @@ double_backward_14:
  mean_5 = mean(grad_y * v_x, n, s)
  second_grad_y = invstd * v_x - invstd * mean_1 - invstd ^ 3 * mean_2 * (x - mean)
  second_x = invstd ^ 3 * mean_1 * mean_3 + invstd ^ 3 * mean_2 * mean_4 + 3 * (invstd ^ 5 * mean_2 * mean_3 * (x - mean)) + invstd ^ 3 * mean_1 * mean_4 * (x - mean) - invstd ^ 3 * mean_5 * (x - mean) - invstd ^ 3 * mean_3 * v_x - invstd ^ 3 * mean_2 * grad_y
- phase 1: reduce_8
+ phase 1: reduce_2
  phase 2: finish_5
  phase 3: map_14
 
@@ -174,13 +174,13 @@ reduce_1, for parts from begin to end:
     for lane_ from left to right, 1 × f32x4:
      v_x_1 = v_x[base + lane_]
      sum = sum + v_x_1
+     grad_y_1 = grad_y[base + lane_]
+     sum_1 = sum_1 + grad_y_1
+     sum_2 = sum_2 + grad_y_1 * v_x_1
      x_1 = x[base + lane_]
      v = x_1 - lanes
-     sum_1 = sum_1 + v * v_x_1
-     grad_y_1 = grad_y[base + lane_]
-     sum_2 = sum_2 + grad_y_1
-     sum_3 = sum_3 + v * grad_y_1
-     sum_4 = sum_4 + grad_y_1 * v_x_1
+     sum_3 = sum_3 + v * v_x_1
+     sum_4 = sum_4 + v * grad_y_1
    part_1 = fold(+, sum)
    total = total + part_1
    part_2 = fold(+, sum_1)
@@ -200,12 +200,12 @@ finish_1, for kept from begin to end:
  v = n * s
  test = v > 0
  for at from begin to end:
-  var total = 0
-  var total_1 = 0
-  var total_2 = 0
-  var total_3 = 0
-  var total_4 = 0
-  for block from 0 to blocks:
+  var total = partials[at]
+  var total_1 = partials[blocks * c + at]
+  var total_2 = partials[2 * blocks * c + at]
+  var total_3 = partials[3 * blocks * c + at]
+  var total_4 = partials[4 * blocks * c + at]
+  for block from 1 to blocks:
    taken = partials[block * c + at]
    total = total + taken
    taken_1 = partials[(blocks + block) * c + at]
@@ -218,59 +218,54 @@ finish_1, for kept from begin to end:
    total_4 = total_4 + taken_4
   invstd_1 = invstd[at]
   v_1 = invstd_1 * invstd_1
-  mean_6 = total_1 / (n * s)
-  mean_7 = total_2 / (n * s)
-  weight_1 = (test ? invstd_1 * (total_4 - v_1 * mean_6 * total_3 - mean_7 * total) : 0)
+  mean_6 = total_3 / (n * s)
+  mean_7 = total_1 / (n * s)
+  weight_1 = (test ? invstd_1 * (total_2 - v_1 * mean_6 * total_4 - mean_7 * total) : 0)
   mean_8 = total / (n * s)
-  mean_9 = total_3 / (n * s)
-  mean_10 = total_4 / (n * s)
+  mean_9 = total_4 / (n * s)
+  mean_10 = total_2 / (n * s)
   weight_2 = weight[at]
   v_2 = weight_2 * invstd_1
   v_weight_1 = v_weight[at]
   v_3 = weight_2 * v_1
   v_4 = v_3 * mean_6
   v_5 = v_weight_1 - v_4
-  mean_11 = mean[at]
-  v_bias_1 = v_bias[at]
   second_weight[at] = weight_1
   packed[at] = v_2
   packed[c + at] = invstd_1 * v_5
-  packed[2 * c + at] = mean_11
-  packed[3 * c + at] = v_bias_1
-  packed[4 * c + at] = v_2 * mean_8
-  packed[5 * c + at] = invstd_1
-  packed[6 * c + at] = v_1 * (3 * weight_2 * v_1 * mean_6 * mean_9 + weight_2 * mean_8 * mean_7 - v_weight_1 * mean_9 - weight_2 * mean_10)
-  packed[7 * c + at] = v_5
-  packed[8 * c + at] = v_3 * mean_8 * mean_9
-  packed[9 * c + at] = v_4 * mean_7
-  packed[10 * c + at] = v_3 * mean_9
-  packed[11 * c + at] = v_weight_1 * mean_7
+  packed[2 * c + at] = v_2 * mean_8
+  packed[3 * c + at] = v_1 * (3 * weight_2 * v_1 * mean_6 * mean_9 + weight_2 * mean_8 * mean_7 - v_weight_1 * mean_9 - weight_2 * mean_10)
+  packed[4 * c + at] = v_5
+  packed[5 * c + at] = v_3 * mean_8 * mean_9
+  packed[6 * c + at] = v_4 * mean_7
+  packed[7 * c + at] = v_3 * mean_9
+  packed[8 * c + at] = v_weight_1 * mean_7
 map_1, for parts from begin to end:
  for part from begin to end:
   packed_1 = packed[i_c]
   lanes = lanes(packed_1)
   packed_2 = packed[c + i_c]
-  packed_3 = packed[2 * c + i_c]
-  lanes_1 = lanes(packed_3)
+  mean_6 = mean[i_c]
+  lanes_1 = lanes(mean_6)
   lanes_2 = lanes(packed_2)
+  v_bias_1 = v_bias[i_c]
+  lanes_3 = lanes(v_bias_1)
+  packed_3 = packed[2 * c + i_c]
+  lanes_4 = lanes(packed_3)
+  invstd_1 = invstd[i_c]
   packed_4 = packed[3 * c + i_c]
-  lanes_3 = lanes(packed_4)
+  lanes_5 = lanes(packed_4)
   packed_5 = packed[4 * c + i_c]
-  lanes_4 = lanes(packed_5)
+  lanes_6 = lanes(packed_5)
   packed_6 = packed[5 * c + i_c]
+  lanes_7 = lanes(packed_6)
   packed_7 = packed[6 * c + i_c]
-  lanes_5 = lanes(packed_7)
+  lanes_8 = lanes(packed_7)
   packed_8 = packed[7 * c + i_c]
-  lanes_6 = lanes(packed_8)
+  lanes_9 = lanes(packed_8)
   packed_9 = packed[8 * c + i_c]
-  lanes_7 = lanes(packed_9)
-  packed_10 = packed[9 * c + i_c]
-  lanes_8 = lanes(packed_10)
-  packed_11 = packed[10 * c + i_c]
-  lanes_9 = lanes(packed_11)
-  packed_12 = packed[11 * c + i_c]
-  lanes_10 = lanes(packed_12)
-  lanes_11 = lanes(packed_6)
+  lanes_10 = lanes(packed_9)
+  lanes_11 = lanes(invstd_1)
   for unit from from_ to to:
    for row__1 from row_ to last_row:
     for lane_ from left to right, 2 × f32x4:
@@ -294,27 +289,34 @@ reduce_2, for parts from begin to end:
    partials[(4 * blocks + block) * c + base + i] = 0
   for unit from from_ to to:
    for lane_ from left to right, 1 × f32x4:
-    var sum = 1 × f32x4(0)
-    var sum_1 = 1 × f32x4(0)
-    var sum_2 = 1 × f32x4(0)
-    var sum_3 = 1 × f32x4(0)
-    var sum_4 = 1 × f32x4(0)
-    mean_6 = mean[lane_]
-    for row_ from from__1 to to_1:
-     v_x_1 = v_x[row_ * c + lane_]
-     sum = sum + v_x_1
-     x_1 = x[row_ * c + lane_]
-     v = x_1 - mean_6
-     sum_1 = sum_1 + v * v_x_1
-     grad_y_1 = grad_y[row_ * c + lane_]
-     sum_2 = sum_2 + grad_y_1
-     sum_3 = sum_3 + v * grad_y_1
-     sum_4 = sum_4 + grad_y_1 * v_x_1
-    columns[slot + lane_] = sum
-    columns[slot_1 + lane_] = sum_1
-    columns[slot_2 + lane_] = sum_2
-    columns[slot_3 + lane_] = sum_3
-    columns[slot_4 + lane_] = sum_4
+    columns[slot + lane_] = lanes(0)
+    columns[slot_1 + lane_] = lanes(0)
+    columns[slot_2 + lane_] = lanes(0)
+    columns[slot_3 + lane_] = lanes(0)
+    columns[slot_4 + lane_] = lanes(0)
+   for block_1 from 0 to ((to_1 - from__1 + rows_each - 1) / rows_each):
+    for lane__1 from left to right, 1 × f32x4:
+     var sum = columns[slot + lane__1]
+     var sum_1 = columns[slot_1 + lane__1]
+     var sum_2 = columns[slot_2 + lane__1]
+     var sum_3 = columns[slot_3 + lane__1]
+     var sum_4 = columns[slot_4 + lane__1]
+     mean_6 = mean[lane__1]
+     for row__1 from row_ to last_row:
+      v_x_1 = v_x[row__1 * c + lane__1]
+      sum = sum + v_x_1
+      grad_y_1 = grad_y[row__1 * c + lane__1]
+      sum_1 = sum_1 + grad_y_1
+      sum_2 = sum_2 + grad_y_1 * v_x_1
+      x_1 = x[row__1 * c + lane__1]
+      v = x_1 - mean_6
+      sum_3 = sum_3 + v * v_x_1
+      sum_4 = sum_4 + v * grad_y_1
+     columns[slot + lane__1] = sum
+     columns[slot_1 + lane__1] = sum_1
+     columns[slot_2 + lane__1] = sum_2
+     columns[slot_3 + lane__1] = sum_3
+     columns[slot_4 + lane__1] = sum_4
    for i_1 from left to right:
     part_1 = columns[slot + i_1]
     total = partials[place]
@@ -334,25 +336,26 @@ reduce_2, for parts from begin to end:
 map_3, for parts from begin to end:
  for part from begin to end:
   for unit from from_ to to:
-   for lane_ from left to right, 2 × f32x4:
-    packed_1 = packed[lane_]
-    v_x_1 = v_x[base + lane_]
-    packed_2 = packed[c + lane_]
-    x_1 = x[base + lane_]
-    packed_3 = packed[2 * c + lane_]
-    v = x_1 - packed_3
-    packed_4 = packed[3 * c + lane_]
-    packed_5 = packed[4 * c + lane_]
-    packed_6 = packed[5 * c + lane_]
-    packed_7 = packed[6 * c + lane_]
-    packed_8 = packed[7 * c + lane_]
-    grad_y_1 = grad_y[base + lane_]
-    packed_9 = packed[8 * c + lane_]
-    packed_10 = packed[9 * c + lane_]
-    packed_11 = packed[10 * c + lane_]
-    packed_12 = packed[11 * c + lane_]
-    second_grad_y[base + lane_] = packed_1 * v_x_1 + packed_2 * v + packed_4 - packed_5
-    second_x[base + lane_] = packed_6 * (packed_7 * v + packed_8 * grad_y_1 + packed_9 + packed_10 - packed_11 * v_x_1 - packed_12)
+   for row__1 from row_ to last_row:
+    for lane_ from left to right, 2 × f32x4:
+     packed_1 = packed[lane_]
+     v_x_1 = v_x[base + lane_]
+     packed_2 = packed[c + lane_]
+     x_1 = x[base + lane_]
+     mean_6 = mean[lane_]
+     v = x_1 - mean_6
+     v_bias_1 = v_bias[lane_]
+     packed_3 = packed[2 * c + lane_]
+     invstd_1 = invstd[lane_]
+     packed_4 = packed[3 * c + lane_]
+     packed_5 = packed[4 * c + lane_]
+     grad_y_1 = grad_y[base + lane_]
+     packed_6 = packed[5 * c + lane_]
+     packed_7 = packed[6 * c + lane_]
+     packed_8 = packed[7 * c + lane_]
+     packed_9 = packed[8 * c + lane_]
+     second_grad_y[base + lane_] = packed_1 * v_x_1 + packed_2 * v + v_bias_1 - packed_3
+     second_x[base + lane_] = invstd_1 * (packed_4 * v + packed_5 * grad_y_1 + packed_6 + packed_7 - packed_8 * v_x_1 - packed_9)
 map_4, for parts from begin to end:
  for part from begin to end:
   for unit from from_ to to:
@@ -387,8 +390,8 @@ reduce_3, for parts from begin to end:
   partials[block * c + i_c] = total
 finish_2, for kept from begin to end:
  for at from begin to end:
-  var total = 0
-  for block from 0 to blocks:
+  var total = partials[at]
+  for block from 1 to blocks:
    taken = partials[block * c + at]
    total = total + taken
   invstd_1 = invstd[at]
@@ -399,23 +402,26 @@ reduce_4, for parts from begin to end:
   for i from left to right:
    partials[block * c + base + i] = 0
   for unit from from_ to to:
-   for lane_ from left to right, 4 × f32x4:
-    var sum = 4 × f32x4(0)
-    weight_1 = weight[lane_]
-    invstd_1 = invstd[lane_]
-    v = weight_1 * invstd_1
-    v_weight_1 = v_weight[lane_]
-    v_1 = v_weight_1 * invstd_1
-    mean_1 = mean[lane_]
-    v_bias_1 = v_bias[lane_]
-    for row_ from from__1 to to_1:
-     grad_y_1 = grad_y[row_ * c + lane_]
-     v_x_1 = v_x[row_ * c + lane_]
-     sum = sum + grad_y_1 * v_x_1
-     x_1 = x[row_ * c + lane_]
-     second_grad_y[row_ * c + lane_] = v * v_x_1 + v_1 * (x_1 - mean_1) + v_bias_1
-     second_x[row_ * c + lane_] = v_1 * grad_y_1
-    columns[slot + lane_] = sum
+   for lane_ from left to right, 1 × f32x4:
+    columns[slot + lane_] = lanes(0)
+   for block_1 from 0 to ((to_1 - from__1 + rows_each - 1) / rows_each):
+    for lane__1 from left to right, 4 × f32x4:
+     var sum = columns[slot + lane__1]
+     weight_1 = weight[lane__1]
+     invstd_1 = invstd[lane__1]
+     v = weight_1 * invstd_1
+     v_weight_1 = v_weight[lane__1]
+     v_1 = v_weight_1 * invstd_1
+     mean_1 = mean[lane__1]
+     v_bias_1 = v_bias[lane__1]
+     for row__1 from row_ to last_row:
+      grad_y_1 = grad_y[row__1 * c + lane__1]
+      v_x_1 = v_x[row__1 * c + lane__1]
+      sum = sum + grad_y_1 * v_x_1
+      x_1 = x[row__1 * c + lane__1]
+      second_grad_y[row__1 * c + lane__1] = v * v_x_1 + v_1 * (x_1 - mean_1) + v_bias_1
+      second_x[row__1 * c + lane__1] = v_1 * grad_y_1
+     columns[slot + lane__1] = sum
    for i_1 from left to right:
     part_1 = columns[slot + i_1]
     total = partials[place]
@@ -429,12 +435,12 @@ finish_3, for kept from begin to end:
  v = n * s
  test = v > 0
  for at from begin to end:
-  var total = 0
-  var total_1 = 0
-  var total_2 = 0
-  var total_3 = 0
-  var total_4 = 0
-  for block from 0 to blocks:
+  var total = partials[at]
+  var total_1 = partials[blocks * c + at]
+  var total_2 = partials[2 * blocks * c + at]
+  var total_3 = partials[3 * blocks * c + at]
+  var total_4 = partials[4 * blocks * c + at]
+  for block from 1 to blocks:
    taken = partials[block * c + at]
    total = total + taken
    taken_1 = partials[(blocks + block) * c + at]
@@ -447,52 +453,48 @@ finish_3, for kept from begin to end:
    total_4 = total_4 + taken_4
   invstd_1 = invstd[at]
   v_1 = invstd_1 * invstd_1
-  mean_6 = total_1 / (n * s)
-  mean_7 = total_2 / (n * s)
-  weight_1 = (test ? invstd_1 * (total_4 - v_1 * mean_6 * total_3 - mean_7 * total) : 0)
+  mean_6 = total_3 / (n * s)
+  mean_7 = total_1 / (n * s)
+  weight_1 = (test ? invstd_1 * (total_2 - v_1 * mean_6 * total_4 - mean_7 * total) : 0)
   mean_8 = total / (n * s)
-  mean_9 = total_3 / (n * s)
-  mean_10 = total_4 / (n * s)
-  weight_2 = weight[at]
+  mean_9 = total_4 / (n * s)
+  mean_10 = total_2 / (n * s)
   v_weight_1 = v_weight[at]
+  weight_2 = weight[at]
   v_2 = weight_2 * v_1
   v_3 = v_2 * mean_6
   v_4 = v_weight_1 - v_3
-  mean_11 = mean[at]
   v_5 = weight_2 * mean_8
   second_weight[at] = weight_1
-  packed[at] = invstd_1
-  packed[c + at] = weight_2
-  packed[2 * c + at] = v_4
-  packed[3 * c + at] = mean_11
-  packed[4 * c + at] = v_5
-  packed[5 * c + at] = v_1 * (3 * weight_2 * v_1 * mean_6 * mean_9 + v_5 * mean_7 - v_weight_1 * mean_9 - weight_2 * mean_10)
-  packed[6 * c + at] = v_2 * mean_8 * mean_9
-  packed[7 * c + at] = v_3 * mean_7
-  packed[8 * c + at] = v_2 * mean_9
-  packed[9 * c + at] = v_weight_1 * mean_7
+  packed[at] = v_4
+  packed[c + at] = v_5
+  packed[2 * c + at] = v_1 * (3 * weight_2 * v_1 * mean_6 * mean_9 + v_5 * mean_7 - v_weight_1 * mean_9 - weight_2 * mean_10)
+  packed[3 * c + at] = v_2 * mean_8 * mean_9
+  packed[4 * c + at] = v_3 * mean_7
+  packed[5 * c + at] = v_2 * mean_9
+  packed[6 * c + at] = v_weight_1 * mean_7
 map_6, for parts from begin to end:
  for part from begin to end:
+  invstd_1 = invstd[i_c]
+  weight_1 = weight[i_c]
+  lanes = lanes(weight_1)
   packed_1 = packed[i_c]
+  mean_6 = mean[i_c]
+  lanes_1 = lanes(mean_6)
+  lanes_2 = lanes(packed_1)
   packed_2 = packed[c + i_c]
-  lanes = lanes(packed_2)
+  lanes_3 = lanes(packed_2)
+  lanes_4 = lanes(invstd_1)
   packed_3 = packed[2 * c + i_c]
+  lanes_5 = lanes(packed_3)
   packed_4 = packed[3 * c + i_c]
-  lanes_1 = lanes(packed_4)
-  lanes_2 = lanes(packed_3)
+  lanes_6 = lanes(packed_4)
   packed_5 = packed[4 * c + i_c]
-  lanes_3 = lanes(packed_5)
-  lanes_4 = lanes(packed_1)
+  lanes_7 = lanes(packed_5)
   packed_6 = packed[5 * c + i_c]
-  lanes_5 = lanes(packed_6)
+  lanes_8 = lanes(packed_6)
   packed_7 = packed[6 * c + i_c]
-  lanes_6 = lanes(packed_7)
-  packed_8 = packed[7 * c + i_c]
-  lanes_7 = lanes(packed_8)
-  packed_9 = packed[8 * c + i_c]
-  lanes_8 = lanes(packed_9)
-  packed_10 = packed[9 * c + i_c]
-  lanes_9 = lanes(packed_10)
+  lanes_9 = lanes(packed_7)
   for unit from from_ to to:
    for row__1 from row_ to last_row:
     for lane_ from left to right, 2 × f32x4:
@@ -505,23 +507,24 @@ map_6, for parts from begin to end:
 map_7, for parts from begin to end:
  for part from begin to end:
   for unit from from_ to to:
-   for lane_ from left to right, 2 × f32x4:
-    packed_1 = packed[lane_]
-    packed_2 = packed[c + lane_]
-    v_x_1 = v_x[base + lane_]
-    packed_3 = packed[2 * c + lane_]
-    x_1 = x[base + lane_]
-    packed_4 = packed[3 * c + lane_]
-    v = x_1 - packed_4
-    packed_5 = packed[4 * c + lane_]
-    packed_6 = packed[5 * c + lane_]
-    grad_y_1 = grad_y[base + lane_]
-    packed_7 = packed[6 * c + lane_]
-    packed_8 = packed[7 * c + lane_]
-    packed_9 = packed[8 * c + lane_]
-    packed_10 = packed[9 * c + lane_]
-    second_grad_y[base + lane_] = packed_1 * (packed_2 * v_x_1 + packed_3 * v - packed_5)
-    second_x[base + lane_] = packed_1 * (packed_6 * v + packed_3 * grad_y_1 + packed_7 + packed_8 - packed_9 * v_x_1 - packed_10)
+   for row__1 from row_ to last_row:
+    for lane_ from left to right, 2 × f32x4:
+     invstd_1 = invstd[lane_]
+     weight_1 = weight[lane_]
+     v_x_1 = v_x[base + lane_]
+     packed_1 = packed[lane_]
+     x_1 = x[base + lane_]
+     mean_6 = mean[lane_]
+     v = x_1 - mean_6
+     packed_2 = packed[c + lane_]
+     packed_3 = packed[2 * c + lane_]
+     grad_y_1 = grad_y[base + lane_]
+     packed_4 = packed[3 * c + lane_]
+     packed_5 = packed[4 * c + lane_]
+     packed_6 = packed[5 * c + lane_]
+     packed_7 = packed[6 * c + lane_]
+     second_grad_y[base + lane_] = invstd_1 * (weight_1 * v_x_1 + packed_1 * v - packed_2)
+     second_x[base + lane_] = invstd_1 * (packed_3 * v + packed_1 * grad_y_1 + packed_4 + packed_5 - packed_6 * v_x_1 - packed_7)
 reduce_5, for parts from begin to end:
  for part from begin to end:
   var total = 0
@@ -553,74 +556,36 @@ reduce_6, for parts from begin to end:
   for i from left to right:
    partials[block * c + base + i] = 0
   for unit from from_ to to:
-   for lane_ from left to right, 4 × f32x4:
-    var sum = 4 × f32x4(0)
-    invstd_1 = invstd[lane_]
-    weight_1 = weight[lane_]
-    v_weight_1 = v_weight[lane_]
-    mean_1 = mean[lane_]
-    v = v_weight_1 * invstd_1
-    for row_ from from__1 to to_1:
-     grad_y_1 = grad_y[row_ * c + lane_]
-     v_x_1 = v_x[row_ * c + lane_]
-     sum = sum + grad_y_1 * v_x_1
-     x_1 = x[row_ * c + lane_]
-     second_grad_y[row_ * c + lane_] = invstd_1 * (weight_1 * v_x_1 + v_weight_1 * (x_1 - mean_1))
-     second_x[row_ * c + lane_] = v * grad_y_1
-    columns[slot + lane_] = sum
+   for lane_ from left to right, 1 × f32x4:
+    columns[slot + lane_] = lanes(0)
+   for block_1 from 0 to ((to_1 - from__1 + rows_each - 1) / rows_each):
+    for lane__1 from left to right, 4 × f32x4:
+     var sum = columns[slot + lane__1]
+     invstd_1 = invstd[lane__1]
+     weight_1 = weight[lane__1]
+     v_weight_1 = v_weight[lane__1]
+     mean_1 = mean[lane__1]
+     v = v_weight_1 * invstd_1
+     for row__1 from row_ to last_row:
+      grad_y_1 = grad_y[row__1 * c + lane__1]
+      v_x_1 = v_x[row__1 * c + lane__1]
+      sum = sum + grad_y_1 * v_x_1
+      x_1 = x[row__1 * c + lane__1]
+      second_grad_y[row__1 * c + lane__1] = invstd_1 * (weight_1 * v_x_1 + v_weight_1 * (x_1 - mean_1))
+      second_x[row__1 * c + lane__1] = v * grad_y_1
+     columns[slot + lane__1] = sum
    for i_1 from left to right:
     part_1 = columns[slot + i_1]
     total = partials[place]
     partials[place] = total + part_1
-reduce_7, for parts from begin to end:
- for part from begin to end:
-  var total = 0
-  var total_1 = 0
-  var total_2 = 0
-  var total_3 = 0
-  var total_4 = 0
-  mean_6 = mean[i_c]
-  lanes = lanes(mean_6)
-  for unit from from_ to to:
-   var sum = 1 × f32x4(0)
-   var sum_1 = 1 × f32x4(0)
-   var sum_2 = 1 × f32x4(0)
-   var sum_3 = 1 × f32x4(0)
-   var sum_4 = 1 × f32x4(0)
-   for row__1 from row_ to last_row:
-    for lane_ from left to right, 1 × f32x4:
-     v_x_1 = v_x[base + lane_]
-     sum = sum + v_x_1
-     x_1 = x[base + lane_]
-     v = x_1 - lanes
-     sum_1 = sum_1 + v * v_x_1
-     grad_y_1 = grad_y[base + lane_]
-     sum_2 = sum_2 + v * grad_y_1
-     sum_3 = sum_3 + grad_y_1
-     sum_4 = sum_4 + grad_y_1 * v_x_1
-   part_1 = fold(+, sum)
-   total = total + part_1
-   part_2 = fold(+, sum_1)
-   total_1 = total_1 + part_2
-   part_3 = fold(+, sum_2)
-   total_2 = total_2 + part_3
-   part_4 = fold(+, sum_3)
-   total_3 = total_3 + part_4
-   part_5 = fold(+, sum_4)
-   total_4 = total_4 + part_5
-  partials[block * c + i_c] = total
-  partials[(blocks + block) * c + i_c] = total_1
-  partials[(2 * blocks + block) * c + i_c] = total_2
-  partials[(3 * blocks + block) * c + i_c] = total_3
-  partials[(4 * blocks + block) * c + i_c] = total_4
 finish_4, for kept from begin to end:
  for at from begin to end:
-  var total = 0
-  var total_1 = 0
-  var total_2 = 0
-  var total_3 = 0
-  var total_4 = 0
-  for block from 0 to blocks:
+  var total = partials[at]
+  var total_1 = partials[blocks * c + at]
+  var total_2 = partials[2 * blocks * c + at]
+  var total_3 = partials[3 * blocks * c + at]
+  var total_4 = partials[4 * blocks * c + at]
+  for block from 1 to blocks:
    taken = partials[block * c + at]
    total = total + taken
    taken_1 = partials[(blocks + block) * c + at]
@@ -632,50 +597,45 @@ finish_4, for kept from begin to end:
    taken_4 = partials[(4 * blocks + block) * c + at]
    total_4 = total_4 + taken_4
   mean_6 = total / (n * s)
-  mean_7 = total_1 / (n * s)
-  mean_8 = total_2 / (n * s)
-  mean_9 = total_3 / (n * s)
-  mean_10 = total_4 / (n * s)
+  mean_7 = total_3 / (n * s)
+  mean_8 = total_4 / (n * s)
+  mean_9 = total_1 / (n * s)
+  mean_10 = total_2 / (n * s)
   invstd_1 = invstd[at]
-  v_bias_1 = v_bias[at]
   v = invstd_1 * invstd_1
   v_1 = v * invstd_1
-  mean_11 = mean[at]
-  packed[at] = invstd_1
-  packed[c + at] = v_bias_1
-  packed[2 * c + at] = v_1 * mean_7
-  packed[3 * c + at] = mean_11
-  packed[4 * c + at] = invstd_1 * mean_6
-  packed[5 * c + at] = v_1
-  packed[6 * c + at] = 3 * v * mean_7 * mean_8 + mean_6 * mean_9 - mean_10
-  packed[7 * c + at] = mean_6 * mean_8
-  packed[8 * c + at] = mean_7 * mean_9
-  packed[9 * c + at] = mean_8
-  packed[10 * c + at] = mean_7
+  packed[at] = v_1 * mean_7
+  packed[c + at] = invstd_1 * mean_6
+  packed[2 * c + at] = v_1
+  packed[3 * c + at] = 3 * v * mean_7 * mean_8 + mean_6 * mean_9 - mean_10
+  packed[4 * c + at] = mean_6 * mean_8
+  packed[5 * c + at] = mean_7 * mean_9
+  packed[6 * c + at] = mean_8
+  packed[7 * c + at] = mean_7
 map_8, for parts from begin to end:
  for part from begin to end:
+  invstd_1 = invstd[i_c]
+  lanes = lanes(invstd_1)
+  v_bias_1 = v_bias[i_c]
+  lanes_1 = lanes(v_bias_1)
   packed_1 = packed[i_c]
-  lanes = lanes(packed_1)
+  mean_6 = mean[i_c]
+  lanes_2 = lanes(mean_6)
+  lanes_3 = lanes(packed_1)
   packed_2 = packed[c + i_c]
-  lanes_1 = lanes(packed_2)
+  lanes_4 = lanes(packed_2)
   packed_3 = packed[2 * c + i_c]
   packed_4 = packed[3 * c + i_c]
-  lanes_2 = lanes(packed_4)
-  lanes_3 = lanes(packed_3)
+  lanes_5 = lanes(packed_4)
   packed_5 = packed[4 * c + i_c]
-  lanes_4 = lanes(packed_5)
+  lanes_6 = lanes(packed_5)
   packed_6 = packed[5 * c + i_c]
+  lanes_7 = lanes(packed_6)
   packed_7 = packed[6 * c + i_c]
-  lanes_5 = lanes(packed_7)
+  lanes_8 = lanes(packed_7)
   packed_8 = packed[7 * c + i_c]
-  lanes_6 = lanes(packed_8)
-  packed_9 = packed[8 * c + i_c]
-  lanes_7 = lanes(packed_9)
-  packed_10 = packed[9 * c + i_c]
-  lanes_8 = lanes(packed_10)
-  packed_11 = packed[10 * c + i_c]
-  lanes_9 = lanes(packed_11)
-  lanes_10 = lanes(packed_6)
+  lanes_9 = lanes(packed_8)
+  lanes_10 = lanes(packed_3)
   for unit from from_ to to:
    for row__1 from row_ to last_row:
     for lane_ from left to right, 2 × f32x4:
@@ -685,74 +645,28 @@ map_8, for parts from begin to end:
      grad_y_1 = grad_y[base + lane_]
      second_grad_y[base + lane_] = lanes * v_x_1 + lanes_1 - lanes_3 * v - lanes_4
      second_x[base + lane_] = lanes_10 * (lanes_5 * v + lanes_6 + lanes_7 - lanes_8 * v_x_1 - lanes_9 * grad_y_1)
-reduce_8, for parts from begin to end:
- for part from begin to end:
-  for i from left to right:
-   partials[block * c + base + i] = 0
-   partials[(blocks + block) * c + base + i] = 0
-   partials[(2 * blocks + block) * c + base + i] = 0
-   partials[(3 * blocks + block) * c + base + i] = 0
-   partials[(4 * blocks + block) * c + base + i] = 0
-  for unit from from_ to to:
-   for lane_ from left to right, 1 × f32x4:
-    var sum = 1 × f32x4(0)
-    var sum_1 = 1 × f32x4(0)
-    var sum_2 = 1 × f32x4(0)
-    var sum_3 = 1 × f32x4(0)
-    var sum_4 = 1 × f32x4(0)
-    mean_6 = mean[lane_]
-    for row_ from from__1 to to_1:
-     v_x_1 = v_x[row_ * c + lane_]
-     sum = sum + v_x_1
-     x_1 = x[row_ * c + lane_]
-     v = x_1 - mean_6
-     sum_1 = sum_1 + v * v_x_1
-     grad_y_1 = grad_y[row_ * c + lane_]
-     sum_2 = sum_2 + v * grad_y_1
-     sum_3 = sum_3 + grad_y_1
-     sum_4 = sum_4 + grad_y_1 * v_x_1
-    columns[slot + lane_] = sum
-    columns[slot_1 + lane_] = sum_1
-    columns[slot_2 + lane_] = sum_2
-    columns[slot_3 + lane_] = sum_3
-    columns[slot_4 + lane_] = sum_4
-   for i_1 from left to right:
-    part_1 = columns[slot + i_1]
-    total = partials[place]
-    partials[place] = total + part_1
-    part_2 = columns[slot_1 + i_1]
-    total_1 = partials[place_1]
-    partials[place_1] = total_1 + part_2
-    part_3 = columns[slot_2 + i_1]
-    total_2 = partials[place_2]
-    partials[place_2] = total_2 + part_3
-    part_4 = columns[slot_3 + i_1]
-    total_3 = partials[place_3]
-    partials[place_3] = total_3 + part_4
-    part_5 = columns[slot_4 + i_1]
-    total_4 = partials[place_4]
-    partials[place_4] = total_4 + part_5
 map_9, for parts from begin to end:
  for part from begin to end:
   for unit from from_ to to:
-   for lane_ from left to right, 2 × f32x4:
-    packed_1 = packed[lane_]
-    v_x_1 = v_x[base + lane_]
-    packed_2 = packed[c + lane_]
-    packed_3 = packed[2 * c + lane_]
-    x_1 = x[base + lane_]
-    packed_4 = packed[3 * c + lane_]
-    v = x_1 - packed_4
-    packed_5 = packed[4 * c + lane_]
-    packed_6 = packed[5 * c + lane_]
-    packed_7 = packed[6 * c + lane_]
-    packed_8 = packed[7 * c + lane_]
-    packed_9 = packed[8 * c + lane_]
-    packed_10 = packed[9 * c + lane_]
-    packed_11 = packed[10 * c + lane_]
-    grad_y_1 = grad_y[base + lane_]
-    second_grad_y[base + lane_] = packed_1 * v_x_1 + packed_2 - packed_3 * v - packed_5
-    second_x[base + lane_] = packed_6 * (packed_7 * v + packed_8 + packed_9 - packed_10 * v_x_1 - packed_11 * grad_y_1)
+   for row__1 from row_ to last_row:
+    for lane_ from left to right, 2 × f32x4:
+     invstd_1 = invstd[lane_]
+     v_x_1 = v_x[base + lane_]
+     v_bias_1 = v_bias[lane_]
+     packed_1 = packed[lane_]
+     x_1 = x[base + lane_]
+     mean_6 = mean[lane_]
+     v = x_1 - mean_6
+     packed_2 = packed[c + lane_]
+     packed_3 = packed[2 * c + lane_]
+     packed_4 = packed[3 * c + lane_]
+     packed_5 = packed[4 * c + lane_]
+     packed_6 = packed[5 * c + lane_]
+     packed_7 = packed[6 * c + lane_]
+     packed_8 = packed[7 * c + lane_]
+     grad_y_1 = grad_y[base + lane_]
+     second_grad_y[base + lane_] = invstd_1 * v_x_1 + v_bias_1 - packed_1 * v - packed_2
+     second_x[base + lane_] = packed_3 * (packed_4 * v + packed_5 + packed_6 - packed_7 * v_x_1 - packed_8 * grad_y_1)
 map_10, for parts from begin to end:
  for part from begin to end:
   invstd_1 = invstd[i_c]
@@ -772,20 +686,21 @@ map_11, for parts from begin to end:
 map_12, for parts from begin to end:
  for part from begin to end:
   for unit from from_ to to:
-   for lane_ from left to right, 2 × f32x4:
-    invstd_1 = invstd[lane_]
-    v_x_1 = v_x[base + lane_]
-    v_bias_1 = v_bias[lane_]
-    second_grad_y[base + lane_] = invstd_1 * v_x_1 + v_bias_1
-    second_x[base + lane_] = 0
+   for row__1 from row_ to last_row:
+    for lane_ from left to right, 2 × f32x4:
+     invstd_1 = invstd[lane_]
+     v_x_1 = v_x[base + lane_]
+     v_bias_1 = v_bias[lane_]
+     second_grad_y[base + lane_] = invstd_1 * v_x_1 + v_bias_1
+     second_x[base + lane_] = 0
 finish_5, for kept from begin to end:
  for at from begin to end:
-  var total = 0
-  var total_1 = 0
-  var total_2 = 0
-  var total_3 = 0
-  var total_4 = 0
-  for block from 0 to blocks:
+  var total = partials[at]
+  var total_1 = partials[blocks * c + at]
+  var total_2 = partials[2 * blocks * c + at]
+  var total_3 = partials[3 * blocks * c + at]
+  var total_4 = partials[4 * blocks * c + at]
+  for block from 1 to blocks:
    taken = partials[block * c + at]
    total = total + taken
    taken_1 = partials[(blocks + block) * c + at]
@@ -797,19 +712,20 @@ finish_5, for kept from begin to end:
    taken_4 = partials[(4 * blocks + block) * c + at]
    total_4 = total_4 + taken_4
   mean_6 = total / (n * s)
-  mean_7 = total_1 / (n * s)
-  mean_8 = total_2 / (n * s)
-  mean_9 = total_3 / (n * s)
-  mean_10 = total_4 / (n * s)
+  mean_7 = total_3 / (n * s)
+  mean_8 = total_4 / (n * s)
+  mean_9 = total_1 / (n * s)
+  mean_10 = total_2 / (n * s)
   invstd_1 = invstd[at]
   v = invstd_1 * invstd_1
   packed[at] = v * mean_7
   packed[c + at] = mean_6
-  packed[2 * c + at] = 3 * v * mean_7 * mean_8 + mean_6 * mean_9 - mean_10
-  packed[3 * c + at] = mean_6 * mean_8
-  packed[4 * c + at] = mean_7 * mean_9
-  packed[5 * c + at] = mean_8
-  packed[6 * c + at] = mean_7
+  packed[2 * c + at] = v * invstd_1
+  packed[3 * c + at] = 3 * v * mean_7 * mean_8 + mean_6 * mean_9 - mean_10
+  packed[4 * c + at] = mean_6 * mean_8
+  packed[5 * c + at] = mean_7 * mean_9
+  packed[6 * c + at] = mean_8
+  packed[7 * c + at] = mean_7
 map_13, for parts from begin to end:
  for part from begin to end:
   invstd_1 = invstd[i_c]
@@ -820,19 +736,18 @@ map_13, for parts from begin to end:
   packed_2 = packed[c + i_c]
   lanes_2 = lanes(packed_2)
   lanes_3 = lanes(invstd_1)
-  v_1 = invstd_1 * invstd_1
-  v_2 = v_1 * invstd_1
   packed_3 = packed[2 * c + i_c]
-  lanes_4 = lanes(packed_3)
   packed_4 = packed[3 * c + i_c]
-  lanes_5 = lanes(packed_4)
+  lanes_4 = lanes(packed_4)
   packed_5 = packed[4 * c + i_c]
-  lanes_6 = lanes(packed_5)
+  lanes_5 = lanes(packed_5)
   packed_6 = packed[5 * c + i_c]
-  lanes_7 = lanes(packed_6)
+  lanes_6 = lanes(packed_6)
   packed_7 = packed[6 * c + i_c]
-  lanes_8 = lanes(packed_7)
-  lanes_9 = lanes(v_2)
+  lanes_7 = lanes(packed_7)
+  packed_8 = packed[7 * c + i_c]
+  lanes_8 = lanes(packed_8)
+  lanes_9 = lanes(packed_3)
   for unit from from_ to to:
    for row__1 from row_ to last_row:
     for lane_ from left to right, 2 × f32x4:
@@ -845,23 +760,24 @@ map_13, for parts from begin to end:
 map_14, for parts from begin to end:
  for part from begin to end:
   for unit from from_ to to:
-   for lane_ from left to right, 2 × f32x4:
-    invstd_1 = invstd[lane_]
-    v_x_1 = v_x[base + lane_]
-    packed_1 = packed[lane_]
-    x_1 = x[base + lane_]
-    mean_6 = mean[lane_]
-    v = x_1 - mean_6
-    packed_2 = packed[c + lane_]
-    v_1 = invstd_1 * invstd_1
-    packed_3 = packed[2 * c + lane_]
-    packed_4 = packed[3 * c + lane_]
-    packed_5 = packed[4 * c + lane_]
-    packed_6 = packed[5 * c + lane_]
-    packed_7 = packed[6 * c + lane_]
-    grad_y_1 = grad_y[base + lane_]
-    second_grad_y[base + lane_] = invstd_1 * (v_x_1 - packed_1 * v - packed_2)
-    second_x[base + lane_] = v_1 * invstd_1 * (packed_3 * v + packed_4 + packed_5 - packed_6 * v_x_1 - packed_7 * grad_y_1)
+   for row__1 from row_ to last_row:
+    for lane_ from left to right, 2 × f32x4:
+     invstd_1 = invstd[lane_]
+     v_x_1 = v_x[base + lane_]
+     packed_1 = packed[lane_]
+     x_1 = x[base + lane_]
+     mean_6 = mean[lane_]
+     v = x_1 - mean_6
+     packed_2 = packed[c + lane_]
+     packed_3 = packed[2 * c + lane_]
+     packed_4 = packed[3 * c + lane_]
+     packed_5 = packed[4 * c + lane_]
+     packed_6 = packed[5 * c + lane_]
+     packed_7 = packed[6 * c + lane_]
+     packed_8 = packed[7 * c + lane_]
+     grad_y_1 = grad_y[base + lane_]
+     second_grad_y[base + lane_] = invstd_1 * (v_x_1 - packed_1 * v - packed_2)
+     second_x[base + lane_] = packed_3 * (packed_4 * v + packed_5 + packed_6 - packed_7 * v_x_1 - packed_8 * grad_y_1)
 map_15, for parts from begin to end:
  for part from begin to end:
   invstd_1 = invstd[i_c]
@@ -874,11 +790,12 @@ map_15, for parts from begin to end:
 map_16, for parts from begin to end:
  for part from begin to end:
   for unit from from_ to to:
-   for lane_ from left to right, 2 × f32x4:
-    invstd_1 = invstd[lane_]
-    v_x_1 = v_x[base + lane_]
-    second_grad_y[base + lane_] = invstd_1 * v_x_1
-    second_x[base + lane_] = 0
+   for row__1 from row_ to last_row:
+    for lane_ from left to right, 2 × f32x4:
+     invstd_1 = invstd[lane_]
+     v_x_1 = v_x[base + lane_]
+     second_grad_y[base + lane_] = invstd_1 * v_x_1
+     second_x[base + lane_] = 0
 */
 export const module =
-  'AGFzbQEAAAABDQJgA39/fwBgA397fwACEgEDZW52Bm1lbW9yeQIDAYCABAMlJAAAAQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAfTAiMIcmVkdWNlXzEAAAhmaW5pc2hfMQABBW1hcF8xAAMFbWFwXzIABAhyZWR1Y2VfMgAFBW1hcF8zAAYFbWFwXzQABwhyZWR1Y2VfMwAICGZpbmlzaF8yAAkIcmVkdWNlXzQACgVtYXBfNQALCGZpbmlzaF8zAAwFbWFwXzYADQVtYXBfNwAOCHJlZHVjZV81AA8IcmVkdWNlXzYAEAhyZWR1Y2VfNwARCGZpbmlzaF80ABIFbWFwXzgAEwhyZWR1Y2VfOAAUBW1hcF85ABUGbWFwXzEwABYGbWFwXzExABcGbWFwXzEyABgIZmluaXNoXzUAGQZtYXBfMTMAGgZtYXBfMTQAGwZtYXBfMTUAHAZtYXBfMTYAHQdwaGFzZV8xAB4HcGhhc2VfMgAfB3BoYXNlXzMAIAdwaGFzZV80ACEHcGhhc2VfNQAiB3BoYXNlXzYAIwrF7AEkrgkDJH8LfAt7IAEhAyACIQQgACgCACEFIAAoAhghBiAAKAIoIQcgACgCOCEIIAAoAmghCSAAKAJwIQogACgCeCELIAAoAoABIQwgACgCiAEhDUEBQYAIQQEgDEEBIAxLG25BAUGACEEBIAxBASAMSxtuSxshDiAMQYAIakEBa0GACG4hDyALIA5qQQFrIA5uIA9sIRAgAyERQQAhEkEBIA1JBEAgAyANcCESIAMgDW4hEQsgESETIAMhFCAEIRUDQCAUIBVJBEBEAAAAAAAAAAAhJ0QAAAAAAAAAACEoRAAAAAAAAAAAISlEAAAAAAAAAAAhKkQAAAAAAAAAACErQQAhFiAQIRdBASANSQRAIBAgEmwgDW4hFiAQIBJBAWpsIA1uIRcLIAggE0ECdGoqAgC7ISwgLLb9EyEyIBYhGCAXIRkDQCAYIBlJBEAgGCAObCEaQQAhGyAMIRxBASAPSQRAIBggD24gDmwhGiAYIA9wQYAIbCEbIBtBgAhqIAwgG0GACGogDEkbIRwLIBogDmogCyAaIA5qIAtJGyEdQwAAAAD9EyEzQwAAAAD9EyE0QwAAAAD9EyE1QwAAAAD9EyE2QwAAAAD9EyE3IBohHiAdIR8DQCAeIB9JBEAgHiAKbCATaiAMbCEgIAYgIEECdGohJCAHICBBAnRqISUgBSAgQQJ0aiEmIBtBAnQhISAcQQJ0ISIDQCAiICFrQRBOBEAgJCAhav0AAgAhOSAzIDn95AEhMyAlICFq/QACACE6IDogMv3lASE7IDQgOyA5/eYB/eQBITQgJiAhav0AAgAhPCA1IDz95AEhNSA2IDsgPP3mAf3kASE2IDcgPCA5/eYB/eQBITcgIUEQaiEhDAELCwNAICIgIWsiI0EASgRAICNBAnb9Ef0MAAAAAAEAAAACAAAAAwAAAP07ITggJCAhav0AAgAhOSAzIDn95AEgMyA4/VIhMyAlICFq/QACACE6IDogMv3lASE7IDQgOyA5/eYB/eQBIDQgOP1SITQgJiAhav0AAgAhPCA1IDz95AEgNSA4/VIhNSA2IDsgPP3mAf3kASA2IDj9UiE2IDcgPCA5/eYB/eQBIDcgOP1SITcgIUEQaiEhDAELCyAeQQFqIR4MAQsLIDP9HwC7IDP9HwG7oCAz/R8Cu6AgM/0fA7ugIS0gJyAtoCEnIDT9HwC7IDT9HwG7oCA0/R8Cu6AgNP0fA7ugIS4gKCAuoCEoIDX9HwC7IDX9HwG7oCA1/R8Cu6AgNf0fA7ugIS8gKSAvoCEpIDb9HwC7IDb9HwG7oCA2/R8Cu6AgNv0fA7ugITAgKiAwoCEqIDf9HwC7IDf9HwG7oCA3/R8Cu6AgN/0fA7ugITEgKyAxoCErIBhBAWohGAwBCwsgCSASIApsIBNqQQN0aiAnOQMAIAkgDSASaiAKbCATakEDdGogKDkDACAJQQIgDWwgEmogCmwgE2pBA3RqICk5AwAgCUEDIA1sIBJqIApsIBNqQQN0aiAqOQMAIAlBBCANbCASaiAKbCATakEDdGogKzkDACASQQFqIRIgEiANRgRAQQAhEiATQQFqIRMLIBRBAWohFAwBCwsL+AYCE38bfCABIQMgAiEEIAAoAgghBSAAKAIQIQYgACgCICEHIAAoAjAhCCAAKAI4IQkgACgCQCEKIAAoAmAhCyAAKAJoIQwgACgCcCENIAAoAnghDiAAKAKAASEPIAAoAogBIRAgDrggD7iiIRYgFkQAAAAAAAAAAGQhESADIRIgBCETA0AgEiATSQRARAAAAAAAAAAAIRdEAAAAAAAAAAAhGEQAAAAAAAAAACEZRAAAAAAAAAAAIRpEAAAAAAAAAAAhG0EAIRQgECEVA0AgFCAVSQRAIAwgFCANbCASakEDdGorAwAhHCAXIBygIRcgDCAQIBRqIA1sIBJqQQN0aisDACEdIBggHaAhGCAMQQIgEGwgFGogDWwgEmpBA3RqKwMAIR4gGSAeoCEZIAxBAyAQbCAUaiANbCASakEDdGorAwAhHyAaIB+gIRogDEEEIBBsIBRqIA1sIBJqQQN0aisDACEgIBsgIKAhGyAUQQFqIRQMAQsLIAggEkECdGoqAgC7ISEgISAhoiEiIBggDiAPbLijISMgGSAOIA9suKMhJCAhIBsgIiAjoiAaoqEgJCAXoqGiRAAAAAAAAAAAIBEbISUgFyAOIA9suKMhJiAaIA4gD2y4oyEnIBsgDiAPbLijISggByASQQJ0aioCALshKSApICGiISogBiASQQJ0aioCALshKyApICKiISwgLCAjoiEtICsgLaEhLiAJIBJBAnRqKgIAuyEvIAUgEkECdGoqAgC7ITAgCiASQQJ0aiAltjgCACALIBJBAnRqICq2OAIAIAsgDSASakECdGogISAuorY4AgAgC0ECIA1sIBJqQQJ0aiAvtjgCACALQQMgDWwgEmpBAnRqIDC2OAIAIAtBBCANbCASakECdGogKiAmorY4AgAgC0EFIA1sIBJqQQJ0aiAhtjgCACALQQYgDWwgEmpBAnRqICJEAAAAAAAACEAgKaIgIqIgI6IgJ6IgKSAmoiAkoqAgKyAnoqEgKSAooqGitjgCACALQQcgDWwgEmpBAnRqIC62OAIAIAtBCCANbCASakECdGogLCAmoiAnorY4AgAgC0EJIA1sIBJqQQJ0aiAtICSitjgCACALQQogDWwgEmpBAnRqICwgJ6K2OAIAIAtBCyANbCASakECdGogKyAkorY4AgAgEkEBaiESDAELCws/ACACQRBOBEAgACAB/QsCAAUgAkEIcQRAIAAgAf1bAgAAIAJBBHEEQCAAIAH9WgIIAgsFIAAgAf1aAgAACwsLiwoDJ38MfBV7IAEhAyACIQQgACgCACEFIAAoAhghBiAAKAIoIQcgACgCSCEIIAAoAlAhCSAAKAJgIQogACgCcCELIAAoAnghDCAAKAKAASENIAAoAogBIQ5BAUGACEEBIA1BASANSxtuQQFBgAhBASANQQEgDUsbbksbIQ8gDUGACGpBAWtBgAhuIRAgDCAPakEBayAPbiAQbCERIAMhEkEAIRNBASAOSQRAIAMgDnAhEyADIA5uIRILIBIhFCADIRUgBCEWA0AgFSAWSQRAQQAhFyARIRhBASAOSQRAIBEgE2wgDm4hFyARIBNBAWpsIA5uIRgLIAogFEECdGoqAgC7ISogKrb9EyE2IAogCyAUakECdGoqAgC7ISsgCkECIAtsIBRqQQJ0aioCALshLCAstv0TITcgK7b9EyE4IApBAyALbCAUakECdGoqAgC7IS0gLbb9EyE5IApBBCALbCAUakECdGoqAgC7IS4gLrb9EyE6IApBBSALbCAUakECdGoqAgC7IS8gCkEGIAtsIBRqQQJ0aioCALshMCAwtv0TITsgCkEHIAtsIBRqQQJ0aioCALshMSAxtv0TITwgCkEIIAtsIBRqQQJ0aioCALshMiAytv0TIT0gCkEJIAtsIBRqQQJ0aioCALshMyAztv0TIT4gCkEKIAtsIBRqQQJ0aioCALshNCA0tv0TIT8gCkELIAtsIBRqQQJ0aioCALshNSA1tv0TIUAgL7b9EyFBIBchGSAYIRoDQCAZIBpJBEAgGSAPbCEbQQAhHCANIR1BASAQSQRAIBkgEG4gD2whGyAZIBBwQYAIbCEcIBxBgAhqIA0gHEGACGogDUkbIR0LIBsgD2ogDCAbIA9qIAxJGyEeIBshHyAeISADQCAfICBJBEAgHyALbCAUaiANbCEhIAYgIUECdGohJSAHICFBAnRqISYgBSAhQQJ0aiEnIAggIUECdGohKCAJICFBAnRqISkgHEECdCEiIB1BAnQhIwNAICMgImtBIE4EQCAlICJq/QACACFDICUgImr9AAIQIUQgJiAiav0AAgAhRSAmICJq/QACECFGIEUgN/3lASFHIEYgN/3lASFIICcgImr9AAIAIUkgJyAiav0AAhAhSiAoICJqIDYgQ/3mASA4IEf95gH95AEgOf3kASA6/eUB/QsCACAoICJqIDYgRP3mASA4IEj95gH95AEgOf3kASA6/eUB/QsCECApICJqIEEgOyBH/eYBIDwgSf3mAf3kASA9/eQBID795AEgPyBD/eYB/eUBIED95QH95gH9CwIAICkgImogQSA7IEj95gEgPCBK/eYB/eQBID395AEgPv3kASA/IET95gH95QEgQP3lAf3mAf0LAhAgIkEgaiEiDAELCwNAICMgImsiJEEASgRAICRBAnb9Ef0MAAAAAAEAAAACAAAAAwAAAP07IUIgJSAiav0AAgAhQyAmICJq/QACACFFIEUgN/3lASFHICcgImr9AAIAIUkgKCAiaiA2IEP95gEgOCBH/eYB/eQBIDn95AEgOv3lASAkEAIgKSAiaiBBIDsgR/3mASA8IEn95gH95AEgPf3kASA+/eQBID8gQ/3mAf3lASBA/eUB/eYBICQQAiAiQRBqISIMAQsLIB9BAWohHwwBCwsgGUEBaiEZDAELCyATQQFqIRMgEyAORgRAQQAhEyAUQQFqIRQLIBVBAWohFQwBCwsLkAEBCX8gASEDIAIhBCAAKAJYIQUgACgCiAEhBiADIQdBACEIQQEgBkkEQCADIAZwIQggAyAGbiEHCyAHIQkgAyEKIAQhCwNAIAogC0kEQCAIQQFJBEAgBSAJQQJ0akQAAAAAAAAAALY4AgALIAhBAWohCCAIIAZGBEBBACEIIAlBAWohCQsgCkEBaiEKDAELCwu7DAM2fwt7CnwgASEDIAIhBCAAKAIAIQUgACgCGCEGIAAoAighByAAKAI4IQggACgCaCEJIAAoApABIQogACgCcCELIAAoAnghDCAAKAKAASENIAAoAogBIQ4gC0GACGpBAWtBgAhuIQ8gDCANbEGAAWpBAWtBgAFuIRAgAyERIAQhEgNAIBEgEkkEQCARIA5wIRMgESAObiEUIBQgD3BBgAhsIRUgFUGACGogCyAVQYAIaiALSRshFiAUIA9uIRcgFyALbCEYIBUhGSAWIRoDQCAZIBpJBEAgCSATIAtsIBggGWpqQQN0akQAAAAAAAAAADkDACAJIA4gE2ogC2wgGCAZampBA3RqRAAAAAAAAAAAOQMAIAlBAiAObCATaiALbCAYIBlqakEDdGpEAAAAAAAAAAA5AwAgCUEDIA5sIBNqIAtsIBggGWpqQQN0akQAAAAAAAAAADkDACAJQQQgDmwgE2ogC2wgGCAZampBA3RqRAAAAAAAAAAAOQMAIBlBAWohGQwBCwsgECATbCAObiEbIBAgE0EBamwgDm4hHCAbIR0gHCEeA0AgHSAeSQRAIB1BgAFsIR8gH0GAAWogDCANbCAfQYABaiAMIA1sSRshICARQQVsQYAIbCAVayEhIBFBBWxBAWpBgAhsIBVrISIgEUEFbEECakGACGwgFWshIyARQQVsQQNqQYAIbCAVayEkIBFBBWxBBGpBgAhsIBVrISUgCCEpIAogIUECdGohKiAKICJBAnRqISsgCiAjQQJ0aiEsIAogJEECdGohLSAKICVBAnRqIS4gFUECdCEmIBZBAnQhJwNAICcgJmtBEE4EQEMAAAAA/RMhOkMAAAAA/RMhO0MAAAAA/RMhPEMAAAAA/RMhPUMAAAAA/RMhPiApICZq/QACACE/IB8hLyAgITADQCAvIDBJBEAgBiAvIAtsQQJ0aiAmav0AAgAhQCA6IED95AEhOiAHIC8gC2xBAnRqICZq/QACACFBIEEgP/3lASFCIDsgQiBA/eYB/eQBITsgBSAvIAtsQQJ0aiAmav0AAgAhQyA8IEP95AEhPCA9IEIgQ/3mAf3kASE9ID4gQyBA/eYB/eQBIT4gL0EBaiEvDAELCyAqICZqIDr9CwIAICsgJmogO/0LAgAgLCAmaiA8/QsCACAtICZqID39CwIAIC4gJmogPv0LAgAgJkEQaiEmDAELCwNAICcgJmsiKEEASgRAIChBAnb9Ef0MAAAAAAEAAAACAAAAAwAAAP07ITlDAAAAAP0TITpDAAAAAP0TITtDAAAAAP0TITxDAAAAAP0TIT1DAAAAAP0TIT4gKSAmav0AAgAhPyAfIS8gICExA0AgLyAxSQRAIAYgLyALbEECdGogJmr9AAIAIUAgOiBA/eQBITogByAvIAtsQQJ0aiAmav0AAgAhQSBBID/95QEhQiA7IEIgQP3mAf3kASE7IAUgLyALbEECdGogJmr9AAIAIUMgPCBD/eQBITwgPSBCIEP95gH95AEhPSA+IEMgQP3mAf3kASE+IC9BAWohLwwBCwsgKiAmaiA6ICgQAiArICZqIDsgKBACICwgJmogPCAoEAIgLSAmaiA9ICgQAiAuICZqID4gKBACICZBEGohJgwBCwsgFSEyIBYhMwNAIDIgM0kEQCAKICEgMmpBAnRqKgIAuyFEIBMgC2wgGCAyamohNCAJIDRBA3RqKwMAIUUgCSA0QQN0aiBFIESgOQMAIAogIiAyakECdGoqAgC7IUYgDiATaiALbCAYIDJqaiE1IAkgNUEDdGorAwAhRyAJIDVBA3RqIEcgRqA5AwAgCiAjIDJqQQJ0aioCALshSEECIA5sIBNqIAtsIBggMmpqITYgCSA2QQN0aisDACFJIAkgNkEDdGogSSBIoDkDACAKICQgMmpBAnRqKgIAuyFKQQMgDmwgE2ogC2wgGCAyamohNyAJIDdBA3RqKwMAIUsgCSA3QQN0aiBLIEqgOQMAIAogJSAyakECdGoqAgC7IUxBBCAObCATaiALbCAYIDJqaiE4IAkgOEEDdGorAwAhTSAJIDhBA3RqIE0gTKA5AwAgMkEBaiEyDAELCyAdQQFqIR0MAQsLIBFBAWohEQwBCwsLpwsCLn8heyABIQMgAiEEIAAoAgAhBSAAKAIYIQYgACgCKCEHIAAoAkghCCAAKAJQIQkgACgCYCEKIAAoAnAhCyAAKAKYASEMQQFBgAhBASALQQEgC0sbbkEBQYAIQQEgC0EBIAtLG25LGyENIAtBgAhqQQFrQYAIbiEOQQEgDWpBAWsgDW4gDmwhDyADIRBBACERQQEgDEkEQCADIAxwIREgAyAMbiEQCyAQIRIgAyETIAQhFANAIBMgFEkEQEEAIRUgDyEWQQEgDEkEQCAPIBFsIAxuIRUgDyARQQFqbCAMbiEWCyASIAtsIRcgFSEYIBYhGQNAIBggGUkEQCAYIA1sIRpBACEbIAshHEEBIA5JBEAgGCAObiANbCEaIBggDnBBgAhsIRsgG0GACGogCyAbQYAIaiALSRshHAsgCiEgIAYgF0ECdGohISAKIAtBAnRqISIgByAXQQJ0aiEjIApBAiALbEECdGohJCAKQQMgC2xBAnRqISUgCkEEIAtsQQJ0aiEmIApBBSALbEECdGohJyAKQQYgC2xBAnRqISggCkEHIAtsQQJ0aiEpIAUgF0ECdGohKiAKQQggC2xBAnRqISsgCkEJIAtsQQJ0aiEsIApBCiALbEECdGohLSAKQQsgC2xBAnRqIS4gCCAXQQJ0aiEvIAkgF0ECdGohMCAbQQJ0IR0gHEECdCEeA0AgHiAda0EgTgRAICAgHWr9AAIAITIgICAdav0AAhAhMyAhIB1q/QACACE0ICEgHWr9AAIQITUgIiAdav0AAgAhNiAiIB1q/QACECE3ICMgHWr9AAIAITggIyAdav0AAhAhOSAkIB1q/QACACE6ICQgHWr9AAIQITsgOCA6/eUBITwgOSA7/eUBIT0gJSAdav0AAgAhPiAlIB1q/QACECE/ICYgHWr9AAIAIUAgJiAdav0AAhAhQSAnIB1q/QACACFCICcgHWr9AAIQIUMgKCAdav0AAgAhRCAoIB1q/QACECFFICkgHWr9AAIAIUYgKSAdav0AAhAhRyAqIB1q/QACACFIICogHWr9AAIQIUkgKyAdav0AAgAhSiArIB1q/QACECFLICwgHWr9AAIAIUwgLCAdav0AAhAhTSAtIB1q/QACACFOIC0gHWr9AAIQIU8gLiAdav0AAgAhUCAuIB1q/QACECFRIC8gHWogMiA0/eYBIDYgPP3mAf3kASA+/eQBIED95QH9CwIAIC8gHWogMyA1/eYBIDcgPf3mAf3kASA//eQBIEH95QH9CwIQIDAgHWogQiBEIDz95gEgRiBI/eYB/eQBIEr95AEgTP3kASBOIDT95gH95QEgUP3lAf3mAf0LAgAgMCAdaiBDIEUgPf3mASBHIEn95gH95AEgS/3kASBN/eQBIE8gNf3mAf3lASBR/eUB/eYB/QsCECAdQSBqIR0MAQsLA0AgHiAdayIfQQBKBEAgH0ECdv0R/QwAAAAAAQAAAAIAAAADAAAA/TshMSAgIB1q/QACACEyICEgHWr9AAIAITQgIiAdav0AAgAhNiAjIB1q/QACACE4ICQgHWr9AAIAITogOCA6/eUBITwgJSAdav0AAgAhPiAmIB1q/QACACFAICcgHWr9AAIAIUIgKCAdav0AAgAhRCApIB1q/QACACFGICogHWr9AAIAIUggKyAdav0AAgAhSiAsIB1q/QACACFMIC0gHWr9AAIAIU4gLiAdav0AAgAhUCAvIB1qIDIgNP3mASA2IDz95gH95AEgPv3kASBA/eUBIB8QAiAwIB1qIEIgRCA8/eYBIEYgSP3mAf3kASBK/eQBIEz95AEgTiA0/eYB/eUBIFD95QH95gEgHxACIB1BEGohHQwBCwsgGEEBaiEYDAELCyARQQFqIREgESAMRgRAQQAhESASQQFqIRILIBNBAWohEwwBCwsLugMCF38BeyABIQMgAiEEIAAoAlghBSAAKAJwIQYgACgCoAEhB0EBQYAIQQEgBkEBIAZLG25BAUGACEEBIAZBASAGSxtuSxshCCAGQYAIakEBa0GACG4hCUEBIAhqQQFrIAhuIAlsIQogAyELQQAhDEEBIAdJBEAgAyAHcCEMIAMgB24hCwsgAyENIAQhDgNAIA0gDkkEQEEAIQ8gCiEQQQEgB0kEQCAKIAxsIAduIQ8gCiAMQQFqbCAHbiEQCyAPIREgECESA0AgESASSQRAIBEgCGwhE0EAIRQgBiEVQQEgCUkEQCARIAluIAhsIRMgESAJcEGACGwhFCAUQYAIaiAGIBRBgAhqIAZJGyEVCyAFIRkgFEECdCEWIBVBAnQhFwNAIBcgFmtBIE4EQCAZIBZqQwAAAAD9E/0LAgAgGSAWakMAAAAA/RP9CwIQIBZBIGohFgwBCwsDQCAXIBZrIhhBAEoEQCAYQQJ2/RH9DAAAAAABAAAAAgAAAAMAAAD9OyEaIBkgFmpDAAAAAP0TIBgQAiAWQRBqIRYMAQsLIBFBAWohEQwBCwsgDEEBaiEMIA1BAWohDQwBCwsLggsDLH8JfBV7IAEhAyACIQQgACgCACEFIAAoAgghBiAAKAIQIQcgACgCGCEIIAAoAiAhCSAAKAIoIQogACgCMCELIAAoAjghDCAAKAJIIQ0gACgCUCEOIAAoAmghDyAAKAJwIRAgACgCeCERIAAoAoABIRIgACgCiAEhE0EBQYAIQQEgEkEBIBJLG25BAUGACEEBIBJBASASSxtuSxshFCASQYAIakEBa0GACG4hFSARIBRqQQFrIBRuIBVsIRYgAyEXQQAhGEEBIBNJBEAgAyATcCEYIAMgE24hFwsgFyEZIAMhGiAEIRsDQCAaIBtJBEBEAAAAAAAAAAAhL0EAIRwgFiEdQQEgE0kEQCAWIBhsIBNuIRwgFiAYQQFqbCATbiEdCyAJIBlBAnRqKgIAuyEwIAsgGUECdGoqAgC7ITEgMCAxoiEyIDK2/RMhOCAHIBlBAnRqKgIAuyEzIDMgMaIhNCAMIBlBAnRqKgIAuyE1IDW2/RMhOSA0tv0TITogBiAZQQJ0aioCALshNiA2tv0TITsgHCEeIB0hHwNAIB4gH0kEQCAeIBRsISBBACEhIBIhIkEBIBVJBEAgHiAVbiAUbCEgIB4gFXBBgAhsISEgIUGACGogEiAhQYAIaiASSRshIgsgICAUaiARICAgFGogEUkbISNDAAAAAP0TITxDAAAAAP0TIT1DAAAAAP0TIT5DAAAAAP0TIT8gICEkICMhJQNAICQgJUkEQCAkIBBsIBlqIBJsISYgBSAmQQJ0aiEqIAggJkECdGohKyAKICZBAnRqISwgDSAmQQJ0aiEtIA4gJkECdGohLiAhQQJ0IScgIkECdCEoA0AgKCAna0HAAE4EQCAqICdq/QACACFBICogJ2r9AAIQIUIgKiAnav0AAiAhQyAqICdq/QACMCFEICsgJ2r9AAIAIUUgKyAnav0AAhAhRiArICdq/QACICFHICsgJ2r9AAIwIUggPCBBIEX95gH95AEhPCA9IEIgRv3mAf3kASE9ID4gQyBH/eYB/eQBIT4gPyBEIEj95gH95AEhPyAsICdq/QACACFJICwgJ2r9AAIQIUogLCAnav0AAiAhSyAsICdq/QACMCFMIC0gJ2ogOCBF/eYBIDogSSA5/eUB/eYB/eQBIDv95AH9CwIAIC0gJ2ogOCBG/eYBIDogSiA5/eUB/eYB/eQBIDv95AH9CwIQIC0gJ2ogOCBH/eYBIDogSyA5/eUB/eYB/eQBIDv95AH9CwIgIC0gJ2ogOCBI/eYBIDogTCA5/eUB/eYB/eQBIDv95AH9CwIwIC4gJ2ogOiBB/eYB/QsCACAuICdqIDogQv3mAf0LAhAgLiAnaiA6IEP95gH9CwIgIC4gJ2ogOiBE/eYB/QsCMCAnQcAAaiEnDAELCwNAICggJ2siKUEASgRAIClBAnb9Ef0MAAAAAAEAAAACAAAAAwAAAP07IUAgKiAnav0AAgAhQSArICdq/QACACFFIDwgQSBF/eYB/eQBIDwgQP1SITwgLCAnav0AAgAhSSAtICdqIDggRf3mASA6IEkgOf3lAf3mAf3kASA7/eQBICkQAiAuICdqIDogQf3mASApEAIgJ0EQaiEnDAELCyAkQQFqISQMAQsLIDz9HwC7IDz9HwG7oCA8/R8Cu6AgPP0fA7ugID39HwC7oCA9/R8Bu6AgPf0fArugID39HwO7oCA+/R8Au6AgPv0fAbugID79HwK7oCA+/R8Du6AgP/0fALugID/9HwG7oCA//R8Cu6AgP/0fA7ugITcgLyA3oCEvIB5BAWohHgwBCwsgDyAYIBBsIBlqQQN0aiAvOQMAIBhBAWohGCAYIBNGBEBBACEYIBlBAWohGQsgGkEBaiEaDAELCwuyAQILfwR8IAEhAyACIQQgACgCMCEFIAAoAkAhBiAAKAJoIQcgACgCcCEIIAAoAogBIQkgAyEKIAQhCwNAIAogC0kEQEQAAAAAAAAAACEOQQAhDCAJIQ0DQCAMIA1JBEAgByAMIAhsIApqQQN0aisDACEPIA4gD6AhDiAMQQFqIQwMAQsLIAUgCkECdGoqAgC7IRAgECAOoiERIAYgCkECdGogEbY4AgAgCkEBaiEKDAELCwu/DgM0fy17AnwgASEDIAIhBCAAKAIAIQUgACgCCCEGIAAoAhAhByAAKAIYIQggACgCICEJIAAoAighCiAAKAIwIQsgACgCOCEMIAAoAkghDSAAKAJQIQ4gACgCaCEPIAAoApABIRAgACgCcCERIAAoAnghEiAAKAKAASETIAAoAogBIRQgEUGACGpBAWtBgAhuIRUgEiATbEGAAWpBAWtBgAFuIRYgAyEXIAQhGANAIBcgGEkEQCAXIBRwIRkgFyAUbiEaIBogFXBBgAhsIRsgG0GACGogESAbQYAIaiARSRshHCAaIBVuIR0gHSARbCEeIBshHyAcISADQCAfICBJBEAgDyAZIBFsIB4gH2pqQQN0akQAAAAAAAAAADkDACAfQQFqIR8MAQsLIBYgGWwgFG4hISAWIBlBAWpsIBRuISIgISEjICIhJANAICMgJEkEQCAjQYABbCElICVBgAFqIBIgE2wgJUGAAWogEiATbEkbISYgF0GACGwgG2shJyAJISsgCyEsIAchLSAMIS4gBiEvIBAgJ0ECdGohMCAbQQJ0ISggHEECdCEpA0AgKSAoa0HAAE4EQEMAAAAA/RMhOEMAAAAA/RMhOUMAAAAA/RMhOkMAAAAA/RMhOyArIChq/QACACE8ICsgKGr9AAIQIT0gKyAoav0AAiAhPiArIChq/QACMCE/ICwgKGr9AAIAIUAgLCAoav0AAhAhQSAsIChq/QACICFCICwgKGr9AAIwIUMgPCBA/eYBIUQgPSBB/eYBIUUgPiBC/eYBIUYgPyBD/eYBIUcgLSAoav0AAgAhSCAtIChq/QACECFJIC0gKGr9AAIgIUogLSAoav0AAjAhSyBIIED95gEhTCBJIEH95gEhTSBKIEL95gEhTiBLIEP95gEhTyAuIChq/QACACFQIC4gKGr9AAIQIVEgLiAoav0AAiAhUiAuIChq/QACMCFTIC8gKGr9AAIAIVQgLyAoav0AAhAhVSAvIChq/QACICFWIC8gKGr9AAIwIVcgJSExICYhMgNAIDEgMkkEQCAFIDEgEWxBAnRqIChq/QACACFYIAUgMSARbEECdGogKGr9AAIQIVkgBSAxIBFsQQJ0aiAoav0AAiAhWiAFIDEgEWxBAnRqIChq/QACMCFbIAggMSARbEECdGogKGr9AAIAIVwgCCAxIBFsQQJ0aiAoav0AAhAhXSAIIDEgEWxBAnRqIChq/QACICFeIAggMSARbEECdGogKGr9AAIwIV8gOCBYIFz95gH95AEhOCA5IFkgXf3mAf3kASE5IDogWiBe/eYB/eQBITogOyBbIF/95gH95AEhOyAKIDEgEWxBAnRqIChq/QACACFgIAogMSARbEECdGogKGr9AAIQIWEgCiAxIBFsQQJ0aiAoav0AAiAhYiAKIDEgEWxBAnRqIChq/QACMCFjIA0gMSARbEECdGogKGogRCBc/eYBIEwgYCBQ/eUB/eYB/eQBIFT95AH9CwIAIA0gMSARbEECdGogKGogRSBd/eYBIE0gYSBR/eUB/eYB/eQBIFX95AH9CwIQIA0gMSARbEECdGogKGogRiBe/eYBIE4gYiBS/eUB/eYB/eQBIFb95AH9CwIgIA0gMSARbEECdGogKGogRyBf/eYBIE8gYyBT/eUB/eYB/eQBIFf95AH9CwIwIA4gMSARbEECdGogKGogTCBY/eYB/QsCACAOIDEgEWxBAnRqIChqIE0gWf3mAf0LAhAgDiAxIBFsQQJ0aiAoaiBOIFr95gH9CwIgIA4gMSARbEECdGogKGogTyBb/eYB/QsCMCAxQQFqITEMAQsLIDAgKGogOP0LAgAgMCAoaiA5/QsCECAwIChqIDr9CwIgIDAgKGogO/0LAjAgKEHAAGohKAwBCwsDQCApIChrIipBAEoEQCAqQQJ2/RH9DAAAAAABAAAAAgAAAAMAAAD9OyE3QwAAAAD9EyE4ICsgKGr9AAIAITwgLCAoav0AAgAhQCA8IED95gEhRCAtIChq/QACACFIIEggQP3mASFMIC4gKGr9AAIAIVAgLyAoav0AAgAhVCAlITEgJiEzA0AgMSAzSQRAIAUgMSARbEECdGogKGr9AAIAIVggCCAxIBFsQQJ0aiAoav0AAgAhXCA4IFggXP3mAf3kASE4IAogMSARbEECdGogKGr9AAIAIWAgDSAxIBFsQQJ0aiAoaiBEIFz95gEgTCBgIFD95QH95gH95AEgVP3kASAqEAIgDiAxIBFsQQJ0aiAoaiBMIFj95gEgKhACIDFBAWohMQwBCwsgMCAoaiA4ICoQAiAoQRBqISgMAQsLIBshNCAcITUDQCA0IDVJBEAgECAnIDRqQQJ0aioCALshZCAZIBFsIB4gNGpqITYgDyA2QQN0aisDACFlIA8gNkEDdGogZSBkoDkDACA0QQFqITQMAQsLICNBAWohIwwBCwsgF0EBaiEXDAELCwu6AwIXfwF7IAEhAyACIQQgACgCWCEFIAAoAnAhBiAAKAKYASEHQQFBgAhBASAGQQEgBksbbkEBQYAIQQEgBkEBIAZLG25LGyEIIAZBgAhqQQFrQYAIbiEJQQEgCGpBAWsgCG4gCWwhCiADIQtBACEMQQEgB0kEQCADIAdwIQwgAyAHbiELCyADIQ0gBCEOA0AgDSAOSQRAQQAhDyAKIRBBASAHSQRAIAogDGwgB24hDyAKIAxBAWpsIAduIRALIA8hESAQIRIDQCARIBJJBEAgESAIbCETQQAhFCAGIRVBASAJSQRAIBEgCW4gCGwhEyARIAlwQYAIbCEUIBRBgAhqIAYgFEGACGogBkkbIRULIAUhGSAUQQJ0IRYgFUECdCEXA0AgFyAWa0EgTgRAIBkgFmpDAAAAAP0T/QsCACAZIBZqQwAAAAD9E/0LAhAgFkEgaiEWDAELCwNAIBcgFmsiGEEASgRAIBhBAnb9Ef0MAAAAAAEAAAACAAAAAwAAAP07IRogGSAWakMAAAAA/RMgGBACIBZBEGohFgwBCwsgEUEBaiERDAELCyAMQQFqIQwgDUEBaiENDAELCwuyBgISfxp8IAEhAyACIQQgACgCECEFIAAoAiAhBiAAKAIwIQcgACgCOCEIIAAoAkAhCSAAKAJgIQogACgCaCELIAAoAnAhDCAAKAJ4IQ0gACgCgAEhDiAAKAKIASEPIA24IA64oiEVIBVEAAAAAAAAAABkIRAgAyERIAQhEgNAIBEgEkkEQEQAAAAAAAAAACEWRAAAAAAAAAAAIRdEAAAAAAAAAAAhGEQAAAAAAAAAACEZRAAAAAAAAAAAIRpBACETIA8hFANAIBMgFEkEQCALIBMgDGwgEWpBA3RqKwMAIRsgFiAboCEWIAsgDyATaiAMbCARakEDdGorAwAhHCAXIBygIRcgC0ECIA9sIBNqIAxsIBFqQQN0aisDACEdIBggHaAhGCALQQMgD2wgE2ogDGwgEWpBA3RqKwMAIR4gGSAeoCEZIAtBBCAPbCATaiAMbCARakEDdGorAwAhHyAaIB+gIRogE0EBaiETDAELCyAHIBFBAnRqKgIAuyEgICAgIKIhISAXIA0gDmy4oyEiIBggDSAObLijISMgICAaICEgIqIgGaKhICMgFqKhokQAAAAAAAAAACAQGyEkIBYgDSAObLijISUgGSANIA5suKMhJiAaIA0gDmy4oyEnIAYgEUECdGoqAgC7ISggBSARQQJ0aioCALshKSAoICGiISogKiAioiErICkgK6EhLCAIIBFBAnRqKgIAuyEtICggJaIhLiAJIBFBAnRqICS2OAIAIAogEUECdGogILY4AgAgCiAMIBFqQQJ0aiAotjgCACAKQQIgDGwgEWpBAnRqICy2OAIAIApBAyAMbCARakECdGogLbY4AgAgCkEEIAxsIBFqQQJ0aiAutjgCACAKQQUgDGwgEWpBAnRqICFEAAAAAAAACEAgKKIgIaIgIqIgJqIgLiAjoqAgKSAmoqEgKCAnoqGitjgCACAKQQYgDGwgEWpBAnRqICogJaIgJqK2OAIAIApBByAMbCARakECdGogKyAjorY4AgAgCkEIIAxsIBFqQQJ0aiAqICaitjgCACAKQQkgDGwgEWpBAnRqICkgI6K2OAIAIBFBAWohEQwBCwsL1QkDJ38KfBN7IAEhAyACIQQgACgCACEFIAAoAhghBiAAKAIoIQcgACgCSCEIIAAoAlAhCSAAKAJgIQogACgCcCELIAAoAnghDCAAKAKAASENIAAoAogBIQ5BAUGACEEBIA1BASANSxtuQQFBgAhBASANQQEgDUsbbksbIQ8gDUGACGpBAWtBgAhuIRAgDCAPakEBayAPbiAQbCERIAMhEkEAIRNBASAOSQRAIAMgDnAhEyADIA5uIRILIBIhFCADIRUgBCEWA0AgFSAWSQRAQQAhFyARIRhBASAOSQRAIBEgE2wgDm4hFyARIBNBAWpsIA5uIRgLIAogFEECdGoqAgC7ISogCiALIBRqQQJ0aioCALshKyArtv0TITQgCkECIAtsIBRqQQJ0aioCALshLCAKQQMgC2wgFGpBAnRqKgIAuyEtIC22/RMhNSAstv0TITYgCkEEIAtsIBRqQQJ0aioCALshLiAutv0TITcgKrb9EyE4IApBBSALbCAUakECdGoqAgC7IS8gL7b9EyE5IApBBiALbCAUakECdGoqAgC7ITAgMLb9EyE6IApBByALbCAUakECdGoqAgC7ITEgMbb9EyE7IApBCCALbCAUakECdGoqAgC7ITIgMrb9EyE8IApBCSALbCAUakECdGoqAgC7ITMgM7b9EyE9IBchGSAYIRoDQCAZIBpJBEAgGSAPbCEbQQAhHCANIR1BASAQSQRAIBkgEG4gD2whGyAZIBBwQYAIbCEcIBxBgAhqIA0gHEGACGogDUkbIR0LIBsgD2ogDCAbIA9qIAxJGyEeIBshHyAeISADQCAfICBJBEAgHyALbCAUaiANbCEhIAYgIUECdGohJSAHICFBAnRqISYgBSAhQQJ0aiEnIAggIUECdGohKCAJICFBAnRqISkgHEECdCEiIB1BAnQhIwNAICMgImtBIE4EQCAlICJq/QACACE/ICUgImr9AAIQIUAgJiAiav0AAgAhQSAmICJq/QACECFCIEEgNf3lASFDIEIgNf3lASFEICcgImr9AAIAIUUgJyAiav0AAhAhRiAoICJqIDggNCA//eYBIDYgQ/3mAf3kASA3/eUB/eYB/QsCACAoICJqIDggNCBA/eYBIDYgRP3mAf3kASA3/eUB/eYB/QsCECApICJqIDggOSBD/eYBIDYgRf3mAf3kASA6/eQBIDv95AEgPCA//eYB/eUBID395QH95gH9CwIAICkgImogOCA5IET95gEgNiBG/eYB/eQBIDr95AEgO/3kASA8IED95gH95QEgPf3lAf3mAf0LAhAgIkEgaiEiDAELCwNAICMgImsiJEEASgRAICRBAnb9Ef0MAAAAAAEAAAACAAAAAwAAAP07IT4gJSAiav0AAgAhPyAmICJq/QACACFBIEEgNf3lASFDICcgImr9AAIAIUUgKCAiaiA4IDQgP/3mASA2IEP95gH95AEgN/3lAf3mASAkEAIgKSAiaiA4IDkgQ/3mASA2IEX95gH95AEgOv3kASA7/eQBIDwgP/3mAf3lASA9/eUB/eYBICQQAiAiQRBqISIMAQsLIB9BAWohHwwBCwsgGUEBaiEZDAELCyATQQFqIRMgEyAORgRAQQAhEyAUQQFqIRQLIBVBAWohFQwBCwsLywoCLH8deyABIQMgAiEEIAAoAgAhBSAAKAIYIQYgACgCKCEHIAAoAkghCCAAKAJQIQkgACgCYCEKIAAoAnAhCyAAKAKYASEMQQFBgAhBASALQQEgC0sbbkEBQYAIQQEgC0EBIAtLG25LGyENIAtBgAhqQQFrQYAIbiEOQQEgDWpBAWsgDW4gDmwhDyADIRBBACERQQEgDEkEQCADIAxwIREgAyAMbiEQCyAQIRIgAyETIAQhFANAIBMgFEkEQEEAIRUgDyEWQQEgDEkEQCAPIBFsIAxuIRUgDyARQQFqbCAMbiEWCyASIAtsIRcgFSEYIBYhGQNAIBggGUkEQCAYIA1sIRpBACEbIAshHEEBIA5JBEAgGCAObiANbCEaIBggDnBBgAhsIRsgG0GACGogCyAbQYAIaiALSRshHAsgCiEgIAogC0ECdGohISAGIBdBAnRqISIgCkECIAtsQQJ0aiEjIAcgF0ECdGohJCAKQQMgC2xBAnRqISUgCkEEIAtsQQJ0aiEmIApBBSALbEECdGohJyAFIBdBAnRqISggCkEGIAtsQQJ0aiEpIApBByALbEECdGohKiAKQQggC2xBAnRqISsgCkEJIAtsQQJ0aiEsIAggF0ECdGohLSAJIBdBAnRqIS4gG0ECdCEdIBxBAnQhHgNAIB4gHWtBIE4EQCAgIB1q/QACACEwICAgHWr9AAIQITEgISAdav0AAgAhMiAhIB1q/QACECEzICIgHWr9AAIAITQgIiAdav0AAhAhNSAjIB1q/QACACE2ICMgHWr9AAIQITcgJCAdav0AAgAhOCAkIB1q/QACECE5ICUgHWr9AAIAITogJSAdav0AAhAhOyA4IDr95QEhPCA5IDv95QEhPSAmIB1q/QACACE+ICYgHWr9AAIQIT8gJyAdav0AAgAhQCAnIB1q/QACECFBICggHWr9AAIAIUIgKCAdav0AAhAhQyApIB1q/QACACFEICkgHWr9AAIQIUUgKiAdav0AAgAhRiAqIB1q/QACECFHICsgHWr9AAIAIUggKyAdav0AAhAhSSAsIB1q/QACACFKICwgHWr9AAIQIUsgLSAdaiAwIDIgNP3mASA2IDz95gH95AEgPv3lAf3mAf0LAgAgLSAdaiAxIDMgNf3mASA3ID395gH95AEgP/3lAf3mAf0LAhAgLiAdaiAwIEAgPP3mASA2IEL95gH95AEgRP3kASBG/eQBIEggNP3mAf3lASBK/eUB/eYB/QsCACAuIB1qIDEgQSA9/eYBIDcgQ/3mAf3kASBF/eQBIEf95AEgSSA1/eYB/eUBIEv95QH95gH9CwIQIB1BIGohHQwBCwsDQCAeIB1rIh9BAEoEQCAfQQJ2/RH9DAAAAAABAAAAAgAAAAMAAAD9OyEvICAgHWr9AAIAITAgISAdav0AAgAhMiAiIB1q/QACACE0ICMgHWr9AAIAITYgJCAdav0AAgAhOCAlIB1q/QACACE6IDggOv3lASE8ICYgHWr9AAIAIT4gJyAdav0AAgAhQCAoIB1q/QACACFCICkgHWr9AAIAIUQgKiAdav0AAgAhRiArIB1q/QACACFIICwgHWr9AAIAIUogLSAdaiAwIDIgNP3mASA2IDz95gH95AEgPv3lAf3mASAfEAIgLiAdaiAwIEAgPP3mASA2IEL95gH95AEgRP3kASBG/eQBIEggNP3mAf3lASBK/eUB/eYBIB8QAiAdQRBqIR0MAQsLIBhBAWohGAwBCwsgEUEBaiERIBEgDEYEQEEAIREgEkEBaiESCyATQQFqIRMMAQsLC+0KAyt/B3wWeyABIQMgAiEEIAAoAgAhBSAAKAIQIQYgACgCGCEHIAAoAiAhCCAAKAIoIQkgACgCMCEKIAAoAjghCyAAKAJIIQwgACgCUCENIAAoAmghDiAAKAJwIQ8gACgCeCEQIAAoAoABIREgACgCiAEhEkEBQYAIQQEgEUEBIBFLG25BAUGACEEBIBFBASARSxtuSxshEyARQYAIakEBa0GACG4hFCAQIBNqQQFrIBNuIBRsIRUgAyEWQQAhF0EBIBJJBEAgAyAScCEXIAMgEm4hFgsgFiEYIAMhGSAEIRoDQCAZIBpJBEBEAAAAAAAAAAAhLkEAIRsgFSEcQQEgEkkEQCAVIBdsIBJuIRsgFSAXQQFqbCASbiEcCyAKIBhBAnRqKgIAuyEvIAggGEECdGoqAgC7ITAgMLb9EyE1IAYgGEECdGoqAgC7ITEgCyAYQQJ0aioCALshMiAytv0TITYgMbb9EyE3IC+2/RMhOCAxIC+iITMgM7b9EyE5IBshHSAcIR4DQCAdIB5JBEAgHSATbCEfQQAhICARISFBASAUSQRAIB0gFG4gE2whHyAdIBRwQYAIbCEgICBBgAhqIBEgIEGACGogEUkbISELIB8gE2ogECAfIBNqIBBJGyEiQwAAAAD9EyE6QwAAAAD9EyE7QwAAAAD9EyE8QwAAAAD9EyE9IB8hIyAiISQDQCAjICRJBEAgIyAPbCAYaiARbCElIAUgJUECdGohKSAHICVBAnRqISogCSAlQQJ0aiErIAwgJUECdGohLCANICVBAnRqIS0gIEECdCEmICFBAnQhJwNAICcgJmtBwABOBEAgKSAmav0AAgAhPyApICZq/QACECFAICkgJmr9AAIgIUEgKSAmav0AAjAhQiAqICZq/QACACFDICogJmr9AAIQIUQgKiAmav0AAiAhRSAqICZq/QACMCFGIDogPyBD/eYB/eQBITogOyBAIET95gH95AEhOyA8IEEgRf3mAf3kASE8ID0gQiBG/eYB/eQBIT0gKyAmav0AAgAhRyArICZq/QACECFIICsgJmr9AAIgIUkgKyAmav0AAjAhSiAsICZqIDggNSBD/eYBIDcgRyA2/eUB/eYB/eQB/eYB/QsCACAsICZqIDggNSBE/eYBIDcgSCA2/eUB/eYB/eQB/eYB/QsCECAsICZqIDggNSBF/eYBIDcgSSA2/eUB/eYB/eQB/eYB/QsCICAsICZqIDggNSBG/eYBIDcgSiA2/eUB/eYB/eQB/eYB/QsCMCAtICZqIDkgP/3mAf0LAgAgLSAmaiA5IED95gH9CwIQIC0gJmogOSBB/eYB/QsCICAtICZqIDkgQv3mAf0LAjAgJkHAAGohJgwBCwsDQCAnICZrIihBAEoEQCAoQQJ2/RH9DAAAAAABAAAAAgAAAAMAAAD9OyE+ICkgJmr9AAIAIT8gKiAmav0AAgAhQyA6ID8gQ/3mAf3kASA6ID79UiE6ICsgJmr9AAIAIUcgLCAmaiA4IDUgQ/3mASA3IEcgNv3lAf3mAf3kAf3mASAoEAIgLSAmaiA5ID/95gEgKBACICZBEGohJgwBCwsgI0EBaiEjDAELCyA6/R8AuyA6/R8Bu6AgOv0fArugIDr9HwO7oCA7/R8Au6AgO/0fAbugIDv9HwK7oCA7/R8Du6AgPP0fALugIDz9HwG7oCA8/R8Cu6AgPP0fA7ugID39HwC7oCA9/R8Bu6AgPf0fArugID39HwO7oCE0IC4gNKAhLiAdQQFqIR0MAQsLIA4gFyAPbCAYakEDdGogLjkDACAXQQFqIRcgFyASRgRAQQAhFyAYQQFqIRgLIBlBAWohGQwBCwsL0A0DMn8lewJ8IAEhAyACIQQgACgCACEFIAAoAhAhBiAAKAIYIQcgACgCICEIIAAoAighCSAAKAIwIQogACgCOCELIAAoAkghDCAAKAJQIQ0gACgCaCEOIAAoApABIQ8gACgCcCEQIAAoAnghESAAKAKAASESIAAoAogBIRMgEEGACGpBAWtBgAhuIRQgESASbEGAAWpBAWtBgAFuIRUgAyEWIAQhFwNAIBYgF0kEQCAWIBNwIRggFiATbiEZIBkgFHBBgAhsIRogGkGACGogECAaQYAIaiAQSRshGyAZIBRuIRwgHCAQbCEdIBohHiAbIR8DQCAeIB9JBEAgDiAYIBBsIB0gHmpqQQN0akQAAAAAAAAAADkDACAeQQFqIR4MAQsLIBUgGGwgE24hICAVIBhBAWpsIBNuISEgICEiICEhIwNAICIgI0kEQCAiQYABbCEkICRBgAFqIBEgEmwgJEGAAWogESASbEkbISUgFkGACGwgGmshJiAKISogCCErIAYhLCALIS0gDyAmQQJ0aiEuIBpBAnQhJyAbQQJ0ISgDQCAoICdrQcAATgRAQwAAAAD9EyE2QwAAAAD9EyE3QwAAAAD9EyE4QwAAAAD9EyE5ICogJ2r9AAIAITogKiAnav0AAhAhOyAqICdq/QACICE8ICogJ2r9AAIwIT0gKyAnav0AAgAhPiArICdq/QACECE/ICsgJ2r9AAIgIUAgKyAnav0AAjAhQSAsICdq/QACACFCICwgJ2r9AAIQIUMgLCAnav0AAiAhRCAsICdq/QACMCFFIC0gJ2r9AAIAIUYgLSAnav0AAhAhRyAtICdq/QACICFIIC0gJ2r9AAIwIUkgQiA6/eYBIUogQyA7/eYBIUsgRCA8/eYBIUwgRSA9/eYBIU0gJCEvICUhMANAIC8gMEkEQCAFIC8gEGxBAnRqICdq/QACACFOIAUgLyAQbEECdGogJ2r9AAIQIU8gBSAvIBBsQQJ0aiAnav0AAiAhUCAFIC8gEGxBAnRqICdq/QACMCFRIAcgLyAQbEECdGogJ2r9AAIAIVIgByAvIBBsQQJ0aiAnav0AAhAhUyAHIC8gEGxBAnRqICdq/QACICFUIAcgLyAQbEECdGogJ2r9AAIwIVUgNiBOIFL95gH95AEhNiA3IE8gU/3mAf3kASE3IDggUCBU/eYB/eQBITggOSBRIFX95gH95AEhOSAJIC8gEGxBAnRqICdq/QACACFWIAkgLyAQbEECdGogJ2r9AAIQIVcgCSAvIBBsQQJ0aiAnav0AAiAhWCAJIC8gEGxBAnRqICdq/QACMCFZIAwgLyAQbEECdGogJ2ogOiA+IFL95gEgQiBWIEb95QH95gH95AH95gH9CwIAIAwgLyAQbEECdGogJ2ogOyA/IFP95gEgQyBXIEf95QH95gH95AH95gH9CwIQIAwgLyAQbEECdGogJ2ogPCBAIFT95gEgRCBYIEj95QH95gH95AH95gH9CwIgIAwgLyAQbEECdGogJ2ogPSBBIFX95gEgRSBZIEn95QH95gH95AH95gH9CwIwIA0gLyAQbEECdGogJ2ogSiBO/eYB/QsCACANIC8gEGxBAnRqICdqIEsgT/3mAf0LAhAgDSAvIBBsQQJ0aiAnaiBMIFD95gH9CwIgIA0gLyAQbEECdGogJ2ogTSBR/eYB/QsCMCAvQQFqIS8MAQsLIC4gJ2ogNv0LAgAgLiAnaiA3/QsCECAuICdqIDj9CwIgIC4gJ2ogOf0LAjAgJ0HAAGohJwwBCwsDQCAoICdrIilBAEoEQCApQQJ2/RH9DAAAAAABAAAAAgAAAAMAAAD9OyE1QwAAAAD9EyE2ICogJ2r9AAIAITogKyAnav0AAgAhPiAsICdq/QACACFCIC0gJ2r9AAIAIUYgQiA6/eYBIUogJCEvICUhMQNAIC8gMUkEQCAFIC8gEGxBAnRqICdq/QACACFOIAcgLyAQbEECdGogJ2r9AAIAIVIgNiBOIFL95gH95AEhNiAJIC8gEGxBAnRqICdq/QACACFWIAwgLyAQbEECdGogJ2ogOiA+IFL95gEgQiBWIEb95QH95gH95AH95gEgKRACIA0gLyAQbEECdGogJ2ogSiBO/eYBICkQAiAvQQFqIS8MAQsLIC4gJ2ogNiApEAIgJ0EQaiEnDAELCyAaITIgGyEzA0AgMiAzSQRAIA8gJiAyakECdGoqAgC7IVogGCAQbCAdIDJqaiE0IA4gNEEDdGorAwAhWyAOIDRBA3RqIFsgWqA5AwAgMkEBaiEyDAELCyAiQQFqISIMAQsLIBZBAWohFgwBCwsLrgkDJH8LfAt7IAEhAyACIQQgACgCACEFIAAoAhghBiAAKAIoIQcgACgCOCEIIAAoAmghCSAAKAJwIQogACgCeCELIAAoAoABIQwgACgCiAEhDUEBQYAIQQEgDEEBIAxLG25BAUGACEEBIAxBASAMSxtuSxshDiAMQYAIakEBa0GACG4hDyALIA5qQQFrIA5uIA9sIRAgAyERQQAhEkEBIA1JBEAgAyANcCESIAMgDW4hEQsgESETIAMhFCAEIRUDQCAUIBVJBEBEAAAAAAAAAAAhJ0QAAAAAAAAAACEoRAAAAAAAAAAAISlEAAAAAAAAAAAhKkQAAAAAAAAAACErQQAhFiAQIRdBASANSQRAIBAgEmwgDW4hFiAQIBJBAWpsIA1uIRcLIAggE0ECdGoqAgC7ISwgLLb9EyEyIBYhGCAXIRkDQCAYIBlJBEAgGCAObCEaQQAhGyAMIRxBASAPSQRAIBggD24gDmwhGiAYIA9wQYAIbCEbIBtBgAhqIAwgG0GACGogDEkbIRwLIBogDmogCyAaIA5qIAtJGyEdQwAAAAD9EyEzQwAAAAD9EyE0QwAAAAD9EyE1QwAAAAD9EyE2QwAAAAD9EyE3IBohHiAdIR8DQCAeIB9JBEAgHiAKbCATaiAMbCEgIAYgIEECdGohJCAHICBBAnRqISUgBSAgQQJ0aiEmIBtBAnQhISAcQQJ0ISIDQCAiICFrQRBOBEAgJCAhav0AAgAhOSAzIDn95AEhMyAlICFq/QACACE6IDogMv3lASE7IDQgOyA5/eYB/eQBITQgJiAhav0AAgAhPCA1IDsgPP3mAf3kASE1IDYgPP3kASE2IDcgPCA5/eYB/eQBITcgIUEQaiEhDAELCwNAICIgIWsiI0EASgRAICNBAnb9Ef0MAAAAAAEAAAACAAAAAwAAAP07ITggJCAhav0AAgAhOSAzIDn95AEgMyA4/VIhMyAlICFq/QACACE6IDogMv3lASE7IDQgOyA5/eYB/eQBIDQgOP1SITQgJiAhav0AAgAhPCA1IDsgPP3mAf3kASA1IDj9UiE1IDYgPP3kASA2IDj9UiE2IDcgPCA5/eYB/eQBIDcgOP1SITcgIUEQaiEhDAELCyAeQQFqIR4MAQsLIDP9HwC7IDP9HwG7oCAz/R8Cu6AgM/0fA7ugIS0gJyAtoCEnIDT9HwC7IDT9HwG7oCA0/R8Cu6AgNP0fA7ugIS4gKCAuoCEoIDX9HwC7IDX9HwG7oCA1/R8Cu6AgNf0fA7ugIS8gKSAvoCEpIDb9HwC7IDb9HwG7oCA2/R8Cu6AgNv0fA7ugITAgKiAwoCEqIDf9HwC7IDf9HwG7oCA3/R8Cu6AgN/0fA7ugITEgKyAxoCErIBhBAWohGAwBCwsgCSASIApsIBNqQQN0aiAnOQMAIAkgDSASaiAKbCATakEDdGogKDkDACAJQQIgDWwgEmogCmwgE2pBA3RqICk5AwAgCUEDIA1sIBJqIApsIBNqQQN0aiAqOQMAIAlBBCANbCASaiAKbCATakEDdGogKzkDACASQQFqIRIgEiANRgRAQQAhEiATQQFqIRMLIBRBAWohFAwBCwsLvAUCD38UfCABIQMgAiEEIAAoAgghBSAAKAIwIQYgACgCOCEHIAAoAmAhCCAAKAJoIQkgACgCcCEKIAAoAnghCyAAKAKAASEMIAAoAogBIQ0gAyEOIAQhDwNAIA4gD0kEQEQAAAAAAAAAACESRAAAAAAAAAAAIRNEAAAAAAAAAAAhFEQAAAAAAAAAACEVRAAAAAAAAAAAIRZBACEQIA0hEQNAIBAgEUkEQCAJIBAgCmwgDmpBA3RqKwMAIRcgEiAXoCESIAkgDSAQaiAKbCAOakEDdGorAwAhGCATIBigIRMgCUECIA1sIBBqIApsIA5qQQN0aisDACEZIBQgGaAhFCAJQQMgDWwgEGogCmwgDmpBA3RqKwMAIRogFSAaoCEVIAlBBCANbCAQaiAKbCAOakEDdGorAwAhGyAWIBugIRYgEEEBaiEQDAELCyASIAsgDGy4oyEcIBMgCyAMbLijIR0gFCALIAxsuKMhHiAVIAsgDGy4oyEfIBYgCyAMbLijISAgBiAOQQJ0aioCALshISAFIA5BAnRqKgIAuyEiICEgIaIhIyAjICGiISQgByAOQQJ0aioCALshJSAIIA5BAnRqICG2OAIAIAggCiAOakECdGogIrY4AgAgCEECIApsIA5qQQJ0aiAkIB2itjgCACAIQQMgCmwgDmpBAnRqICW2OAIAIAhBBCAKbCAOakECdGogISAcorY4AgAgCEEFIApsIA5qQQJ0aiAktjgCACAIQQYgCmwgDmpBAnRqRAAAAAAAAAhAICOiIB2iIB6iIBwgH6KgICChtjgCACAIQQcgCmwgDmpBAnRqIBwgHqK2OAIAIAhBCCAKbCAOakECdGogHSAforY4AgAgCEEJIApsIA5qQQJ0aiAetjgCACAIQQogCmwgDmpBAnRqIB22OAIAIA5BAWohDgwBCwsL4QkDJ38LfBR7IAEhAyACIQQgACgCACEFIAAoAhghBiAAKAIoIQcgACgCSCEIIAAoAlAhCSAAKAJgIQogACgCcCELIAAoAnghDCAAKAKAASENIAAoAogBIQ5BAUGACEEBIA1BASANSxtuQQFBgAhBASANQQEgDUsbbksbIQ8gDUGACGpBAWtBgAhuIRAgDCAPakEBayAPbiAQbCERIAMhEkEAIRNBASAOSQRAIAMgDnAhEyADIA5uIRILIBIhFCADIRUgBCEWA0AgFSAWSQRAQQAhFyARIRhBASAOSQRAIBEgE2wgDm4hFyARIBNBAWpsIA5uIRgLIAogFEECdGoqAgC7ISogKrb9EyE1IAogCyAUakECdGoqAgC7ISsgK7b9EyE2IApBAiALbCAUakECdGoqAgC7ISwgCkEDIAtsIBRqQQJ0aioCALshLSAttv0TITcgLLb9EyE4IApBBCALbCAUakECdGoqAgC7IS4gLrb9EyE5IApBBSALbCAUakECdGoqAgC7IS8gCkEGIAtsIBRqQQJ0aioCALshMCAwtv0TITogCkEHIAtsIBRqQQJ0aioCALshMSAxtv0TITsgCkEIIAtsIBRqQQJ0aioCALshMiAytv0TITwgCkEJIAtsIBRqQQJ0aioCALshMyAztv0TIT0gCkEKIAtsIBRqQQJ0aioCALshNCA0tv0TIT4gL7b9EyE/IBchGSAYIRoDQCAZIBpJBEAgGSAPbCEbQQAhHCANIR1BASAQSQRAIBkgEG4gD2whGyAZIBBwQYAIbCEcIBxBgAhqIA0gHEGACGogDUkbIR0LIBsgD2ogDCAbIA9qIAxJGyEeIBshHyAeISADQCAfICBJBEAgHyALbCAUaiANbCEhIAYgIUECdGohJSAHICFBAnRqISYgBSAhQQJ0aiEnIAggIUECdGohKCAJICFBAnRqISkgHEECdCEiIB1BAnQhIwNAICMgImtBIE4EQCAlICJq/QACACFBICUgImr9AAIQIUIgJiAiav0AAgAhQyAmICJq/QACECFEIEMgN/3lASFFIEQgN/3lASFGICcgImr9AAIAIUcgJyAiav0AAhAhSCAoICJqIDUgQf3mASA2/eQBIDggRf3mAf3lASA5/eUB/QsCACAoICJqIDUgQv3mASA2/eQBIDggRv3mAf3lASA5/eUB/QsCECApICJqID8gOiBF/eYBIDv95AEgPP3kASA9IEH95gH95QEgPiBH/eYB/eUB/eYB/QsCACApICJqID8gOiBG/eYBIDv95AEgPP3kASA9IEL95gH95QEgPiBI/eYB/eUB/eYB/QsCECAiQSBqISIMAQsLA0AgIyAiayIkQQBKBEAgJEECdv0R/QwAAAAAAQAAAAIAAAADAAAA/TshQCAlICJq/QACACFBICYgImr9AAIAIUMgQyA3/eUBIUUgJyAiav0AAgAhRyAoICJqIDUgQf3mASA2/eQBIDggRf3mAf3lASA5/eUBICQQAiApICJqID8gOiBF/eYBIDv95AEgPP3kASA9IEH95gH95QEgPiBH/eYB/eUB/eYBICQQAiAiQRBqISIMAQsLIB9BAWohHwwBCwsgGUEBaiEZDAELCyATQQFqIRMgEyAORgRAQQAhEyAUQQFqIRQLIBVBAWohFQwBCwsLuwwDNn8Lewp8IAEhAyACIQQgACgCACEFIAAoAhghBiAAKAIoIQcgACgCOCEIIAAoAmghCSAAKAKQASEKIAAoAnAhCyAAKAJ4IQwgACgCgAEhDSAAKAKIASEOIAtBgAhqQQFrQYAIbiEPIAwgDWxBgAFqQQFrQYABbiEQIAMhESAEIRIDQCARIBJJBEAgESAOcCETIBEgDm4hFCAUIA9wQYAIbCEVIBVBgAhqIAsgFUGACGogC0kbIRYgFCAPbiEXIBcgC2whGCAVIRkgFiEaA0AgGSAaSQRAIAkgEyALbCAYIBlqakEDdGpEAAAAAAAAAAA5AwAgCSAOIBNqIAtsIBggGWpqQQN0akQAAAAAAAAAADkDACAJQQIgDmwgE2ogC2wgGCAZampBA3RqRAAAAAAAAAAAOQMAIAlBAyAObCATaiALbCAYIBlqakEDdGpEAAAAAAAAAAA5AwAgCUEEIA5sIBNqIAtsIBggGWpqQQN0akQAAAAAAAAAADkDACAZQQFqIRkMAQsLIBAgE2wgDm4hGyAQIBNBAWpsIA5uIRwgGyEdIBwhHgNAIB0gHkkEQCAdQYABbCEfIB9BgAFqIAwgDWwgH0GAAWogDCANbEkbISAgEUEFbEGACGwgFWshISARQQVsQQFqQYAIbCAVayEiIBFBBWxBAmpBgAhsIBVrISMgEUEFbEEDakGACGwgFWshJCARQQVsQQRqQYAIbCAVayElIAghKSAKICFBAnRqISogCiAiQQJ0aiErIAogI0ECdGohLCAKICRBAnRqIS0gCiAlQQJ0aiEuIBVBAnQhJiAWQQJ0IScDQCAnICZrQRBOBEBDAAAAAP0TITpDAAAAAP0TITtDAAAAAP0TITxDAAAAAP0TIT1DAAAAAP0TIT4gKSAmav0AAgAhPyAfIS8gICEwA0AgLyAwSQRAIAYgLyALbEECdGogJmr9AAIAIUAgOiBA/eQBITogByAvIAtsQQJ0aiAmav0AAgAhQSBBID/95QEhQiA7IEIgQP3mAf3kASE7IAUgLyALbEECdGogJmr9AAIAIUMgPCBCIEP95gH95AEhPCA9IEP95AEhPSA+IEMgQP3mAf3kASE+IC9BAWohLwwBCwsgKiAmaiA6/QsCACArICZqIDv9CwIAICwgJmogPP0LAgAgLSAmaiA9/QsCACAuICZqID79CwIAICZBEGohJgwBCwsDQCAnICZrIihBAEoEQCAoQQJ2/RH9DAAAAAABAAAAAgAAAAMAAAD9OyE5QwAAAAD9EyE6QwAAAAD9EyE7QwAAAAD9EyE8QwAAAAD9EyE9QwAAAAD9EyE+ICkgJmr9AAIAIT8gHyEvICAhMQNAIC8gMUkEQCAGIC8gC2xBAnRqICZq/QACACFAIDogQP3kASE6IAcgLyALbEECdGogJmr9AAIAIUEgQSA//eUBIUIgOyBCIED95gH95AEhOyAFIC8gC2xBAnRqICZq/QACACFDIDwgQiBD/eYB/eQBITwgPSBD/eQBIT0gPiBDIED95gH95AEhPiAvQQFqIS8MAQsLICogJmogOiAoEAIgKyAmaiA7ICgQAiAsICZqIDwgKBACIC0gJmogPSAoEAIgLiAmaiA+ICgQAiAmQRBqISYMAQsLIBUhMiAWITMDQCAyIDNJBEAgCiAhIDJqQQJ0aioCALshRCATIAtsIBggMmpqITQgCSA0QQN0aisDACFFIAkgNEEDdGogRSBEoDkDACAKICIgMmpBAnRqKgIAuyFGIA4gE2ogC2wgGCAyamohNSAJIDVBA3RqKwMAIUcgCSA1QQN0aiBHIEagOQMAIAogIyAyakECdGoqAgC7IUhBAiAObCATaiALbCAYIDJqaiE2IAkgNkEDdGorAwAhSSAJIDZBA3RqIEkgSKA5AwAgCiAkIDJqQQJ0aioCALshSkEDIA5sIBNqIAtsIBggMmpqITcgCSA3QQN0aisDACFLIAkgN0EDdGogSyBKoDkDACAKICUgMmpBAnRqKgIAuyFMQQQgDmwgE2ogC2wgGCAyamohOCAJIDhBA3RqKwMAIU0gCSA4QQN0aiBNIEygOQMAIDJBAWohMgwBCwsgHUEBaiEdDAELCyARQQFqIREMAQsLC+oKAi1/H3sgASEDIAIhBCAAKAIAIQUgACgCGCEGIAAoAighByAAKAJIIQggACgCUCEJIAAoAmAhCiAAKAJwIQsgACgCmAEhDEEBQYAIQQEgC0EBIAtLG25BAUGACEEBIAtBASALSxtuSxshDSALQYAIakEBa0GACG4hDkEBIA1qQQFrIA1uIA5sIQ8gAyEQQQAhEUEBIAxJBEAgAyAMcCERIAMgDG4hEAsgECESIAMhEyAEIRQDQCATIBRJBEBBACEVIA8hFkEBIAxJBEAgDyARbCAMbiEVIA8gEUEBamwgDG4hFgsgEiALbCEXIBUhGCAWIRkDQCAYIBlJBEAgGCANbCEaQQAhGyALIRxBASAOSQRAIBggDm4gDWwhGiAYIA5wQYAIbCEbIBtBgAhqIAsgG0GACGogC0kbIRwLIAohICAGIBdBAnRqISEgCiALQQJ0aiEiIApBAiALbEECdGohIyAHIBdBAnRqISQgCkEDIAtsQQJ0aiElIApBBCALbEECdGohJiAKQQUgC2xBAnRqIScgCkEGIAtsQQJ0aiEoIApBByALbEECdGohKSAKQQggC2xBAnRqISogCkEJIAtsQQJ0aiErIApBCiALbEECdGohLCAFIBdBAnRqIS0gCCAXQQJ0aiEuIAkgF0ECdGohLyAbQQJ0IR0gHEECdCEeA0AgHiAda0EgTgRAICAgHWr9AAIAITEgICAdav0AAhAhMiAhIB1q/QACACEzICEgHWr9AAIQITQgIiAdav0AAgAhNSAiIB1q/QACECE2ICMgHWr9AAIAITcgIyAdav0AAhAhOCAkIB1q/QACACE5ICQgHWr9AAIQITogJSAdav0AAgAhOyAlIB1q/QACECE8IDkgO/3lASE9IDogPP3lASE+ICYgHWr9AAIAIT8gJiAdav0AAhAhQCAnIB1q/QACACFBICcgHWr9AAIQIUIgKCAdav0AAgAhQyAoIB1q/QACECFEICkgHWr9AAIAIUUgKSAdav0AAhAhRiAqIB1q/QACACFHICogHWr9AAIQIUggKyAdav0AAgAhSSArIB1q/QACECFKICwgHWr9AAIAIUsgLCAdav0AAhAhTCAtIB1q/QACACFNIC0gHWr9AAIQIU4gLiAdaiAxIDP95gEgNf3kASA3ID395gH95QEgP/3lAf0LAgAgLiAdaiAyIDT95gEgNv3kASA4ID795gH95QEgQP3lAf0LAhAgLyAdaiBBIEMgPf3mASBF/eQBIEf95AEgSSAz/eYB/eUBIEsgTf3mAf3lAf3mAf0LAgAgLyAdaiBCIEQgPv3mASBG/eQBIEj95AEgSiA0/eYB/eUBIEwgTv3mAf3lAf3mAf0LAhAgHUEgaiEdDAELCwNAIB4gHWsiH0EASgRAIB9BAnb9Ef0MAAAAAAEAAAACAAAAAwAAAP07ITAgICAdav0AAgAhMSAhIB1q/QACACEzICIgHWr9AAIAITUgIyAdav0AAgAhNyAkIB1q/QACACE5ICUgHWr9AAIAITsgOSA7/eUBIT0gJiAdav0AAgAhPyAnIB1q/QACACFBICggHWr9AAIAIUMgKSAdav0AAgAhRSAqIB1q/QACACFHICsgHWr9AAIAIUkgLCAdav0AAgAhSyAtIB1q/QACACFNIC4gHWogMSAz/eYBIDX95AEgNyA9/eYB/eUBID/95QEgHxACIC8gHWogQSBDID395gEgRf3kASBH/eQBIEkgM/3mAf3lASBLIE395gH95QH95gEgHxACIB1BEGohHQwBCwsgGEEBaiEYDAELCyARQQFqIREgESAMRgRAQQAhESASQQFqIRILIBNBAWohEwwBCwsLyQUDIn8CfAV7IAEhAyACIQQgACgCCCEFIAAoAhghBiAAKAIwIQcgACgCSCEIIAAoAlAhCSAAKAJwIQogACgCgAEhCyAAKAKoASEMQQFBgAhBASALQQEgC0sbbkEBQYAIQQEgC0EBIAtLG25LGyENIAtBgAhqQQFrQYAIbiEOQQEgDWpBAWsgDW4gDmwhDyADIRBBACERQQEgDEkEQCADIAxwIREgAyAMbiEQCyAQIApwIRIgECAKbiETIBMhFCADIRUgBCEWA0AgFSAWSQRAQQAhFyAPIRhBASAMSQRAIA8gEWwgDG4hFyAPIBFBAWpsIAxuIRgLIAcgEkECdGoqAgC7ISUgFCAKbCASaiALbCEZICW2/RMhJyAFIBJBAnRqKgIAuyEmICa2/RMhKCAXIRogGCEbA0AgGiAbSQRAIBogDWwhHEEAIR0gCyEeQQEgDkkEQCAaIA5uIA1sIRwgGiAOcEGACGwhHSAdQYAIaiALIB1BgAhqIAtJGyEeCyAGIBlBAnRqISIgCCAZQQJ0aiEjIAkgGUECdGohJCAdQQJ0IR8gHkECdCEgA0AgICAfa0EgTgRAICIgH2r9AAIAISogIiAfav0AAhAhKyAjIB9qICcgKv3mASAo/eQB/QsCACAjIB9qICcgK/3mASAo/eQB/QsCECAkIB9qQwAAAAD9E/0LAgAgJCAfakMAAAAA/RP9CwIQIB9BIGohHwwBCwsDQCAgIB9rIiFBAEoEQCAhQQJ2/RH9DAAAAAABAAAAAgAAAAMAAAD9OyEpICIgH2r9AAIAISogIyAfaiAnICr95gEgKP3kASAhEAIgJCAfakMAAAAA/RMgIRACIB9BEGohHwwBCwsgGkEBaiEaDAELCyARQQFqIREgESAMRgRAQQAhESASQQFqIRIgEiAKRgRAQQAhEiAUQQFqIRQLCyAVQQFqIRUMAQsLC7oDAhd/AXsgASEDIAIhBCAAKAJYIQUgACgCcCEGIAAoArABIQdBAUGACEEBIAZBASAGSxtuQQFBgAhBASAGQQEgBksbbksbIQggBkGACGpBAWtBgAhuIQlBASAIakEBayAIbiAJbCEKIAMhC0EAIQxBASAHSQRAIAMgB3AhDCADIAduIQsLIAMhDSAEIQ4DQCANIA5JBEBBACEPIAohEEEBIAdJBEAgCiAMbCAHbiEPIAogDEEBamwgB24hEAsgDyERIBAhEgNAIBEgEkkEQCARIAhsIRNBACEUIAYhFUEBIAlJBEAgESAJbiAIbCETIBEgCXBBgAhsIRQgFEGACGogBiAUQYAIaiAGSRshFQsgBSEZIBRBAnQhFiAVQQJ0IRcDQCAXIBZrQSBOBEAgGSAWakMAAAAA/RP9CwIAIBkgFmpDAAAAAP0T/QsCECAWQSBqIRYMAQsLA0AgFyAWayIYQQBKBEAgGEECdv0R/QwAAAAAAQAAAAIAAAADAAAA/TshGiAZIBZqQwAAAAD9EyAYEAIgFkEQaiEWDAELCyARQQFqIREMAQsLIAxBAWohDCANQQFqIQ0MAQsLC7gFAiF/B3sgASEDIAIhBCAAKAIIIQUgACgCGCEGIAAoAjAhByAAKAJIIQggACgCUCEJIAAoAnAhCiAAKAKoASELQQFBgAhBASAKQQEgCksbbkEBQYAIQQEgCkEBIApLG25LGyEMIApBgAhqQQFrQYAIbiENQQEgDGpBAWsgDG4gDWwhDiADIQ9BACEQQQEgC0kEQCADIAtwIRAgAyALbiEPCyAPIREgAyESIAQhEwNAIBIgE0kEQEEAIRQgDiEVQQEgC0kEQCAOIBBsIAtuIRQgDiAQQQFqbCALbiEVCyARIApsIRYgFCEXIBUhGANAIBcgGEkEQCAXIAxsIRlBACEaIAohG0EBIA1JBEAgFyANbiAMbCEZIBcgDXBBgAhsIRogGkGACGogCiAaQYAIaiAKSRshGwsgByEfIAYgFkECdGohICAFISEgCCAWQQJ0aiEiIAkgFkECdGohIyAaQQJ0IRwgG0ECdCEdA0AgHSAca0EgTgRAIB8gHGr9AAIAISUgHyAcav0AAhAhJiAgIBxq/QACACEnICAgHGr9AAIQISggISAcav0AAgAhKSAhIBxq/QACECEqICIgHGogJSAn/eYBICn95AH9CwIAICIgHGogJiAo/eYBICr95AH9CwIQICMgHGpDAAAAAP0T/QsCACAjIBxqQwAAAAD9E/0LAhAgHEEgaiEcDAELCwNAIB0gHGsiHkEASgRAIB5BAnb9Ef0MAAAAAAEAAAACAAAAAwAAAP07ISQgHyAcav0AAgAhJSAgIBxq/QACACEnICEgHGr9AAIAISkgIiAcaiAlICf95gEgKf3kASAeEAIgIyAcakMAAAAA/RMgHhACIBxBEGohHAwBCwsgF0EBaiEXDAELCyAQQQFqIRAgECALRgRAQQAhECARQQFqIRELIBJBAWohEgwBCwsLuAQCDX8RfCABIQMgAiEEIAAoAjAhBSAAKAJgIQYgACgCaCEHIAAoAnAhCCAAKAJ4IQkgACgCgAEhCiAAKAKIASELIAMhDCAEIQ0DQCAMIA1JBEBEAAAAAAAAAAAhEEQAAAAAAAAAACERRAAAAAAAAAAAIRJEAAAAAAAAAAAhE0QAAAAAAAAAACEUQQAhDiALIQ8DQCAOIA9JBEAgByAOIAhsIAxqQQN0aisDACEVIBAgFaAhECAHIAsgDmogCGwgDGpBA3RqKwMAIRYgESAWoCERIAdBAiALbCAOaiAIbCAMakEDdGorAwAhFyASIBegIRIgB0EDIAtsIA5qIAhsIAxqQQN0aisDACEYIBMgGKAhEyAHQQQgC2wgDmogCGwgDGpBA3RqKwMAIRkgFCAZoCEUIA5BAWohDgwBCwsgECAJIApsuKMhGiARIAkgCmy4oyEbIBIgCSAKbLijIRwgEyAJIApsuKMhHSAUIAkgCmy4oyEeIAUgDEECdGoqAgC7IR8gHyAfoiEgIAYgDEECdGogICAborY4AgAgBiAIIAxqQQJ0aiAatjgCACAGQQIgCGwgDGpBAnRqRAAAAAAAAAhAICCiIBuiIByiIBogHaKgIB6htjgCACAGQQMgCGwgDGpBAnRqIBogHKK2OAIAIAZBBCAIbCAMakECdGogGyAdorY4AgAgBkEFIAhsIAxqQQJ0aiActjgCACAGQQYgCGwgDGpBAnRqIBu2OAIAIAxBAWohDAwBCwsLswkDKX8LfBN7IAEhAyACIQQgACgCACEFIAAoAhghBiAAKAIoIQcgACgCMCEIIAAoAjghCSAAKAJIIQogACgCUCELIAAoAmAhDCAAKAJwIQ0gACgCeCEOIAAoAoABIQ8gACgCiAEhEEEBQYAIQQEgD0EBIA9LG25BAUGACEEBIA9BASAPSxtuSxshESAPQYAIakEBa0GACG4hEiAOIBFqQQFrIBFuIBJsIRMgAyEUQQAhFUEBIBBJBEAgAyAQcCEVIAMgEG4hFAsgFCEWIAMhFyAEIRgDQCAXIBhJBEBBACEZIBMhGkEBIBBJBEAgEyAVbCAQbiEZIBMgFUEBamwgEG4hGgsgCCAWQQJ0aioCALshLCAMIBZBAnRqKgIAuyEtIAkgFkECdGoqAgC7IS4gLrb9EyE3IC22/RMhOCAMIA0gFmpBAnRqKgIAuyEvIC+2/RMhOSAstv0TITogLCAsoiEwIDAgLKIhMSAMQQIgDWwgFmpBAnRqKgIAuyEyIDK2/RMhOyAMQQMgDWwgFmpBAnRqKgIAuyEzIDO2/RMhPCAMQQQgDWwgFmpBAnRqKgIAuyE0IDS2/RMhPSAMQQUgDWwgFmpBAnRqKgIAuyE1IDW2/RMhPiAMQQYgDWwgFmpBAnRqKgIAuyE2IDa2/RMhPyAxtv0TIUAgGSEbIBohHANAIBsgHEkEQCAbIBFsIR1BACEeIA8hH0EBIBJJBEAgGyASbiARbCEdIBsgEnBBgAhsIR4gHkGACGogDyAeQYAIaiAPSRshHwsgHSARaiAOIB0gEWogDkkbISAgHSEhICAhIgNAICEgIkkEQCAhIA1sIBZqIA9sISMgBiAjQQJ0aiEnIAcgI0ECdGohKCAFICNBAnRqISkgCiAjQQJ0aiEqIAsgI0ECdGohKyAeQQJ0ISQgH0ECdCElA0AgJSAka0EgTgRAICcgJGr9AAIAIUIgJyAkav0AAhAhQyAoICRq/QACACFEICggJGr9AAIQIUUgRCA3/eUBIUYgRSA3/eUBIUcgKSAkav0AAgAhSCApICRq/QACECFJICogJGogOiBCIDggRv3mAf3lASA5/eUB/eYB/QsCACAqICRqIDogQyA4IEf95gH95QEgOf3lAf3mAf0LAhAgKyAkaiBAIDsgRv3mASA8/eQBID395AEgPiBC/eYB/eUBID8gSP3mAf3lAf3mAf0LAgAgKyAkaiBAIDsgR/3mASA8/eQBID395AEgPiBD/eYB/eUBID8gSf3mAf3lAf3mAf0LAhAgJEEgaiEkDAELCwNAICUgJGsiJkEASgRAICZBAnb9Ef0MAAAAAAEAAAACAAAAAwAAAP07IUEgJyAkav0AAgAhQiAoICRq/QACACFEIEQgN/3lASFGICkgJGr9AAIAIUggKiAkaiA6IEIgOCBG/eYB/eUBIDn95QH95gEgJhACICsgJGogQCA7IEb95gEgPP3kASA9/eQBID4gQv3mAf3lASA/IEj95gH95QH95gEgJhACICRBEGohJAwBCwsgIUEBaiEhDAELCyAbQQFqIRsMAQsLIBVBAWohFSAVIBBGBEBBACEVIBZBAWohFgsgF0EBaiEXDAELCwulCgItfx17IAEhAyACIQQgACgCACEFIAAoAhghBiAAKAIoIQcgACgCMCEIIAAoAjghCSAAKAJIIQogACgCUCELIAAoAmAhDCAAKAJwIQ0gACgCmAEhDkEBQYAIQQEgDUEBIA1LG25BAUGACEEBIA1BASANSxtuSxshDyANQYAIakEBa0GACG4hEEEBIA9qQQFrIA9uIBBsIREgAyESQQAhE0EBIA5JBEAgAyAOcCETIAMgDm4hEgsgEiEUIAMhFSAEIRYDQCAVIBZJBEBBACEXIBEhGEEBIA5JBEAgESATbCAObiEXIBEgE0EBamwgDm4hGAsgFCANbCEZIBchGiAYIRsDQCAaIBtJBEAgGiAPbCEcQQAhHSANIR5BASAQSQRAIBogEG4gD2whHCAaIBBwQYAIbCEdIB1BgAhqIA0gHUGACGogDUkbIR4LIAghIiAGIBlBAnRqISMgDCEkIAcgGUECdGohJSAJISYgDCANQQJ0aiEnIAxBAiANbEECdGohKCAMQQMgDWxBAnRqISkgDEEEIA1sQQJ0aiEqIAxBBSANbEECdGohKyAMQQYgDWxBAnRqISwgBSAZQQJ0aiEtIAogGUECdGohLiALIBlBAnRqIS8gHUECdCEfIB5BAnQhIANAICAgH2tBIE4EQCAiIB9q/QACACExICIgH2r9AAIQITIgIyAfav0AAgAhMyAjIB9q/QACECE0ICQgH2r9AAIAITUgJCAfav0AAhAhNiAlIB9q/QACACE3ICUgH2r9AAIQITggJiAfav0AAgAhOSAmIB9q/QACECE6IDcgOf3lASE7IDggOv3lASE8ICcgH2r9AAIAIT0gJyAfav0AAhAhPiAxIDH95gEhPyAyIDL95gEhQCAoIB9q/QACACFBICggH2r9AAIQIUIgKSAfav0AAgAhQyApIB9q/QACECFEICogH2r9AAIAIUUgKiAfav0AAhAhRiArIB9q/QACACFHICsgH2r9AAIQIUggLCAfav0AAgAhSSAsIB9q/QACECFKIC0gH2r9AAIAIUsgLSAfav0AAhAhTCAuIB9qIDEgMyA1IDv95gH95QEgPf3lAf3mAf0LAgAgLiAfaiAyIDQgNiA8/eYB/eUBID795QH95gH9CwIQIC8gH2ogPyAx/eYBIEEgO/3mASBD/eQBIEX95AEgRyAz/eYB/eUBIEkgS/3mAf3lAf3mAf0LAgAgLyAfaiBAIDL95gEgQiA8/eYBIET95AEgRv3kASBIIDT95gH95QEgSiBM/eYB/eUB/eYB/QsCECAfQSBqIR8MAQsLA0AgICAfayIhQQBKBEAgIUECdv0R/QwAAAAAAQAAAAIAAAADAAAA/TshMCAiIB9q/QACACExICMgH2r9AAIAITMgJCAfav0AAgAhNSAlIB9q/QACACE3ICYgH2r9AAIAITkgNyA5/eUBITsgJyAfav0AAgAhPSAxIDH95gEhPyAoIB9q/QACACFBICkgH2r9AAIAIUMgKiAfav0AAgAhRSArIB9q/QACACFHICwgH2r9AAIAIUkgLSAfav0AAgAhSyAuIB9qIDEgMyA1IDv95gH95QEgPf3lAf3mASAhEAIgLyAfaiA/IDH95gEgQSA7/eYBIEP95AEgRf3kASBHIDP95gH95QEgSSBL/eYB/eUB/eYBICEQAiAfQRBqIR8MAQsLIBpBAWohGgwBCwsgE0EBaiETIBMgDkYEQEEAIRMgFEEBaiEUCyAVQQFqIRUMAQsLC54FAyF/AXwEeyABIQMgAiEEIAAoAhghBSAAKAIwIQYgACgCSCEHIAAoAlAhCCAAKAJwIQkgACgCgAEhCiAAKAKoASELQQFBgAhBASAKQQEgCksbbkEBQYAIQQEgCkEBIApLG25LGyEMIApBgAhqQQFrQYAIbiENQQEgDGpBAWsgDG4gDWwhDiADIQ9BACEQQQEgC0kEQCADIAtwIRAgAyALbiEPCyAPIAlwIREgDyAJbiESIBIhEyADIRQgBCEVA0AgFCAVSQRAQQAhFiAOIRdBASALSQRAIA4gEGwgC24hFiAOIBBBAWpsIAtuIRcLIAYgEUECdGoqAgC7ISQgEyAJbCARaiAKbCEYICS2/RMhJSAWIRkgFyEaA0AgGSAaSQRAIBkgDGwhG0EAIRwgCiEdQQEgDUkEQCAZIA1uIAxsIRsgGSANcEGACGwhHCAcQYAIaiAKIBxBgAhqIApJGyEdCyAFIBhBAnRqISEgByAYQQJ0aiEiIAggGEECdGohIyAcQQJ0IR4gHUECdCEfA0AgHyAea0EgTgRAICEgHmr9AAIAIScgISAeav0AAhAhKCAiIB5qICUgJ/3mAf0LAgAgIiAeaiAlICj95gH9CwIQICMgHmpDAAAAAP0T/QsCACAjIB5qQwAAAAD9E/0LAhAgHkEgaiEeDAELCwNAIB8gHmsiIEEASgRAICBBAnb9Ef0MAAAAAAEAAAACAAAAAwAAAP07ISYgISAeav0AAgAhJyAiIB5qICUgJ/3mASAgEAIgIyAeakMAAAAA/RMgIBACIB5BEGohHgwBCwsgGUEBaiEZDAELCyAQQQFqIRAgECALRgRAQQAhECARQQFqIREgESAJRgRAQQAhESATQQFqIRMLCyAUQQFqIRQMAQsLC/0EAh9/BXsgASEDIAIhBCAAKAIYIQUgACgCMCEGIAAoAkghByAAKAJQIQggACgCcCEJIAAoAqgBIQpBAUGACEEBIAlBASAJSxtuQQFBgAhBASAJQQEgCUsbbksbIQsgCUGACGpBAWtBgAhuIQxBASALakEBayALbiAMbCENIAMhDkEAIQ9BASAKSQRAIAMgCnAhDyADIApuIQ4LIA4hECADIREgBCESA0AgESASSQRAQQAhEyANIRRBASAKSQRAIA0gD2wgCm4hEyANIA9BAWpsIApuIRQLIBAgCWwhFSATIRYgFCEXA0AgFiAXSQRAIBYgC2whGEEAIRkgCSEaQQEgDEkEQCAWIAxuIAtsIRggFiAMcEGACGwhGSAZQYAIaiAJIBlBgAhqIAlJGyEaCyAGIR4gBSAVQQJ0aiEfIAcgFUECdGohICAIIBVBAnRqISEgGUECdCEbIBpBAnQhHANAIBwgG2tBIE4EQCAeIBtq/QACACEjIB4gG2r9AAIQISQgHyAbav0AAgAhJSAfIBtq/QACECEmICAgG2ogIyAl/eYB/QsCACAgIBtqICQgJv3mAf0LAhAgISAbakMAAAAA/RP9CwIAICEgG2pDAAAAAP0T/QsCECAbQSBqIRsMAQsLA0AgHCAbayIdQQBKBEAgHUECdv0R/QwAAAAAAQAAAAIAAAADAAAA/TshIiAeIBtq/QACACEjIB8gG2r9AAIAISUgICAbaiAjICX95gEgHRACICEgG2pDAAAAAP0TIB0QAiAbQRBqIRsMAQsLIBZBAWohFgwBCwsgD0EBaiEPIA8gCkYEQEEAIQ8gEEEBaiEQCyARQQFqIREMAQsLC0IAA0AgASACSQRAIAAgASABQQFqEAAgACABIAFBAWoQASAAIAEgAUEBahADIAAgASABQQFqEAQgAUEBaiEBDAELCws3AANAIAEgAkkEQCAAIAEgAUEBahAIIAAgASABQQFqEAkgACABIAFBAWoQBCABQQFqIQEMAQsLCzcAA0AgASACSQRAIAAgASABQQFqEAAgACABIAFBAWoQDCAAIAEgAUEBahANIAFBAWohAQwBCwsLLAADQCABIAJJBEAgACABIAFBAWoQDyAAIAEgAUEBahAJIAFBAWohAQwBCwsLQgADQCABIAJJBEAgACABIAFBAWoQESAAIAEgAUEBahASIAAgASABQQFqEBMgACABIAFBAWoQBCABQQFqIQEMAQsLCzcAA0AgASACSQRAIAAgASABQQFqEBEgACABIAFBAWoQGSAAIAEgAUEBahAaIAFBAWohAQwBCwsL';
+  'AGFzbQEAAAABDQJgA39/fwBgA397fwACEgEDZW52Bm1lbW9yeQIDAYCABAMjIgAAAQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAHvQIhCHJlZHVjZV8xAAAIZmluaXNoXzEAAQVtYXBfMQADBW1hcF8yAAQIcmVkdWNlXzIABQVtYXBfMwAGBW1hcF80AAcIcmVkdWNlXzMACAhmaW5pc2hfMgAJCHJlZHVjZV80AAoFbWFwXzUACwhmaW5pc2hfMwAMBW1hcF82AA0FbWFwXzcADghyZWR1Y2VfNQAPCHJlZHVjZV82ABAIZmluaXNoXzQAEQVtYXBfOAASBW1hcF85ABMGbWFwXzEwABQGbWFwXzExABUGbWFwXzEyABYIZmluaXNoXzUAFwZtYXBfMTMAGAZtYXBfMTQAGQZtYXBfMTUAGgZtYXBfMTYAGwdwaGFzZV8xABwHcGhhc2VfMgAdB3BoYXNlXzMAHgdwaGFzZV80AB8HcGhhc2VfNQAgB3BoYXNlXzYAIQr25AEi2QkDJH8LfBB7IAEhAyACIQQgACgCACEFIAAoAhghBiAAKAIoIQcgACgCOCEIIAAoAmghCSAAKAJwIQogACgCeCELIAAoAoABIQwgACgCiAEhDUEBQYAIQQEgDEEBIAxLG25BAUGACEEBIAxBASAMSxtuSxshDiAMQYAIakEBa0GACG4hDyALIA5qQQFrIA5uIA9sIRAgAyERQQAhEkEBIA1JBEAgAyANcCESIAMgDW4hEQsgESETIAMhFCAEIRUgFCAVSQRAA0BEAAAAAAAAAAAhJ0QAAAAAAAAAACEoRAAAAAAAAAAAISlEAAAAAAAAAAAhKkQAAAAAAAAAACErQQAhFiAQIRdBASANSQRAIBAgEmwgDW4hFiAQIBJBAWpsIA1uIRcLIAggE0ECdGoqAgC7ISwgLLb9EyEyIBYhGCAXIRkgGCAZSQRAA0AgGCAObCEaQQAhGyAMIRxBASAPSQRAIBggD24gDmwhGiAYIA9wQYAIbCEbIBtBgAhqIAwgG0GACGogDEkbIRwLIBogDmogCyAaIA5qIAtJGyEdQwAAAAD9EyEzQwAAAAD9EyE0QwAAAAD9EyE1QwAAAAD9EyE2QwAAAAD9EyE3IBohHiAdIR8gHiAfSQRAA0AgHiAKbCATaiAMbCEgIAYgIEECdGohJCAFICBBAnRqISUgByAgQQJ0aiEmIBtBAnQhISAcQQJ0ISIgIiAha0EQTgRAA0AgJCAhav0AAgAhOSAzIDn95AEhMyAlICFq/QACACE6IDQgOv3kASE0IDUgOiA5/eYB/eQBITUgJiAhav0AAgAhOyA7IDL95QEhPCA2IDwgOf3mAf3kASE2IDcgPCA6/eYB/eQBITcgIUEQaiEhICIgIWtBEE4NAAsLICIgIWsiI0EASgRAA0AgI0ECdv0R/QwAAAAAAQAAAAIAAAADAAAA/TshOCAkICFq/QACACE5IDMgOf3kASAzIDj9UiEzICUgIWr9AAIAITogNCA6/eQBIDQgOP1SITQgNSA6IDn95gH95AEgNSA4/VIhNSAmICFq/QACACE7IDsgMv3lASE8IDYgPCA5/eYB/eQBIDYgOP1SITYgNyA8IDr95gH95AEgNyA4/VIhNyAhQRBqISEgIiAhayIjQQBKDQALCyAeQQFqIR4gHiAfSQ0ACwsgMyI9/R8AuyA9/R8Bu6AgPf0fArsgPf0fA7ugoCEtICcgLaAhJyA0Ij79HwC7ID79HwG7oCA+/R8CuyA+/R8Du6CgIS4gKCAuoCEoIDUiP/0fALsgP/0fAbugID/9HwK7ID/9HwO7oKAhLyApIC+gISkgNiJA/R8AuyBA/R8Bu6AgQP0fArsgQP0fA7ugoCEwICogMKAhKiA3IkH9HwC7IEH9HwG7oCBB/R8CuyBB/R8Du6CgITEgKyAxoCErIBhBAWohGCAYIBlJDQALCyAJIBIgCmwgE2pBA3RqICc5AwAgCSANIBJqIApsIBNqQQN0aiAoOQMAIAlBAiANbCASaiAKbCATakEDdGogKTkDACAJQQMgDWwgEmogCmwgE2pBA3RqICo5AwAgCUEEIA1sIBJqIApsIBNqQQN0aiArOQMAIBJBAWohEiASIA1GBEBBACESIBNBAWohEwsgFEEBaiEUIBQgFUkNAAsLC8cGAhF/GXwgASEDIAIhBCAAKAIQIQUgACgCICEGIAAoAjAhByAAKAJAIQggACgCYCEJIAAoAmghCiAAKAJwIQsgACgCeCEMIAAoAoABIQ0gACgCiAEhDiAMuCANuKIhFCAURAAAAAAAAAAAZCEPIAMhECAEIREgECARSQRAA0AgCiAQQQN0aisDACEVIAogDiALbCAQakEDdGorAwAhFiAKQQIgDmwgC2wgEGpBA3RqKwMAIRcgCkEDIA5sIAtsIBBqQQN0aisDACEYIApBBCAObCALbCAQakEDdGorAwAhGUEBIRIgDiETIBIgE0kEQANAIAogEiALbCAQakEDdGorAwAhGiAVIBqgIRUgCiAOIBJqIAtsIBBqQQN0aisDACEbIBYgG6AhFiAKQQIgDmwgEmogC2wgEGpBA3RqKwMAIRwgFyAcoCEXIApBAyAObCASaiALbCAQakEDdGorAwAhHSAYIB2gIRggCkEEIA5sIBJqIAtsIBBqQQN0aisDACEeIBkgHqAhGSASQQFqIRIgEiATSQ0ACwsgByAQQQJ0aioCALshHyAfIB+iISAgGCAMIA1suKMhISAWIAwgDWy4oyEiIB8gFyAgICGiIBmioSAiIBWioaJEAAAAAAAAAAAgDxshIyAVIAwgDWy4oyEkIBkgDCANbLijISUgFyAMIA1suKMhJiAGIBBBAnRqKgIAuyEnICcgH6IhKCAFIBBBAnRqKgIAuyEpICcgIKIhKiAqICGiISsgKSAroSEsIAggEEECdGogI7Y4AgAgCSAQQQJ0aiAotjgCACAJIAsgEGpBAnRqIB8gLKK2OAIAIAlBAiALbCAQakECdGogKCAkorY4AgAgCUEDIAtsIBBqQQJ0aiAgRAAAAAAAAAhAICeiICCiICGiICWiICcgJKIgIqKgICkgJaKhICcgJqKhorY4AgAgCUEEIAtsIBBqQQJ0aiAstjgCACAJQQUgC2wgEGpBAnRqICogJKIgJaK2OAIAIAlBBiALbCAQakECdGogKyAiorY4AgAgCUEHIAtsIBBqQQJ0aiAqICWitjgCACAJQQggC2wgEGpBAnRqICkgIqK2OAIAIBBBAWohECAQIBFJDQALCws/ACACQRBOBEAgACAB/QsCAAUgAkEIcQRAIAAgAf1bAgAAIAJBBHEEQCAAIAH9WgIIAgsFIAAgAf1aAgAACwsLrwoDKn8MfBV7IAEhAyACIQQgACgCACEFIAAoAgghBiAAKAIYIQcgACgCKCEIIAAoAjAhCSAAKAI4IQogACgCSCELIAAoAlAhDCAAKAJgIQ0gACgCcCEOIAAoAnghDyAAKAKAASEQIAAoAogBIRFBAUGACEEBIBBBASAQSxtuQQFBgAhBASAQQQEgEEsbbksbIRIgEEGACGpBAWtBgAhuIRMgDyASakEBayASbiATbCEUIAMhFUEAIRZBASARSQRAIAMgEXAhFiADIBFuIRULIBUhFyADIRggBCEZIBggGUkEQANAQQAhGiAUIRtBASARSQRAIBQgFmwgEW4hGiAUIBZBAWpsIBFuIRsLIA0gF0ECdGoqAgC7IS0gLbb9EyE5IA0gDiAXakECdGoqAgC7IS4gCiAXQQJ0aioCALshLyAvtv0TITogLrb9EyE7IAYgF0ECdGoqAgC7ITAgMLb9EyE8IA1BAiAObCAXakECdGoqAgC7ITEgMbb9EyE9IAkgF0ECdGoqAgC7ITIgDUEDIA5sIBdqQQJ0aioCALshMyAztv0TIT4gDUEEIA5sIBdqQQJ0aioCALshNCA0tv0TIT8gDUEFIA5sIBdqQQJ0aioCALshNSA1tv0TIUAgDUEGIA5sIBdqQQJ0aioCALshNiA2tv0TIUEgDUEHIA5sIBdqQQJ0aioCALshNyA3tv0TIUIgDUEIIA5sIBdqQQJ0aioCALshOCA4tv0TIUMgMrb9EyFEIBohHCAbIR0gHCAdSQRAA0AgHCASbCEeQQAhHyAQISBBASATSQRAIBwgE24gEmwhHiAcIBNwQYAIbCEfIB9BgAhqIBAgH0GACGogEEkbISALIB4gEmogDyAeIBJqIA9JGyEhIB4hIiAhISMgIiAjSQRAA0AgIiAObCAXaiAQbCEkIAcgJEECdGohKCAIICRBAnRqISkgBSAkQQJ0aiEqIAsgJEECdGohKyAMICRBAnRqISwgH0ECdCElICBBAnQhJiAmICVrQSBOBEADQCAoICVq/QACACFGICkgJWr9AAIAIUcgRyA6/eUBIUggKiAlav0AAgAhSSArICVqIDkgRv3mASA7IEj95gH95AEgPP3kASA9/eUB/QsCACAsICVqIEQgPiBI/eYBID8gSf3mAf3kASBA/eQBIEH95AEgQiBG/eYB/eUBIEP95QH95gH9CwIAICggJWr9AAIQIUogKSAlav0AAhAhSyBLIDr95QEhTCAqICVq/QACECFNICsgJWogOSBK/eYBIDsgTP3mAf3kASA8/eQBID395QH9CwIQICwgJWogRCA+IEz95gEgPyBN/eYB/eQBIED95AEgQf3kASBCIEr95gH95QEgQ/3lAf3mAf0LAhAgJUEgaiElICYgJWtBIE4NAAsLICYgJWsiJ0EASgRAA0AgJ0ECdv0R/QwAAAAAAQAAAAIAAAADAAAA/TshRSAoICVq/QACACFGICkgJWr9AAIAIUcgRyA6/eUBIUggKiAlav0AAgAhSSArICVqIDkgRv3mASA7IEj95gH95AEgPP3kASA9/eUBICcQAiAsICVqIEQgPiBI/eYBID8gSf3mAf3kASBA/eQBIEH95AEgQiBG/eYB/eUBIEP95QH95gEgJxACICVBEGohJSAmICVrIidBAEoNAAsLICJBAWohIiAiICNJDQALCyAcQQFqIRwgHCAdSQ0ACwsgFkEBaiEWIBYgEUYEQEEAIRYgF0EBaiEXCyAYQQFqIRggGCAZSQ0ACwsLlQEBCX8gASEDIAIhBCAAKAJYIQUgACgCiAEhBiADIQdBACEIQQEgBkkEQCADIAZwIQggAyAGbiEHCyAHIQkgAyEKIAQhCyAKIAtJBEADQCAIQQFJBEAgBSAJQQJ0akQAAAAAAAAAALY4AgALIAhBAWohCCAIIAZGBEBBACEIIAlBAWohCQsgCkEBaiEKIAogC0kNAAsLC6wQA0N/DHsKfCABIQMgAiEEIAAoAgAhBSAAKAIYIQYgACgCKCEHIAAoAjghCCAAKAJoIQkgACgCkAEhCiAAKAJwIQsgACgCeCEMIAAoAoABIQ0gACgCiAEhDiALQYAIakEBa0GACG4hDyAMIA1sQYABakEBa0GAAW4hEEEBIREgCyAMIA1sbEGAgCBJBEBBBCERCyALQYABSQRAQQQhEQsgAyESIAQhEyASIBNJBEADQCASIA5wIRQgEiAObiEVIBUgD3BBgAhsIRYgFkGACGogCyAWQYAIaiALSRshFyAVIA9uIRggGCALbCEZIBYhGiAXIRsgGiAbSQRAA0AgCSAUIAtsIBkgGmpqQQN0akQAAAAAAAAAADkDACAJIA4gFGogC2wgGSAaampBA3RqRAAAAAAAAAAAOQMAIAlBAiAObCAUaiALbCAZIBpqakEDdGpEAAAAAAAAAAA5AwAgCUEDIA5sIBRqIAtsIBkgGmpqQQN0akQAAAAAAAAAADkDACAJQQQgDmwgFGogC2wgGSAaampBA3RqRAAAAAAAAAAAOQMAIBpBAWohGiAaIBtJDQALCyAQIBRsIA5uIRwgECAUQQFqbCAObiEdIBwhHiAdIR8gHiAfSQRAA0AgHkGAAWwhICAgQYABaiAMIA1sICBBgAFqIAwgDWxJGyEhIBJBBWxBgAhsIBZrISIgEkEFbEEBakGACGwgFmshIyASQQVsQQJqQYAIbCAWayEkIBJBBWxBA2pBgAhsIBZrISUgEkEFbEEEakGACGwgFmshJiAKICJBAnRqISogCiAjQQJ0aiErIAogJEECdGohLCAKICVBAnRqIS0gCiAmQQJ0aiEuIBZBAnQhJyAXQQJ0ISggKCAna0EQTgRAA0AgKiAnakMAAAAA/RP9CwIAICsgJ2pDAAAAAP0T/QsCACAsICdqQwAAAAD9E/0LAgAgLSAnakMAAAAA/RP9CwIAIC4gJ2pDAAAAAP0T/QsCACAnQRBqIScgKCAna0EQTg0ACwsgKCAnayIpQQBKBEADQCApQQJ2/RH9DAAAAAABAAAAAgAAAAMAAAD9OyFGICogJ2pDAAAAAP0TICkQAiArICdqQwAAAAD9EyApEAIgLCAnakMAAAAA/RMgKRACIC0gJ2pDAAAAAP0TICkQAiAuICdqQwAAAAD9EyApEAIgJ0EQaiEnICggJ2siKUEASg0ACwtBACEvICEgIGsgEWpBAWsgEW4hMCAvIDBJBEADQCAgIC8gEWxqITEgMSARaiAhIDEgEWogIUkbITIgCiAiQQJ0aiE2IAogI0ECdGohNyAKICRBAnRqITggCiAlQQJ0aiE5IAogJkECdGohOiAIITsgFkECdCEzIBdBAnQhNCA0IDNrQRBOBEADQCA2IDNq/QACACFIIDcgM2r9AAIAIUkgOCAzav0AAgAhSiA5IDNq/QACACFLIDogM2r9AAIAIUwgOyAzav0AAgAhTSAxITwgMiE9IDwgPUkEQANAIAYgPCALbEECdGogM2r9AAIAIU4gSCBO/eQBIUggBSA8IAtsQQJ0aiAzav0AAgAhTyBJIE/95AEhSSBKIE8gTv3mAf3kASFKIAcgPCALbEECdGogM2r9AAIAIVAgUCBN/eUBIVEgSyBRIE795gH95AEhSyBMIFEgT/3mAf3kASFMIDxBAWohPCA8ID1JDQALCyA2IDNqIEj9CwIAIDcgM2ogSf0LAgAgOCAzaiBK/QsCACA5IDNqIEv9CwIAIDogM2ogTP0LAgAgM0EQaiEzIDQgM2tBEE4NAAsLIDQgM2siNUEASgRAA0AgNUECdv0R/QwAAAAAAQAAAAIAAAADAAAA/TshRyA2IDNq/QACACFIIDcgM2r9AAIAIUkgOCAzav0AAgAhSiA5IDNq/QACACFLIDogM2r9AAIAIUwgOyAzav0AAgAhTSAxITwgMiE+IDwgPkkEQANAIAYgPCALbEECdGogM2r9AAIAIU4gSCBO/eQBIUggBSA8IAtsQQJ0aiAzav0AAgAhTyBJIE/95AEhSSBKIE8gTv3mAf3kASFKIAcgPCALbEECdGogM2r9AAIAIVAgUCBN/eUBIVEgSyBRIE795gH95AEhSyBMIFEgT/3mAf3kASFMIDxBAWohPCA8ID5JDQALCyA2IDNqIEggNRACIDcgM2ogSSA1EAIgOCAzaiBKIDUQAiA5IDNqIEsgNRACIDogM2ogTCA1EAIgM0EQaiEzIDQgM2siNUEASg0ACwsgL0EBaiEvIC8gMEkNAAsLIBYhPyAXIUAgPyBASQRAA0AgCiAiID9qQQJ0aioCALshUiAUIAtsIBkgP2pqIUEgCSBBQQN0aisDACFTIAkgQUEDdGogUyBSoDkDACAKICMgP2pBAnRqKgIAuyFUIA4gFGogC2wgGSA/amohQiAJIEJBA3RqKwMAIVUgCSBCQQN0aiBVIFSgOQMAIAogJCA/akECdGoqAgC7IVZBAiAObCAUaiALbCAZID9qaiFDIAkgQ0EDdGorAwAhVyAJIENBA3RqIFcgVqA5AwAgCiAlID9qQQJ0aioCALshWEEDIA5sIBRqIAtsIBkgP2pqIUQgCSBEQQN0aisDACFZIAkgREEDdGogWSBYoDkDACAKICYgP2pBAnRqKgIAuyFaQQQgDmwgFGogC2wgGSA/amohRSAJIEVBA3RqKwMAIVsgCSBFQQN0aiBbIFqgOQMAID9BAWohPyA/IEBJDQALCyAeQQFqIR4gHiAfSQ0ACwsgEkEBaiESIBIgE0kNAAsLC+8LAjZ/IXsgASEDIAIhBCAAKAIAIQUgACgCCCEGIAAoAhghByAAKAIoIQggACgCMCEJIAAoAjghCiAAKAJIIQsgACgCUCEMIAAoAmAhDSAAKAJwIQ4gACgCeCEPIAAoAoABIRAgACgCmAEhESAPIBBsIRJBAUGACEEBIA5BASAOSxtuQQFBgAhBASAOQQEgDksbbksbIRMgDkGACGpBAWtBgAhuIRQgEiATakEBayATbiAUbCEVIAMhFkEAIRdBASARSQRAIAMgEXAhFyADIBFuIRYLIAMhGCAEIRkgGCAZSQRAA0BBACEaIBUhG0EBIBFJBEAgFSAXbCARbiEaIBUgF0EBamwgEW4hGwsgGiEcIBshHSAcIB1JBEADQCAcIBNsIR5BACEfIA4hIEEBIBRJBEAgHCAUbiATbCEeIBwgFHBBgAhsIR8gH0GACGogDiAfQYAIaiAOSRshIAsgHiATaiASIB4gE2ogEkkbISEgHiEiICEhIyAiICNJBEADQCAiIA5sISQgDSEoIAcgJEECdGohKSANIA5BAnRqISogCCAkQQJ0aiErIAohLCAGIS0gDUECIA5sQQJ0aiEuIAkhLyANQQMgDmxBAnRqITAgDUEEIA5sQQJ0aiExIAUgJEECdGohMiANQQUgDmxBAnRqITMgDUEGIA5sQQJ0aiE0IA1BByAObEECdGohNSANQQggDmxBAnRqITYgCyAkQQJ0aiE3IAwgJEECdGohOCAfQQJ0ISUgIEECdCEmICYgJWtBIE4EQANAICggJWr9AAIAITogKSAlav0AAgAhOyAqICVq/QACACE8ICsgJWr9AAIAIT0gLCAlav0AAgAhPiA9ID795QEhPyAtICVq/QACACFAIC4gJWr9AAIAIUEgLyAlav0AAgAhQiAwICVq/QACACFDIDEgJWr9AAIAIUQgMiAlav0AAgAhRSAzICVq/QACACFGIDQgJWr9AAIAIUcgNSAlav0AAgAhSCA2ICVq/QACACFJIDcgJWogOiA7/eYBIDwgP/3mAf3kASBA/eQBIEH95QH9CwIAIDggJWogQiBDID/95gEgRCBF/eYB/eQBIEb95AEgR/3kASBIIDv95gH95QEgSf3lAf3mAf0LAgAgKCAlav0AAhAhSiApICVq/QACECFLICogJWr9AAIQIUwgKyAlav0AAhAhTSAsICVq/QACECFOIE0gTv3lASFPIC0gJWr9AAIQIVAgLiAlav0AAhAhUSAvICVq/QACECFSIDAgJWr9AAIQIVMgMSAlav0AAhAhVCAyICVq/QACECFVIDMgJWr9AAIQIVYgNCAlav0AAhAhVyA1ICVq/QACECFYIDYgJWr9AAIQIVkgNyAlaiBKIEv95gEgTCBP/eYB/eQBIFD95AEgUf3lAf0LAhAgOCAlaiBSIFMgT/3mASBUIFX95gH95AEgVv3kASBX/eQBIFggS/3mAf3lASBZ/eUB/eYB/QsCECAlQSBqISUgJiAla0EgTg0ACwsgJiAlayInQQBKBEADQCAnQQJ2/RH9DAAAAAABAAAAAgAAAAMAAAD9OyE5ICggJWr9AAIAITogKSAlav0AAgAhOyAqICVq/QACACE8ICsgJWr9AAIAIT0gLCAlav0AAgAhPiA9ID795QEhPyAtICVq/QACACFAIC4gJWr9AAIAIUEgLyAlav0AAgAhQiAwICVq/QACACFDIDEgJWr9AAIAIUQgMiAlav0AAgAhRSAzICVq/QACACFGIDQgJWr9AAIAIUcgNSAlav0AAgAhSCA2ICVq/QACACFJIDcgJWogOiA7/eYBIDwgP/3mAf3kASBA/eQBIEH95QEgJxACIDggJWogQiBDID/95gEgRCBF/eYB/eQBIEb95AEgR/3kASBIIDv95gH95QEgSf3lAf3mASAnEAIgJUEQaiElICYgJWsiJ0EASg0ACwsgIkEBaiEiICIgI0kNAAsLIBxBAWohHCAcIB1JDQALCyAXQQFqIRcgGEEBaiEYIBggGUkNAAsLC9YDAhd/AXsgASEDIAIhBCAAKAJYIQUgACgCcCEGIAAoAqABIQdBAUGACEEBIAZBASAGSxtuQQFBgAhBASAGQQEgBksbbksbIQggBkGACGpBAWtBgAhuIQlBASAIakEBayAIbiAJbCEKIAMhC0EAIQxBASAHSQRAIAMgB3AhDCADIAduIQsLIAMhDSAEIQ4gDSAOSQRAA0BBACEPIAohEEEBIAdJBEAgCiAMbCAHbiEPIAogDEEBamwgB24hEAsgDyERIBAhEiARIBJJBEADQCARIAhsIRNBACEUIAYhFUEBIAlJBEAgESAJbiAIbCETIBEgCXBBgAhsIRQgFEGACGogBiAUQYAIaiAGSRshFQsgBSEZIBRBAnQhFiAVQQJ0IRcgFyAWa0EgTgRAA0AgGSAWakMAAAAA/RP9CwIAIBkgFmpDAAAAAP0T/QsCECAWQSBqIRYgFyAWa0EgTg0ACwsgFyAWayIYQQBKBEADQCAYQQJ2/RH9DAAAAAABAAAAAgAAAAMAAAD9OyEaIBkgFmpDAAAAAP0TIBgQAiAWQRBqIRYgFyAWayIYQQBKDQALCyARQQFqIREgESASSQ0ACwsgDEEBaiEMIA1BAWohDSANIA5JDQALCwvhCgMsfwl8FnsgASEDIAIhBCAAKAIAIQUgACgCCCEGIAAoAhAhByAAKAIYIQggACgCICEJIAAoAighCiAAKAIwIQsgACgCOCEMIAAoAkghDSAAKAJQIQ4gACgCaCEPIAAoAnAhECAAKAJ4IREgACgCgAEhEiAAKAKIASETQQFBgAhBASASQQEgEksbbkEBQYAIQQEgEkEBIBJLG25LGyEUIBJBgAhqQQFrQYAIbiEVIBEgFGpBAWsgFG4gFWwhFiADIRdBACEYQQEgE0kEQCADIBNwIRggAyATbiEXCyAXIRkgAyEaIAQhGyAaIBtJBEADQEQAAAAAAAAAACEvQQAhHCAWIR1BASATSQRAIBYgGGwgE24hHCAWIBhBAWpsIBNuIR0LIAkgGUECdGoqAgC7ITAgCyAZQQJ0aioCALshMSAwIDGiITIgMrb9EyE4IAcgGUECdGoqAgC7ITMgMyAxoiE0IAwgGUECdGoqAgC7ITUgNbb9EyE5IDS2/RMhOiAGIBlBAnRqKgIAuyE2IDa2/RMhOyAcIR4gHSEfIB4gH0kEQANAIB4gFGwhIEEAISEgEiEiQQEgFUkEQCAeIBVuIBRsISAgHiAVcEGACGwhISAhQYAIaiASICFBgAhqIBJJGyEiCyAgIBRqIBEgICAUaiARSRshI0MAAAAA/RMhPEMAAAAA/RMhPUMAAAAA/RMhPkMAAAAA/RMhPyAgISQgIyElICQgJUkEQANAICQgEGwgGWogEmwhJiAFICZBAnRqISogCCAmQQJ0aiErIAogJkECdGohLCANICZBAnRqIS0gDiAmQQJ0aiEuICFBAnQhJyAiQQJ0ISggKCAna0HAAE4EQANAICogJ2r9AAIAIUEgKyAnav0AAgAhQiA8IEEgQv3mAf3kASE8ICwgJ2r9AAIAIUMgLSAnaiA4IEL95gEgOiBDIDn95QH95gH95AEgO/3kAf0LAgAgLiAnaiA6IEH95gH9CwIAICogJ2r9AAIQIUQgKyAnav0AAhAhRSA9IEQgRf3mAf3kASE9ICwgJ2r9AAIQIUYgLSAnaiA4IEX95gEgOiBGIDn95QH95gH95AEgO/3kAf0LAhAgLiAnaiA6IET95gH9CwIQICogJ2r9AAIgIUcgKyAnav0AAiAhSCA+IEcgSP3mAf3kASE+ICwgJ2r9AAIgIUkgLSAnaiA4IEj95gEgOiBJIDn95QH95gH95AEgO/3kAf0LAiAgLiAnaiA6IEf95gH9CwIgICogJ2r9AAIwIUogKyAnav0AAjAhSyA/IEogS/3mAf3kASE/ICwgJ2r9AAIwIUwgLSAnaiA4IEv95gEgOiBMIDn95QH95gH95AEgO/3kAf0LAjAgLiAnaiA6IEr95gH9CwIwICdBwABqIScgKCAna0HAAE4NAAsLICggJ2siKUEASgRAA0AgKUECdv0R/QwAAAAAAQAAAAIAAAADAAAA/TshQCAqICdq/QACACFBICsgJ2r9AAIAIUIgPCBBIEL95gH95AEgPCBA/VIhPCAsICdq/QACACFDIC0gJ2ogOCBC/eYBIDogQyA5/eUB/eYB/eQBIDv95AEgKRACIC4gJ2ogOiBB/eYBICkQAiAnQRBqIScgKCAnayIpQQBKDQALCyAkQQFqISQgJCAlSQ0ACwsgPCA9/eQBID4gP/3kAf3kASJN/R8AuyBN/R8Bu6AgTf0fArsgTf0fA7ugoCE3IC8gN6AhLyAeQQFqIR4gHiAfSQ0ACwsgDyAYIBBsIBlqQQN0aiAvOQMAIBhBAWohGCAYIBNGBEBBACEYIBlBAWohGQsgGkEBaiEaIBogG0kNAAsLC74BAgt/BHwgASEDIAIhBCAAKAIwIQUgACgCQCEGIAAoAmghByAAKAJwIQggACgCiAEhCSADIQogBCELIAogC0kEQANAIAcgCkEDdGorAwAhDkEBIQwgCSENIAwgDUkEQANAIAcgDCAIbCAKakEDdGorAwAhDyAOIA+gIQ4gDEEBaiEMIAwgDUkNAAsLIAUgCkECdGoqAgC7IRAgECAOoiERIAYgCkECdGogEbY4AgAgCkEBaiEKIAogC0kNAAsLC/8QAz1/LnsCfCABIQMgAiEEIAAoAgAhBSAAKAIIIQYgACgCECEHIAAoAhghCCAAKAIgIQkgACgCKCEKIAAoAjAhCyAAKAI4IQwgACgCSCENIAAoAlAhDiAAKAJoIQ8gACgCkAEhECAAKAJwIREgACgCeCESIAAoAoABIRMgACgCiAEhFCARQYAIakEBa0GACG4hFSASIBNsQYABakEBa0GAAW4hFkEBIRcgESASIBNsbEGAgCBJBEBBBCEXCyARQYABSQRAQQQhFwsgAyEYIAQhGSAYIBlJBEADQCAYIBRwIRogGCAUbiEbIBsgFXBBgAhsIRwgHEGACGogESAcQYAIaiARSRshHSAbIBVuIR4gHiARbCEfIBwhICAdISEgICAhSQRAA0AgDyAaIBFsIB8gIGpqQQN0akQAAAAAAAAAADkDACAgQQFqISAgICAhSQ0ACwsgFiAabCAUbiEiIBYgGkEBamwgFG4hIyAiISQgIyElICQgJUkEQANAICRBgAFsISYgJkGAAWogEiATbCAmQYABaiASIBNsSRshJyAYQYAIbCAcayEoIBAgKEECdGohLCAcQQJ0ISkgHUECdCEqICogKWtBEE4EQANAICwgKWpDAAAAAP0T/QsCACApQRBqISkgKiApa0EQTg0ACwsgKiApayIrQQBKBEADQCArQQJ2/RH9DAAAAAABAAAAAgAAAAMAAAD9OyFAICwgKWpDAAAAAP0TICsQAiApQRBqISkgKiApayIrQQBKDQALC0EAIS0gJyAmayAXakEBayAXbiEuIC0gLkkEQANAICYgLSAXbGohLyAvIBdqICcgLyAXaiAnSRshMCAQIChBAnRqITQgCSE1IAshNiAHITcgDCE4IAYhOSAcQQJ0ITEgHUECdCEyIDIgMWtBwABOBEADQCA0IDFq/QACACFCIDUgMWr9AAIAIUMgNiAxav0AAgAhRCBDIET95gEhRSA3IDFq/QACACFGIEYgRP3mASFHIDggMWr9AAIAIUggOSAxav0AAgAhSSA0IDFq/QACECFKIDUgMWr9AAIQIUsgNiAxav0AAhAhTCBLIEz95gEhTSA3IDFq/QACECFOIE4gTP3mASFPIDggMWr9AAIQIVAgOSAxav0AAhAhUSA0IDFq/QACICFSIDUgMWr9AAIgIVMgNiAxav0AAiAhVCBTIFT95gEhVSA3IDFq/QACICFWIFYgVP3mASFXIDggMWr9AAIgIVggOSAxav0AAiAhWSA0IDFq/QACMCFaIDUgMWr9AAIwIVsgNiAxav0AAjAhXCBbIFz95gEhXSA3IDFq/QACMCFeIF4gXP3mASFfIDggMWr9AAIwIWAgOSAxav0AAjAhYSAvITogMCE7IDogO0kEQANAIAUgOiARbEECdGogMWr9AAIAIWIgCCA6IBFsQQJ0aiAxav0AAgAhYyBCIGIgY/3mAf3kASFCIAogOiARbEECdGogMWr9AAIAIWQgDSA6IBFsQQJ0aiAxaiBFIGP95gEgRyBkIEj95QH95gH95AEgSf3kAf0LAgAgDiA6IBFsQQJ0aiAxaiBHIGL95gH9CwIAIAUgOiARbEECdGogMWr9AAIQIWUgCCA6IBFsQQJ0aiAxav0AAhAhZiBKIGUgZv3mAf3kASFKIAogOiARbEECdGogMWr9AAIQIWcgDSA6IBFsQQJ0aiAxaiBNIGb95gEgTyBnIFD95QH95gH95AEgUf3kAf0LAhAgDiA6IBFsQQJ0aiAxaiBPIGX95gH9CwIQIAUgOiARbEECdGogMWr9AAIgIWggCCA6IBFsQQJ0aiAxav0AAiAhaSBSIGggaf3mAf3kASFSIAogOiARbEECdGogMWr9AAIgIWogDSA6IBFsQQJ0aiAxaiBVIGn95gEgVyBqIFj95QH95gH95AEgWf3kAf0LAiAgDiA6IBFsQQJ0aiAxaiBXIGj95gH9CwIgIAUgOiARbEECdGogMWr9AAIwIWsgCCA6IBFsQQJ0aiAxav0AAjAhbCBaIGsgbP3mAf3kASFaIAogOiARbEECdGogMWr9AAIwIW0gDSA6IBFsQQJ0aiAxaiBdIGz95gEgXyBtIGD95QH95gH95AEgYf3kAf0LAjAgDiA6IBFsQQJ0aiAxaiBfIGv95gH9CwIwIDpBAWohOiA6IDtJDQALCyA0IDFqIEL9CwIAIDQgMWogSv0LAhAgNCAxaiBS/QsCICA0IDFqIFr9CwIwIDFBwABqITEgMiAxa0HAAE4NAAsLIDIgMWsiM0EASgRAA0AgM0ECdv0R/QwAAAAAAQAAAAIAAAADAAAA/TshQSA0IDFq/QACACFCIDUgMWr9AAIAIUMgNiAxav0AAgAhRCBDIET95gEhRSA3IDFq/QACACFGIEYgRP3mASFHIDggMWr9AAIAIUggOSAxav0AAgAhSSAvITogMCE8IDogPEkEQANAIAUgOiARbEECdGogMWr9AAIAIWIgCCA6IBFsQQJ0aiAxav0AAgAhYyBCIGIgY/3mAf3kASFCIAogOiARbEECdGogMWr9AAIAIWQgDSA6IBFsQQJ0aiAxaiBFIGP95gEgRyBkIEj95QH95gH95AEgSf3kASAzEAIgDiA6IBFsQQJ0aiAxaiBHIGL95gEgMxACIDpBAWohOiA6IDxJDQALCyA0IDFqIEIgMxACIDFBEGohMSAyIDFrIjNBAEoNAAsLIC1BAWohLSAtIC5JDQALCyAcIT0gHSE+ID0gPkkEQANAIBAgKCA9akECdGoqAgC7IW4gGiARbCAfID1qaiE/IA8gP0EDdGorAwAhbyAPID9BA3RqIG8gbqA5AwAgPUEBaiE9ID0gPkkNAAsLICRBAWohJCAkICVJDQALCyAYQQFqIRggGCAZSQ0ACwsL1gMCF38BeyABIQMgAiEEIAAoAlghBSAAKAJwIQYgACgCmAEhB0EBQYAIQQEgBkEBIAZLG25BAUGACEEBIAZBASAGSxtuSxshCCAGQYAIakEBa0GACG4hCUEBIAhqQQFrIAhuIAlsIQogAyELQQAhDEEBIAdJBEAgAyAHcCEMIAMgB24hCwsgAyENIAQhDiANIA5JBEADQEEAIQ8gCiEQQQEgB0kEQCAKIAxsIAduIQ8gCiAMQQFqbCAHbiEQCyAPIREgECESIBEgEkkEQANAIBEgCGwhE0EAIRQgBiEVQQEgCUkEQCARIAluIAhsIRMgESAJcEGACGwhFCAUQYAIaiAGIBRBgAhqIAZJGyEVCyAFIRkgFEECdCEWIBVBAnQhFyAXIBZrQSBOBEADQCAZIBZqQwAAAAD9E/0LAgAgGSAWakMAAAAA/RP9CwIQIBZBIGohFiAXIBZrQSBODQALCyAXIBZrIhhBAEoEQANAIBhBAnb9Ef0MAAAAAAEAAAACAAAAAwAAAP07IRogGSAWakMAAAAA/RMgGBACIBZBEGohFiAXIBZrIhhBAEoNAAsLIBFBAWohESARIBJJDQALCyAMQQFqIQwgDUEBaiENIA0gDkkNAAsLC5YGAhF/GXwgASEDIAIhBCAAKAIQIQUgACgCICEGIAAoAjAhByAAKAJAIQggACgCYCEJIAAoAmghCiAAKAJwIQsgACgCeCEMIAAoAoABIQ0gACgCiAEhDiAMuCANuKIhFCAURAAAAAAAAAAAZCEPIAMhECAEIREgECARSQRAA0AgCiAQQQN0aisDACEVIAogDiALbCAQakEDdGorAwAhFiAKQQIgDmwgC2wgEGpBA3RqKwMAIRcgCkEDIA5sIAtsIBBqQQN0aisDACEYIApBBCAObCALbCAQakEDdGorAwAhGUEBIRIgDiETIBIgE0kEQANAIAogEiALbCAQakEDdGorAwAhGiAVIBqgIRUgCiAOIBJqIAtsIBBqQQN0aisDACEbIBYgG6AhFiAKQQIgDmwgEmogC2wgEGpBA3RqKwMAIRwgFyAcoCEXIApBAyAObCASaiALbCAQakEDdGorAwAhHSAYIB2gIRggCkEEIA5sIBJqIAtsIBBqQQN0aisDACEeIBkgHqAhGSASQQFqIRIgEiATSQ0ACwsgByAQQQJ0aioCALshHyAfIB+iISAgGCAMIA1suKMhISAWIAwgDWy4oyEiIB8gFyAgICGiIBmioSAiIBWioaJEAAAAAAAAAAAgDxshIyAVIAwgDWy4oyEkIBkgDCANbLijISUgFyAMIA1suKMhJiAFIBBBAnRqKgIAuyEnIAYgEEECdGoqAgC7ISggKCAgoiEpICkgIaIhKiAnICqhISsgKCAkoiEsIAggEEECdGogI7Y4AgAgCSAQQQJ0aiArtjgCACAJIAsgEGpBAnRqICy2OAIAIAlBAiALbCAQakECdGogIEQAAAAAAAAIQCAooiAgoiAhoiAloiAsICKioCAnICWioSAoICaioaK2OAIAIAlBAyALbCAQakECdGogKSAkoiAlorY4AgAgCUEEIAtsIBBqQQJ0aiAqICKitjgCACAJQQUgC2wgEGpBAnRqICkgJaK2OAIAIAlBBiALbCAQakECdGogJyAiorY4AgAgEEEBaiEQIBAgEUkNAAsLC/kJAyp/CnwTeyABIQMgAiEEIAAoAgAhBSAAKAIYIQYgACgCICEHIAAoAighCCAAKAIwIQkgACgCOCEKIAAoAkghCyAAKAJQIQwgACgCYCENIAAoAnAhDiAAKAJ4IQ8gACgCgAEhECAAKAKIASERQQFBgAhBASAQQQEgEEsbbkEBQYAIQQEgEEEBIBBLG25LGyESIBBBgAhqQQFrQYAIbiETIA8gEmpBAWsgEm4gE2whFCADIRVBACEWQQEgEUkEQCADIBFwIRYgAyARbiEVCyAVIRcgAyEYIAQhGSAYIBlJBEADQEEAIRogFCEbQQEgEUkEQCAUIBZsIBFuIRogFCAWQQFqbCARbiEbCyAJIBdBAnRqKgIAuyEtIAcgF0ECdGoqAgC7IS4gLrb9EyE3IA0gF0ECdGoqAgC7IS8gCiAXQQJ0aioCALshMCAwtv0TITggL7b9EyE5IA0gDiAXakECdGoqAgC7ITEgMbb9EyE6IC22/RMhOyANQQIgDmwgF2pBAnRqKgIAuyEyIDK2/RMhPCANQQMgDmwgF2pBAnRqKgIAuyEzIDO2/RMhPSANQQQgDmwgF2pBAnRqKgIAuyE0IDS2/RMhPiANQQUgDmwgF2pBAnRqKgIAuyE1IDW2/RMhPyANQQYgDmwgF2pBAnRqKgIAuyE2IDa2/RMhQCAaIRwgGyEdIBwgHUkEQANAIBwgEmwhHkEAIR8gECEgQQEgE0kEQCAcIBNuIBJsIR4gHCATcEGACGwhHyAfQYAIaiAQIB9BgAhqIBBJGyEgCyAeIBJqIA8gHiASaiAPSRshISAeISIgISEjICIgI0kEQANAICIgDmwgF2ogEGwhJCAGICRBAnRqISggCCAkQQJ0aiEpIAUgJEECdGohKiALICRBAnRqISsgDCAkQQJ0aiEsIB9BAnQhJSAgQQJ0ISYgJiAla0EgTgRAA0AgKCAlav0AAgAhQiApICVq/QACACFDIEMgOP3lASFEICogJWr9AAIAIUUgKyAlaiA7IDcgQv3mASA5IET95gH95AEgOv3lAf3mAf0LAgAgLCAlaiA7IDwgRP3mASA5IEX95gH95AEgPf3kASA+/eQBID8gQv3mAf3lASBA/eUB/eYB/QsCACAoICVq/QACECFGICkgJWr9AAIQIUcgRyA4/eUBIUggKiAlav0AAhAhSSArICVqIDsgNyBG/eYBIDkgSP3mAf3kASA6/eUB/eYB/QsCECAsICVqIDsgPCBI/eYBIDkgSf3mAf3kASA9/eQBID795AEgPyBG/eYB/eUBIED95QH95gH9CwIQICVBIGohJSAmICVrQSBODQALCyAmICVrIidBAEoEQANAICdBAnb9Ef0MAAAAAAEAAAACAAAAAwAAAP07IUEgKCAlav0AAgAhQiApICVq/QACACFDIEMgOP3lASFEICogJWr9AAIAIUUgKyAlaiA7IDcgQv3mASA5IET95gH95AEgOv3lAf3mASAnEAIgLCAlaiA7IDwgRP3mASA5IEX95gH95AEgPf3kASA+/eQBID8gQv3mAf3lASBA/eUB/eYBICcQAiAlQRBqISUgJiAlayInQQBKDQALCyAiQQFqISIgIiAjSQ0ACwsgHEEBaiEcIBwgHUkNAAsLIBZBAWohFiAWIBFGBEBBACEWIBdBAWohFwsgGEEBaiEYIBggGUkNAAsLC5MLAjR/HXsgASEDIAIhBCAAKAIAIQUgACgCGCEGIAAoAiAhByAAKAIoIQggACgCMCEJIAAoAjghCiAAKAJIIQsgACgCUCEMIAAoAmAhDSAAKAJwIQ4gACgCeCEPIAAoAoABIRAgACgCmAEhESAPIBBsIRJBAUGACEEBIA5BASAOSxtuQQFBgAhBASAOQQEgDksbbksbIRMgDkGACGpBAWtBgAhuIRQgEiATakEBayATbiAUbCEVIAMhFkEAIRdBASARSQRAIAMgEXAhFyADIBFuIRYLIAMhGCAEIRkgGCAZSQRAA0BBACEaIBUhG0EBIBFJBEAgFSAXbCARbiEaIBUgF0EBamwgEW4hGwsgGiEcIBshHSAcIB1JBEADQCAcIBNsIR5BACEfIA4hIEEBIBRJBEAgHCAUbiATbCEeIBwgFHBBgAhsIR8gH0GACGogDiAfQYAIaiAOSRshIAsgHiATaiASIB4gE2ogEkkbISEgHiEiICEhIyAiICNJBEADQCAiIA5sISQgCSEoIAchKSAGICRBAnRqISogDSErIAggJEECdGohLCAKIS0gDSAOQQJ0aiEuIA1BAiAObEECdGohLyAFICRBAnRqITAgDUEDIA5sQQJ0aiExIA1BBCAObEECdGohMiANQQUgDmxBAnRqITMgDUEGIA5sQQJ0aiE0IAsgJEECdGohNSAMICRBAnRqITYgH0ECdCElICBBAnQhJiAmICVrQSBOBEADQCAoICVq/QACACE4ICkgJWr9AAIAITkgKiAlav0AAgAhOiArICVq/QACACE7ICwgJWr9AAIAITwgLSAlav0AAgAhPSA8ID395QEhPiAuICVq/QACACE/IC8gJWr9AAIAIUAgMCAlav0AAgAhQSAxICVq/QACACFCIDIgJWr9AAIAIUMgMyAlav0AAgAhRCA0ICVq/QACACFFIDUgJWogOCA5IDr95gEgOyA+/eYB/eQBID/95QH95gH9CwIAIDYgJWogOCBAID795gEgOyBB/eYB/eQBIEL95AEgQ/3kASBEIDr95gH95QEgRf3lAf3mAf0LAgAgKCAlav0AAhAhRiApICVq/QACECFHICogJWr9AAIQIUggKyAlav0AAhAhSSAsICVq/QACECFKIC0gJWr9AAIQIUsgSiBL/eUBIUwgLiAlav0AAhAhTSAvICVq/QACECFOIDAgJWr9AAIQIU8gMSAlav0AAhAhUCAyICVq/QACECFRIDMgJWr9AAIQIVIgNCAlav0AAhAhUyA1ICVqIEYgRyBI/eYBIEkgTP3mAf3kASBN/eUB/eYB/QsCECA2ICVqIEYgTiBM/eYBIEkgT/3mAf3kASBQ/eQBIFH95AEgUiBI/eYB/eUBIFP95QH95gH9CwIQICVBIGohJSAmICVrQSBODQALCyAmICVrIidBAEoEQANAICdBAnb9Ef0MAAAAAAEAAAACAAAAAwAAAP07ITcgKCAlav0AAgAhOCApICVq/QACACE5ICogJWr9AAIAITogKyAlav0AAgAhOyAsICVq/QACACE8IC0gJWr9AAIAIT0gPCA9/eUBIT4gLiAlav0AAgAhPyAvICVq/QACACFAIDAgJWr9AAIAIUEgMSAlav0AAgAhQiAyICVq/QACACFDIDMgJWr9AAIAIUQgNCAlav0AAgAhRSA1ICVqIDggOSA6/eYBIDsgPv3mAf3kASA//eUB/eYBICcQAiA2ICVqIDggQCA+/eYBIDsgQf3mAf3kASBC/eQBIEP95AEgRCA6/eYB/eUBIEX95QH95gEgJxACICVBEGohJSAmICVrIidBAEoNAAsLICJBAWohIiAiICNJDQALCyAcQQFqIRwgHCAdSQ0ACwsgF0EBaiEXIBhBAWohGCAYIBlJDQALCwvMCgMrfwd8F3sgASEDIAIhBCAAKAIAIQUgACgCECEGIAAoAhghByAAKAIgIQggACgCKCEJIAAoAjAhCiAAKAI4IQsgACgCSCEMIAAoAlAhDSAAKAJoIQ4gACgCcCEPIAAoAnghECAAKAKAASERIAAoAogBIRJBAUGACEEBIBFBASARSxtuQQFBgAhBASARQQEgEUsbbksbIRMgEUGACGpBAWtBgAhuIRQgECATakEBayATbiAUbCEVIAMhFkEAIRdBASASSQRAIAMgEnAhFyADIBJuIRYLIBYhGCADIRkgBCEaIBkgGkkEQANARAAAAAAAAAAAIS5BACEbIBUhHEEBIBJJBEAgFSAXbCASbiEbIBUgF0EBamwgEm4hHAsgCiAYQQJ0aioCALshLyAIIBhBAnRqKgIAuyEwIDC2/RMhNSAGIBhBAnRqKgIAuyExIAsgGEECdGoqAgC7ITIgMrb9EyE2IDG2/RMhNyAvtv0TITggMSAvoiEzIDO2/RMhOSAbIR0gHCEeIB0gHkkEQANAIB0gE2whH0EAISAgESEhQQEgFEkEQCAdIBRuIBNsIR8gHSAUcEGACGwhICAgQYAIaiARICBBgAhqIBFJGyEhCyAfIBNqIBAgHyATaiAQSRshIkMAAAAA/RMhOkMAAAAA/RMhO0MAAAAA/RMhPEMAAAAA/RMhPSAfISMgIiEkICMgJEkEQANAICMgD2wgGGogEWwhJSAFICVBAnRqISkgByAlQQJ0aiEqIAkgJUECdGohKyAMICVBAnRqISwgDSAlQQJ0aiEtICBBAnQhJiAhQQJ0IScgJyAma0HAAE4EQANAICkgJmr9AAIAIT8gKiAmav0AAgAhQCA6ID8gQP3mAf3kASE6ICsgJmr9AAIAIUEgLCAmaiA4IDUgQP3mASA3IEEgNv3lAf3mAf3kAf3mAf0LAgAgLSAmaiA5ID/95gH9CwIAICkgJmr9AAIQIUIgKiAmav0AAhAhQyA7IEIgQ/3mAf3kASE7ICsgJmr9AAIQIUQgLCAmaiA4IDUgQ/3mASA3IEQgNv3lAf3mAf3kAf3mAf0LAhAgLSAmaiA5IEL95gH9CwIQICkgJmr9AAIgIUUgKiAmav0AAiAhRiA8IEUgRv3mAf3kASE8ICsgJmr9AAIgIUcgLCAmaiA4IDUgRv3mASA3IEcgNv3lAf3mAf3kAf3mAf0LAiAgLSAmaiA5IEX95gH9CwIgICkgJmr9AAIwIUggKiAmav0AAjAhSSA9IEggSf3mAf3kASE9ICsgJmr9AAIwIUogLCAmaiA4IDUgSf3mASA3IEogNv3lAf3mAf3kAf3mAf0LAjAgLSAmaiA5IEj95gH9CwIwICZBwABqISYgJyAma0HAAE4NAAsLICcgJmsiKEEASgRAA0AgKEECdv0R/QwAAAAAAQAAAAIAAAADAAAA/TshPiApICZq/QACACE/ICogJmr9AAIAIUAgOiA/IED95gH95AEgOiA+/VIhOiArICZq/QACACFBICwgJmogOCA1IED95gEgNyBBIDb95QH95gH95AH95gEgKBACIC0gJmogOSA//eYBICgQAiAmQRBqISYgJyAmayIoQQBKDQALCyAjQQFqISMgIyAkSQ0ACwsgOiA7/eQBIDwgPf3kAf3kASJL/R8AuyBL/R8Bu6AgS/0fArsgS/0fA7ugoCE0IC4gNKAhLiAdQQFqIR0gHSAeSQ0ACwsgDiAXIA9sIBhqQQN0aiAuOQMAIBdBAWohFyAXIBJGBEBBACEXIBhBAWohGAsgGUEBaiEZIBkgGkkNAAsLC5AQAzt/JnsCfCABIQMgAiEEIAAoAgAhBSAAKAIQIQYgACgCGCEHIAAoAiAhCCAAKAIoIQkgACgCMCEKIAAoAjghCyAAKAJIIQwgACgCUCENIAAoAmghDiAAKAKQASEPIAAoAnAhECAAKAJ4IREgACgCgAEhEiAAKAKIASETIBBBgAhqQQFrQYAIbiEUIBEgEmxBgAFqQQFrQYABbiEVQQEhFiAQIBEgEmxsQYCAIEkEQEEEIRYLIBBBgAFJBEBBBCEWCyADIRcgBCEYIBcgGEkEQANAIBcgE3AhGSAXIBNuIRogGiAUcEGACGwhGyAbQYAIaiAQIBtBgAhqIBBJGyEcIBogFG4hHSAdIBBsIR4gGyEfIBwhICAfICBJBEADQCAOIBkgEGwgHiAfampBA3RqRAAAAAAAAAAAOQMAIB9BAWohHyAfICBJDQALCyAVIBlsIBNuISEgFSAZQQFqbCATbiEiICEhIyAiISQgIyAkSQRAA0AgI0GAAWwhJSAlQYABaiARIBJsICVBgAFqIBEgEmxJGyEmIBdBgAhsIBtrIScgDyAnQQJ0aiErIBtBAnQhKCAcQQJ0ISkgKSAoa0EQTgRAA0AgKyAoakMAAAAA/RP9CwIAIChBEGohKCApIChrQRBODQALCyApIChrIipBAEoEQANAICpBAnb9Ef0MAAAAAAEAAAACAAAAAwAAAP07IT4gKyAoakMAAAAA/RMgKhACIChBEGohKCApIChrIipBAEoNAAsLQQAhLCAmICVrIBZqQQFrIBZuIS0gLCAtSQRAA0AgJSAsIBZsaiEuIC4gFmogJiAuIBZqICZJGyEvIA8gJ0ECdGohMyAKITQgCCE1IAYhNiALITcgG0ECdCEwIBxBAnQhMSAxIDBrQcAATgRAA0AgMyAwav0AAgAhQCA0IDBq/QACACFBIDUgMGr9AAIAIUIgNiAwav0AAgAhQyA3IDBq/QACACFEIEMgQf3mASFFIDMgMGr9AAIQIUYgNCAwav0AAhAhRyA1IDBq/QACECFIIDYgMGr9AAIQIUkgNyAwav0AAhAhSiBJIEf95gEhSyAzIDBq/QACICFMIDQgMGr9AAIgIU0gNSAwav0AAiAhTiA2IDBq/QACICFPIDcgMGr9AAIgIVAgTyBN/eYBIVEgMyAwav0AAjAhUiA0IDBq/QACMCFTIDUgMGr9AAIwIVQgNiAwav0AAjAhVSA3IDBq/QACMCFWIFUgU/3mASFXIC4hOCAvITkgOCA5SQRAA0AgBSA4IBBsQQJ0aiAwav0AAgAhWCAHIDggEGxBAnRqIDBq/QACACFZIEAgWCBZ/eYB/eQBIUAgCSA4IBBsQQJ0aiAwav0AAgAhWiAMIDggEGxBAnRqIDBqIEEgQiBZ/eYBIEMgWiBE/eUB/eYB/eQB/eYB/QsCACANIDggEGxBAnRqIDBqIEUgWP3mAf0LAgAgBSA4IBBsQQJ0aiAwav0AAhAhWyAHIDggEGxBAnRqIDBq/QACECFcIEYgWyBc/eYB/eQBIUYgCSA4IBBsQQJ0aiAwav0AAhAhXSAMIDggEGxBAnRqIDBqIEcgSCBc/eYBIEkgXSBK/eUB/eYB/eQB/eYB/QsCECANIDggEGxBAnRqIDBqIEsgW/3mAf0LAhAgBSA4IBBsQQJ0aiAwav0AAiAhXiAHIDggEGxBAnRqIDBq/QACICFfIEwgXiBf/eYB/eQBIUwgCSA4IBBsQQJ0aiAwav0AAiAhYCAMIDggEGxBAnRqIDBqIE0gTiBf/eYBIE8gYCBQ/eUB/eYB/eQB/eYB/QsCICANIDggEGxBAnRqIDBqIFEgXv3mAf0LAiAgBSA4IBBsQQJ0aiAwav0AAjAhYSAHIDggEGxBAnRqIDBq/QACMCFiIFIgYSBi/eYB/eQBIVIgCSA4IBBsQQJ0aiAwav0AAjAhYyAMIDggEGxBAnRqIDBqIFMgVCBi/eYBIFUgYyBW/eUB/eYB/eQB/eYB/QsCMCANIDggEGxBAnRqIDBqIFcgYf3mAf0LAjAgOEEBaiE4IDggOUkNAAsLIDMgMGogQP0LAgAgMyAwaiBG/QsCECAzIDBqIEz9CwIgIDMgMGogUv0LAjAgMEHAAGohMCAxIDBrQcAATg0ACwsgMSAwayIyQQBKBEADQCAyQQJ2/RH9DAAAAAABAAAAAgAAAAMAAAD9OyE/IDMgMGr9AAIAIUAgNCAwav0AAgAhQSA1IDBq/QACACFCIDYgMGr9AAIAIUMgNyAwav0AAgAhRCBDIEH95gEhRSAuITggLyE6IDggOkkEQANAIAUgOCAQbEECdGogMGr9AAIAIVggByA4IBBsQQJ0aiAwav0AAgAhWSBAIFggWf3mAf3kASFAIAkgOCAQbEECdGogMGr9AAIAIVogDCA4IBBsQQJ0aiAwaiBBIEIgWf3mASBDIFogRP3lAf3mAf3kAf3mASAyEAIgDSA4IBBsQQJ0aiAwaiBFIFj95gEgMhACIDhBAWohOCA4IDpJDQALCyAzIDBqIEAgMhACIDBBEGohMCAxIDBrIjJBAEoNAAsLICxBAWohLCAsIC1JDQALCyAbITsgHCE8IDsgPEkEQANAIA8gJyA7akECdGoqAgC7IWQgGSAQbCAeIDtqaiE9IA4gPUEDdGorAwAhZSAOID1BA3RqIGUgZKA5AwAgO0EBaiE7IDsgPEkNAAsLICNBAWohIyAjICRJDQALCyAXQQFqIRcgFyAYSQ0ACwsLiwUCDX8SfCABIQMgAiEEIAAoAjAhBSAAKAJgIQYgACgCaCEHIAAoAnAhCCAAKAJ4IQkgACgCgAEhCiAAKAKIASELIAMhDCAEIQ0gDCANSQRAA0AgByAMQQN0aisDACEQIAcgCyAIbCAMakEDdGorAwAhESAHQQIgC2wgCGwgDGpBA3RqKwMAIRIgB0EDIAtsIAhsIAxqQQN0aisDACETIAdBBCALbCAIbCAMakEDdGorAwAhFEEBIQ4gCyEPIA4gD0kEQANAIAcgDiAIbCAMakEDdGorAwAhFSAQIBWgIRAgByALIA5qIAhsIAxqQQN0aisDACEWIBEgFqAhESAHQQIgC2wgDmogCGwgDGpBA3RqKwMAIRcgEiAXoCESIAdBAyALbCAOaiAIbCAMakEDdGorAwAhGCATIBigIRMgB0EEIAtsIA5qIAhsIAxqQQN0aisDACEZIBQgGaAhFCAOQQFqIQ4gDiAPSQ0ACwsgECAJIApsuKMhGiATIAkgCmy4oyEbIBQgCSAKbLijIRwgESAJIApsuKMhHSASIAkgCmy4oyEeIAUgDEECdGoqAgC7IR8gHyAfoiEgICAgH6IhISAGIAxBAnRqICEgG6K2OAIAIAYgCCAMakECdGogHyAaorY4AgAgBkECIAhsIAxqQQJ0aiAhtjgCACAGQQMgCGwgDGpBAnRqRAAAAAAAAAhAICCiIBuiIByiIBogHaKgIB6htjgCACAGQQQgCGwgDGpBAnRqIBogHKK2OAIAIAZBBSAIbCAMakECdGogGyAdorY4AgAgBkEGIAhsIAxqQQJ0aiActjgCACAGQQcgCGwgDGpBAnRqIBu2OAIAIAxBAWohDCAMIA1JDQALCwuFCgMqfwt8FHsgASEDIAIhBCAAKAIAIQUgACgCCCEGIAAoAhghByAAKAIoIQggACgCMCEJIAAoAjghCiAAKAJIIQsgACgCUCEMIAAoAmAhDSAAKAJwIQ4gACgCeCEPIAAoAoABIRAgACgCiAEhEUEBQYAIQQEgEEEBIBBLG25BAUGACEEBIBBBASAQSxtuSxshEiAQQYAIakEBa0GACG4hEyAPIBJqQQFrIBJuIBNsIRQgAyEVQQAhFkEBIBFJBEAgAyARcCEWIAMgEW4hFQsgFSEXIAMhGCAEIRkgGCAZSQRAA0BBACEaIBQhG0EBIBFJBEAgFCAWbCARbiEaIBQgFkEBamwgEW4hGwsgCSAXQQJ0aioCALshLSAttv0TITggBiAXQQJ0aioCALshLiAutv0TITkgDSAXQQJ0aioCALshLyAKIBdBAnRqKgIAuyEwIDC2/RMhOiAvtv0TITsgDSAOIBdqQQJ0aioCALshMSAxtv0TITwgDUECIA5sIBdqQQJ0aioCALshMiANQQMgDmwgF2pBAnRqKgIAuyEzIDO2/RMhPSANQQQgDmwgF2pBAnRqKgIAuyE0IDS2/RMhPiANQQUgDmwgF2pBAnRqKgIAuyE1IDW2/RMhPyANQQYgDmwgF2pBAnRqKgIAuyE2IDa2/RMhQCANQQcgDmwgF2pBAnRqKgIAuyE3IDe2/RMhQSAytv0TIUIgGiEcIBshHSAcIB1JBEADQCAcIBJsIR5BACEfIBAhIEEBIBNJBEAgHCATbiASbCEeIBwgE3BBgAhsIR8gH0GACGogECAfQYAIaiAQSRshIAsgHiASaiAPIB4gEmogD0kbISEgHiEiICEhIyAiICNJBEADQCAiIA5sIBdqIBBsISQgByAkQQJ0aiEoIAggJEECdGohKSAFICRBAnRqISogCyAkQQJ0aiErIAwgJEECdGohLCAfQQJ0ISUgIEECdCEmICYgJWtBIE4EQANAICggJWr9AAIAIUQgKSAlav0AAgAhRSBFIDr95QEhRiAqICVq/QACACFHICsgJWogOCBE/eYBIDn95AEgOyBG/eYB/eUBIDz95QH9CwIAICwgJWogQiA9IEb95gEgPv3kASA//eQBIEAgRP3mAf3lASBBIEf95gH95QH95gH9CwIAICggJWr9AAIQIUggKSAlav0AAhAhSSBJIDr95QEhSiAqICVq/QACECFLICsgJWogOCBI/eYBIDn95AEgOyBK/eYB/eUBIDz95QH9CwIQICwgJWogQiA9IEr95gEgPv3kASA//eQBIEAgSP3mAf3lASBBIEv95gH95QH95gH9CwIQICVBIGohJSAmICVrQSBODQALCyAmICVrIidBAEoEQANAICdBAnb9Ef0MAAAAAAEAAAACAAAAAwAAAP07IUMgKCAlav0AAgAhRCApICVq/QACACFFIEUgOv3lASFGICogJWr9AAIAIUcgKyAlaiA4IET95gEgOf3kASA7IEb95gH95QEgPP3lASAnEAIgLCAlaiBCID0gRv3mASA+/eQBID/95AEgQCBE/eYB/eUBIEEgR/3mAf3lAf3mASAnEAIgJUEQaiElICYgJWsiJ0EASg0ACwsgIkEBaiEiICIgI0kNAAsLIBxBAWohHCAcIB1JDQALCyAWQQFqIRYgFiARRgRAQQAhFiAXQQFqIRcLIBhBAWohGCAYIBlJDQALCwuyCwI1fx97IAEhAyACIQQgACgCACEFIAAoAgghBiAAKAIYIQcgACgCKCEIIAAoAjAhCSAAKAI4IQogACgCSCELIAAoAlAhDCAAKAJgIQ0gACgCcCEOIAAoAnghDyAAKAKAASEQIAAoApgBIREgDyAQbCESQQFBgAhBASAOQQEgDksbbkEBQYAIQQEgDkEBIA5LG25LGyETIA5BgAhqQQFrQYAIbiEUIBIgE2pBAWsgE24gFGwhFSADIRZBACEXQQEgEUkEQCADIBFwIRcgAyARbiEWCyADIRggBCEZIBggGUkEQANAQQAhGiAVIRtBASARSQRAIBUgF2wgEW4hGiAVIBdBAWpsIBFuIRsLIBohHCAbIR0gHCAdSQRAA0AgHCATbCEeQQAhHyAOISBBASAUSQRAIBwgFG4gE2whHiAcIBRwQYAIbCEfIB9BgAhqIA4gH0GACGogDkkbISALIB4gE2ogEiAeIBNqIBJJGyEhIB4hIiAhISMgIiAjSQRAA0AgIiAObCEkIAkhKCAHICRBAnRqISkgBiEqIA0hKyAIICRBAnRqISwgCiEtIA0gDkECdGohLiANQQIgDmxBAnRqIS8gDUEDIA5sQQJ0aiEwIA1BBCAObEECdGohMSANQQUgDmxBAnRqITIgDUEGIA5sQQJ0aiEzIA1BByAObEECdGohNCAFICRBAnRqITUgCyAkQQJ0aiE2IAwgJEECdGohNyAfQQJ0ISUgIEECdCEmICYgJWtBIE4EQANAICggJWr9AAIAITkgKSAlav0AAgAhOiAqICVq/QACACE7ICsgJWr9AAIAITwgLCAlav0AAgAhPSAtICVq/QACACE+ID0gPv3lASE/IC4gJWr9AAIAIUAgLyAlav0AAgAhQSAwICVq/QACACFCIDEgJWr9AAIAIUMgMiAlav0AAgAhRCAzICVq/QACACFFIDQgJWr9AAIAIUYgNSAlav0AAgAhRyA2ICVqIDkgOv3mASA7/eQBIDwgP/3mAf3lASBA/eUB/QsCACA3ICVqIEEgQiA//eYBIEP95AEgRP3kASBFIDr95gH95QEgRiBH/eYB/eUB/eYB/QsCACAoICVq/QACECFIICkgJWr9AAIQIUkgKiAlav0AAhAhSiArICVq/QACECFLICwgJWr9AAIQIUwgLSAlav0AAhAhTSBMIE395QEhTiAuICVq/QACECFPIC8gJWr9AAIQIVAgMCAlav0AAhAhUSAxICVq/QACECFSIDIgJWr9AAIQIVMgMyAlav0AAhAhVCA0ICVq/QACECFVIDUgJWr9AAIQIVYgNiAlaiBIIEn95gEgSv3kASBLIE795gH95QEgT/3lAf0LAhAgNyAlaiBQIFEgTv3mASBS/eQBIFP95AEgVCBJ/eYB/eUBIFUgVv3mAf3lAf3mAf0LAhAgJUEgaiElICYgJWtBIE4NAAsLICYgJWsiJ0EASgRAA0AgJ0ECdv0R/QwAAAAAAQAAAAIAAAADAAAA/TshOCAoICVq/QACACE5ICkgJWr9AAIAITogKiAlav0AAgAhOyArICVq/QACACE8ICwgJWr9AAIAIT0gLSAlav0AAgAhPiA9ID795QEhPyAuICVq/QACACFAIC8gJWr9AAIAIUEgMCAlav0AAgAhQiAxICVq/QACACFDIDIgJWr9AAIAIUQgMyAlav0AAgAhRSA0ICVq/QACACFGIDUgJWr9AAIAIUcgNiAlaiA5IDr95gEgO/3kASA8ID/95gH95QEgQP3lASAnEAIgNyAlaiBBIEIgP/3mASBD/eQBIET95AEgRSA6/eYB/eUBIEYgR/3mAf3lAf3mASAnEAIgJUEQaiElICYgJWsiJ0EASg0ACwsgIkEBaiEiICIgI0kNAAsLIBxBAWohHCAcIB1JDQALCyAXQQFqIRcgGEEBaiEYIBggGUkNAAsLC+UFAyJ/AnwFeyABIQMgAiEEIAAoAgghBSAAKAIYIQYgACgCMCEHIAAoAkghCCAAKAJQIQkgACgCcCEKIAAoAoABIQsgACgCiAEhDEEBQYAIQQEgC0EBIAtLG25BAUGACEEBIAtBASALSxtuSxshDSALQYAIakEBa0GACG4hDkEBIA1qQQFrIA1uIA5sIQ8gAyEQQQAhEUEBIAxJBEAgAyAMcCERIAMgDG4hEAsgECAKcCESIBAgCm4hEyATIRQgAyEVIAQhFiAVIBZJBEADQEEAIRcgDyEYQQEgDEkEQCAPIBFsIAxuIRcgDyARQQFqbCAMbiEYCyAHIBJBAnRqKgIAuyElIBQgCmwgEmogC2whGSAltv0TIScgBSASQQJ0aioCALshJiAmtv0TISggFyEaIBghGyAaIBtJBEADQCAaIA1sIRxBACEdIAshHkEBIA5JBEAgGiAObiANbCEcIBogDnBBgAhsIR0gHUGACGogCyAdQYAIaiALSRshHgsgBiAZQQJ0aiEiIAggGUECdGohIyAJIBlBAnRqISQgHUECdCEfIB5BAnQhICAgIB9rQSBOBEADQCAiIB9q/QACACEqICMgH2ogJyAq/eYBICj95AH9CwIAICQgH2pDAAAAAP0T/QsCACAiIB9q/QACECErICMgH2ogJyAr/eYBICj95AH9CwIQICQgH2pDAAAAAP0T/QsCECAfQSBqIR8gICAfa0EgTg0ACwsgICAfayIhQQBKBEADQCAhQQJ2/RH9DAAAAAABAAAAAgAAAAMAAAD9OyEpICIgH2r9AAIAISogIyAfaiAnICr95gEgKP3kASAhEAIgJCAfakMAAAAA/RMgIRACIB9BEGohHyAgIB9rIiFBAEoNAAsLIBpBAWohGiAaIBtJDQALCyARQQFqIREgESAMRgRAQQAhESASQQFqIRIgEiAKRgRAQQAhEiAUQQFqIRQLCyAVQQFqIRUgFSAWSQ0ACwsL1gMCF38BeyABIQMgAiEEIAAoAlghBSAAKAJwIQYgACgCqAEhB0EBQYAIQQEgBkEBIAZLG25BAUGACEEBIAZBASAGSxtuSxshCCAGQYAIakEBa0GACG4hCUEBIAhqQQFrIAhuIAlsIQogAyELQQAhDEEBIAdJBEAgAyAHcCEMIAMgB24hCwsgAyENIAQhDiANIA5JBEADQEEAIQ8gCiEQQQEgB0kEQCAKIAxsIAduIQ8gCiAMQQFqbCAHbiEQCyAPIREgECESIBEgEkkEQANAIBEgCGwhE0EAIRQgBiEVQQEgCUkEQCARIAluIAhsIRMgESAJcEGACGwhFCAUQYAIaiAGIBRBgAhqIAZJGyEVCyAFIRkgFEECdCEWIBVBAnQhFyAXIBZrQSBOBEADQCAZIBZqQwAAAAD9E/0LAgAgGSAWakMAAAAA/RP9CwIQIBZBIGohFiAXIBZrQSBODQALCyAXIBZrIhhBAEoEQANAIBhBAnb9Ef0MAAAAAAEAAAACAAAAAwAAAP07IRogGSAWakMAAAAA/RMgGBACIBZBEGohFiAXIBZrIhhBAEoNAAsLIBFBAWohESARIBJJDQALCyAMQQFqIQwgDUEBaiENIA0gDkkNAAsLC4YGAiZ/B3sgASEDIAIhBCAAKAIIIQUgACgCGCEGIAAoAjAhByAAKAJIIQggACgCUCEJIAAoAnAhCiAAKAJ4IQsgACgCgAEhDCAAKAKIASENIAsgDGwhDkEBQYAIQQEgCkEBIApLG25BAUGACEEBIApBASAKSxtuSxshDyAKQYAIakEBa0GACG4hECAOIA9qQQFrIA9uIBBsIREgAyESQQAhE0EBIA1JBEAgAyANcCETIAMgDW4hEgsgAyEUIAQhFSAUIBVJBEADQEEAIRYgESEXQQEgDUkEQCARIBNsIA1uIRYgESATQQFqbCANbiEXCyAWIRggFyEZIBggGUkEQANAIBggD2whGkEAIRsgCiEcQQEgEEkEQCAYIBBuIA9sIRogGCAQcEGACGwhGyAbQYAIaiAKIBtBgAhqIApJGyEcCyAaIA9qIA4gGiAPaiAOSRshHSAaIR4gHSEfIB4gH0kEQANAIB4gCmwhICAHISQgBiAgQQJ0aiElIAUhJiAIICBBAnRqIScgCSAgQQJ0aiEoIBtBAnQhISAcQQJ0ISIgIiAha0EgTgRAA0AgJCAhav0AAgAhKiAlICFq/QACACErICYgIWr9AAIAISwgJyAhaiAqICv95gEgLP3kAf0LAgAgKCAhakMAAAAA/RP9CwIAICQgIWr9AAIQIS0gJSAhav0AAhAhLiAmICFq/QACECEvICcgIWogLSAu/eYBIC/95AH9CwIQICggIWpDAAAAAP0T/QsCECAhQSBqISEgIiAha0EgTg0ACwsgIiAhayIjQQBKBEADQCAjQQJ2/RH9DAAAAAABAAAAAgAAAAMAAAD9OyEpICQgIWr9AAIAISogJSAhav0AAgAhKyAmICFq/QACACEsICcgIWogKiAr/eYBICz95AEgIxACICggIWpDAAAAAP0TICMQAiAhQRBqISEgIiAhayIjQQBKDQALCyAeQQFqIR4gHiAfSQ0ACwsgGEEBaiEYIBggGUkNAAsLIBNBAWohEyAUQQFqIRQgFCAVSQ0ACwsLhAUCDX8RfCABIQMgAiEEIAAoAjAhBSAAKAJgIQYgACgCaCEHIAAoAnAhCCAAKAJ4IQkgACgCgAEhCiAAKAKIASELIAMhDCAEIQ0gDCANSQRAA0AgByAMQQN0aisDACEQIAcgCyAIbCAMakEDdGorAwAhESAHQQIgC2wgCGwgDGpBA3RqKwMAIRIgB0EDIAtsIAhsIAxqQQN0aisDACETIAdBBCALbCAIbCAMakEDdGorAwAhFEEBIQ4gCyEPIA4gD0kEQANAIAcgDiAIbCAMakEDdGorAwAhFSAQIBWgIRAgByALIA5qIAhsIAxqQQN0aisDACEWIBEgFqAhESAHQQIgC2wgDmogCGwgDGpBA3RqKwMAIRcgEiAXoCESIAdBAyALbCAOaiAIbCAMakEDdGorAwAhGCATIBigIRMgB0EEIAtsIA5qIAhsIAxqQQN0aisDACEZIBQgGaAhFCAOQQFqIQ4gDiAPSQ0ACwsgECAJIApsuKMhGiATIAkgCmy4oyEbIBQgCSAKbLijIRwgESAJIApsuKMhHSASIAkgCmy4oyEeIAUgDEECdGoqAgC7IR8gHyAfoiEgIAYgDEECdGogICAborY4AgAgBiAIIAxqQQJ0aiAatjgCACAGQQIgCGwgDGpBAnRqICAgH6K2OAIAIAZBAyAIbCAMakECdGpEAAAAAAAACEAgIKIgG6IgHKIgGiAdoqAgHqG2OAIAIAZBBCAIbCAMakECdGogGiAcorY4AgAgBkEFIAhsIAxqQQJ0aiAbIB2itjgCACAGQQYgCGwgDGpBAnRqIBy2OAIAIAZBByAIbCAMakECdGogG7Y4AgAgDEEBaiEMIAwgDUkNAAsLC9oJAyl/CnwTeyABIQMgAiEEIAAoAgAhBSAAKAIYIQYgACgCKCEHIAAoAjAhCCAAKAI4IQkgACgCSCEKIAAoAlAhCyAAKAJgIQwgACgCcCENIAAoAnghDiAAKAKAASEPIAAoAogBIRBBAUGACEEBIA9BASAPSxtuQQFBgAhBASAPQQEgD0sbbksbIREgD0GACGpBAWtBgAhuIRIgDiARakEBayARbiASbCETIAMhFEEAIRVBASAQSQRAIAMgEHAhFSADIBBuIRQLIBQhFiADIRcgBCEYIBcgGEkEQANAQQAhGSATIRpBASAQSQRAIBMgFWwgEG4hGSATIBVBAWpsIBBuIRoLIAggFkECdGoqAgC7ISwgDCAWQQJ0aioCALshLSAJIBZBAnRqKgIAuyEuIC62/RMhNiAttv0TITcgDCANIBZqQQJ0aioCALshLyAvtv0TITggLLb9EyE5IAxBAiANbCAWakECdGoqAgC7ITAgDEEDIA1sIBZqQQJ0aioCALshMSAxtv0TITogDEEEIA1sIBZqQQJ0aioCALshMiAytv0TITsgDEEFIA1sIBZqQQJ0aioCALshMyAztv0TITwgDEEGIA1sIBZqQQJ0aioCALshNCA0tv0TIT0gDEEHIA1sIBZqQQJ0aioCALshNSA1tv0TIT4gMLb9EyE/IBkhGyAaIRwgGyAcSQRAA0AgGyARbCEdQQAhHiAPIR9BASASSQRAIBsgEm4gEWwhHSAbIBJwQYAIbCEeIB5BgAhqIA8gHkGACGogD0kbIR8LIB0gEWogDiAdIBFqIA5JGyEgIB0hISAgISIgISAiSQRAA0AgISANbCAWaiAPbCEjIAYgI0ECdGohJyAHICNBAnRqISggBSAjQQJ0aiEpIAogI0ECdGohKiALICNBAnRqISsgHkECdCEkIB9BAnQhJSAlICRrQSBOBEADQCAnICRq/QACACFBICggJGr9AAIAIUIgQiA2/eUBIUMgKSAkav0AAgAhRCAqICRqIDkgQSA3IEP95gH95QEgOP3lAf3mAf0LAgAgKyAkaiA/IDogQ/3mASA7/eQBIDz95AEgPSBB/eYB/eUBID4gRP3mAf3lAf3mAf0LAgAgJyAkav0AAhAhRSAoICRq/QACECFGIEYgNv3lASFHICkgJGr9AAIQIUggKiAkaiA5IEUgNyBH/eYB/eUBIDj95QH95gH9CwIQICsgJGogPyA6IEf95gEgO/3kASA8/eQBID0gRf3mAf3lASA+IEj95gH95QH95gH9CwIQICRBIGohJCAlICRrQSBODQALCyAlICRrIiZBAEoEQANAICZBAnb9Ef0MAAAAAAEAAAACAAAAAwAAAP07IUAgJyAkav0AAgAhQSAoICRq/QACACFCIEIgNv3lASFDICkgJGr9AAIAIUQgKiAkaiA5IEEgNyBD/eYB/eUBIDj95QH95gEgJhACICsgJGogPyA6IEP95gEgO/3kASA8/eQBID0gQf3mAf3lASA+IET95gH95QH95gEgJhACICRBEGohJCAlICRrIiZBAEoNAAsLICFBAWohISAhICJJDQALCyAbQQFqIRsgGyAcSQ0ACwsgFUEBaiEVIBUgEEYEQEEAIRUgFkEBaiEWCyAXQQFqIRcgFyAYSQ0ACwsL9woCM38deyABIQMgAiEEIAAoAgAhBSAAKAIYIQYgACgCKCEHIAAoAjAhCCAAKAI4IQkgACgCSCEKIAAoAlAhCyAAKAJgIQwgACgCcCENIAAoAnghDiAAKAKAASEPIAAoApgBIRAgDiAPbCERQQFBgAhBASANQQEgDUsbbkEBQYAIQQEgDUEBIA1LG25LGyESIA1BgAhqQQFrQYAIbiETIBEgEmpBAWsgEm4gE2whFCADIRVBACEWQQEgEEkEQCADIBBwIRYgAyAQbiEVCyADIRcgBCEYIBcgGEkEQANAQQAhGSAUIRpBASAQSQRAIBQgFmwgEG4hGSAUIBZBAWpsIBBuIRoLIBkhGyAaIRwgGyAcSQRAA0AgGyASbCEdQQAhHiANIR9BASATSQRAIBsgE24gEmwhHSAbIBNwQYAIbCEeIB5BgAhqIA0gHkGACGogDUkbIR8LIB0gEmogESAdIBJqIBFJGyEgIB0hISAgISIgISAiSQRAA0AgISANbCEjIAghJyAGICNBAnRqISggDCEpIAcgI0ECdGohKiAJISsgDCANQQJ0aiEsIAxBAiANbEECdGohLSAMQQMgDWxBAnRqIS4gDEEEIA1sQQJ0aiEvIAxBBSANbEECdGohMCAMQQYgDWxBAnRqITEgDEEHIA1sQQJ0aiEyIAUgI0ECdGohMyAKICNBAnRqITQgCyAjQQJ0aiE1IB5BAnQhJCAfQQJ0ISUgJSAka0EgTgRAA0AgJyAkav0AAgAhNyAoICRq/QACACE4ICkgJGr9AAIAITkgKiAkav0AAgAhOiArICRq/QACACE7IDogO/3lASE8ICwgJGr9AAIAIT0gLSAkav0AAgAhPiAuICRq/QACACE/IC8gJGr9AAIAIUAgMCAkav0AAgAhQSAxICRq/QACACFCIDIgJGr9AAIAIUMgMyAkav0AAgAhRCA0ICRqIDcgOCA5IDz95gH95QEgPf3lAf3mAf0LAgAgNSAkaiA+ID8gPP3mASBA/eQBIEH95AEgQiA4/eYB/eUBIEMgRP3mAf3lAf3mAf0LAgAgJyAkav0AAhAhRSAoICRq/QACECFGICkgJGr9AAIQIUcgKiAkav0AAhAhSCArICRq/QACECFJIEggSf3lASFKICwgJGr9AAIQIUsgLSAkav0AAhAhTCAuICRq/QACECFNIC8gJGr9AAIQIU4gMCAkav0AAhAhTyAxICRq/QACECFQIDIgJGr9AAIQIVEgMyAkav0AAhAhUiA0ICRqIEUgRiBHIEr95gH95QEgS/3lAf3mAf0LAhAgNSAkaiBMIE0gSv3mASBO/eQBIE/95AEgUCBG/eYB/eUBIFEgUv3mAf3lAf3mAf0LAhAgJEEgaiEkICUgJGtBIE4NAAsLICUgJGsiJkEASgRAA0AgJkECdv0R/QwAAAAAAQAAAAIAAAADAAAA/TshNiAnICRq/QACACE3ICggJGr9AAIAITggKSAkav0AAgAhOSAqICRq/QACACE6ICsgJGr9AAIAITsgOiA7/eUBITwgLCAkav0AAgAhPSAtICRq/QACACE+IC4gJGr9AAIAIT8gLyAkav0AAgAhQCAwICRq/QACACFBIDEgJGr9AAIAIUIgMiAkav0AAgAhQyAzICRq/QACACFEIDQgJGogNyA4IDkgPP3mAf3lASA9/eUB/eYBICYQAiA1ICRqID4gPyA8/eYBIED95AEgQf3kASBCIDj95gH95QEgQyBE/eYB/eUB/eYBICYQAiAkQRBqISQgJSAkayImQQBKDQALCyAhQQFqISEgISAiSQ0ACwsgG0EBaiEbIBsgHEkNAAsLIBZBAWohFiAXQQFqIRcgFyAYSQ0ACwsLugUDIX8BfAR7IAEhAyACIQQgACgCGCEFIAAoAjAhBiAAKAJIIQcgACgCUCEIIAAoAnAhCSAAKAKAASEKIAAoAogBIQtBAUGACEEBIApBASAKSxtuQQFBgAhBASAKQQEgCksbbksbIQwgCkGACGpBAWtBgAhuIQ1BASAMakEBayAMbiANbCEOIAMhD0EAIRBBASALSQRAIAMgC3AhECADIAtuIQ8LIA8gCXAhESAPIAluIRIgEiETIAMhFCAEIRUgFCAVSQRAA0BBACEWIA4hF0EBIAtJBEAgDiAQbCALbiEWIA4gEEEBamwgC24hFwsgBiARQQJ0aioCALshJCATIAlsIBFqIApsIRggJLb9EyElIBYhGSAXIRogGSAaSQRAA0AgGSAMbCEbQQAhHCAKIR1BASANSQRAIBkgDW4gDGwhGyAZIA1wQYAIbCEcIBxBgAhqIAogHEGACGogCkkbIR0LIAUgGEECdGohISAHIBhBAnRqISIgCCAYQQJ0aiEjIBxBAnQhHiAdQQJ0IR8gHyAea0EgTgRAA0AgISAeav0AAgAhJyAiIB5qICUgJ/3mAf0LAgAgIyAeakMAAAAA/RP9CwIAICEgHmr9AAIQISggIiAeaiAlICj95gH9CwIQICMgHmpDAAAAAP0T/QsCECAeQSBqIR4gHyAea0EgTg0ACwsgHyAeayIgQQBKBEADQCAgQQJ2/RH9DAAAAAABAAAAAgAAAAMAAAD9OyEmICEgHmr9AAIAIScgIiAeaiAlICf95gEgIBACICMgHmpDAAAAAP0TICAQAiAeQRBqIR4gHyAeayIgQQBKDQALCyAZQQFqIRkgGSAaSQ0ACwsgEEEBaiEQIBAgC0YEQEEAIRAgEUEBaiERIBEgCUYEQEEAIREgE0EBaiETCwsgFEEBaiEUIBQgFUkNAAsLC8sFAiR/BXsgASEDIAIhBCAAKAIYIQUgACgCMCEGIAAoAkghByAAKAJQIQggACgCcCEJIAAoAnghCiAAKAKAASELIAAoAogBIQwgCiALbCENQQFBgAhBASAJQQEgCUsbbkEBQYAIQQEgCUEBIAlLG25LGyEOIAlBgAhqQQFrQYAIbiEPIA0gDmpBAWsgDm4gD2whECADIRFBACESQQEgDEkEQCADIAxwIRIgAyAMbiERCyADIRMgBCEUIBMgFEkEQANAQQAhFSAQIRZBASAMSQRAIBAgEmwgDG4hFSAQIBJBAWpsIAxuIRYLIBUhFyAWIRggFyAYSQRAA0AgFyAObCEZQQAhGiAJIRtBASAPSQRAIBcgD24gDmwhGSAXIA9wQYAIbCEaIBpBgAhqIAkgGkGACGogCUkbIRsLIBkgDmogDSAZIA5qIA1JGyEcIBkhHSAcIR4gHSAeSQRAA0AgHSAJbCEfIAYhIyAFIB9BAnRqISQgByAfQQJ0aiElIAggH0ECdGohJiAaQQJ0ISAgG0ECdCEhICEgIGtBIE4EQANAICMgIGr9AAIAISggJCAgav0AAgAhKSAlICBqICggKf3mAf0LAgAgJiAgakMAAAAA/RP9CwIAICMgIGr9AAIQISogJCAgav0AAhAhKyAlICBqICogK/3mAf0LAhAgJiAgakMAAAAA/RP9CwIQICBBIGohICAhICBrQSBODQALCyAhICBrIiJBAEoEQANAICJBAnb9Ef0MAAAAAAEAAAACAAAAAwAAAP07IScgIyAgav0AAgAhKCAkICBq/QACACEpICUgIGogKCAp/eYBICIQAiAmICBqQwAAAAD9EyAiEAIgIEEQaiEgICEgIGsiIkEASg0ACwsgHUEBaiEdIB0gHkkNAAsLIBdBAWohFyAXIBhJDQALCyASQQFqIRIgE0EBaiETIBMgFEkNAAsLC0IAA0AgASACSQRAIAAgASABQQFqEAAgACABIAFBAWoQASAAIAEgAUEBahADIAAgASABQQFqEAQgAUEBaiEBDAELCws3AANAIAEgAkkEQCAAIAEgAUEBahAIIAAgASABQQFqEAkgACABIAFBAWoQBCABQQFqIQEMAQsLCzcAA0AgASACSQRAIAAgASABQQFqEAAgACABIAFBAWoQDCAAIAEgAUEBahANIAFBAWohAQwBCwsLLAADQCABIAJJBEAgACABIAFBAWoQDyAAIAEgAUEBahAJIAFBAWohAQwBCwsLQgADQCABIAJJBEAgACABIAFBAWoQACAAIAEgAUEBahARIAAgASABQQFqEBIgACABIAFBAWoQBCABQQFqIQEMAQsLCzcAA0AgASACSQRAIAAgASABQQFqEAAgACABIAFBAWoQFyAAIAEgAUEBahAYIAFBAWohAQwBCwsL';

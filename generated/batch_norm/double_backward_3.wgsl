@@ -68,13 +68,13 @@ fn double_backward_3(
         let i_n = rest;
         let v_x_1 = v_x[(i_n * s + i_s) * c + i_c];
         sum = sum + v_x_1;
+        let grad_y_1 = grad_y[(i_n * s + i_s) * c + i_c];
+        sum_1 = sum_1 + grad_y_1;
+        sum_2 = sum_2 + grad_y_1 * v_x_1;
         let x_1 = x[(i_n * s + i_s) * c + i_c];
         let v = x_1 - mean_6;
-        sum_1 = sum_1 + v * v_x_1;
-        let grad_y_1 = grad_y[(i_n * s + i_s) * c + i_c];
-        sum_2 = sum_2 + grad_y_1;
-        sum_3 = sum_3 + v * grad_y_1;
-        sum_4 = sum_4 + grad_y_1 * v_x_1;
+        sum_3 = sum_3 + v * v_x_1;
+        sum_4 = sum_4 + v * grad_y_1;
       }
       total = total + sum;
       total_1 = total_1 + sum_1;
@@ -118,12 +118,12 @@ fn double_backward_3(
   if ((lane < 32u) && (column < c)) {
     let invstd_1 = invstd[i_c];
     let v_1 = invstd_1 * invstd_1;
-    let mean_7 = total_1 / f32(n * s);
-    let mean_8 = total_2 / f32(n * s);
-    let weight_1 = select(0.0, invstd_1 * (total_4 - v_1 * mean_7 * total_3 - mean_8 * total), (f32(n) * f32(s) > 0.0));
+    let mean_7 = total_3 / f32(n * s);
+    let mean_8 = total_1 / f32(n * s);
+    let weight_1 = select(0.0, invstd_1 * (total_2 - v_1 * mean_7 * total_4 - mean_8 * total), (f32(n) * f32(s) > 0.0));
     let mean_9 = total / f32(n * s);
-    let mean_10 = total_3 / f32(n * s);
-    let mean_11 = total_4 / f32(n * s);
+    let mean_10 = total_4 / f32(n * s);
+    let mean_11 = total_2 / f32(n * s);
     let weight_2 = weight[i_c];
     let v_2 = weight_2 * invstd_1;
     let v_weight_1 = v_weight[i_c];

@@ -47,7 +47,7 @@ export function batch_norm_forward_1(running_mean: Floats, running_var: Floats, 
         sum_1 = sum_1 + d * d;
       }
     }
-    const offset = sum / (n * s);
+    const offset = sum * (1 / (n * s));
     const squares = sum_1 - sum * offset;
     const mean_1 = x_1 + offset;
     const variance = (((squares < 0) ? 0 : squares)) / (n * s);
@@ -129,7 +129,7 @@ export function batch_norm_forward_2(running_mean: Floats, running_var: Floats, 
     const sum = sums[i_c_2]!;
     const sum_1 = sums_1[i_c_2]!;
     const first_2 = first[i_c_2]!;
-    const offset = sum / (n * s);
+    const offset = sum * (1 / (n * s));
     const squares = sum_1 - sum * offset;
     const mean_1 = first_2 + offset;
     const variance = (((squares < 0) ? 0 : squares)) / (n * s);
@@ -283,7 +283,7 @@ export function batch_norm_forward_5(x: Floats, bias: Floats, weight: Floats, in
         sum_1 = sum_1 + d * d;
       }
     }
-    const offset = sum / (n * s);
+    const offset = sum * (1 / (n * s));
     const squares = sum_1 - sum * offset;
     const mean_1 = x_1 + offset;
     const variance = (((squares < 0) ? 0 : squares)) / (n * s);
@@ -347,7 +347,7 @@ export function batch_norm_forward_6(x: Floats, bias: Floats, weight: Floats, in
     const sum = sums[i_c_2]!;
     const sum_1 = sums_1[i_c_2]!;
     const first_2 = first[i_c_2]!;
-    const offset = sum / (n * s);
+    const offset = sum * (1 / (n * s));
     const squares = sum_1 - sum * offset;
     const mean_1 = first_2 + offset;
     const variance = (((squares < 0) ? 0 : squares)) / (n * s);
@@ -415,7 +415,7 @@ export function batch_norm_forward_7(running_mean: Floats, running_var: Floats, 
         sum_1 = sum_1 + d * d;
       }
     }
-    const offset = sum / (n * s);
+    const offset = sum * (1 / (n * s));
     const squares = sum_1 - sum * offset;
     const mean_1 = x_1 + offset;
     const variance = (((squares < 0) ? 0 : squares)) / (n * s);
@@ -495,7 +495,7 @@ export function batch_norm_forward_8(running_mean: Floats, running_var: Floats, 
     const sum = sums[i_c_2]!;
     const sum_1 = sums_1[i_c_2]!;
     const first_2 = first[i_c_2]!;
-    const offset = sum / (n * s);
+    const offset = sum * (1 / (n * s));
     const squares = sum_1 - sum * offset;
     const mean_1 = first_2 + offset;
     const variance = (((squares < 0) ? 0 : squares)) / (n * s);
@@ -643,7 +643,7 @@ export function batch_norm_forward_11(x: Floats, weight: Floats, invstd: Floats,
         sum_1 = sum_1 + d * d;
       }
     }
-    const offset = sum / (n * s);
+    const offset = sum * (1 / (n * s));
     const squares = sum_1 - sum * offset;
     const mean_1 = x_1 + offset;
     const variance = (((squares < 0) ? 0 : squares)) / (n * s);
@@ -705,7 +705,7 @@ export function batch_norm_forward_12(x: Floats, weight: Floats, invstd: Floats,
     const sum = sums[i_c_2]!;
     const sum_1 = sums_1[i_c_2]!;
     const first_2 = first[i_c_2]!;
-    const offset = sum / (n * s);
+    const offset = sum * (1 / (n * s));
     const squares = sum_1 - sum * offset;
     const mean_1 = first_2 + offset;
     const variance = (((squares < 0) ? 0 : squares)) / (n * s);
@@ -772,7 +772,7 @@ export function batch_norm_forward_13(running_mean: Floats, running_var: Floats,
         sum_1 = sum_1 + d * d;
       }
     }
-    const offset = sum / (n * s);
+    const offset = sum * (1 / (n * s));
     const squares = sum_1 - sum * offset;
     const mean_1 = x_1 + offset;
     const variance = (((squares < 0) ? 0 : squares)) / (n * s);
@@ -851,7 +851,7 @@ export function batch_norm_forward_14(running_mean: Floats, running_var: Floats,
     const sum = sums[i_c_2]!;
     const sum_1 = sums_1[i_c_2]!;
     const first_2 = first[i_c_2]!;
-    const offset = sum / (n * s);
+    const offset = sum * (1 / (n * s));
     const squares = sum_1 - sum * offset;
     const mean_1 = first_2 + offset;
     const variance = (((squares < 0) ? 0 : squares)) / (n * s);

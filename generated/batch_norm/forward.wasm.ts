@@ -33,8 +33,9 @@ forward_4:
  y = bias + weight * (x - running_mean) / sqrt(eps + running_var)
  mean = running_mean
  invstd = 1 / sqrt(eps + running_var)
- phase 1: map_5
- phase 2: map_4
+ phase 1: prepare_1
+ phase 2: map_5
+ phase 3: map_6
 
 forward_5:
  mean = mean(x, n, s)
@@ -56,7 +57,7 @@ forward_7:
  running_mean = count(n) * count(s) > 0 ? (1 - momentum) * running_mean + momentum * mean(x, n, s) : running_mean
  running_var = count(n) * count(s) > 0 ? (1 - momentum) * running_var + count(n) * count(s) * momentum * var(x, n, s) / (count(n) * count(s) - 1) : running_var
  y = weight * invstd * (x - mean)
- phase 1: reduce_1, finish_1, map_6
+ phase 1: reduce_1, finish_1, map_7
 
 forward_8:
  mean = mean(x, n, s)
@@ -66,27 +67,28 @@ forward_8:
  y = weight * invstd * (x - mean)
  phase 1: reduce_2
  phase 2: finish_1
- phase 3: map_7
+ phase 3: map_8
 
 forward_9:
- y = weight * (x - running_mean) / sqrt(eps + running_var)
- mean = running_mean
- invstd = 1 / sqrt(eps + running_var)
- phase 1: map_8
- phase 2: map_4
-
-forward_10:
  y = weight * (x - running_mean) / sqrt(eps + running_var)
  mean = running_mean
  invstd = 1 / sqrt(eps + running_var)
  phase 1: map_9
  phase 2: map_4
 
+forward_10:
+ y = weight * (x - running_mean) / sqrt(eps + running_var)
+ mean = running_mean
+ invstd = 1 / sqrt(eps + running_var)
+ phase 1: prepare_1
+ phase 2: map_10
+ phase 3: map_6
+
 forward_11:
  mean = mean(x, n, s)
  invstd = 1 / sqrt(eps + var(x, n, s))
  y = weight * invstd * (x - mean)
- phase 1: reduce_1, finish_2, map_6
+ phase 1: reduce_1, finish_2, map_7
 
 forward_12:
  mean = mean(x, n, s)
@@ -94,7 +96,7 @@ forward_12:
  y = weight * invstd * (x - mean)
  phase 1: reduce_2
  phase 2: finish_2
- phase 3: map_7
+ phase 3: map_8
 
 forward_13:
  mean = mean(x, n, s)
@@ -102,7 +104,7 @@ forward_13:
  running_mean = count(n) * count(s) > 0 ? (1 - momentum) * running_mean + momentum * mean(x, n, s) : running_mean
  running_var = count(n) * count(s) > 0 ? (1 - momentum) * running_var + count(n) * count(s) * momentum * var(x, n, s) / (count(n) * count(s) - 1) : running_var
  y = bias + invstd * (x - mean)
- phase 1: reduce_1, finish_1, map_10
+ phase 1: reduce_1, finish_3, map_11
 
 forward_14:
  mean = mean(x, n, s)
@@ -111,36 +113,37 @@ forward_14:
  running_var = count(n) * count(s) > 0 ? (1 - momentum) * running_var + count(n) * count(s) * momentum * var(x, n, s) / (count(n) * count(s) - 1) : running_var
  y = bias + invstd * (x - mean)
  phase 1: reduce_2
- phase 2: finish_1
- phase 3: map_11
+ phase 2: finish_3
+ phase 3: map_12
 
 forward_15:
- y = bias + (x - running_mean) / sqrt(eps + running_var)
- mean = running_mean
- invstd = 1 / sqrt(eps + running_var)
- phase 1: map_12
- phase 2: map_4
-
-forward_16:
  y = bias + (x - running_mean) / sqrt(eps + running_var)
  mean = running_mean
  invstd = 1 / sqrt(eps + running_var)
  phase 1: map_13
  phase 2: map_4
 
+forward_16:
+ y = bias + (x - running_mean) / sqrt(eps + running_var)
+ mean = running_mean
+ invstd = 1 / sqrt(eps + running_var)
+ phase 1: prepare_2
+ phase 2: map_5
+ phase 3: map_6
+
 forward_17:
  mean = mean(x, n, s)
  invstd = 1 / sqrt(eps + var(x, n, s))
  y = bias + invstd * (x - mean)
- phase 1: reduce_1, finish_2, map_10
+ phase 1: reduce_1, finish_4, map_11
 
 forward_18:
  mean = mean(x, n, s)
  invstd = 1 / sqrt(eps + var(x, n, s))
  y = bias + invstd * (x - mean)
  phase 1: reduce_2
- phase 2: finish_2
- phase 3: map_11
+ phase 2: finish_4
+ phase 3: map_12
 
 forward_19:
  mean = mean(x, n, s)
@@ -148,7 +151,7 @@ forward_19:
  running_mean = count(n) * count(s) > 0 ? (1 - momentum) * running_mean + momentum * mean(x, n, s) : running_mean
  running_var = count(n) * count(s) > 0 ? (1 - momentum) * running_var + count(n) * count(s) * momentum * var(x, n, s) / (count(n) * count(s) - 1) : running_var
  y = invstd * (x - mean)
- phase 1: reduce_1, finish_1, map_14
+ phase 1: reduce_1, finish_3, map_14
 
 forward_20:
  mean = mean(x, n, s)
@@ -157,7 +160,7 @@ forward_20:
  running_var = count(n) * count(s) > 0 ? (1 - momentum) * running_var + count(n) * count(s) * momentum * var(x, n, s) / (count(n) * count(s) - 1) : running_var
  y = invstd * (x - mean)
  phase 1: reduce_2
- phase 2: finish_1
+ phase 2: finish_3
  phase 3: map_15
 
 forward_21:
@@ -171,21 +174,22 @@ forward_22:
  y = (x - running_mean) / sqrt(eps + running_var)
  mean = running_mean
  invstd = 1 / sqrt(eps + running_var)
- phase 1: map_17
- phase 2: map_4
+ phase 1: prepare_2
+ phase 2: map_10
+ phase 3: map_6
 
 forward_23:
  mean = mean(x, n, s)
  invstd = 1 / sqrt(eps + var(x, n, s))
  y = invstd * (x - mean)
- phase 1: reduce_1, finish_2, map_14
+ phase 1: reduce_1, finish_4, map_14
 
 forward_24:
  mean = mean(x, n, s)
  invstd = 1 / sqrt(eps + var(x, n, s))
  y = invstd * (x - mean)
  phase 1: reduce_2
- phase 2: finish_2
+ phase 2: finish_4
  phase 3: map_15
 
 reduce_1, for parts from begin to end:
@@ -207,7 +211,7 @@ reduce_1, for parts from begin to end:
      sum_1 = sum_1 + d * d
    part_1 = fold(+, sum)
    part_2 = fold(+, sum_1)
-   offset = part_1 / ((last_row - row_) * (right - left))
+   offset = part_1 * (1 / ((last_row - row_) * (right - left)))
    squares = part_2 - part_1 * offset
    taken = ((last_row - row_) * (right - left))
    taken_1 = first_1 + offset
@@ -232,10 +236,10 @@ finish_1, for kept from begin to end:
  v_4 = v_3 * s
  v_5 = v_4 * momentum
  for at from begin to end:
-  var total = 0
-  var total_1 = 0
-  var total_2 = 0
-  for block from 0 to blocks:
+  var total = partials[at]
+  var total_1 = partials[blocks * c + at]
+  var total_2 = partials[2 * blocks * c + at]
+  for block from 1 to blocks:
    taken = partials[block * c + at]
    taken_1 = partials[(blocks + block) * c + at]
    taken_2 = partials[(2 * blocks + block) * c + at]
@@ -253,18 +257,18 @@ finish_1, for kept from begin to end:
   running_mean_2 = (test ? v_1 * running_mean_1 + momentum * total_1 : running_mean_1)
   running_var_1 = running_var[at]
   running_var_2 = (test ? v_1 * running_var_1 + v_5 * variance : running_var_1)
+  weight_1 = weight[at]
   mean[at] = total_1
   invstd[at] = invstd_1
   running_mean[at] = running_mean_2
   running_var[at] = running_var_2
+  packed[at] = weight_1 * invstd_1
 map_1, for parts from begin to end:
  for part from begin to end:
-  weight_1 = weight[i_c]
-  invstd_1 = invstd[i_c]
-  v = weight_1 * invstd_1
+  packed_1 = packed[i_c]
   mean_1 = mean[i_c]
   lanes = lanes(mean_1)
-  lanes_1 = lanes(v)
+  lanes_1 = lanes(packed_1)
   bias_1 = bias[i_c]
   lanes_2 = lanes(bias_1)
   for unit from from_ to to:
@@ -279,48 +283,53 @@ reduce_2, for parts from begin to end:
    partials[(blocks + block) * c + base + i] = 0
    partials[(2 * blocks + block) * c + base + i] = 0
   for unit from from_ to to:
-   for lane_ from left to right, 4 × f32x4:
+   before = (from__1 - start)
+   elements = (to_1 - from__1)
+   for lane_ from left to right, 1 × f32x4:
     x_1 = x[from__1 * c + lane_]
-    var sum = 4 × f32x4(0)
-    var sum_1 = 4 × f32x4(0)
-    for row_ from from__1 to to_1:
-     x_2 = x[row_ * c + lane_]
-     d = x_2 - x_1
-     sum = sum + d
-     sum_1 = sum_1 + d * d
-    columns[slot + lane_] = sum
-    columns[slot_1 + lane_] = sum_1
+    columns[slot + lane_] = lanes(0)
+    columns[slot_1 + lane_] = lanes(0)
     columns[slot_2 + lane_] = x_1
+   for block_1 from 0 to ((to_1 - from__1 + rows_each - 1) / rows_each):
+    for lane__1 from left to right, 4 × f32x4:
+     var sum = columns[slot + lane__1]
+     var sum_1 = columns[slot_1 + lane__1]
+     first = columns[slot_2 + lane__1]
+     for row__1 from row_ to last_row:
+      x_2 = x[row__1 * c + lane__1]
+      d = x_2 - first
+      sum = sum + d
+      sum_1 = sum_1 + d * d
+     columns[slot + lane__1] = sum
+     columns[slot_1 + lane__1] = sum_1
    for i_1 from left to right:
-    part_1 = columns[slot_2 + i_1]
-    part_2 = columns[slot + i_1]
-    part_3 = columns[slot_1 + i_1]
-    total = partials[place]
-    total_1 = partials[place_1]
-    total_2 = partials[place_2]
-    offset = part_2 / (to_1 - from__1)
-    squares = part_3 - part_2 * offset
-    taken = (to_1 - from__1)
-    taken_1 = part_1 + offset
-    taken_2 = ((squares < 0) ? 0 : squares)
-    count = total + taken
-    d_1 = taken_1 - total_1
-    share = taken / (((count > 0) ? count : 1))
-    next = total_1 + d_1 * share
-    next_1 = total_2 + taken_2 + d_1 * d_1 * (total * share)
+    part_1 = columns[slot + i_1]
+    part_2 = columns[slot_1 + i_1]
+    part_3 = columns[slot_2 + i_1]
+    total = partials[place_1]
+    total_1 = partials[place_2]
+    offset = part_1 * (1 / elements)
+    squares = part_2 - part_1 * offset
+    taken = part_3 + offset
+    taken_1 = ((squares < 0) ? 0 : squares)
+    count = before + elements
+    d_1 = taken - total
+    share = elements / (((count > 0) ? count : 1))
+    next = total + d_1 * share
+    next_1 = total_1 + taken_1 + d_1 * d_1 * (before * share)
     partials[place] = count
     partials[place_1] = next
     partials[place_2] = next_1
 map_2, for parts from begin to end:
  for part from begin to end:
   for unit from from_ to to:
-   for lane_ from left to right, 2 × f32x4:
-    weight_1 = weight[lane_]
-    invstd_1 = invstd[lane_]
-    x_1 = x[base + lane_]
-    mean_1 = mean[lane_]
-    bias_1 = bias[lane_]
-    y[base + lane_] = weight_1 * invstd_1 * (x_1 - mean_1) + bias_1
+   for row__1 from row_ to last_row:
+    for lane_ from left to right, 2 × f32x4:
+     packed_1 = packed[lane_]
+     x_1 = x[base + lane_]
+     mean_1 = mean[lane_]
+     bias_1 = bias[lane_]
+     y[base + lane_] = packed_1 * (x_1 - mean_1) + bias_1
 map_3, for parts from begin to end:
  for part from begin to end:
   running_var_1 = running_var[i_c]
@@ -346,26 +355,181 @@ map_4, for parts from begin to end:
     running_var_1 = running_var[lane_]
     mean[lane_] = running_mean_1
     invstd[lane_] = rsqrt(running_var_1 + lanes)
-map_5, for parts from begin to end:
+prepare_1, for parts from begin to end:
  lanes = lanes(eps)
  for part from begin to end:
-  for lane_ from left to right, 4 × f32x4:
+  for lane_ from left to right, 1 × f32x4:
    running_var_1 = running_var[lane_]
-   v = running_var_1 + lanes
-   root = rsqrt(v)
    weight_1 = weight[lane_]
-   v_1 = root * weight_1
-   running_mean_1 = running_mean[lane_]
-   bias_1 = bias[lane_]
+   prepared[lane_] = rsqrt(running_var_1 + lanes) * weight_1
+map_5, for parts from begin to end:
+ for part from begin to end:
+  for unit from from_ to to:
    for row__1 from row_ to last_row:
-    x_1 = x[row__1 * c + lane_]
-    y[row__1 * c + lane_] = v_1 * (x_1 - running_mean_1) + bias_1
+    for lane_ from left to right, 2 × f32x4:
+     prepared_1 = prepared[lane_]
+     x_1 = x[base + lane_]
+     running_mean_1 = running_mean[lane_]
+     bias_1 = bias[lane_]
+     y[base + lane_] = prepared_1 * (x_1 - running_mean_1) + bias_1
+map_6, for parts from begin to end:
+ lanes = lanes(eps)
+ for part from begin to end:
+  for unit from from_ to to:
+   for lane_ from left to right, 2 × f32x4:
+    running_mean_1 = running_mean[lane_]
+    running_var_1 = running_var[lane_]
+    mean[lane_] = running_mean_1
+    invstd[lane_] = rsqrt(running_var_1 + lanes)
 finish_2, for kept from begin to end:
  for at from begin to end:
-  var total = 0
-  var total_1 = 0
-  var total_2 = 0
-  for block from 0 to blocks:
+  var total = partials[at]
+  var total_1 = partials[blocks * c + at]
+  var total_2 = partials[2 * blocks * c + at]
+  for block from 1 to blocks:
+   taken = partials[block * c + at]
+   taken_1 = partials[(blocks + block) * c + at]
+   taken_2 = partials[(2 * blocks + block) * c + at]
+   count = total + taken
+   d = taken_1 - total_1
+   share = taken / (((count > 0) ? count : 1))
+   next = total_1 + d * share
+   next_1 = total_2 + taken_2 + d * d * (total * share)
+   total = count
+   total_1 = next
+   total_2 = next_1
+  variance = total_2 / (n * s)
+  invstd_1 = rsqrt(variance + eps)
+  weight_1 = weight[at]
+  mean[at] = total_1
+  invstd[at] = invstd_1
+  packed[at] = weight_1 * invstd_1
+map_7, for parts from begin to end:
+ for part from begin to end:
+  packed_1 = packed[i_c]
+  mean_1 = mean[i_c]
+  lanes = lanes(mean_1)
+  lanes_1 = lanes(packed_1)
+  for unit from from_ to to:
+   for row__1 from row_ to last_row:
+    for lane_ from left to right, 2 × f32x4:
+     x_1 = x[base + lane_]
+     y[base + lane_] = lanes_1 * (x_1 - lanes)
+map_8, for parts from begin to end:
+ for part from begin to end:
+  for unit from from_ to to:
+   for row__1 from row_ to last_row:
+    for lane_ from left to right, 2 × f32x4:
+     packed_1 = packed[lane_]
+     x_1 = x[base + lane_]
+     mean_1 = mean[lane_]
+     y[base + lane_] = packed_1 * (x_1 - mean_1)
+map_9, for parts from begin to end:
+ for part from begin to end:
+  running_var_1 = running_var[i_c]
+  v = running_var_1 + eps
+  root = rsqrt(v)
+  weight_1 = weight[i_c]
+  v_1 = root * weight_1
+  running_mean_1 = running_mean[i_c]
+  lanes = lanes(running_mean_1)
+  lanes_1 = lanes(v_1)
+  for unit from from_ to to:
+   for lane_ from left to right, 2 × f32x4:
+    x_1 = x[base + lane_]
+    y[base + lane_] = lanes_1 * (x_1 - lanes)
+map_10, for parts from begin to end:
+ for part from begin to end:
+  for unit from from_ to to:
+   for row__1 from row_ to last_row:
+    for lane_ from left to right, 2 × f32x4:
+     prepared_1 = prepared[lane_]
+     x_1 = x[base + lane_]
+     running_mean_1 = running_mean[lane_]
+     y[base + lane_] = prepared_1 * (x_1 - running_mean_1)
+finish_3, for kept from begin to end:
+ v = n * s
+ test = v > 0
+ v_1 = 1 - momentum
+ v_2 = v - 1
+ v_3 = n / v_2
+ v_4 = v_3 * s
+ v_5 = v_4 * momentum
+ for at from begin to end:
+  var total = partials[at]
+  var total_1 = partials[blocks * c + at]
+  var total_2 = partials[2 * blocks * c + at]
+  for block from 1 to blocks:
+   taken = partials[block * c + at]
+   taken_1 = partials[(blocks + block) * c + at]
+   taken_2 = partials[(2 * blocks + block) * c + at]
+   count = total + taken
+   d = taken_1 - total_1
+   share = taken / (((count > 0) ? count : 1))
+   next = total_1 + d * share
+   next_1 = total_2 + taken_2 + d * d * (total * share)
+   total = count
+   total_1 = next
+   total_2 = next_1
+  variance = total_2 / (n * s)
+  invstd_1 = rsqrt(variance + eps)
+  running_mean_1 = running_mean[at]
+  running_mean_2 = (test ? v_1 * running_mean_1 + momentum * total_1 : running_mean_1)
+  running_var_1 = running_var[at]
+  running_var_2 = (test ? v_1 * running_var_1 + v_5 * variance : running_var_1)
+  mean[at] = total_1
+  invstd[at] = invstd_1
+  running_mean[at] = running_mean_2
+  running_var[at] = running_var_2
+map_11, for parts from begin to end:
+ for part from begin to end:
+  invstd_1 = invstd[i_c]
+  mean_1 = mean[i_c]
+  lanes = lanes(mean_1)
+  lanes_1 = lanes(invstd_1)
+  bias_1 = bias[i_c]
+  lanes_2 = lanes(bias_1)
+  for unit from from_ to to:
+   for row__1 from row_ to last_row:
+    for lane_ from left to right, 2 × f32x4:
+     x_1 = x[base + lane_]
+     y[base + lane_] = lanes_1 * (x_1 - lanes) + lanes_2
+map_12, for parts from begin to end:
+ for part from begin to end:
+  for unit from from_ to to:
+   for row__1 from row_ to last_row:
+    for lane_ from left to right, 2 × f32x4:
+     invstd_1 = invstd[lane_]
+     x_1 = x[base + lane_]
+     mean_1 = mean[lane_]
+     bias_1 = bias[lane_]
+     y[base + lane_] = invstd_1 * (x_1 - mean_1) + bias_1
+map_13, for parts from begin to end:
+ for part from begin to end:
+  running_var_1 = running_var[i_c]
+  v = running_var_1 + eps
+  root = rsqrt(v)
+  running_mean_1 = running_mean[i_c]
+  lanes = lanes(running_mean_1)
+  lanes_1 = lanes(root)
+  bias_1 = bias[i_c]
+  lanes_2 = lanes(bias_1)
+  for unit from from_ to to:
+   for lane_ from left to right, 2 × f32x4:
+    x_1 = x[base + lane_]
+    y[base + lane_] = lanes_1 * (x_1 - lanes) + lanes_2
+prepare_2, for parts from begin to end:
+ lanes = lanes(eps)
+ for part from begin to end:
+  for lane_ from left to right, 1 × f32x4:
+   running_var_1 = running_var[lane_]
+   prepared[lane_] = rsqrt(running_var_1 + lanes)
+finish_4, for kept from begin to end:
+ for at from begin to end:
+  var total = partials[at]
+  var total_1 = partials[blocks * c + at]
+  var total_2 = partials[2 * blocks * c + at]
+  for block from 1 to blocks:
    taken = partials[block * c + at]
    taken_1 = partials[(blocks + block) * c + at]
    taken_2 = partials[(2 * blocks + block) * c + at]
@@ -381,103 +545,6 @@ finish_2, for kept from begin to end:
   invstd_1 = rsqrt(variance + eps)
   mean[at] = total_1
   invstd[at] = invstd_1
-map_6, for parts from begin to end:
- for part from begin to end:
-  weight_1 = weight[i_c]
-  invstd_1 = invstd[i_c]
-  v = weight_1 * invstd_1
-  mean_1 = mean[i_c]
-  lanes = lanes(mean_1)
-  lanes_1 = lanes(v)
-  for unit from from_ to to:
-   for row__1 from row_ to last_row:
-    for lane_ from left to right, 2 × f32x4:
-     x_1 = x[base + lane_]
-     y[base + lane_] = lanes_1 * (x_1 - lanes)
-map_7, for parts from begin to end:
- for part from begin to end:
-  for unit from from_ to to:
-   for lane_ from left to right, 2 × f32x4:
-    weight_1 = weight[lane_]
-    invstd_1 = invstd[lane_]
-    x_1 = x[base + lane_]
-    mean_1 = mean[lane_]
-    y[base + lane_] = weight_1 * invstd_1 * (x_1 - mean_1)
-map_8, for parts from begin to end:
- for part from begin to end:
-  running_var_1 = running_var[i_c]
-  v = running_var_1 + eps
-  root = rsqrt(v)
-  weight_1 = weight[i_c]
-  v_1 = root * weight_1
-  running_mean_1 = running_mean[i_c]
-  lanes = lanes(running_mean_1)
-  lanes_1 = lanes(v_1)
-  for unit from from_ to to:
-   for lane_ from left to right, 2 × f32x4:
-    x_1 = x[base + lane_]
-    y[base + lane_] = lanes_1 * (x_1 - lanes)
-map_9, for parts from begin to end:
- lanes = lanes(eps)
- for part from begin to end:
-  for lane_ from left to right, 4 × f32x4:
-   running_var_1 = running_var[lane_]
-   v = running_var_1 + lanes
-   root = rsqrt(v)
-   weight_1 = weight[lane_]
-   v_1 = root * weight_1
-   running_mean_1 = running_mean[lane_]
-   for row__1 from row_ to last_row:
-    x_1 = x[row__1 * c + lane_]
-    y[row__1 * c + lane_] = v_1 * (x_1 - running_mean_1)
-map_10, for parts from begin to end:
- for part from begin to end:
-  invstd_1 = invstd[i_c]
-  mean_1 = mean[i_c]
-  lanes = lanes(mean_1)
-  lanes_1 = lanes(invstd_1)
-  bias_1 = bias[i_c]
-  lanes_2 = lanes(bias_1)
-  for unit from from_ to to:
-   for row__1 from row_ to last_row:
-    for lane_ from left to right, 2 × f32x4:
-     x_1 = x[base + lane_]
-     y[base + lane_] = lanes_1 * (x_1 - lanes) + lanes_2
-map_11, for parts from begin to end:
- for part from begin to end:
-  for unit from from_ to to:
-   for lane_ from left to right, 2 × f32x4:
-    invstd_1 = invstd[lane_]
-    x_1 = x[base + lane_]
-    mean_1 = mean[lane_]
-    bias_1 = bias[lane_]
-    y[base + lane_] = invstd_1 * (x_1 - mean_1) + bias_1
-map_12, for parts from begin to end:
- for part from begin to end:
-  running_var_1 = running_var[i_c]
-  v = running_var_1 + eps
-  root = rsqrt(v)
-  running_mean_1 = running_mean[i_c]
-  lanes = lanes(running_mean_1)
-  lanes_1 = lanes(root)
-  bias_1 = bias[i_c]
-  lanes_2 = lanes(bias_1)
-  for unit from from_ to to:
-   for lane_ from left to right, 2 × f32x4:
-    x_1 = x[base + lane_]
-    y[base + lane_] = lanes_1 * (x_1 - lanes) + lanes_2
-map_13, for parts from begin to end:
- lanes = lanes(eps)
- for part from begin to end:
-  for lane_ from left to right, 4 × f32x4:
-   running_var_1 = running_var[lane_]
-   v = running_var_1 + lanes
-   root = rsqrt(v)
-   running_mean_1 = running_mean[lane_]
-   bias_1 = bias[lane_]
-   for row__1 from row_ to last_row:
-    x_1 = x[row__1 * c + lane_]
-    y[row__1 * c + lane_] = root * (x_1 - running_mean_1) + bias_1
 map_14, for parts from begin to end:
  for part from begin to end:
   invstd_1 = invstd[i_c]
@@ -492,11 +559,12 @@ map_14, for parts from begin to end:
 map_15, for parts from begin to end:
  for part from begin to end:
   for unit from from_ to to:
-   for lane_ from left to right, 2 × f32x4:
-    invstd_1 = invstd[lane_]
-    x_1 = x[base + lane_]
-    mean_1 = mean[lane_]
-    y[base + lane_] = invstd_1 * (x_1 - mean_1)
+   for row__1 from row_ to last_row:
+    for lane_ from left to right, 2 × f32x4:
+     invstd_1 = invstd[lane_]
+     x_1 = x[base + lane_]
+     mean_1 = mean[lane_]
+     y[base + lane_] = invstd_1 * (x_1 - mean_1)
 map_16, for parts from begin to end:
  for part from begin to end:
   running_var_1 = running_var[i_c]
@@ -509,17 +577,6 @@ map_16, for parts from begin to end:
    for lane_ from left to right, 2 × f32x4:
     x_1 = x[base + lane_]
     y[base + lane_] = lanes_1 * (x_1 - lanes)
-map_17, for parts from begin to end:
- lanes = lanes(eps)
- for part from begin to end:
-  for lane_ from left to right, 4 × f32x4:
-   running_var_1 = running_var[lane_]
-   v = running_var_1 + lanes
-   root = rsqrt(v)
-   running_mean_1 = running_mean[lane_]
-   for row__1 from row_ to last_row:
-    x_1 = x[row__1 * c + lane_]
-    y[row__1 * c + lane_] = root * (x_1 - running_mean_1)
 */
 export const module =
-  'AGFzbQEAAAABDQJgA39/fwBgA397fwACEgEDZW52Bm1lbW9yeQIDAYCABAMfHgAAAQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAeNAh0IcmVkdWNlXzEAAAhmaW5pc2hfMQABBW1hcF8xAAMIcmVkdWNlXzIABAVtYXBfMgAFBW1hcF8zAAYFbWFwXzQABwVtYXBfNQAICGZpbmlzaF8yAAkFbWFwXzYACgVtYXBfNwALBW1hcF84AAwFbWFwXzkADQZtYXBfMTAADgZtYXBfMTEADwZtYXBfMTIAEAZtYXBfMTMAEQZtYXBfMTQAEgZtYXBfMTUAEwZtYXBfMTYAFAZtYXBfMTcAFQdwaGFzZV8xABYHcGhhc2VfMgAXB3BoYXNlXzMAGAdwaGFzZV80ABkHcGhhc2VfNQAaB3BoYXNlXzYAGwdwaGFzZV83ABwHcGhhc2VfOAAdCveFAR61CgMgfxB8E3sgASEDIAIhBCAAKAIgIQUgACgCQCEGIAAoAkghByAAKAJQIQggACgCWCEJIAAoAnAhCkEBQYAIQQEgCUEBIAlLG25BAUGACEEBIAlBASAJSxtuSxshCyAJQYAIakEBa0GACG4hDCAIIAtqQQFrIAtuIAxsIQ0gAyEOQQAhD0EBIApJBEAgAyAKcCEPIAMgCm4hDgsgDiEQIAMhESAEIRIDQCARIBJJBEBEAAAAAAAAAAAhI0QAAAAAAAAAACEkRAAAAAAAAAAAISVBACETIA0hFEEBIApJBEAgDSAPbCAKbiETIA0gD0EBamwgCm4hFAsgEyEVIBQhFgNAIBUgFkkEQCAVIAtsIRdBACEYIAkhGUEBIAxJBEAgFSAMbiALbCEXIBUgDHBBgAhsIRggGEGACGogCSAYQYAIaiAJSRshGQsgFyALaiAIIBcgC2ogCEkbIRogFyAHbCAQaiAJbCEbIAUgGyAYakECdGr9AAIAITMgM/0fALshJiAmtv0TITRDAAAAAP0TITVDAAAAAP0TITZDAAAAAP0TITdDAAAAAP0TIThDAAAAAP0TITlDAAAAAP0TITpDAAAAAP0TITtDAAAAAP0TITwgFyEcIBohHQNAIBwgHUkEQCAcIAdsIBBqIAlsIR4gBSAeQQJ0aiEiIBhBAnQhHyAZQQJ0ISADQCAgIB9rQcAATgRAICIgH2r9AAIAIT4gIiAfav0AAhAhPyAiIB9q/QACICFAICIgH2r9AAIwIUEgPiA0/eUBIUIgPyA0/eUBIUMgQCA0/eUBIUQgQSA0/eUBIUUgNSBC/eQBITUgNiBD/eQBITYgNyBE/eQBITcgOCBF/eQBITggOSBCIEL95gH95AEhOSA6IEMgQ/3mAf3kASE6IDsgRCBE/eYB/eQBITsgPCBFIEX95gH95AEhPCAfQcAAaiEfDAELCwNAICAgH2siIUEASgRAICFBAnb9Ef0MAAAAAAEAAAACAAAAAwAAAP07IT0gIiAfav0AAgAhPiA+IDT95QEhQiA1IEL95AEgNSA9/VIhNSA5IEIgQv3mAf3kASA5ID39UiE5IB9BEGohHwwBCwsgHEEBaiEcDAELCyA1/R8AuyA1/R8Bu6AgNf0fArugIDX9HwO7oCA2/R8Au6AgNv0fAbugIDb9HwK7oCA2/R8Du6AgN/0fALugIDf9HwG7oCA3/R8Cu6AgN/0fA7ugIDj9HwC7oCA4/R8Bu6AgOP0fArugIDj9HwO7oCEnIDn9HwC7IDn9HwG7oCA5/R8Cu6AgOf0fA7ugIDr9HwC7oCA6/R8Bu6AgOv0fArugIDr9HwO7oCA7/R8Au6AgO/0fAbugIDv9HwK7oCA7/R8Du6AgPP0fALugIDz9HwG7oCA8/R8Cu6AgPP0fA7ugISggJyAaIBdrIBkgGGtsuKMhKSAoICcgKaKhISogGiAXayAZIBhrbLghKyAmICmgISxEAAAAAAAAAAAgKiAqRAAAAAAAAAAAYxshLSAjICugIS4gLCAkoSEvICsgLkQAAAAAAADwPyAuRAAAAAAAAAAAZBujITAgJCAvIDCioCExICUgLaAgLyAvoiAjIDCioqAhMiAuISMgMSEkIDIhJSAVQQFqIRUMAQsLIAYgDyAHbCAQakEDdGogIzkDACAGIAogD2ogB2wgEGpBA3RqICQ5AwAgBkECIApsIA9qIAdsIBBqQQN0aiAlOQMAIA9BAWohDyAPIApGBEBBACEPIBBBAWohEAsgEUEBaiERDAELCwupBAIQfxl8IAEhAyACIQQgACgCCCEFIAAoAhAhBiAAKAIoIQcgACgCMCEIIAAoAkAhCSAAKAJIIQogACgCUCELIAAoAlghDCAAKwNgIRMgACsDaCEUIAAoAnAhDSALuCAMuKIhFSAVRAAAAAAAAAAAZCEORAAAAAAAAPA/IBShIRYgFUQAAAAAAADwP6EhFyALuCAXoyEYIBggDLiiIRkgGSAUoiEaIAMhDyAEIRADQCAPIBBJBEBEAAAAAAAAAAAhG0QAAAAAAAAAACEcRAAAAAAAAAAAIR1BACERIA0hEgNAIBEgEkkEQCAJIBEgCmwgD2pBA3RqKwMAIR4gCSANIBFqIApsIA9qQQN0aisDACEfIAlBAiANbCARaiAKbCAPakEDdGorAwAhICAbIB6gISEgHyAcoSEiIB4gIUQAAAAAAADwPyAhRAAAAAAAAAAAZBujISMgHCAiICOioCEkIB0gIKAgIiAioiAbICOioqAhJSAhIRsgJCEcICUhHSARQQFqIREMAQsLIB0gCyAMbLijISZEAAAAAAAA8D8gJiAToJ+jIScgBSAPQQJ0aioCALshKCAWICiiIBQgHKKgICggDhshKSAGIA9BAnRqKgIAuyEqIBYgKqIgGiAmoqAgKiAOGyErIAggD0ECdGogHLY4AgAgByAPQQJ0aiAntjgCACAFIA9BAnRqICm2OAIAIAYgD0ECdGogK7Y4AgAgD0EBaiEPDAELCws/ACACQRBOBEAgACAB/QsCAAUgAkEIcQRAIAAgAf1bAgAAIAJBBHEEQCAAIAH9WgIIAgsFIAAgAf1aAgAACwsL4QUDJH8FfAZ7IAEhAyACIQQgACgCACEFIAAoAhghBiAAKAIgIQcgACgCKCEIIAAoAjAhCSAAKAI4IQogACgCSCELIAAoAlAhDCAAKAJYIQ0gACgCcCEOQQFBgAhBASANQQEgDUsbbkEBQYAIQQEgDUEBIA1LG25LGyEPIA1BgAhqQQFrQYAIbiEQIAwgD2pBAWsgD24gEGwhESADIRJBACETQQEgDkkEQCADIA5wIRMgAyAObiESCyASIRQgAyEVIAQhFgNAIBUgFkkEQEEAIRcgESEYQQEgDkkEQCARIBNsIA5uIRcgESATQQFqbCAObiEYCyAGIBRBAnRqKgIAuyEnIAggFEECdGoqAgC7ISggJyAooiEpIAkgFEECdGoqAgC7ISogKrb9EyEsICm2/RMhLSAFIBRBAnRqKgIAuyErICu2/RMhLiAXIRkgGCEaA0AgGSAaSQRAIBkgD2whG0EAIRwgDSEdQQEgEEkEQCAZIBBuIA9sIRsgGSAQcEGACGwhHCAcQYAIaiANIBxBgAhqIA1JGyEdCyAbIA9qIAwgGyAPaiAMSRshHiAbIR8gHiEgA0AgHyAgSQRAIB8gC2wgFGogDWwhISAHICFBAnRqISUgCiAhQQJ0aiEmIBxBAnQhIiAdQQJ0ISMDQCAjICJrQSBOBEAgJSAiav0AAgAhMCAlICJq/QACECExICYgImogLSAwICz95QH95gEgLv3kAf0LAgAgJiAiaiAtIDEgLP3lAf3mASAu/eQB/QsCECAiQSBqISIMAQsLA0AgIyAiayIkQQBKBEAgJEECdv0R/QwAAAAAAQAAAAIAAAADAAAA/TshLyAlICJq/QACACEwICYgImogLSAwICz95QH95gEgLv3kASAkEAIgIkEQaiEiDAELCyAfQQFqIR8MAQsLIBlBAWohGQwBCwsgE0EBaiETIBMgDkYEQEEAIRMgFEEBaiEUCyAVQQFqIRUMAQsLC4cMAy1/FXsQfCABIQMgAiEEIAAoAiAhBSAAKAJAIQYgACgCeCEHIAAoAkghCCAAKAJQIQkgACgCWCEKIAAoAnAhCyAIQYAIakEBa0GACG4hDCAJIApsQYABakEBa0GAAW4hDSADIQ4gBCEPA0AgDiAPSQRAIA4gC3AhECAOIAtuIREgESAMcEGACGwhEiASQYAIaiAIIBJBgAhqIAhJGyETIBEgDG4hFCAUIAhsIRUgEiEWIBMhFwNAIBYgF0kEQCAGIBAgCGwgFSAWampBA3RqRAAAAAAAAAAAOQMAIAYgCyAQaiAIbCAVIBZqakEDdGpEAAAAAAAAAAA5AwAgBkECIAtsIBBqIAhsIBUgFmpqQQN0akQAAAAAAAAAADkDACAWQQFqIRYMAQsLIA0gEGwgC24hGCANIBBBAWpsIAtuIRkgGCEaIBkhGwNAIBogG0kEQCAaQYABbCEcIBxBgAFqIAkgCmwgHEGAAWogCSAKbEkbIR0gDkEDbEGACGwgEmshHiAOQQNsQQFqQYAIbCASayEfIA5BA2xBAmpBgAhsIBJrISAgBSAcIAhsQQJ0aiEkIAcgHkECdGohJSAHIB9BAnRqISYgByAgQQJ0aiEnIBJBAnQhISATQQJ0ISIDQCAiICFrQcAATgRAICQgIWr9AAIAITEgJCAhav0AAhAhMiAkICFq/QACICEzICQgIWr9AAIwITRDAAAAAP0TITVDAAAAAP0TITZDAAAAAP0TITdDAAAAAP0TIThDAAAAAP0TITlDAAAAAP0TITpDAAAAAP0TITtDAAAAAP0TITwgHCEoIB0hKQNAICggKUkEQCAFICggCGxBAnRqICFq/QACACE9IAUgKCAIbEECdGogIWr9AAIQIT4gBSAoIAhsQQJ0aiAhav0AAiAhPyAFICggCGxBAnRqICFq/QACMCFAID0gMf3lASFBID4gMv3lASFCID8gM/3lASFDIEAgNP3lASFEIDUgQf3kASE1IDYgQv3kASE2IDcgQ/3kASE3IDggRP3kASE4IDkgQSBB/eYB/eQBITkgOiBCIEL95gH95AEhOiA7IEMgQ/3mAf3kASE7IDwgRCBE/eYB/eQBITwgKEEBaiEoDAELCyAlICFqIDX9CwIAICUgIWogNv0LAhAgJSAhaiA3/QsCICAlICFqIDj9CwIwICYgIWogOf0LAgAgJiAhaiA6/QsCECAmICFqIDv9CwIgICYgIWogPP0LAjAgJyAhaiAx/QsCACAnICFqIDL9CwIQICcgIWogM/0LAiAgJyAhaiA0/QsCMCAhQcAAaiEhDAELCwNAICIgIWsiI0EASgRAICNBAnb9Ef0MAAAAAAEAAAACAAAAAwAAAP07ITAgJCAhav0AAgAhMUMAAAAA/RMhNUMAAAAA/RMhOSAcISggHSEqA0AgKCAqSQRAIAUgKCAIbEECdGogIWr9AAIAIT0gPSAx/eUBIUEgNSBB/eQBITUgOSBBIEH95gH95AEhOSAoQQFqISgMAQsLICUgIWogNSAjEAIgJiAhaiA5ICMQAiAnICFqIDEgIxACICFBEGohIQwBCwsgEiErIBMhLANAICsgLEkEQCAHICAgK2pBAnRqKgIAuyFFIAcgHiArakECdGoqAgC7IUYgByAfICtqQQJ0aioCALshRyAQIAhsIBUgK2pqIS0gCyAQaiAIbCAVICtqaiEuQQIgC2wgEGogCGwgFSAramohLyAGIC1BA3RqKwMAIUggBiAuQQN0aisDACFJIAYgL0EDdGorAwAhSiBGIB0gHGu4oyFLIEcgRiBLoqEhTCAdIBxruCFNIEUgS6AhTkQAAAAAAAAAACBMIExEAAAAAAAAAABjGyFPIEggTaAhUCBOIEmhIVEgTSBQRAAAAAAAAPA/IFBEAAAAAAAAAABkG6MhUiBJIFEgUqKgIVMgSiBPoCBRIFGiIEggUqKioCFUIAYgLUEDdGogUDkDACAGIC5BA3RqIFM5AwAgBiAvQQN0aiBUOQMAICtBAWohKwwBCwsgGkEBaiEaDAELCyAOQQFqIQ4MAQsLC+0FAiN/C3sgASEDIAIhBCAAKAIAIQUgACgCGCEGIAAoAiAhByAAKAIoIQggACgCMCEJIAAoAjghCiAAKAJIIQsgACgCgAEhDEEBQYAIQQEgC0EBIAtLG25BAUGACEEBIAtBASALSxtuSxshDSALQYAIakEBa0GACG4hDkEBIA1qQQFrIA1uIA5sIQ8gAyEQQQAhEUEBIAxJBEAgAyAMcCERIAMgDG4hEAsgECESIAMhEyAEIRQDQCATIBRJBEBBACEVIA8hFkEBIAxJBEAgDyARbCAMbiEVIA8gEUEBamwgDG4hFgsgEiALbCEXIBUhGCAWIRkDQCAYIBlJBEAgGCANbCEaQQAhGyALIRxBASAOSQRAIBggDm4gDWwhGiAYIA5wQYAIbCEbIBtBgAhqIAsgG0GACGogC0kbIRwLIAYhICAIISEgByAXQQJ0aiEiIAkhIyAFISQgCiAXQQJ0aiElIBtBAnQhHSAcQQJ0IR4DQCAeIB1rQSBOBEAgICAdav0AAgAhJyAgIB1q/QACECEoICEgHWr9AAIAISkgISAdav0AAhAhKiAiIB1q/QACACErICIgHWr9AAIQISwgIyAdav0AAgAhLSAjIB1q/QACECEuICQgHWr9AAIAIS8gJCAdav0AAhAhMCAlIB1qICcgKf3mASArIC395QH95gEgL/3kAf0LAgAgJSAdaiAoICr95gEgLCAu/eUB/eYBIDD95AH9CwIQIB1BIGohHQwBCwsDQCAeIB1rIh9BAEoEQCAfQQJ2/RH9DAAAAAABAAAAAgAAAAMAAAD9OyEmICAgHWr9AAIAIScgISAdav0AAgAhKSAiIB1q/QACACErICMgHWr9AAIAIS0gJCAdav0AAgAhLyAlIB1qICcgKf3mASArIC395QH95gEgL/3kASAfEAIgHUEQaiEdDAELCyAYQQFqIRgMAQsLIBFBAWohESARIAxGBEBBACERIBJBAWohEgsgE0EBaiETDAELCwvrBQMifwh8BnsgASEDIAIhBCAAKAIAIQUgACgCCCEGIAAoAhAhByAAKAIYIQggACgCICEJIAAoAjghCiAAKAJIIQsgACgCWCEMIAArA2AhJSAAKAKIASENQQFBgAhBASAMQQEgDEsbbkEBQYAIQQEgDEEBIAxLG25LGyEOIAxBgAhqQQFrQYAIbiEPQQEgDmpBAWsgDm4gD2whECADIRFBACESQQEgDUkEQCADIA1wIRIgAyANbiERCyARIAtwIRMgESALbiEUIBQhFSADIRYgBCEXA0AgFiAXSQRAQQAhGCAQIRlBASANSQRAIBAgEmwgDW4hGCAQIBJBAWpsIA1uIRkLIAcgE0ECdGoqAgC7ISYgJiAloCEnRAAAAAAAAPA/ICefoyEoIAggE0ECdGoqAgC7ISkgKCApoiEqIBUgC2wgE2ogDGwhGiAGIBNBAnRqKgIAuyErICu2/RMhLSAqtv0TIS4gBSATQQJ0aioCALshLCAstv0TIS8gGCEbIBkhHANAIBsgHEkEQCAbIA5sIR1BACEeIAwhH0EBIA9JBEAgGyAPbiAObCEdIBsgD3BBgAhsIR4gHkGACGogDCAeQYAIaiAMSRshHwsgCSAaQQJ0aiEjIAogGkECdGohJCAeQQJ0ISAgH0ECdCEhA0AgISAga0EgTgRAICMgIGr9AAIAITEgIyAgav0AAhAhMiAkICBqIC4gMSAt/eUB/eYBIC/95AH9CwIAICQgIGogLiAyIC395QH95gEgL/3kAf0LAhAgIEEgaiEgDAELCwNAICEgIGsiIkEASgRAICJBAnb9Ef0MAAAAAAEAAAACAAAAAwAAAP07ITAgIyAgav0AAgAhMSAkICBqIC4gMSAt/eUB/eYBIC/95AEgIhACICBBEGohIAwBCwsgG0EBaiEbDAELCyASQQFqIRIgEiANRgRAQQAhEiATQQFqIRMgEyALRgRAQQAhEyAVQQFqIRULCyAWQQFqIRYMAQsLC/UEAx1/AXwGeyABIQMgAiEEIAAoAgghBSAAKAIQIQYgACgCMCEHIAAoAighCCAAKAJIIQkgACsDYCEgIAAoApABIQpBAUGACEEBIAlBASAJSxtuQQFBgAhBASAJQQEgCUsbbksbIQsgCUGACGpBAWtBgAhuIQxBASALakEBayALbiAMbCENIAMhDkEAIQ9BASAKSQRAIAMgCnAhDyADIApuIQ4LICC2/RMhISADIRAgBCERA0AgECARSQRAQQAhEiANIRNBASAKSQRAIA0gD2wgCm4hEiANIA9BAWpsIApuIRMLIBIhFCATIRUDQCAUIBVJBEAgFCALbCEWQQAhFyAJIRhBASAMSQRAIBQgDG4gC2whFiAUIAxwQYAIbCEXIBdBgAhqIAkgF0GACGogCUkbIRgLIAUhHCAGIR0gByEeIAghHyAXQQJ0IRkgGEECdCEaA0AgGiAZa0EgTgRAIBwgGWr9AAIAISMgHCAZav0AAhAhJCAdIBlq/QACACElIB0gGWr9AAIQISYgHiAZaiAj/QsCACAeIBlqICT9CwIQIB8gGWpDAACAP/0TICUgIf3kAf3jAf3nAf0LAgAgHyAZakMAAIA//RMgJiAh/eQB/eMB/ecB/QsCECAZQSBqIRkMAQsLA0AgGiAZayIbQQBKBEAgG0ECdv0R/QwAAAAAAQAAAAIAAAADAAAA/TshIiAcIBlq/QACACEjIB0gGWr9AAIAISUgHiAZaiAjIBsQAiAfIBlqQwAAgD/9EyAlICH95AH94wH95wEgGxACIBlBEGohGQwBCwsgFEEBaiEUDAELCyAPQQFqIQ8gEEEBaiEQDAELCwuPCAMcfwF8InsgASEDIAIhBCAAKAIAIQUgACgCCCEGIAAoAhAhByAAKAIYIQggACgCICEJIAAoAjghCiAAKAJIIQsgACgCUCEMIAAoAlghDSAAKwNgIR8gC0GACGpBAWtBgAhuIQ4gH7b9EyEgIAMhDyAEIRADQCAPIBBJBEAgDyAObkGAAWwhESARQYABaiAMIA1sIBFBgAFqIAwgDWxJGyESIA8gDnBBgAhsIRMgE0GACGogCyATQYAIaiALSRshFCAHIRggCCEZIAYhGiAFIRsgE0ECdCEVIBRBAnQhFgNAIBYgFWtBwABOBEAgGCAVav0AAgAhIiAYIBVq/QACECEjIBggFWr9AAIgISQgGCAVav0AAjAhJSAiICD95AEhJiAjICD95AEhJyAkICD95AEhKCAlICD95AEhKUMAAIA//RMgJv3jAf3nASEqQwAAgD/9EyAn/eMB/ecBIStDAACAP/0TICj94wH95wEhLEMAAIA//RMgKf3jAf3nASEtIBkgFWr9AAIAIS4gGSAVav0AAhAhLyAZIBVq/QACICEwIBkgFWr9AAIwITEgKiAu/eYBITIgKyAv/eYBITMgLCAw/eYBITQgLSAx/eYBITUgGiAVav0AAgAhNiAaIBVq/QACECE3IBogFWr9AAIgITggGiAVav0AAjAhOSAbIBVq/QACACE6IBsgFWr9AAIQITsgGyAVav0AAiAhPCAbIBVq/QACMCE9IBEhHCASIR0DQCAcIB1JBEAgCSAcIAtsQQJ0aiAVav0AAgAhPiAJIBwgC2xBAnRqIBVq/QACECE/IAkgHCALbEECdGogFWr9AAIgIUAgCSAcIAtsQQJ0aiAVav0AAjAhQSAKIBwgC2xBAnRqIBVqIDIgPiA2/eUB/eYBIDr95AH9CwIAIAogHCALbEECdGogFWogMyA/IDf95QH95gEgO/3kAf0LAhAgCiAcIAtsQQJ0aiAVaiA0IEAgOP3lAf3mASA8/eQB/QsCICAKIBwgC2xBAnRqIBVqIDUgQSA5/eUB/eYBID395AH9CwIwIBxBAWohHAwBCwsgFUHAAGohFQwBCwsDQCAWIBVrIhdBAEoEQCAXQQJ2/RH9DAAAAAABAAAAAgAAAAMAAAD9OyEhIBggFWr9AAIAISIgIiAg/eQBISZDAACAP/0TICb94wH95wEhKiAZIBVq/QACACEuICogLv3mASEyIBogFWr9AAIAITYgGyAVav0AAgAhOiARIRwgEiEeA0AgHCAeSQRAIAkgHCALbEECdGogFWr9AAIAIT4gCiAcIAtsQQJ0aiAVaiAyID4gNv3lAf3mASA6/eQBIBcQAiAcQQFqIRwMAQsLIBVBEGohFQwBCwsgD0EBaiEPDAELCwvuAgINfw58IAEhAyACIQQgACgCKCEFIAAoAjAhBiAAKAJAIQcgACgCSCEIIAAoAlAhCSAAKAJYIQogACsDYCEQIAAoAnAhCyADIQwgBCENA0AgDCANSQRARAAAAAAAAAAAIRFEAAAAAAAAAAAhEkQAAAAAAAAAACETQQAhDiALIQ8DQCAOIA9JBEAgByAOIAhsIAxqQQN0aisDACEUIAcgCyAOaiAIbCAMakEDdGorAwAhFSAHQQIgC2wgDmogCGwgDGpBA3RqKwMAIRYgESAUoCEXIBUgEqEhGCAUIBdEAAAAAAAA8D8gF0QAAAAAAAAAAGQboyEZIBIgGCAZoqAhGiATIBagIBggGKIgESAZoqKgIRsgFyERIBohEiAbIRMgDkEBaiEODAELCyATIAkgCmy4oyEcRAAAAAAAAPA/IBwgEKCfoyEdIAYgDEECdGogErY4AgAgBSAMQQJ0aiAdtjgCACAMQQFqIQwMAQsLC7YFAyN/BHwFeyABIQMgAiEEIAAoAhghBSAAKAIgIQYgACgCKCEHIAAoAjAhCCAAKAI4IQkgACgCSCEKIAAoAlAhCyAAKAJYIQwgACgCcCENQQFBgAhBASAMQQEgDEsbbkEBQYAIQQEgDEEBIAxLG25LGyEOIAxBgAhqQQFrQYAIbiEPIAsgDmpBAWsgDm4gD2whECADIRFBACESQQEgDUkEQCADIA1wIRIgAyANbiERCyARIRMgAyEUIAQhFQNAIBQgFUkEQEEAIRYgECEXQQEgDUkEQCAQIBJsIA1uIRYgECASQQFqbCANbiEXCyAFIBNBAnRqKgIAuyEmIAcgE0ECdGoqAgC7IScgJiAnoiEoIAggE0ECdGoqAgC7ISkgKbb9EyEqICi2/RMhKyAWIRggFyEZA0AgGCAZSQRAIBggDmwhGkEAIRsgDCEcQQEgD0kEQCAYIA9uIA5sIRogGCAPcEGACGwhGyAbQYAIaiAMIBtBgAhqIAxJGyEcCyAaIA5qIAsgGiAOaiALSRshHSAaIR4gHSEfA0AgHiAfSQRAIB4gCmwgE2ogDGwhICAGICBBAnRqISQgCSAgQQJ0aiElIBtBAnQhISAcQQJ0ISIDQCAiICFrQSBOBEAgJCAhav0AAgAhLSAkICFq/QACECEuICUgIWogKyAtICr95QH95gH9CwIAICUgIWogKyAuICr95QH95gH9CwIQICFBIGohIQwBCwsDQCAiICFrIiNBAEoEQCAjQQJ2/RH9DAAAAAABAAAAAgAAAAMAAAD9OyEsICQgIWr9AAIAIS0gJSAhaiArIC0gKv3lAf3mASAjEAIgIUEQaiEhDAELCyAeQQFqIR4MAQsLIBhBAWohGAwBCwsgEkEBaiESIBIgDUYEQEEAIRIgE0EBaiETCyAUQQFqIRQMAQsLC7IFAiF/CXsgASEDIAIhBCAAKAIYIQUgACgCICEGIAAoAighByAAKAIwIQggACgCOCEJIAAoAkghCiAAKAKAASELQQFBgAhBASAKQQEgCksbbkEBQYAIQQEgCkEBIApLG25LGyEMIApBgAhqQQFrQYAIbiENQQEgDGpBAWsgDG4gDWwhDiADIQ9BACEQQQEgC0kEQCADIAtwIRAgAyALbiEPCyAPIREgAyESIAQhEwNAIBIgE0kEQEEAIRQgDiEVQQEgC0kEQCAOIBBsIAtuIRQgDiAQQQFqbCALbiEVCyARIApsIRYgFCEXIBUhGANAIBcgGEkEQCAXIAxsIRlBACEaIAohG0EBIA1JBEAgFyANbiAMbCEZIBcgDXBBgAhsIRogGkGACGogCiAaQYAIaiAKSRshGwsgBSEfIAchICAGIBZBAnRqISEgCCEiIAkgFkECdGohIyAaQQJ0IRwgG0ECdCEdA0AgHSAca0EgTgRAIB8gHGr9AAIAISUgHyAcav0AAhAhJiAgIBxq/QACACEnICAgHGr9AAIQISggISAcav0AAgAhKSAhIBxq/QACECEqICIgHGr9AAIAISsgIiAcav0AAhAhLCAjIBxqICUgJ/3mASApICv95QH95gH9CwIAICMgHGogJiAo/eYBICogLP3lAf3mAf0LAhAgHEEgaiEcDAELCwNAIB0gHGsiHkEASgRAIB5BAnb9Ef0MAAAAAAEAAAACAAAAAwAAAP07ISQgHyAcav0AAgAhJSAgIBxq/QACACEnICEgHGr9AAIAISkgIiAcav0AAgAhKyAjIBxqICUgJ/3mASApICv95QH95gEgHhACIBxBEGohHAwBCwsgF0EBaiEXDAELCyAQQQFqIRAgECALRgRAQQAhECARQQFqIRELIBJBAWohEgwBCwsLwAUDIX8HfAV7IAEhAyACIQQgACgCCCEFIAAoAhAhBiAAKAIYIQcgACgCICEIIAAoAjghCSAAKAJIIQogACgCWCELIAArA2AhJCAAKAKIASEMQQFBgAhBASALQQEgC0sbbkEBQYAIQQEgC0EBIAtLG25LGyENIAtBgAhqQQFrQYAIbiEOQQEgDWpBAWsgDW4gDmwhDyADIRBBACERQQEgDEkEQCADIAxwIREgAyAMbiEQCyAQIApwIRIgECAKbiETIBMhFCADIRUgBCEWA0AgFSAWSQRAQQAhFyAPIRhBASAMSQRAIA8gEWwgDG4hFyAPIBFBAWpsIAxuIRgLIAYgEkECdGoqAgC7ISUgJSAkoCEmRAAAAAAAAPA/ICafoyEnIAcgEkECdGoqAgC7ISggJyAooiEpIBQgCmwgEmogC2whGSAFIBJBAnRqKgIAuyEqICq2/RMhKyAptv0TISwgFyEaIBghGwNAIBogG0kEQCAaIA1sIRxBACEdIAshHkEBIA5JBEAgGiAObiANbCEcIBogDnBBgAhsIR0gHUGACGogCyAdQYAIaiALSRshHgsgCCAZQQJ0aiEiIAkgGUECdGohIyAdQQJ0IR8gHkECdCEgA0AgICAfa0EgTgRAICIgH2r9AAIAIS4gIiAfav0AAhAhLyAjIB9qICwgLiAr/eUB/eYB/QsCACAjIB9qICwgLyAr/eUB/eYB/QsCECAfQSBqIR8MAQsLA0AgICAfayIhQQBKBEAgIUECdv0R/QwAAAAAAQAAAAIAAAADAAAA/TshLSAiIB9q/QACACEuICMgH2ogLCAuICv95QH95gEgIRACIB9BEGohHwwBCwsgGkEBaiEaDAELCyARQQFqIREgESAMRgRAQQAhESASQQFqIRIgEiAKRgRAQQAhEiAUQQFqIRQLCyAVQQFqIRUMAQsLC7QHAxp/AXweeyABIQMgAiEEIAAoAgghBSAAKAIQIQYgACgCGCEHIAAoAiAhCCAAKAI4IQkgACgCSCEKIAAoAlAhCyAAKAJYIQwgACsDYCEdIApBgAhqQQFrQYAIbiENIB22/RMhHiADIQ4gBCEPA0AgDiAPSQRAIA4gDW5BgAFsIRAgEEGAAWogCyAMbCAQQYABaiALIAxsSRshESAOIA1wQYAIbCESIBJBgAhqIAogEkGACGogCkkbIRMgBiEXIAchGCAFIRkgEkECdCEUIBNBAnQhFQNAIBUgFGtBwABOBEAgFyAUav0AAgAhICAXIBRq/QACECEhIBcgFGr9AAIgISIgFyAUav0AAjAhIyAgIB795AEhJCAhIB795AEhJSAiIB795AEhJiAjIB795AEhJ0MAAIA//RMgJP3jAf3nASEoQwAAgD/9EyAl/eMB/ecBISlDAACAP/0TICb94wH95wEhKkMAAIA//RMgJ/3jAf3nASErIBggFGr9AAIAISwgGCAUav0AAhAhLSAYIBRq/QACICEuIBggFGr9AAIwIS8gKCAs/eYBITAgKSAt/eYBITEgKiAu/eYBITIgKyAv/eYBITMgGSAUav0AAgAhNCAZIBRq/QACECE1IBkgFGr9AAIgITYgGSAUav0AAjAhNyAQIRogESEbA0AgGiAbSQRAIAggGiAKbEECdGogFGr9AAIAITggCCAaIApsQQJ0aiAUav0AAhAhOSAIIBogCmxBAnRqIBRq/QACICE6IAggGiAKbEECdGogFGr9AAIwITsgCSAaIApsQQJ0aiAUaiAwIDggNP3lAf3mAf0LAgAgCSAaIApsQQJ0aiAUaiAxIDkgNf3lAf3mAf0LAhAgCSAaIApsQQJ0aiAUaiAyIDogNv3lAf3mAf0LAiAgCSAaIApsQQJ0aiAUaiAzIDsgN/3lAf3mAf0LAjAgGkEBaiEaDAELCyAUQcAAaiEUDAELCwNAIBUgFGsiFkEASgRAIBZBAnb9Ef0MAAAAAAEAAAACAAAAAwAAAP07IR8gFyAUav0AAgAhICAgIB795AEhJEMAAIA//RMgJP3jAf3nASEoIBggFGr9AAIAISwgKCAs/eYBITAgGSAUav0AAgAhNCAQIRogESEcA0AgGiAcSQRAIAggGiAKbEECdGogFGr9AAIAITggCSAaIApsQQJ0aiAUaiAwIDggNP3lAf3mASAWEAIgGkEBaiEaDAELCyAUQRBqIRQMAQsLIA5BAWohDgwBCwsLxQUDI38DfAZ7IAEhAyACIQQgACgCACEFIAAoAiAhBiAAKAIoIQcgACgCMCEIIAAoAjghCSAAKAJIIQogACgCUCELIAAoAlghDCAAKAJwIQ1BAUGACEEBIAxBASAMSxtuQQFBgAhBASAMQQEgDEsbbksbIQ4gDEGACGpBAWtBgAhuIQ8gCyAOakEBayAObiAPbCEQIAMhEUEAIRJBASANSQRAIAMgDXAhEiADIA1uIRELIBEhEyADIRQgBCEVA0AgFCAVSQRAQQAhFiAQIRdBASANSQRAIBAgEmwgDW4hFiAQIBJBAWpsIA1uIRcLIAcgE0ECdGoqAgC7ISYgCCATQQJ0aioCALshJyAntv0TISkgJrb9EyEqIAUgE0ECdGoqAgC7ISggKLb9EyErIBYhGCAXIRkDQCAYIBlJBEAgGCAObCEaQQAhGyAMIRxBASAPSQRAIBggD24gDmwhGiAYIA9wQYAIbCEbIBtBgAhqIAwgG0GACGogDEkbIRwLIBogDmogCyAaIA5qIAtJGyEdIBohHiAdIR8DQCAeIB9JBEAgHiAKbCATaiAMbCEgIAYgIEECdGohJCAJICBBAnRqISUgG0ECdCEhIBxBAnQhIgNAICIgIWtBIE4EQCAkICFq/QACACEtICQgIWr9AAIQIS4gJSAhaiAqIC0gKf3lAf3mASAr/eQB/QsCACAlICFqICogLiAp/eUB/eYBICv95AH9CwIQICFBIGohIQwBCwsDQCAiICFrIiNBAEoEQCAjQQJ2/RH9DAAAAAABAAAAAgAAAAMAAAD9OyEsICQgIWr9AAIAIS0gJSAhaiAqIC0gKf3lAf3mASAr/eQBICMQAiAhQRBqISEMAQsLIB5BAWohHgwBCwsgGEEBaiEYDAELCyASQQFqIRIgEiANRgRAQQAhEiATQQFqIRMLIBRBAWohFAwBCwsLsgUCIX8JeyABIQMgAiEEIAAoAgAhBSAAKAIgIQYgACgCKCEHIAAoAjAhCCAAKAI4IQkgACgCSCEKIAAoAoABIQtBAUGACEEBIApBASAKSxtuQQFBgAhBASAKQQEgCksbbksbIQwgCkGACGpBAWtBgAhuIQ1BASAMakEBayAMbiANbCEOIAMhD0EAIRBBASALSQRAIAMgC3AhECADIAtuIQ8LIA8hESADIRIgBCETA0AgEiATSQRAQQAhFCAOIRVBASALSQRAIA4gEGwgC24hFCAOIBBBAWpsIAtuIRULIBEgCmwhFiAUIRcgFSEYA0AgFyAYSQRAIBcgDGwhGUEAIRogCiEbQQEgDUkEQCAXIA1uIAxsIRkgFyANcEGACGwhGiAaQYAIaiAKIBpBgAhqIApJGyEbCyAHIR8gBiAWQQJ0aiEgIAghISAFISIgCSAWQQJ0aiEjIBpBAnQhHCAbQQJ0IR0DQCAdIBxrQSBOBEAgHyAcav0AAgAhJSAfIBxq/QACECEmICAgHGr9AAIAIScgICAcav0AAhAhKCAhIBxq/QACACEpICEgHGr9AAIQISogIiAcav0AAgAhKyAiIBxq/QACECEsICMgHGogJSAnICn95QH95gEgK/3kAf0LAgAgIyAcaiAmICggKv3lAf3mASAs/eQB/QsCECAcQSBqIRwMAQsLA0AgHSAcayIeQQBKBEAgHkECdv0R/QwAAAAAAQAAAAIAAAADAAAA/TshJCAfIBxq/QACACElICAgHGr9AAIAIScgISAcav0AAgAhKSAiIBxq/QACACErICMgHGogJSAnICn95QH95gEgK/3kASAeEAIgHEEQaiEcDAELCyAXQQFqIRcMAQsLIBBBAWohECAQIAtGBEBBACEQIBFBAWohEQsgEkEBaiESDAELCwvPBQMhfwZ8BnsgASEDIAIhBCAAKAIAIQUgACgCCCEGIAAoAhAhByAAKAIgIQggACgCOCEJIAAoAkghCiAAKAJYIQsgACsDYCEkIAAoAogBIQxBAUGACEEBIAtBASALSxtuQQFBgAhBASALQQEgC0sbbksbIQ0gC0GACGpBAWtBgAhuIQ5BASANakEBayANbiAObCEPIAMhEEEAIRFBASAMSQRAIAMgDHAhESADIAxuIRALIBAgCnAhEiAQIApuIRMgEyEUIAMhFSAEIRYDQCAVIBZJBEBBACEXIA8hGEEBIAxJBEAgDyARbCAMbiEXIA8gEUEBamwgDG4hGAsgByASQQJ0aioCALshJSAlICSgISZEAAAAAAAA8D8gJp+jIScgFCAKbCASaiALbCEZIAYgEkECdGoqAgC7ISggKLb9EyEqICe2/RMhKyAFIBJBAnRqKgIAuyEpICm2/RMhLCAXIRogGCEbA0AgGiAbSQRAIBogDWwhHEEAIR0gCyEeQQEgDkkEQCAaIA5uIA1sIRwgGiAOcEGACGwhHSAdQYAIaiALIB1BgAhqIAtJGyEeCyAIIBlBAnRqISIgCSAZQQJ0aiEjIB1BAnQhHyAeQQJ0ISADQCAgIB9rQSBOBEAgIiAfav0AAgAhLiAiIB9q/QACECEvICMgH2ogKyAuICr95QH95gEgLP3kAf0LAgAgIyAfaiArIC8gKv3lAf3mASAs/eQB/QsCECAfQSBqIR8MAQsLA0AgICAfayIhQQBKBEAgIUECdv0R/QwAAAAAAQAAAAIAAAADAAAA/TshLSAiIB9q/QACACEuICMgH2ogKyAuICr95QH95gEgLP3kASAhEAIgH0EQaiEfDAELCyAaQQFqIRoMAQsLIBFBAWohESARIAxGBEBBACERIBJBAWohEiASIApGBEBBACESIBRBAWohFAsLIBVBAWohFQwBCwsLoAcDGn8BfBp7IAEhAyACIQQgACgCACEFIAAoAgghBiAAKAIQIQcgACgCICEIIAAoAjghCSAAKAJIIQogACgCUCELIAAoAlghDCAAKwNgIR0gCkGACGpBAWtBgAhuIQ0gHbb9EyEeIAMhDiAEIQ8DQCAOIA9JBEAgDiANbkGAAWwhECAQQYABaiALIAxsIBBBgAFqIAsgDGxJGyERIA4gDXBBgAhsIRIgEkGACGogCiASQYAIaiAKSRshEyAHIRcgBiEYIAUhGSASQQJ0IRQgE0ECdCEVA0AgFSAUa0HAAE4EQCAXIBRq/QACACEgIBcgFGr9AAIQISEgFyAUav0AAiAhIiAXIBRq/QACMCEjICAgHv3kASEkICEgHv3kASElICIgHv3kASEmICMgHv3kASEnQwAAgD/9EyAk/eMB/ecBIShDAACAP/0TICX94wH95wEhKUMAAIA//RMgJv3jAf3nASEqQwAAgD/9EyAn/eMB/ecBISsgGCAUav0AAgAhLCAYIBRq/QACECEtIBggFGr9AAIgIS4gGCAUav0AAjAhLyAZIBRq/QACACEwIBkgFGr9AAIQITEgGSAUav0AAiAhMiAZIBRq/QACMCEzIBAhGiARIRsDQCAaIBtJBEAgCCAaIApsQQJ0aiAUav0AAgAhNCAIIBogCmxBAnRqIBRq/QACECE1IAggGiAKbEECdGogFGr9AAIgITYgCCAaIApsQQJ0aiAUav0AAjAhNyAJIBogCmxBAnRqIBRqICggNCAs/eUB/eYBIDD95AH9CwIAIAkgGiAKbEECdGogFGogKSA1IC395QH95gEgMf3kAf0LAhAgCSAaIApsQQJ0aiAUaiAqIDYgLv3lAf3mASAy/eQB/QsCICAJIBogCmxBAnRqIBRqICsgNyAv/eUB/eYBIDP95AH9CwIwIBpBAWohGgwBCwsgFEHAAGohFAwBCwsDQCAVIBRrIhZBAEoEQCAWQQJ2/RH9DAAAAAABAAAAAgAAAAMAAAD9OyEfIBcgFGr9AAIAISAgICAe/eQBISRDAACAP/0TICT94wH95wEhKCAYIBRq/QACACEsIBkgFGr9AAIAITAgECEaIBEhHANAIBogHEkEQCAIIBogCmxBAnRqIBRq/QACACE0IAkgGiAKbEECdGogFGogKCA0ICz95QH95gEgMP3kASAWEAIgGkEBaiEaDAELCyAUQRBqIRQMAQsLIA5BAWohDgwBCwsLmgUDIn8CfAV7IAEhAyACIQQgACgCICEFIAAoAighBiAAKAIwIQcgACgCOCEIIAAoAkghCSAAKAJQIQogACgCWCELIAAoAnAhDEEBQYAIQQEgC0EBIAtLG25BAUGACEEBIAtBASALSxtuSxshDSALQYAIakEBa0GACG4hDiAKIA1qQQFrIA1uIA5sIQ8gAyEQQQAhEUEBIAxJBEAgAyAMcCERIAMgDG4hEAsgECESIAMhEyAEIRQDQCATIBRJBEBBACEVIA8hFkEBIAxJBEAgDyARbCAMbiEVIA8gEUEBamwgDG4hFgsgBiASQQJ0aioCALshJSAHIBJBAnRqKgIAuyEmICa2/RMhJyAltv0TISggFSEXIBYhGANAIBcgGEkEQCAXIA1sIRlBACEaIAshG0EBIA5JBEAgFyAObiANbCEZIBcgDnBBgAhsIRogGkGACGogCyAaQYAIaiALSRshGwsgGSANaiAKIBkgDWogCkkbIRwgGSEdIBwhHgNAIB0gHkkEQCAdIAlsIBJqIAtsIR8gBSAfQQJ0aiEjIAggH0ECdGohJCAaQQJ0ISAgG0ECdCEhA0AgISAga0EgTgRAICMgIGr9AAIAISogIyAgav0AAhAhKyAkICBqICggKiAn/eUB/eYB/QsCACAkICBqICggKyAn/eUB/eYB/QsCECAgQSBqISAMAQsLA0AgISAgayIiQQBKBEAgIkECdv0R/QwAAAAAAQAAAAIAAAADAAAA/TshKSAjICBq/QACACEqICQgIGogKCAqICf95QH95gEgIhACICBBEGohIAwBCwsgHUEBaiEdDAELCyAXQQFqIRcMAQsLIBFBAWohESARIAxGBEBBACERIBJBAWohEgsgE0EBaiETDAELCwv3BAIffwd7IAEhAyACIQQgACgCICEFIAAoAighBiAAKAIwIQcgACgCOCEIIAAoAkghCSAAKAKAASEKQQFBgAhBASAJQQEgCUsbbkEBQYAIQQEgCUEBIAlLG25LGyELIAlBgAhqQQFrQYAIbiEMQQEgC2pBAWsgC24gDGwhDSADIQ5BACEPQQEgCkkEQCADIApwIQ8gAyAKbiEOCyAOIRAgAyERIAQhEgNAIBEgEkkEQEEAIRMgDSEUQQEgCkkEQCANIA9sIApuIRMgDSAPQQFqbCAKbiEUCyAQIAlsIRUgEyEWIBQhFwNAIBYgF0kEQCAWIAtsIRhBACEZIAkhGkEBIAxJBEAgFiAMbiALbCEYIBYgDHBBgAhsIRkgGUGACGogCSAZQYAIaiAJSRshGgsgBiEeIAUgFUECdGohHyAHISAgCCAVQQJ0aiEhIBlBAnQhGyAaQQJ0IRwDQCAcIBtrQSBOBEAgHiAbav0AAgAhIyAeIBtq/QACECEkIB8gG2r9AAIAISUgHyAbav0AAhAhJiAgIBtq/QACACEnICAgG2r9AAIQISggISAbaiAjICUgJ/3lAf3mAf0LAgAgISAbaiAkICYgKP3lAf3mAf0LAhAgG0EgaiEbDAELCwNAIBwgG2siHUEASgRAIB1BAnb9Ef0MAAAAAAEAAAACAAAAAwAAAP07ISIgHiAbav0AAgAhIyAfIBtq/QACACElICAgG2r9AAIAIScgISAbaiAjICUgJ/3lAf3mASAdEAIgG0EQaiEbDAELCyAWQQFqIRYMAQsLIA9BAWohDyAPIApGBEBBACEPIBBBAWohEAsgEUEBaiERDAELCwukBQMgfwV8BXsgASEDIAIhBCAAKAIIIQUgACgCECEGIAAoAiAhByAAKAI4IQggACgCSCEJIAAoAlghCiAAKwNgISMgACgCiAEhC0EBQYAIQQEgCkEBIApLG25BAUGACEEBIApBASAKSxtuSxshDCAKQYAIakEBa0GACG4hDUEBIAxqQQFrIAxuIA1sIQ4gAyEPQQAhEEEBIAtJBEAgAyALcCEQIAMgC24hDwsgDyAJcCERIA8gCW4hEiASIRMgAyEUIAQhFQNAIBQgFUkEQEEAIRYgDiEXQQEgC0kEQCAOIBBsIAtuIRYgDiAQQQFqbCALbiEXCyAGIBFBAnRqKgIAuyEkICQgI6AhJUQAAAAAAADwPyAln6MhJiATIAlsIBFqIApsIRggBSARQQJ0aioCALshJyAntv0TISggJrb9EyEpIBYhGSAXIRoDQCAZIBpJBEAgGSAMbCEbQQAhHCAKIR1BASANSQRAIBkgDW4gDGwhGyAZIA1wQYAIbCEcIBxBgAhqIAogHEGACGogCkkbIR0LIAcgGEECdGohISAIIBhBAnRqISIgHEECdCEeIB1BAnQhHwNAIB8gHmtBIE4EQCAhIB5q/QACACErICEgHmr9AAIQISwgIiAeaiApICsgKP3lAf3mAf0LAgAgIiAeaiApICwgKP3lAf3mAf0LAhAgHkEgaiEeDAELCwNAIB8gHmsiIEEASgRAICBBAnb9Ef0MAAAAAAEAAAACAAAAAwAAAP07ISogISAeav0AAgAhKyAiIB5qICkgKyAo/eUB/eYBICAQAiAeQRBqIR4MAQsLIBlBAWohGQwBCwsgEEEBaiEQIBAgC0YEQEEAIRAgEUEBaiERIBEgCUYEQEEAIREgE0EBaiETCwsgFEEBaiEUDAELCwvFBgMYfwF8FnsgASEDIAIhBCAAKAIIIQUgACgCECEGIAAoAiAhByAAKAI4IQggACgCSCEJIAAoAlAhCiAAKAJYIQsgACsDYCEbIAlBgAhqQQFrQYAIbiEMIBu2/RMhHCADIQ0gBCEOA0AgDSAOSQRAIA0gDG5BgAFsIQ8gD0GAAWogCiALbCAPQYABaiAKIAtsSRshECANIAxwQYAIbCERIBFBgAhqIAkgEUGACGogCUkbIRIgBiEWIAUhFyARQQJ0IRMgEkECdCEUA0AgFCATa0HAAE4EQCAWIBNq/QACACEeIBYgE2r9AAIQIR8gFiATav0AAiAhICAWIBNq/QACMCEhIB4gHP3kASEiIB8gHP3kASEjICAgHP3kASEkICEgHP3kASElQwAAgD/9EyAi/eMB/ecBISZDAACAP/0TICP94wH95wEhJ0MAAIA//RMgJP3jAf3nASEoQwAAgD/9EyAl/eMB/ecBISkgFyATav0AAgAhKiAXIBNq/QACECErIBcgE2r9AAIgISwgFyATav0AAjAhLSAPIRggECEZA0AgGCAZSQRAIAcgGCAJbEECdGogE2r9AAIAIS4gByAYIAlsQQJ0aiATav0AAhAhLyAHIBggCWxBAnRqIBNq/QACICEwIAcgGCAJbEECdGogE2r9AAIwITEgCCAYIAlsQQJ0aiATaiAmIC4gKv3lAf3mAf0LAgAgCCAYIAlsQQJ0aiATaiAnIC8gK/3lAf3mAf0LAhAgCCAYIAlsQQJ0aiATaiAoIDAgLP3lAf3mAf0LAiAgCCAYIAlsQQJ0aiATaiApIDEgLf3lAf3mAf0LAjAgGEEBaiEYDAELCyATQcAAaiETDAELCwNAIBQgE2siFUEASgRAIBVBAnb9Ef0MAAAAAAEAAAACAAAAAwAAAP07IR0gFiATav0AAgAhHiAeIBz95AEhIkMAAIA//RMgIv3jAf3nASEmIBcgE2r9AAIAISogDyEYIBAhGgNAIBggGkkEQCAHIBggCWxBAnRqIBNq/QACACEuIAggGCAJbEECdGogE2ogJiAuICr95QH95gEgFRACIBhBAWohGAwBCwsgE0EQaiETDAELCyANQQFqIQ0MAQsLCzcAA0AgASACSQRAIAAgASABQQFqEAAgACABIAFBAWoQASAAIAEgAUEBahADIAFBAWohAQwBCwsLNwADQCABIAJJBEAgACABIAFBAWoQACAAIAEgAUEBahAJIAAgASABQQFqEAMgAUEBaiEBDAELCws3AANAIAEgAkkEQCAAIAEgAUEBahAAIAAgASABQQFqEAEgACABIAFBAWoQCiABQQFqIQEMAQsLCzcAA0AgASACSQRAIAAgASABQQFqEAAgACABIAFBAWoQCSAAIAEgAUEBahAKIAFBAWohAQwBCwsLNwADQCABIAJJBEAgACABIAFBAWoQACAAIAEgAUEBahABIAAgASABQQFqEA4gAUEBaiEBDAELCws3AANAIAEgAkkEQCAAIAEgAUEBahAAIAAgASABQQFqEAkgACABIAFBAWoQDiABQQFqIQEMAQsLCzcAA0AgASACSQRAIAAgASABQQFqEAAgACABIAFBAWoQASAAIAEgAUEBahASIAFBAWohAQwBCwsLNwADQCABIAJJBEAgACABIAFBAWoQACAAIAEgAUEBahAJIAAgASABQQFqEBIgAUEBaiEBDAELCws=';
+  'AGFzbQEAAAABDQJgA39/fwBgA397fwACEgEDZW52Bm1lbW9yeQIDAYCABAMiIQAAAQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAeyAiAIcmVkdWNlXzEAAAhmaW5pc2hfMQABBW1hcF8xAAMIcmVkdWNlXzIABAVtYXBfMgAFBW1hcF8zAAYFbWFwXzQABwlwcmVwYXJlXzEACAVtYXBfNQAJBW1hcF82AAoIZmluaXNoXzIACwVtYXBfNwAMBW1hcF84AA0FbWFwXzkADgZtYXBfMTAADwhmaW5pc2hfMwAQBm1hcF8xMQARBm1hcF8xMgASBm1hcF8xMwATCXByZXBhcmVfMgAUCGZpbmlzaF80ABUGbWFwXzE0ABYGbWFwXzE1ABcGbWFwXzE2ABgHcGhhc2VfMQAZB3BoYXNlXzIAGgdwaGFzZV8zABsHcGhhc2VfNAAcB3BoYXNlXzUAHQdwaGFzZV82AB4HcGhhc2VfNwAfB3BoYXNlXzgAIArijAEh2wkDIH8QfBV7IAEhAyACIQQgACgCICEFIAAoAkghBiAAKAJQIQcgACgCWCEIIAAoAmAhCSAAKAJ4IQpBAUGACEEBIAlBASAJSxtuQQFBgAhBASAJQQEgCUsbbksbIQsgCUGACGpBAWtBgAhuIQwgCCALakEBayALbiAMbCENIAMhDkEAIQ9BASAKSQRAIAMgCnAhDyADIApuIQ4LIA4hECADIREgBCESIBEgEkkEQANARAAAAAAAAAAAISNEAAAAAAAAAAAhJEQAAAAAAAAAACElQQAhEyANIRRBASAKSQRAIA0gD2wgCm4hEyANIA9BAWpsIApuIRQLIBMhFSAUIRYgFSAWSQRAA0AgFSALbCEXQQAhGCAJIRlBASAMSQRAIBUgDG4gC2whFyAVIAxwQYAIbCEYIBhBgAhqIAkgGEGACGogCUkbIRkLIBcgC2ogCCAXIAtqIAhJGyEaIBcgB2wgEGogCWwhGyAFIBsgGGpBAnRq/QACACEzIDP9HwC7ISYgJrb9EyE0QwAAAAD9EyE1QwAAAAD9EyE2QwAAAAD9EyE3QwAAAAD9EyE4QwAAAAD9EyE5QwAAAAD9EyE6QwAAAAD9EyE7QwAAAAD9EyE8IBchHCAaIR0gHCAdSQRAA0AgHCAHbCAQaiAJbCEeIAUgHkECdGohIiAYQQJ0IR8gGUECdCEgICAgH2tBwABOBEADQCAiIB9q/QACACE+ID4gNP3lASE/IDUgP/3kASE1IDkgPyA//eYB/eQBITkgIiAfav0AAhAhQCBAIDT95QEhQSA2IEH95AEhNiA6IEEgQf3mAf3kASE6ICIgH2r9AAIgIUIgQiA0/eUBIUMgNyBD/eQBITcgOyBDIEP95gH95AEhOyAiIB9q/QACMCFEIEQgNP3lASFFIDggRf3kASE4IDwgRSBF/eYB/eQBITwgH0HAAGohHyAgIB9rQcAATg0ACwsgICAfayIhQQBKBEADQCAhQQJ2/RH9DAAAAAABAAAAAgAAAAMAAAD9OyE9ICIgH2r9AAIAIT4gPiA0/eUBIT8gNSA//eQBIDUgPf1SITUgOSA/ID/95gH95AEgOSA9/VIhOSAfQRBqIR8gICAfayIhQQBKDQALCyAcQQFqIRwgHCAdSQ0ACwsgNSA2/eQBIDcgOP3kAf3kASJG/R8AuyBG/R8Bu6AgRv0fArsgRv0fA7ugoCEnIDkgOv3kASA7IDz95AH95AEiR/0fALsgR/0fAbugIEf9HwK7IEf9HwO7oKAhKCAnRAAAAAAAAPA/IBogF2sgGSAYa2y4o6IhKSAoICcgKaKhISogGiAXayAZIBhrbLghKyAmICmgISxEAAAAAAAAAAAgKiAqRAAAAAAAAAAAYxshLSAjICugIS4gLCAkoSEvICsgLkQAAAAAAADwPyAuRAAAAAAAAAAAZBujITAgJCAvIDCioCExICUgLaAgLyAvoiAjIDCioqAhMiAuISMgMSEkIDIhJSAVQQFqIRUgFSAWSQ0ACwsgBiAPIAdsIBBqQQN0aiAjOQMAIAYgCiAPaiAHbCAQakEDdGogJDkDACAGQQIgCmwgD2ogB2wgEGpBA3RqICU5AwAgD0EBaiEPIA8gCkYEQEEAIQ8gEEEBaiEQCyARQQFqIREgESASSQ0ACwsL9QQCEn8afCABIQMgAiEEIAAoAgghBSAAKAIQIQYgACgCGCEHIAAoAighCCAAKAIwIQkgACgCQCEKIAAoAkghCyAAKAJQIQwgACgCWCENIAAoAmAhDiAAKwNoIRUgACsDcCEWIAAoAnghDyANuCAOuKIhFyAXRAAAAAAAAAAAZCEQRAAAAAAAAPA/IBahIRggF0QAAAAAAADwP6EhGSANuCAZoyEaIBogDriiIRsgGyAWoiEcIAMhESAEIRIgESASSQRAA0AgCyARQQN0aisDACEdIAsgDyAMbCARakEDdGorAwAhHiALQQIgD2wgDGwgEWpBA3RqKwMAIR9BASETIA8hFCATIBRJBEADQCALIBMgDGwgEWpBA3RqKwMAISAgCyAPIBNqIAxsIBFqQQN0aisDACEhIAtBAiAPbCATaiAMbCARakEDdGorAwAhIiAdICCgISMgISAeoSEkICAgI0QAAAAAAADwPyAjRAAAAAAAAAAAZBujISUgHiAkICWioCEmIB8gIqAgJCAkoiAdICWioqAhJyAjIR0gJiEeICchHyATQQFqIRMgEyAUSQ0ACwsgHyANIA5suKMhKEQAAAAAAADwPyAoIBWgn6MhKSAFIBFBAnRqKgIAuyEqIBggKqIgFiAeoqAgKiAQGyErIAYgEUECdGoqAgC7ISwgGCAsoiAcICiioCAsIBAbIS0gByARQQJ0aioCALshLiAJIBFBAnRqIB62OAIAIAggEUECdGogKbY4AgAgBSARQQJ0aiArtjgCACAGIBFBAnRqIC22OAIAIAogEUECdGogLiAporY4AgAgEUEBaiERIBEgEkkNAAsLCz8AIAJBEE4EQCAAIAH9CwIABSACQQhxBEAgACAB/VsCAAAgAkEEcQRAIAAgAf1aAggCCwUgACAB/VoCAAALCwvmBQMjfwN8BnsgASEDIAIhBCAAKAIAIQUgACgCICEGIAAoAjAhByAAKAI4IQggACgCQCEJIAAoAlAhCiAAKAJYIQsgACgCYCEMIAAoAnghDUEBQYAIQQEgDEEBIAxLG25BAUGACEEBIAxBASAMSxtuSxshDiAMQYAIakEBa0GACG4hDyALIA5qQQFrIA5uIA9sIRAgAyERQQAhEkEBIA1JBEAgAyANcCESIAMgDW4hEQsgESETIAMhFCAEIRUgFCAVSQRAA0BBACEWIBAhF0EBIA1JBEAgECASbCANbiEWIBAgEkEBamwgDW4hFwsgCSATQQJ0aioCALshJiAHIBNBAnRqKgIAuyEnICe2/RMhKSAmtv0TISogBSATQQJ0aioCALshKCAotv0TISsgFiEYIBchGSAYIBlJBEADQCAYIA5sIRpBACEbIAwhHEEBIA9JBEAgGCAPbiAObCEaIBggD3BBgAhsIRsgG0GACGogDCAbQYAIaiAMSRshHAsgGiAOaiALIBogDmogC0kbIR0gGiEeIB0hHyAeIB9JBEADQCAeIApsIBNqIAxsISAgBiAgQQJ0aiEkIAggIEECdGohJSAbQQJ0ISEgHEECdCEiICIgIWtBIE4EQANAICQgIWr9AAIAIS0gJSAhaiAqIC0gKf3lAf3mASAr/eQB/QsCACAkICFq/QACECEuICUgIWogKiAuICn95QH95gEgK/3kAf0LAhAgIUEgaiEhICIgIWtBIE4NAAsLICIgIWsiI0EASgRAA0AgI0ECdv0R/QwAAAAAAQAAAAIAAAADAAAA/TshLCAkICFq/QACACEtICUgIWogKiAtICn95QH95gEgK/3kASAjEAIgIUEQaiEhICIgIWsiI0EASg0ACwsgHkEBaiEeIB4gH0kNAAsLIBhBAWohGCAYIBlJDQALCyASQQFqIRIgEiANRgRAQQAhEiATQQFqIRMLIBRBAWohFCAUIBVJDQALCwuEDwM5fxB8F3sgASEDIAIhBCAAKAIgIQUgACgCSCEGIAAoAoABIQcgACgCUCEIIAAoAlghCSAAKAJgIQogACgCeCELIAhBgAhqQQFrQYAIbiEMIAkgCmxBgAFqQQFrQYABbiENQQEhDiAIIAkgCmxsQYCAIEkEQEEEIQ4LIAhBgAFJBEBBBCEOCyADIQ8gBCEQIA8gEEkEQANAIA8gC3AhESAPIAtuIRIgEiAMcEGACGwhEyATQYAIaiAIIBNBgAhqIAhJGyEUIBIgDG4hFSAVIAhsIRYgEyEXIBQhGCAXIBhJBEADQCAGIBEgCGwgFiAXampBA3RqRAAAAAAAAAAAOQMAIAYgCyARaiAIbCAWIBdqakEDdGpEAAAAAAAAAAA5AwAgBkECIAtsIBFqIAhsIBYgF2pqQQN0akQAAAAAAAAAADkDACAXQQFqIRcgFyAYSQ0ACwsgDSARbCALbiEZIA0gEUEBamwgC24hGiAZQYABbCEbIBkhHCAaIR0gHCAdSQRAA0AgHEGAAWwhHiAeQYABaiAJIApsIB5BgAFqIAkgCmxJGyEfIB4gG2u4ITwgHyAea7ghPSAPQQNsQYAIbCATayEgIA9BA2xBAWpBgAhsIBNrISEgD0EDbEECakGACGwgE2shIiAFIB4gCGxBAnRqISYgByAgQQJ0aiEnIAcgIUECdGohKCAHICJBAnRqISkgE0ECdCEjIBRBAnQhJCAkICNrQRBOBEADQCAmICNq/QACACFNICcgI2pDAAAAAP0T/QsCACAoICNqQwAAAAD9E/0LAgAgKSAjaiBN/QsCACAjQRBqISMgJCAja0EQTg0ACwsgJCAjayIlQQBKBEADQCAlQQJ2/RH9DAAAAAABAAAAAgAAAAMAAAD9OyFMICYgI2r9AAIAIU0gJyAjakMAAAAA/RMgJRACICggI2pDAAAAAP0TICUQAiApICNqIE0gJRACICNBEGohIyAkICNrIiVBAEoNAAsLQQAhKiAfIB5rIA5qQQFrIA5uISsgKiArSQRAA0AgHiAqIA5saiEsICwgDmogHyAsIA5qIB9JGyEtIAcgIEECdGohMSAHICFBAnRqITIgByAiQQJ0aiEzIBNBAnQhLiAUQQJ0IS8gLyAua0HAAE4EQANAIDEgLmr9AAIAIU8gMiAuav0AAgAhUCAzIC5q/QACACFRIDEgLmr9AAIQIVIgMiAuav0AAhAhUyAzIC5q/QACECFUIDEgLmr9AAIgIVUgMiAuav0AAiAhViAzIC5q/QACICFXIDEgLmr9AAIwIVggMiAuav0AAjAhWSAzIC5q/QACMCFaICwhNCAtITUgNCA1SQRAA0AgBSA0IAhsQQJ0aiAuav0AAgAhWyBbIFH95QEhXCBPIFz95AEhTyBQIFwgXP3mAf3kASFQIAUgNCAIbEECdGogLmr9AAIQIV0gXSBU/eUBIV4gUiBe/eQBIVIgUyBeIF795gH95AEhUyAFIDQgCGxBAnRqIC5q/QACICFfIF8gV/3lASFgIFUgYP3kASFVIFYgYCBg/eYB/eQBIVYgBSA0IAhsQQJ0aiAuav0AAjAhYSBhIFr95QEhYiBYIGL95AEhWCBZIGIgYv3mAf3kASFZIDRBAWohNCA0IDVJDQALCyAxIC5qIE/9CwIAIDIgLmogUP0LAgAgMSAuaiBS/QsCECAyIC5qIFP9CwIQIDEgLmogVf0LAiAgMiAuaiBW/QsCICAxIC5qIFj9CwIwIDIgLmogWf0LAjAgLkHAAGohLiAvIC5rQcAATg0ACwsgLyAuayIwQQBKBEADQCAwQQJ2/RH9DAAAAAABAAAAAgAAAAMAAAD9OyFOIDEgLmr9AAIAIU8gMiAuav0AAgAhUCAzIC5q/QACACFRICwhNCAtITYgNCA2SQRAA0AgBSA0IAhsQQJ0aiAuav0AAgAhWyBbIFH95QEhXCBPIFz95AEhTyBQIFwgXP3mAf3kASFQIDRBAWohNCA0IDZJDQALCyAxIC5qIE8gMBACIDIgLmogUCAwEAIgLkEQaiEuIC8gLmsiMEEASg0ACwsgKkEBaiEqICogK0kNAAsLIBMhNyAUITggNyA4SQRAA0AgByAgIDdqQQJ0aioCALshPiAHICEgN2pBAnRqKgIAuyE/IAcgIiA3akECdGoqAgC7IUAgESAIbCAWIDdqaiE5IAsgEWogCGwgFiA3amohOkECIAtsIBFqIAhsIBYgN2pqITsgBiA6QQN0aisDACFBIAYgO0EDdGorAwAhQiA+RAAAAAAAAPA/ID2joiFDID8gPiBDoqEhRCBAIEOgIUVEAAAAAAAAAAAgRCBERAAAAAAAAAAAYxshRiA8ID2gIUcgRSBBoSFIID0gR0QAAAAAAADwPyBHRAAAAAAAAAAAZBujIUkgQSBIIEmioCFKIEIgRqAgSCBIoiA8IEmioqAhSyAGIDlBA3RqIEc5AwAgBiA6QQN0aiBKOQMAIAYgO0EDdGogSzkDACA3QQFqITcgNyA4SQ0ACwsgHEEBaiEcIBwgHUkNAAsLIA9BAWohDyAPIBBJDQALCwv/BQImfwl7IAEhAyACIQQgACgCACEFIAAoAiAhBiAAKAIwIQcgACgCOCEIIAAoAkAhCSAAKAJQIQogACgCWCELIAAoAmAhDCAAKAKIASENIAsgDGwhDkEBQYAIQQEgCkEBIApLG25BAUGACEEBIApBASAKSxtuSxshDyAKQYAIakEBa0GACG4hECAOIA9qQQFrIA9uIBBsIREgAyESQQAhE0EBIA1JBEAgAyANcCETIAMgDW4hEgsgAyEUIAQhFSAUIBVJBEADQEEAIRYgESEXQQEgDUkEQCARIBNsIA1uIRYgESATQQFqbCANbiEXCyAWIRggFyEZIBggGUkEQANAIBggD2whGkEAIRsgCiEcQQEgEEkEQCAYIBBuIA9sIRogGCAQcEGACGwhGyAbQYAIaiAKIBtBgAhqIApJGyEcCyAaIA9qIA4gGiAPaiAOSRshHSAaIR4gHSEfIB4gH0kEQANAIB4gCmwhICAJISQgBiAgQQJ0aiElIAchJiAFIScgCCAgQQJ0aiEoIBtBAnQhISAcQQJ0ISIgIiAha0EgTgRAA0AgJCAhav0AAgAhKiAlICFq/QACACErICYgIWr9AAIAISwgJyAhav0AAgAhLSAoICFqICogKyAs/eUB/eYBIC395AH9CwIAICQgIWr9AAIQIS4gJSAhav0AAhAhLyAmICFq/QACECEwICcgIWr9AAIQITEgKCAhaiAuIC8gMP3lAf3mASAx/eQB/QsCECAhQSBqISEgIiAha0EgTg0ACwsgIiAhayIjQQBKBEADQCAjQQJ2/RH9DAAAAAABAAAAAgAAAAMAAAD9OyEpICQgIWr9AAIAISogJSAhav0AAgAhKyAmICFq/QACACEsICcgIWr9AAIAIS0gKCAhaiAqICsgLP3lAf3mASAt/eQBICMQAiAhQRBqISEgIiAhayIjQQBKDQALCyAeQQFqIR4gHiAfSQ0ACwsgGEEBaiEYIBggGUkNAAsLIBNBAWohEyAUQQFqIRQgFCAVSQ0ACwsLhgYDIn8IfAZ7IAEhAyACIQQgACgCACEFIAAoAgghBiAAKAIQIQcgACgCGCEIIAAoAiAhCSAAKAI4IQogACgCUCELIAAoAmAhDCAAKwNoISUgACgCeCENQQFBgAhBASAMQQEgDEsbbkEBQYAIQQEgDEEBIAxLG25LGyEOIAxBgAhqQQFrQYAIbiEPQQEgDmpBAWsgDm4gD2whECADIRFBACESQQEgDUkEQCADIA1wIRIgAyANbiERCyARIAtwIRMgESALbiEUIBQhFSADIRYgBCEXIBYgF0kEQANAQQAhGCAQIRlBASANSQRAIBAgEmwgDW4hGCAQIBJBAWpsIA1uIRkLIAcgE0ECdGoqAgC7ISYgJiAloCEnRAAAAAAAAPA/ICefoyEoIAggE0ECdGoqAgC7ISkgKCApoiEqIBUgC2wgE2ogDGwhGiAGIBNBAnRqKgIAuyErICu2/RMhLSAqtv0TIS4gBSATQQJ0aioCALshLCAstv0TIS8gGCEbIBkhHCAbIBxJBEADQCAbIA5sIR1BACEeIAwhH0EBIA9JBEAgGyAPbiAObCEdIBsgD3BBgAhsIR4gHkGACGogDCAeQYAIaiAMSRshHwsgCSAaQQJ0aiEjIAogGkECdGohJCAeQQJ0ISAgH0ECdCEhICEgIGtBIE4EQANAICMgIGr9AAIAITEgJCAgaiAuIDEgLf3lAf3mASAv/eQB/QsCACAjICBq/QACECEyICQgIGogLiAyIC395QH95gEgL/3kAf0LAhAgIEEgaiEgICEgIGtBIE4NAAsLICEgIGsiIkEASgRAA0AgIkECdv0R/QwAAAAAAQAAAAIAAAADAAAA/TshMCAjICBq/QACACExICQgIGogLiAxIC395QH95gEgL/3kASAiEAIgIEEQaiEgICEgIGsiIkEASg0ACwsgG0EBaiEbIBsgHEkNAAsLIBJBAWohEiASIA1GBEBBACESIBNBAWohEyATIAtGBEBBACETIBVBAWohFQsLIBZBAWohFiAWIBdJDQALCwuRBQMdfwF8BnsgASEDIAIhBCAAKAIIIQUgACgCECEGIAAoAjAhByAAKAIoIQggACgCUCEJIAArA2ghICAAKAKQASEKQQFBgAhBASAJQQEgCUsbbkEBQYAIQQEgCUEBIAlLG25LGyELIAlBgAhqQQFrQYAIbiEMQQEgC2pBAWsgC24gDGwhDSADIQ5BACEPQQEgCkkEQCADIApwIQ8gAyAKbiEOCyAgtv0TISEgAyEQIAQhESAQIBFJBEADQEEAIRIgDSETQQEgCkkEQCANIA9sIApuIRIgDSAPQQFqbCAKbiETCyASIRQgEyEVIBQgFUkEQANAIBQgC2whFkEAIRcgCSEYQQEgDEkEQCAUIAxuIAtsIRYgFCAMcEGACGwhFyAXQYAIaiAJIBdBgAhqIAlJGyEYCyAFIRwgBiEdIAchHiAIIR8gF0ECdCEZIBhBAnQhGiAaIBlrQSBOBEADQCAcIBlq/QACACEjIB0gGWr9AAIAISQgHiAZaiAj/QsCACAfIBlqQwAAgD/9EyAkICH95AH94wH95wH9CwIAIBwgGWr9AAIQISUgHSAZav0AAhAhJiAeIBlqICX9CwIQIB8gGWpDAACAP/0TICYgIf3kAf3jAf3nAf0LAhAgGUEgaiEZIBogGWtBIE4NAAsLIBogGWsiG0EASgRAA0AgG0ECdv0R/QwAAAAAAQAAAAIAAAADAAAA/TshIiAcIBlq/QACACEjIB0gGWr9AAIAISQgHiAZaiAjIBsQAiAfIBlqQwAAgD/9EyAkICH95AH94wH95wEgGxACIBlBEGohGSAaIBlrIhtBAEoNAAsLIBRBAWohFCAUIBVJDQALCyAPQQFqIQ8gEEEBaiEQIBAgEUkNAAsLC+ECAxB/AXwEeyABIQMgAiEEIAAoAhAhBSAAKAIYIQYgACgCmAEhByAAKAJQIQggACsDaCETIBO2/RMhFCADIQkgBCEKIAkgCkkEQANAIAlBgAhsIQsgC0GACGogCCALQYAIaiAISRshDCAFIRAgBiERIAchEiALQQJ0IQ0gDEECdCEOIA4gDWtBEE4EQANAIBAgDWr9AAIAIRYgESANav0AAgAhFyASIA1qQwAAgD/9EyAWIBT95AH94wH95wEgF/3mAf0LAgAgDUEQaiENIA4gDWtBEE4NAAsLIA4gDWsiD0EASgRAA0AgD0ECdv0R/QwAAAAAAQAAAAIAAAADAAAA/TshFSAQIA1q/QACACEWIBEgDWr9AAIAIRcgEiANakMAAIA//RMgFiAU/eQB/eMB/ecBIBf95gEgDxACIA1BEGohDSAOIA1rIg9BAEoNAAsLIAlBAWohCSAJIApJDQALCwv/BQImfwl7IAEhAyACIQQgACgCACEFIAAoAgghBiAAKAIgIQcgACgCOCEIIAAoApgBIQkgACgCUCEKIAAoAlghCyAAKAJgIQwgACgCeCENIAsgDGwhDkEBQYAIQQEgCkEBIApLG25BAUGACEEBIApBASAKSxtuSxshDyAKQYAIakEBa0GACG4hECAOIA9qQQFrIA9uIBBsIREgAyESQQAhE0EBIA1JBEAgAyANcCETIAMgDW4hEgsgAyEUIAQhFSAUIBVJBEADQEEAIRYgESEXQQEgDUkEQCARIBNsIA1uIRYgESATQQFqbCANbiEXCyAWIRggFyEZIBggGUkEQANAIBggD2whGkEAIRsgCiEcQQEgEEkEQCAYIBBuIA9sIRogGCAQcEGACGwhGyAbQYAIaiAKIBtBgAhqIApJGyEcCyAaIA9qIA4gGiAPaiAOSRshHSAaIR4gHSEfIB4gH0kEQANAIB4gCmwhICAJISQgByAgQQJ0aiElIAYhJiAFIScgCCAgQQJ0aiEoIBtBAnQhISAcQQJ0ISIgIiAha0EgTgRAA0AgJCAhav0AAgAhKiAlICFq/QACACErICYgIWr9AAIAISwgJyAhav0AAgAhLSAoICFqICogKyAs/eUB/eYBIC395AH9CwIAICQgIWr9AAIQIS4gJSAhav0AAhAhLyAmICFq/QACECEwICcgIWr9AAIQITEgKCAhaiAuIC8gMP3lAf3mASAx/eQB/QsCECAhQSBqISEgIiAha0EgTg0ACwsgIiAhayIjQQBKBEADQCAjQQJ2/RH9DAAAAAABAAAAAgAAAAMAAAD9OyEpICQgIWr9AAIAISogJSAhav0AAgAhKyAmICFq/QACACEsICcgIWr9AAIAIS0gKCAhaiAqICsgLP3lAf3mASAt/eQBICMQAiAhQRBqISEgIiAhayIjQQBKDQALCyAeQQFqIR4gHiAfSQ0ACwsgGEEBaiEYIBggGUkNAAsLIBNBAWohEyAUQQFqIRQgFCAVSQ0ACwsLkQUDHX8BfAZ7IAEhAyACIQQgACgCCCEFIAAoAhAhBiAAKAIwIQcgACgCKCEIIAAoAlAhCSAAKwNoISAgACgCiAEhCkEBQYAIQQEgCUEBIAlLG25BAUGACEEBIAlBASAJSxtuSxshCyAJQYAIakEBa0GACG4hDEEBIAtqQQFrIAtuIAxsIQ0gAyEOQQAhD0EBIApJBEAgAyAKcCEPIAMgCm4hDgsgILb9EyEhIAMhECAEIREgECARSQRAA0BBACESIA0hE0EBIApJBEAgDSAPbCAKbiESIA0gD0EBamwgCm4hEwsgEiEUIBMhFSAUIBVJBEADQCAUIAtsIRZBACEXIAkhGEEBIAxJBEAgFCAMbiALbCEWIBQgDHBBgAhsIRcgF0GACGogCSAXQYAIaiAJSRshGAsgBSEcIAYhHSAHIR4gCCEfIBdBAnQhGSAYQQJ0IRogGiAZa0EgTgRAA0AgHCAZav0AAgAhIyAdIBlq/QACACEkIB4gGWogI/0LAgAgHyAZakMAAIA//RMgJCAh/eQB/eMB/ecB/QsCACAcIBlq/QACECElIB0gGWr9AAIQISYgHiAZaiAl/QsCECAfIBlqQwAAgD/9EyAmICH95AH94wH95wH9CwIQIBlBIGohGSAaIBlrQSBODQALCyAaIBlrIhtBAEoEQANAIBtBAnb9Ef0MAAAAAAEAAAACAAAAAwAAAP07ISIgHCAZav0AAgAhIyAdIBlq/QACACEkIB4gGWogIyAbEAIgHyAZakMAAIA//RMgJCAh/eQB/eMB/ecBIBsQAiAZQRBqIRkgGiAZayIbQQBKDQALCyAUQQFqIRQgFCAVSQ0ACwsgD0EBaiEPIBBBAWohECAQIBFJDQALCwu6AwIPfw98IAEhAyACIQQgACgCGCEFIAAoAighBiAAKAIwIQcgACgCQCEIIAAoAkghCSAAKAJQIQogACgCWCELIAAoAmAhDCAAKwNoIRIgACgCeCENIAMhDiAEIQ8gDiAPSQRAA0AgCSAOQQN0aisDACETIAkgDSAKbCAOakEDdGorAwAhFCAJQQIgDWwgCmwgDmpBA3RqKwMAIRVBASEQIA0hESAQIBFJBEADQCAJIBAgCmwgDmpBA3RqKwMAIRYgCSANIBBqIApsIA5qQQN0aisDACEXIAlBAiANbCAQaiAKbCAOakEDdGorAwAhGCATIBagIRkgFyAUoSEaIBYgGUQAAAAAAADwPyAZRAAAAAAAAAAAZBujIRsgFCAaIBuioCEcIBUgGKAgGiAaoiATIBuioqAhHSAZIRMgHCEUIB0hFSAQQQFqIRAgECARSQ0ACwsgFSALIAxsuKMhHkQAAAAAAADwPyAeIBKgn6MhHyAFIA5BAnRqKgIAuyEgIAcgDkECdGogFLY4AgAgBiAOQQJ0aiAftjgCACAIIA5BAnRqICAgH6K2OAIAIA5BAWohDiAOIA9JDQALCwu7BQMifwJ8BXsgASEDIAIhBCAAKAIgIQUgACgCMCEGIAAoAjghByAAKAJAIQggACgCUCEJIAAoAlghCiAAKAJgIQsgACgCeCEMQQFBgAhBASALQQEgC0sbbkEBQYAIQQEgC0EBIAtLG25LGyENIAtBgAhqQQFrQYAIbiEOIAogDWpBAWsgDW4gDmwhDyADIRBBACERQQEgDEkEQCADIAxwIREgAyAMbiEQCyAQIRIgAyETIAQhFCATIBRJBEADQEEAIRUgDyEWQQEgDEkEQCAPIBFsIAxuIRUgDyARQQFqbCAMbiEWCyAIIBJBAnRqKgIAuyElIAYgEkECdGoqAgC7ISYgJrb9EyEnICW2/RMhKCAVIRcgFiEYIBcgGEkEQANAIBcgDWwhGUEAIRogCyEbQQEgDkkEQCAXIA5uIA1sIRkgFyAOcEGACGwhGiAaQYAIaiALIBpBgAhqIAtJGyEbCyAZIA1qIAogGSANaiAKSRshHCAZIR0gHCEeIB0gHkkEQANAIB0gCWwgEmogC2whHyAFIB9BAnRqISMgByAfQQJ0aiEkIBpBAnQhICAbQQJ0ISEgISAga0EgTgRAA0AgIyAgav0AAgAhKiAkICBqICggKiAn/eUB/eYB/QsCACAjICBq/QACECErICQgIGogKCArICf95QH95gH9CwIQICBBIGohICAhICBrQSBODQALCyAhICBrIiJBAEoEQANAICJBAnb9Ef0MAAAAAAEAAAACAAAAAwAAAP07ISkgIyAgav0AAgAhKiAkICBqICggKiAn/eUB/eYBICIQAiAgQRBqISAgISAgayIiQQBKDQALCyAdQQFqIR0gHSAeSQ0ACwsgF0EBaiEXIBcgGEkNAAsLIBFBAWohESARIAxGBEBBACERIBJBAWohEgsgE0EBaiETIBMgFEkNAAsLC8QFAiR/B3sgASEDIAIhBCAAKAIgIQUgACgCMCEGIAAoAjghByAAKAJAIQggACgCUCEJIAAoAlghCiAAKAJgIQsgACgCiAEhDCAKIAtsIQ1BAUGACEEBIAlBASAJSxtuQQFBgAhBASAJQQEgCUsbbksbIQ4gCUGACGpBAWtBgAhuIQ8gDSAOakEBayAObiAPbCEQIAMhEUEAIRJBASAMSQRAIAMgDHAhEiADIAxuIRELIAMhEyAEIRQgEyAUSQRAA0BBACEVIBAhFkEBIAxJBEAgECASbCAMbiEVIBAgEkEBamwgDG4hFgsgFSEXIBYhGCAXIBhJBEADQCAXIA5sIRlBACEaIAkhG0EBIA9JBEAgFyAPbiAObCEZIBcgD3BBgAhsIRogGkGACGogCSAaQYAIaiAJSRshGwsgGSAOaiANIBkgDmogDUkbIRwgGSEdIBwhHiAdIB5JBEADQCAdIAlsIR8gCCEjIAUgH0ECdGohJCAGISUgByAfQQJ0aiEmIBpBAnQhICAbQQJ0ISEgISAga0EgTgRAA0AgIyAgav0AAgAhKCAkICBq/QACACEpICUgIGr9AAIAISogJiAgaiAoICkgKv3lAf3mAf0LAgAgIyAgav0AAhAhKyAkICBq/QACECEsICUgIGr9AAIQIS0gJiAgaiArICwgLf3lAf3mAf0LAhAgIEEgaiEgICEgIGtBIE4NAAsLICEgIGsiIkEASgRAA0AgIkECdv0R/QwAAAAAAQAAAAIAAAADAAAA/TshJyAjICBq/QACACEoICQgIGr9AAIAISkgJSAgav0AAgAhKiAmICBqICggKSAq/eUB/eYBICIQAiAgQRBqISAgISAgayIiQQBKDQALCyAdQQFqIR0gHSAeSQ0ACwsgF0EBaiEXIBcgGEkNAAsLIBJBAWohEiATQQFqIRMgEyAUSQ0ACwsL2wUDIX8HfAV7IAEhAyACIQQgACgCCCEFIAAoAhAhBiAAKAIYIQcgACgCICEIIAAoAjghCSAAKAJQIQogACgCYCELIAArA2ghJCAAKAJ4IQxBAUGACEEBIAtBASALSxtuQQFBgAhBASALQQEgC0sbbksbIQ0gC0GACGpBAWtBgAhuIQ5BASANakEBayANbiAObCEPIAMhEEEAIRFBASAMSQRAIAMgDHAhESADIAxuIRALIBAgCnAhEiAQIApuIRMgEyEUIAMhFSAEIRYgFSAWSQRAA0BBACEXIA8hGEEBIAxJBEAgDyARbCAMbiEXIA8gEUEBamwgDG4hGAsgBiASQQJ0aioCALshJSAlICSgISZEAAAAAAAA8D8gJp+jIScgByASQQJ0aioCALshKCAnICiiISkgFCAKbCASaiALbCEZIAUgEkECdGoqAgC7ISogKrb9EyErICm2/RMhLCAXIRogGCEbIBogG0kEQANAIBogDWwhHEEAIR0gCyEeQQEgDkkEQCAaIA5uIA1sIRwgGiAOcEGACGwhHSAdQYAIaiALIB1BgAhqIAtJGyEeCyAIIBlBAnRqISIgCSAZQQJ0aiEjIB1BAnQhHyAeQQJ0ISAgICAfa0EgTgRAA0AgIiAfav0AAgAhLiAjIB9qICwgLiAr/eUB/eYB/QsCACAiIB9q/QACECEvICMgH2ogLCAvICv95QH95gH9CwIQIB9BIGohHyAgIB9rQSBODQALCyAgIB9rIiFBAEoEQANAICFBAnb9Ef0MAAAAAAEAAAACAAAAAwAAAP07IS0gIiAfav0AAgAhLiAjIB9qICwgLiAr/eUB/eYBICEQAiAfQRBqIR8gICAfayIhQQBKDQALCyAaQQFqIRogGiAbSQ0ACwsgEUEBaiERIBEgDEYEQEEAIREgEkEBaiESIBIgCkYEQEEAIRIgFEEBaiEUCwsgFUEBaiEVIBUgFkkNAAsLC8QFAiR/B3sgASEDIAIhBCAAKAIIIQUgACgCICEGIAAoAjghByAAKAKYASEIIAAoAlAhCSAAKAJYIQogACgCYCELIAAoAnghDCAKIAtsIQ1BAUGACEEBIAlBASAJSxtuQQFBgAhBASAJQQEgCUsbbksbIQ4gCUGACGpBAWtBgAhuIQ8gDSAOakEBayAObiAPbCEQIAMhEUEAIRJBASAMSQRAIAMgDHAhEiADIAxuIRELIAMhEyAEIRQgEyAUSQRAA0BBACEVIBAhFkEBIAxJBEAgECASbCAMbiEVIBAgEkEBamwgDG4hFgsgFSEXIBYhGCAXIBhJBEADQCAXIA5sIRlBACEaIAkhG0EBIA9JBEAgFyAPbiAObCEZIBcgD3BBgAhsIRogGkGACGogCSAaQYAIaiAJSRshGwsgGSAOaiANIBkgDmogDUkbIRwgGSEdIBwhHiAdIB5JBEADQCAdIAlsIR8gCCEjIAYgH0ECdGohJCAFISUgByAfQQJ0aiEmIBpBAnQhICAbQQJ0ISEgISAga0EgTgRAA0AgIyAgav0AAgAhKCAkICBq/QACACEpICUgIGr9AAIAISogJiAgaiAoICkgKv3lAf3mAf0LAgAgIyAgav0AAhAhKyAkICBq/QACECEsICUgIGr9AAIQIS0gJiAgaiArICwgLf3lAf3mAf0LAhAgIEEgaiEgICEgIGtBIE4NAAsLICEgIGsiIkEASgRAA0AgIkECdv0R/QwAAAAAAQAAAAIAAAADAAAA/TshJyAjICBq/QACACEoICQgIGr9AAIAISkgJSAgav0AAgAhKiAmICBqICggKSAq/eUB/eYBICIQAiAgQRBqISAgISAgayIiQQBKDQALCyAdQQFqIR0gHSAeSQ0ACwsgF0EBaiEXIBcgGEkNAAsLIBJBAWohEiATQQFqIRMgEyAUSQ0ACwsLyAQCEH8ZfCABIQMgAiEEIAAoAgghBSAAKAIQIQYgACgCKCEHIAAoAjAhCCAAKAJIIQkgACgCUCEKIAAoAlghCyAAKAJgIQwgACsDaCETIAArA3AhFCAAKAJ4IQ0gC7ggDLiiIRUgFUQAAAAAAAAAAGQhDkQAAAAAAADwPyAUoSEWIBVEAAAAAAAA8D+hIRcgC7ggF6MhGCAYIAy4oiEZIBkgFKIhGiADIQ8gBCEQIA8gEEkEQANAIAkgD0EDdGorAwAhGyAJIA0gCmwgD2pBA3RqKwMAIRwgCUECIA1sIApsIA9qQQN0aisDACEdQQEhESANIRIgESASSQRAA0AgCSARIApsIA9qQQN0aisDACEeIAkgDSARaiAKbCAPakEDdGorAwAhHyAJQQIgDWwgEWogCmwgD2pBA3RqKwMAISAgGyAeoCEhIB8gHKEhIiAeICFEAAAAAAAA8D8gIUQAAAAAAAAAAGQboyEjIBwgIiAjoqAhJCAdICCgICIgIqIgGyAjoqKgISUgISEbICQhHCAlIR0gEUEBaiERIBEgEkkNAAsLIB0gCyAMbLijISZEAAAAAAAA8D8gJiAToJ+jIScgBSAPQQJ0aioCALshKCAWICiiIBQgHKKgICggDhshKSAGIA9BAnRqKgIAuyEqIBYgKqIgGiAmoqAgKiAOGyErIAggD0ECdGogHLY4AgAgByAPQQJ0aiAntjgCACAFIA9BAnRqICm2OAIAIAYgD0ECdGogK7Y4AgAgD0EBaiEPIA8gEEkNAAsLC+YFAyN/A3wGeyABIQMgAiEEIAAoAgAhBSAAKAIgIQYgACgCKCEHIAAoAjAhCCAAKAI4IQkgACgCUCEKIAAoAlghCyAAKAJgIQwgACgCeCENQQFBgAhBASAMQQEgDEsbbkEBQYAIQQEgDEEBIAxLG25LGyEOIAxBgAhqQQFrQYAIbiEPIAsgDmpBAWsgDm4gD2whECADIRFBACESQQEgDUkEQCADIA1wIRIgAyANbiERCyARIRMgAyEUIAQhFSAUIBVJBEADQEEAIRYgECEXQQEgDUkEQCAQIBJsIA1uIRYgECASQQFqbCANbiEXCyAHIBNBAnRqKgIAuyEmIAggE0ECdGoqAgC7IScgJ7b9EyEpICa2/RMhKiAFIBNBAnRqKgIAuyEoICi2/RMhKyAWIRggFyEZIBggGUkEQANAIBggDmwhGkEAIRsgDCEcQQEgD0kEQCAYIA9uIA5sIRogGCAPcEGACGwhGyAbQYAIaiAMIBtBgAhqIAxJGyEcCyAaIA5qIAsgGiAOaiALSRshHSAaIR4gHSEfIB4gH0kEQANAIB4gCmwgE2ogDGwhICAGICBBAnRqISQgCSAgQQJ0aiElIBtBAnQhISAcQQJ0ISIgIiAha0EgTgRAA0AgJCAhav0AAgAhLSAlICFqICogLSAp/eUB/eYBICv95AH9CwIAICQgIWr9AAIQIS4gJSAhaiAqIC4gKf3lAf3mASAr/eQB/QsCECAhQSBqISEgIiAha0EgTg0ACwsgIiAhayIjQQBKBEADQCAjQQJ2/RH9DAAAAAABAAAAAgAAAAMAAAD9OyEsICQgIWr9AAIAIS0gJSAhaiAqIC0gKf3lAf3mASAr/eQBICMQAiAhQRBqISEgIiAhayIjQQBKDQALCyAeQQFqIR4gHiAfSQ0ACwsgGEEBaiEYIBggGUkNAAsLIBJBAWohEiASIA1GBEBBACESIBNBAWohEwsgFEEBaiEUIBQgFUkNAAsLC/8FAiZ/CXsgASEDIAIhBCAAKAIAIQUgACgCICEGIAAoAighByAAKAIwIQggACgCOCEJIAAoAlAhCiAAKAJYIQsgACgCYCEMIAAoAogBIQ0gCyAMbCEOQQFBgAhBASAKQQEgCksbbkEBQYAIQQEgCkEBIApLG25LGyEPIApBgAhqQQFrQYAIbiEQIA4gD2pBAWsgD24gEGwhESADIRJBACETQQEgDUkEQCADIA1wIRMgAyANbiESCyADIRQgBCEVIBQgFUkEQANAQQAhFiARIRdBASANSQRAIBEgE2wgDW4hFiARIBNBAWpsIA1uIRcLIBYhGCAXIRkgGCAZSQRAA0AgGCAPbCEaQQAhGyAKIRxBASAQSQRAIBggEG4gD2whGiAYIBBwQYAIbCEbIBtBgAhqIAogG0GACGogCkkbIRwLIBogD2ogDiAaIA9qIA5JGyEdIBohHiAdIR8gHiAfSQRAA0AgHiAKbCEgIAchJCAGICBBAnRqISUgCCEmIAUhJyAJICBBAnRqISggG0ECdCEhIBxBAnQhIiAiICFrQSBOBEADQCAkICFq/QACACEqICUgIWr9AAIAISsgJiAhav0AAgAhLCAnICFq/QACACEtICggIWogKiArICz95QH95gEgLf3kAf0LAgAgJCAhav0AAhAhLiAlICFq/QACECEvICYgIWr9AAIQITAgJyAhav0AAhAhMSAoICFqIC4gLyAw/eUB/eYBIDH95AH9CwIQICFBIGohISAiICFrQSBODQALCyAiICFrIiNBAEoEQANAICNBAnb9Ef0MAAAAAAEAAAACAAAAAwAAAP07ISkgJCAhav0AAgAhKiAlICFq/QACACErICYgIWr9AAIAISwgJyAhav0AAgAhLSAoICFqICogKyAs/eUB/eYBIC395AEgIxACICFBEGohISAiICFrIiNBAEoNAAsLIB5BAWohHiAeIB9JDQALCyAYQQFqIRggGCAZSQ0ACwsgE0EBaiETIBRBAWohFCAUIBVJDQALCwvqBQMhfwZ8BnsgASEDIAIhBCAAKAIAIQUgACgCCCEGIAAoAhAhByAAKAIgIQggACgCOCEJIAAoAlAhCiAAKAJgIQsgACsDaCEkIAAoAnghDEEBQYAIQQEgC0EBIAtLG25BAUGACEEBIAtBASALSxtuSxshDSALQYAIakEBa0GACG4hDkEBIA1qQQFrIA1uIA5sIQ8gAyEQQQAhEUEBIAxJBEAgAyAMcCERIAMgDG4hEAsgECAKcCESIBAgCm4hEyATIRQgAyEVIAQhFiAVIBZJBEADQEEAIRcgDyEYQQEgDEkEQCAPIBFsIAxuIRcgDyARQQFqbCAMbiEYCyAHIBJBAnRqKgIAuyElICUgJKAhJkQAAAAAAADwPyAmn6MhJyAUIApsIBJqIAtsIRkgBiASQQJ0aioCALshKCAotv0TISogJ7b9EyErIAUgEkECdGoqAgC7ISkgKbb9EyEsIBchGiAYIRsgGiAbSQRAA0AgGiANbCEcQQAhHSALIR5BASAOSQRAIBogDm4gDWwhHCAaIA5wQYAIbCEdIB1BgAhqIAsgHUGACGogC0kbIR4LIAggGUECdGohIiAJIBlBAnRqISMgHUECdCEfIB5BAnQhICAgIB9rQSBOBEADQCAiIB9q/QACACEuICMgH2ogKyAuICr95QH95gEgLP3kAf0LAgAgIiAfav0AAhAhLyAjIB9qICsgLyAq/eUB/eYBICz95AH9CwIQIB9BIGohHyAgIB9rQSBODQALCyAgIB9rIiFBAEoEQANAICFBAnb9Ef0MAAAAAAEAAAACAAAAAwAAAP07IS0gIiAfav0AAgAhLiAjIB9qICsgLiAq/eUB/eYBICz95AEgIRACIB9BEGohHyAgIB9rIiFBAEoNAAsLIBpBAWohGiAaIBtJDQALCyARQQFqIREgESAMRgRAQQAhESASQQFqIRIgEiAKRgRAQQAhEiAUQQFqIRQLCyAVQQFqIRUgFSAWSQ0ACwsLtgIDDn8BfAN7IAEhAyACIQQgACgCECEFIAAoApgBIQYgACgCUCEHIAArA2ghESARtv0TIRIgAyEIIAQhCSAIIAlJBEADQCAIQYAIbCEKIApBgAhqIAcgCkGACGogB0kbIQsgBSEPIAYhECAKQQJ0IQwgC0ECdCENIA0gDGtBEE4EQANAIA8gDGr9AAIAIRQgECAMakMAAIA//RMgFCAS/eQB/eMB/ecB/QsCACAMQRBqIQwgDSAMa0EQTg0ACwsgDSAMayIOQQBKBEADQCAOQQJ2/RH9DAAAAAABAAAAAgAAAAMAAAD9OyETIA8gDGr9AAIAIRQgECAMakMAAIA//RMgFCAS/eQB/eMB/ecBIA4QAiAMQRBqIQwgDSAMayIOQQBKDQALCyAIQQFqIQggCCAJSQ0ACwsLjQMCDX8OfCABIQMgAiEEIAAoAighBSAAKAIwIQYgACgCSCEHIAAoAlAhCCAAKAJYIQkgACgCYCEKIAArA2ghECAAKAJ4IQsgAyEMIAQhDSAMIA1JBEADQCAHIAxBA3RqKwMAIREgByALIAhsIAxqQQN0aisDACESIAdBAiALbCAIbCAMakEDdGorAwAhE0EBIQ4gCyEPIA4gD0kEQANAIAcgDiAIbCAMakEDdGorAwAhFCAHIAsgDmogCGwgDGpBA3RqKwMAIRUgB0ECIAtsIA5qIAhsIAxqQQN0aisDACEWIBEgFKAhFyAVIBKhIRggFCAXRAAAAAAAAPA/IBdEAAAAAAAAAABkG6MhGSASIBggGaKgIRogEyAWoCAYIBiiIBEgGaKioCEbIBchESAaIRIgGyETIA5BAWohDiAOIA9JDQALCyATIAkgCmy4oyEcRAAAAAAAAPA/IBwgEKCfoyEdIAYgDEECdGogErY4AgAgBSAMQQJ0aiAdtjgCACAMQQFqIQwgDCANSQ0ACwsLuwUDIn8CfAV7IAEhAyACIQQgACgCICEFIAAoAighBiAAKAIwIQcgACgCOCEIIAAoAlAhCSAAKAJYIQogACgCYCELIAAoAnghDEEBQYAIQQEgC0EBIAtLG25BAUGACEEBIAtBASALSxtuSxshDSALQYAIakEBa0GACG4hDiAKIA1qQQFrIA1uIA5sIQ8gAyEQQQAhEUEBIAxJBEAgAyAMcCERIAMgDG4hEAsgECESIAMhEyAEIRQgEyAUSQRAA0BBACEVIA8hFkEBIAxJBEAgDyARbCAMbiEVIA8gEUEBamwgDG4hFgsgBiASQQJ0aioCALshJSAHIBJBAnRqKgIAuyEmICa2/RMhJyAltv0TISggFSEXIBYhGCAXIBhJBEADQCAXIA1sIRlBACEaIAshG0EBIA5JBEAgFyAObiANbCEZIBcgDnBBgAhsIRogGkGACGogCyAaQYAIaiALSRshGwsgGSANaiAKIBkgDWogCkkbIRwgGSEdIBwhHiAdIB5JBEADQCAdIAlsIBJqIAtsIR8gBSAfQQJ0aiEjIAggH0ECdGohJCAaQQJ0ISAgG0ECdCEhICEgIGtBIE4EQANAICMgIGr9AAIAISogJCAgaiAoICogJ/3lAf3mAf0LAgAgIyAgav0AAhAhKyAkICBqICggKyAn/eUB/eYB/QsCECAgQSBqISAgISAga0EgTg0ACwsgISAgayIiQQBKBEADQCAiQQJ2/RH9DAAAAAABAAAAAgAAAAMAAAD9OyEpICMgIGr9AAIAISogJCAgaiAoICogJ/3lAf3mASAiEAIgIEEQaiEgICEgIGsiIkEASg0ACwsgHUEBaiEdIB0gHkkNAAsLIBdBAWohFyAXIBhJDQALCyARQQFqIREgESAMRgRAQQAhESASQQFqIRILIBNBAWohEyATIBRJDQALCwvEBQIkfwd7IAEhAyACIQQgACgCICEFIAAoAighBiAAKAIwIQcgACgCOCEIIAAoAlAhCSAAKAJYIQogACgCYCELIAAoAogBIQwgCiALbCENQQFBgAhBASAJQQEgCUsbbkEBQYAIQQEgCUEBIAlLG25LGyEOIAlBgAhqQQFrQYAIbiEPIA0gDmpBAWsgDm4gD2whECADIRFBACESQQEgDEkEQCADIAxwIRIgAyAMbiERCyADIRMgBCEUIBMgFEkEQANAQQAhFSAQIRZBASAMSQRAIBAgEmwgDG4hFSAQIBJBAWpsIAxuIRYLIBUhFyAWIRggFyAYSQRAA0AgFyAObCEZQQAhGiAJIRtBASAPSQRAIBcgD24gDmwhGSAXIA9wQYAIbCEaIBpBgAhqIAkgGkGACGogCUkbIRsLIBkgDmogDSAZIA5qIA1JGyEcIBkhHSAcIR4gHSAeSQRAA0AgHSAJbCEfIAYhIyAFIB9BAnRqISQgByElIAggH0ECdGohJiAaQQJ0ISAgG0ECdCEhICEgIGtBIE4EQANAICMgIGr9AAIAISggJCAgav0AAgAhKSAlICBq/QACACEqICYgIGogKCApICr95QH95gH9CwIAICMgIGr9AAIQISsgJCAgav0AAhAhLCAlICBq/QACECEtICYgIGogKyAsIC395QH95gH9CwIQICBBIGohICAhICBrQSBODQALCyAhICBrIiJBAEoEQANAICJBAnb9Ef0MAAAAAAEAAAACAAAAAwAAAP07IScgIyAgav0AAgAhKCAkICBq/QACACEpICUgIGr9AAIAISogJiAgaiAoICkgKv3lAf3mASAiEAIgIEEQaiEgICEgIGsiIkEASg0ACwsgHUEBaiEdIB0gHkkNAAsLIBdBAWohFyAXIBhJDQALCyASQQFqIRIgE0EBaiETIBMgFEkNAAsLC78FAyB/BXwFeyABIQMgAiEEIAAoAgghBSAAKAIQIQYgACgCICEHIAAoAjghCCAAKAJQIQkgACgCYCEKIAArA2ghIyAAKAJ4IQtBAUGACEEBIApBASAKSxtuQQFBgAhBASAKQQEgCksbbksbIQwgCkGACGpBAWtBgAhuIQ1BASAMakEBayAMbiANbCEOIAMhD0EAIRBBASALSQRAIAMgC3AhECADIAtuIQ8LIA8gCXAhESAPIAluIRIgEiETIAMhFCAEIRUgFCAVSQRAA0BBACEWIA4hF0EBIAtJBEAgDiAQbCALbiEWIA4gEEEBamwgC24hFwsgBiARQQJ0aioCALshJCAkICOgISVEAAAAAAAA8D8gJZ+jISYgEyAJbCARaiAKbCEYIAUgEUECdGoqAgC7IScgJ7b9EyEoICa2/RMhKSAWIRkgFyEaIBkgGkkEQANAIBkgDGwhG0EAIRwgCiEdQQEgDUkEQCAZIA1uIAxsIRsgGSANcEGACGwhHCAcQYAIaiAKIBxBgAhqIApJGyEdCyAHIBhBAnRqISEgCCAYQQJ0aiEiIBxBAnQhHiAdQQJ0IR8gHyAea0EgTgRAA0AgISAeav0AAgAhKyAiIB5qICkgKyAo/eUB/eYB/QsCACAhIB5q/QACECEsICIgHmogKSAsICj95QH95gH9CwIQIB5BIGohHiAfIB5rQSBODQALCyAfIB5rIiBBAEoEQANAICBBAnb9Ef0MAAAAAAEAAAACAAAAAwAAAP07ISogISAeav0AAgAhKyAiIB5qICkgKyAo/eUB/eYBICAQAiAeQRBqIR4gHyAeayIgQQBKDQALCyAZQQFqIRkgGSAaSQ0ACwsgEEEBaiEQIBAgC0YEQEEAIRAgEUEBaiERIBEgCUYEQEEAIREgE0EBaiETCwsgFEEBaiEUIBQgFUkNAAsLCzcAA0AgASACSQRAIAAgASABQQFqEAAgACABIAFBAWoQASAAIAEgAUEBahADIAFBAWohAQwBCwsLNwADQCABIAJJBEAgACABIAFBAWoQACAAIAEgAUEBahALIAAgASABQQFqEAMgAUEBaiEBDAELCws3AANAIAEgAkkEQCAAIAEgAUEBahAAIAAgASABQQFqEAEgACABIAFBAWoQDCABQQFqIQEMAQsLCzcAA0AgASACSQRAIAAgASABQQFqEAAgACABIAFBAWoQCyAAIAEgAUEBahAMIAFBAWohAQwBCwsLNwADQCABIAJJBEAgACABIAFBAWoQACAAIAEgAUEBahAQIAAgASABQQFqEBEgAUEBaiEBDAELCws3AANAIAEgAkkEQCAAIAEgAUEBahAAIAAgASABQQFqEBUgACABIAFBAWoQESABQQFqIQEMAQsLCzcAA0AgASACSQRAIAAgASABQQFqEAAgACABIAFBAWoQECAAIAEgAUEBahAWIAFBAWohAQwBCwsLNwADQCABIAJJBEAgACABIAFBAWoQACAAIAEgAUEBahAVIAAgASABQQFqEBYgAUEBaiEBDAELCws=';

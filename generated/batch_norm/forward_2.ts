@@ -34,7 +34,7 @@ export function batch_norm_forward_17(x: Floats, bias: Floats, invstd: Floats, m
         sum_1 = sum_1 + d * d;
       }
     }
-    const offset = sum / (n * s);
+    const offset = sum * (1 / (n * s));
     const squares = sum_1 - sum * offset;
     const mean_1 = x_1 + offset;
     const variance = (((squares < 0) ? 0 : squares)) / (n * s);
@@ -95,7 +95,7 @@ export function batch_norm_forward_18(x: Floats, bias: Floats, invstd: Floats, m
     const sum = sums[i_c_2]!;
     const sum_1 = sums_1[i_c_2]!;
     const first_2 = first[i_c_2]!;
-    const offset = sum / (n * s);
+    const offset = sum * (1 / (n * s));
     const squares = sum_1 - sum * offset;
     const mean_1 = first_2 + offset;
     const variance = (((squares < 0) ? 0 : squares)) / (n * s);
@@ -161,7 +161,7 @@ export function batch_norm_forward_19(running_mean: Floats, running_var: Floats,
         sum_1 = sum_1 + d * d;
       }
     }
-    const offset = sum / (n * s);
+    const offset = sum * (1 / (n * s));
     const squares = sum_1 - sum * offset;
     const mean_1 = x_1 + offset;
     const variance = (((squares < 0) ? 0 : squares)) / (n * s);
@@ -238,7 +238,7 @@ export function batch_norm_forward_20(running_mean: Floats, running_var: Floats,
     const sum = sums[i_c_2]!;
     const sum_1 = sums_1[i_c_2]!;
     const first_2 = first[i_c_2]!;
-    const offset = sum / (n * s);
+    const offset = sum * (1 / (n * s));
     const squares = sum_1 - sum * offset;
     const mean_1 = first_2 + offset;
     const variance = (((squares < 0) ? 0 : squares)) / (n * s);
@@ -379,7 +379,7 @@ export function batch_norm_forward_23(x: Floats, invstd: Floats, mean: Floats, y
         sum_1 = sum_1 + d * d;
       }
     }
-    const offset = sum / (n * s);
+    const offset = sum * (1 / (n * s));
     const squares = sum_1 - sum * offset;
     const mean_1 = x_1 + offset;
     const variance = (((squares < 0) ? 0 : squares)) / (n * s);
@@ -438,7 +438,7 @@ export function batch_norm_forward_24(x: Floats, invstd: Floats, mean: Floats, y
     const sum = sums[i_c_2]!;
     const sum_1 = sums_1[i_c_2]!;
     const first_2 = first[i_c_2]!;
-    const offset = sum / (n * s);
+    const offset = sum * (1 / (n * s));
     const squares = sum_1 - sum * offset;
     const mean_1 = first_2 + offset;
     const variance = (((squares < 0) ? 0 : squares)) / (n * s);

@@ -58,7 +58,7 @@ fn forward_8(
         sum = sum + d;
         sum_1 = sum_1 + d * d;
       }
-      let offset = sum / f32(((end - i + 7u) / 8u));
+      let offset = sum * (1.0 / f32(((end - i + 7u) / 8u)));
       let squares = sum_1 - sum * offset;
       let taken = f32(((end - i + 7u) / 8u));
       let taken_1 = x_1 + offset;

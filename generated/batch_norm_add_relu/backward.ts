@@ -213,17 +213,16 @@ export function batch_norm_add_relu_backward_4(grad_y: Floats, bias: Floats, res
       for (let i_s = 0; i_s < s; i_s++) {
         const residual_1 = residual[base + i_s]!;
         const x_1 = x[base + i_s]!;
-        const v_1 = x_1 - mean_1;
         const grad_y_1 = grad_y[base + i_s]!;
-        sum = sum + (((residual_1 + v * v_1 + bias_1 > 0) ? v_1 * grad_y_1 : 0));
-        sum_1 = sum_1 + (((residual_1 + v * v_1 + bias_1 > 0) ? grad_y_1 : 0));
-        dx[base + i_s] = v * (((residual_1 + v * v_1 + bias_1 > 0) ? grad_y_1 : 0));
-        dresidual[base + i_s] = ((residual_1 + v * v_1 + bias_1 > 0) ? grad_y_1 : 0);
+        sum = sum + (((residual_1 + v * (x_1 - mean_1) + bias_1 > 0) ? grad_y_1 : 0));
+        sum_1 = sum_1 + (((residual_1 + v * (x_1 - mean_1) + bias_1 > 0) ? (x_1 - mean_1) * grad_y_1 : 0));
+        dx[base + i_s] = v * (((residual_1 + v * (x_1 - mean_1) + bias_1 > 0) ? grad_y_1 : 0));
+        dresidual[base + i_s] = ((residual_1 + v * (x_1 - mean_1) + bias_1 > 0) ? grad_y_1 : 0);
       }
     }
-    const weight_2 = invstd_1 * sum;
+    const weight_2 = invstd_1 * sum_1;
     dweight[i_c] = weight_2;
-    dbias[i_c] = sum_1;
+    dbias[i_c] = sum;
   }
 }
 

@@ -48,7 +48,7 @@ export function batch_norm_add_relu_forward_1(running_mean: Floats, running_var:
         sum_1 = sum_1 + d * d;
       }
     }
-    const offset = sum / (n * s);
+    const offset = sum * (1 / (n * s));
     const squares = sum_1 - sum * offset;
     const mean_1 = x_1 + offset;
     const variance = (((squares < 0) ? 0 : squares)) / (n * s);
@@ -158,7 +158,7 @@ export function batch_norm_add_relu_forward_3(x: Floats, bias: Floats, residual:
         sum_1 = sum_1 + d * d;
       }
     }
-    const offset = sum / (n * s);
+    const offset = sum * (1 / (n * s));
     const squares = sum_1 - sum * offset;
     const mean_1 = x_1 + offset;
     const variance = (((squares < 0) ? 0 : squares)) / (n * s);
@@ -223,7 +223,7 @@ export function batch_norm_add_relu_forward_4(running_mean: Floats, running_var:
         sum_1 = sum_1 + d * d;
       }
     }
-    const offset = sum / (n * s);
+    const offset = sum * (1 / (n * s));
     const squares = sum_1 - sum * offset;
     const mean_1 = x_1 + offset;
     const variance = (((squares < 0) ? 0 : squares)) / (n * s);
@@ -323,7 +323,7 @@ export function batch_norm_add_relu_forward_6(x: Floats, residual: Floats, invst
         sum_1 = sum_1 + d * d;
       }
     }
-    const offset = sum / (n * s);
+    const offset = sum * (1 / (n * s));
     const squares = sum_1 - sum * offset;
     const mean_1 = x_1 + offset;
     const variance = (((squares < 0) ? 0 : squares)) / (n * s);

@@ -208,11 +208,11 @@ export function batch_norm_per_activation_backward_4(grad_y: Floats, weight: Flo
       const base = i_c * s;
       const base_2 = (base_1 + i_c) * s;
       for (let i_s = 0; i_s < s; i_s++) {
+        const grad_y_1 = grad_y[base_2 + i_s]!;
+        sums[base + i_s] = sums[base + i_s]! + grad_y_1;
         const x_1 = x[base_2 + i_s]!;
         const mean_1 = mean[base + i_s]!;
-        const grad_y_1 = grad_y[base_2 + i_s]!;
-        sums[base + i_s] = sums[base + i_s]! + (x_1 - mean_1) * grad_y_1;
-        sums_1[base + i_s] = sums_1[base + i_s]! + grad_y_1;
+        sums_1[base + i_s] = sums_1[base + i_s]! + (x_1 - mean_1) * grad_y_1;
         const weight_1 = weight[base + i_s]!;
         const invstd_1 = invstd[base + i_s]!;
         dx[base_2 + i_s] = weight_1 * invstd_1 * grad_y_1;
@@ -225,9 +225,9 @@ export function batch_norm_per_activation_backward_4(grad_y: Floats, weight: Flo
       const sum = sums[base_3 + i_s_1]!;
       const sum_1 = sums_1[base_3 + i_s_1]!;
       const invstd_2 = invstd[base_3 + i_s_1]!;
-      const weight_2 = invstd_2 * sum;
+      const weight_2 = invstd_2 * sum_1;
       dweight[base_3 + i_s_1] = weight_2;
-      dbias[base_3 + i_s_1] = sum_1;
+      dbias[base_3 + i_s_1] = sum;
     }
   }
 }

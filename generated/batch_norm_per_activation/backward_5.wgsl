@@ -54,10 +54,10 @@ fn backward_5(
       var sum_1 = 0.0;
       for (var i_1 = i; i_1 < end; i_1 += 8u) {
         let i_n = i_1;
-        let x_1 = x[(i_n * c + i_c) * s + i_s];
         let grad_y_1 = grad_y[(i_n * c + i_c) * s + i_s];
-        sum = sum + (x_1 - mean_1) * grad_y_1;
-        sum_1 = sum_1 + grad_y_1;
+        sum = sum + grad_y_1;
+        let x_1 = x[(i_n * c + i_c) * s + i_s];
+        sum_1 = sum_1 + (x_1 - mean_1) * grad_y_1;
         dx[(i_n * c + i_c) * s + i_s] = v * grad_y_1;
       }
       total = total + sum;
@@ -83,8 +83,8 @@ fn backward_5(
   total_1 = lanes_1[lane];
   if ((lane < 32u) && (column < c * s)) {
     let invstd_2 = invstd[i_c * s + i_s];
-    let weight_2 = invstd_2 * total;
+    let weight_2 = invstd_2 * total_1;
     dweight[i_c * s + i_s] = weight_2;
-    dbias[i_c * s + i_s] = total_1;
+    dbias[i_c * s + i_s] = total;
   }
 }

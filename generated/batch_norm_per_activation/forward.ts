@@ -62,7 +62,7 @@ export function batch_norm_per_activation_forward_1(running_mean: Floats, runnin
       const sum = sums[base_4 + i_s_2]!;
       const sum_1 = sums_1[base_4 + i_s_2]!;
       const first_2 = first[base_4 + i_s_2]!;
-      const offset = sum / n;
+      const offset = sum * (1 / n);
       const squares = sum_1 - sum * offset;
       const mean_1 = first_2 + offset;
       const variance = (((squares < 0) ? 0 : squares)) / n;
@@ -192,7 +192,7 @@ export function batch_norm_per_activation_forward_3(x: Floats, bias: Floats, wei
       const sum = sums[base_4 + i_s_2]!;
       const sum_1 = sums_1[base_4 + i_s_2]!;
       const first_2 = first[base_4 + i_s_2]!;
-      const offset = sum / n;
+      const offset = sum * (1 / n);
       const squares = sum_1 - sum * offset;
       const mean_1 = first_2 + offset;
       const variance = (((squares < 0) ? 0 : squares)) / n;
@@ -276,7 +276,7 @@ export function batch_norm_per_activation_forward_4(running_mean: Floats, runnin
       const sum = sums[base_4 + i_s_2]!;
       const sum_1 = sums_1[base_4 + i_s_2]!;
       const first_2 = first[base_4 + i_s_2]!;
-      const offset = sum / n;
+      const offset = sum * (1 / n);
       const squares = sum_1 - sum * offset;
       const mean_1 = first_2 + offset;
       const variance = (((squares < 0) ? 0 : squares)) / n;
@@ -398,7 +398,7 @@ export function batch_norm_per_activation_forward_6(x: Floats, invstd: Floats, m
       const sum = sums[base_4 + i_s_2]!;
       const sum_1 = sums_1[base_4 + i_s_2]!;
       const first_2 = first[base_4 + i_s_2]!;
-      const offset = sum / n;
+      const offset = sum * (1 / n);
       const squares = sum_1 - sum * offset;
       const mean_1 = first_2 + offset;
       const variance = (((squares < 0) ? 0 : squares)) / n;

@@ -18,8 +18,9 @@ forward_2:
  y = bias + weight * (x - running_mean) / sqrt(eps + running_var)
  mean = running_mean
  invstd = 1 / sqrt(eps + running_var)
- phase 1: map_2
- phase 2: map_3
+ phase 1: prepare_1
+ phase 2: map_2
+ phase 3: map_3
 
 forward_3:
  mean = mean(x, n)
@@ -36,22 +37,23 @@ forward_4:
  running_var = count(n) > 0 ? (1 - momentum) * running_var + count(n) * momentum * var(x, n) / (count(n) - 1) : running_var
  y = invstd * (x - mean)
  phase 1: reduce_1
- phase 2: finish_1
+ phase 2: finish_3
  phase 3: map_4
 
 forward_5:
  y = (x - running_mean) / sqrt(eps + running_var)
  mean = running_mean
  invstd = 1 / sqrt(eps + running_var)
- phase 1: map_5
- phase 2: map_3
+ phase 1: prepare_2
+ phase 2: map_5
+ phase 3: map_3
 
 forward_6:
  mean = mean(x, n)
  invstd = 1 / sqrt(eps + var(x, n))
  y = invstd * (x - mean)
  phase 1: reduce_1
- phase 2: finish_2
+ phase 2: finish_4
  phase 3: map_4
 
 reduce_1, for parts from begin to end:
@@ -61,35 +63,40 @@ reduce_1, for parts from begin to end:
    partials[(blocks + block) * c * s + base + i] = 0
    partials[(2 * blocks + block) * c * s + base + i] = 0
   for unit from from_ to to:
-   for lane_ from left to right, 4 × f32x4:
+   before = (from__1 - start)
+   elements = (to_1 - from__1)
+   for lane_ from left to right, 1 × f32x4:
     x_1 = x[from__1 * c * s + lane_]
-    var sum = 4 × f32x4(0)
-    var sum_1 = 4 × f32x4(0)
-    for row_ from from__1 to to_1:
-     x_2 = x[row_ * c * s + lane_]
-     d = x_2 - x_1
-     sum = sum + d
-     sum_1 = sum_1 + d * d
-    columns[slot + lane_] = sum
-    columns[slot_1 + lane_] = sum_1
+    columns[slot + lane_] = lanes(0)
+    columns[slot_1 + lane_] = lanes(0)
     columns[slot_2 + lane_] = x_1
+   for block_1 from 0 to ((to_1 - from__1 + rows_each - 1) / rows_each):
+    for lane__1 from left to right, 4 × f32x4:
+     var sum = columns[slot + lane__1]
+     var sum_1 = columns[slot_1 + lane__1]
+     first = columns[slot_2 + lane__1]
+     for row__1 from row_ to last_row:
+      x_2 = x[row__1 * c * s + lane__1]
+      d = x_2 - first
+      sum = sum + d
+      sum_1 = sum_1 + d * d
+     columns[slot + lane__1] = sum
+     columns[slot_1 + lane__1] = sum_1
    for i_1 from left to right:
-    part_1 = columns[slot_2 + i_1]
-    part_2 = columns[slot + i_1]
-    part_3 = columns[slot_1 + i_1]
-    total = partials[place]
-    total_1 = partials[place_1]
-    total_2 = partials[place_2]
-    offset = part_2 / (to_1 - from__1)
-    squares = part_3 - part_2 * offset
-    taken = (to_1 - from__1)
-    taken_1 = part_1 + offset
-    taken_2 = ((squares < 0) ? 0 : squares)
-    count = total + taken
-    d_1 = taken_1 - total_1
-    share = taken / (((count > 0) ? count : 1))
-    next = total_1 + d_1 * share
-    next_1 = total_2 + taken_2 + d_1 * d_1 * (total * share)
+    part_1 = columns[slot + i_1]
+    part_2 = columns[slot_1 + i_1]
+    part_3 = columns[slot_2 + i_1]
+    total = partials[place_1]
+    total_1 = partials[place_2]
+    offset = part_1 * (1 / elements)
+    squares = part_2 - part_1 * offset
+    taken = part_3 + offset
+    taken_1 = ((squares < 0) ? 0 : squares)
+    count = before + elements
+    d_1 = taken - total
+    share = elements / (((count > 0) ? count : 1))
+    next = total + d_1 * share
+    next_1 = total_1 + taken_1 + d_1 * d_1 * (before * share)
     partials[place] = count
     partials[place_1] = next
     partials[place_2] = next_1
@@ -100,10 +107,103 @@ finish_1, for kept from begin to end:
  v_2 = n / v_1
  v_3 = v_2 * momentum
  for at from begin to end:
-  var total = 0
-  var total_1 = 0
-  var total_2 = 0
-  for block from 0 to blocks:
+  var total = partials[at]
+  var total_1 = partials[blocks * c * s + at]
+  var total_2 = partials[2 * blocks * c * s + at]
+  for block from 1 to blocks:
+   taken = partials[block * c * s + at]
+   taken_1 = partials[(blocks + block) * c * s + at]
+   taken_2 = partials[(2 * blocks + block) * c * s + at]
+   count = total + taken
+   d = taken_1 - total_1
+   share = taken / (((count > 0) ? count : 1))
+   next = total_1 + d * share
+   next_1 = total_2 + taken_2 + d * d * (total * share)
+   total = count
+   total_1 = next
+   total_2 = next_1
+  variance = total_2 / n
+  invstd_1 = rsqrt(variance + eps)
+  running_mean_1 = running_mean[rest * s + i_s]
+  running_mean_2 = (test ? v * running_mean_1 + momentum * total_1 : running_mean_1)
+  running_var_1 = running_var[rest * s + i_s]
+  running_var_2 = (test ? v * running_var_1 + v_3 * variance : running_var_1)
+  weight_1 = weight[rest * s + i_s]
+  mean[rest * s + i_s] = total_1
+  invstd[rest * s + i_s] = invstd_1
+  running_mean[rest * s + i_s] = running_mean_2
+  running_var[rest * s + i_s] = running_var_2
+  packed[rest * s + i_s] = weight_1 * invstd_1
+map_1, for parts from begin to end:
+ for part from begin to end:
+  for unit from from_ to to:
+   for row__1 from row_ to last_row:
+    for lane_ from left to right, 2 × f32x4:
+     packed_1 = packed[lane_]
+     x_1 = x[base * s + lane_]
+     mean_1 = mean[lane_]
+     bias_1 = bias[lane_]
+     y[base * s + lane_] = packed_1 * (x_1 - mean_1) + bias_1
+prepare_1, for parts from begin to end:
+ lanes = lanes(eps)
+ for part from begin to end:
+  for lane_ from left to right, 1 × f32x4:
+   running_var_1 = running_var[lane_]
+   weight_1 = weight[lane_]
+   prepared[lane_] = rsqrt(running_var_1 + lanes) * weight_1
+map_2, for parts from begin to end:
+ for part from begin to end:
+  for unit from from_ to to:
+   for row__1 from row_ to last_row:
+    for lane_ from left to right, 2 × f32x4:
+     prepared_1 = prepared[lane_]
+     x_1 = x[base * s + lane_]
+     running_mean_1 = running_mean[lane_]
+     bias_1 = bias[lane_]
+     y[base * s + lane_] = prepared_1 * (x_1 - running_mean_1) + bias_1
+map_3, for parts from begin to end:
+ lanes = lanes(eps)
+ for part from begin to end:
+  for unit from from_ to to:
+   for lane_ from left to right, 2 × f32x4:
+    running_mean_1 = running_mean[lane_]
+    running_var_1 = running_var[lane_]
+    mean[lane_] = running_mean_1
+    invstd[lane_] = rsqrt(running_var_1 + lanes)
+finish_2, for kept from begin to end:
+ for at from begin to end:
+  var total = partials[at]
+  var total_1 = partials[blocks * c * s + at]
+  var total_2 = partials[2 * blocks * c * s + at]
+  for block from 1 to blocks:
+   taken = partials[block * c * s + at]
+   taken_1 = partials[(blocks + block) * c * s + at]
+   taken_2 = partials[(2 * blocks + block) * c * s + at]
+   count = total + taken
+   d = taken_1 - total_1
+   share = taken / (((count > 0) ? count : 1))
+   next = total_1 + d * share
+   next_1 = total_2 + taken_2 + d * d * (total * share)
+   total = count
+   total_1 = next
+   total_2 = next_1
+  variance = total_2 / n
+  invstd_1 = rsqrt(variance + eps)
+  weight_1 = weight[rest * s + i_s]
+  mean[rest * s + i_s] = total_1
+  invstd[rest * s + i_s] = invstd_1
+  packed[rest * s + i_s] = weight_1 * invstd_1
+finish_3, for kept from begin to end:
+ test = n > 0
+ v = 1 - momentum
+ v_1 = n - 1
+ v_2 = n / v_1
+ v_3 = v_2 * momentum
+ for at from begin to end:
+  var total = partials[at]
+  var total_1 = partials[blocks * c * s + at]
+  var total_2 = partials[2 * blocks * c * s + at]
+  for block from 1 to blocks:
    taken = partials[block * c * s + at]
    taken_1 = partials[(blocks + block) * c * s + at]
    taken_2 = partials[(2 * blocks + block) * c * s + at]
@@ -125,45 +225,36 @@ finish_1, for kept from begin to end:
   invstd[rest * s + i_s] = invstd_1
   running_mean[rest * s + i_s] = running_mean_2
   running_var[rest * s + i_s] = running_var_2
-map_1, for parts from begin to end:
+map_4, for parts from begin to end:
  for part from begin to end:
   for unit from from_ to to:
-   for lane_ from left to right, 2 × f32x4:
-    weight_1 = weight[lane_]
-    invstd_1 = invstd[lane_]
-    x_1 = x[base * s + lane_]
-    mean_1 = mean[lane_]
-    bias_1 = bias[lane_]
-    y[base * s + lane_] = weight_1 * invstd_1 * (x_1 - mean_1) + bias_1
-map_2, for parts from begin to end:
- lanes = lanes(eps)
- for part from begin to end:
-  for lane_ from left to right, 4 × f32x4:
-   running_var_1 = running_var[lane_]
-   v = running_var_1 + lanes
-   root = rsqrt(v)
-   weight_1 = weight[lane_]
-   v_1 = root * weight_1
-   running_mean_1 = running_mean[lane_]
-   bias_1 = bias[lane_]
    for row__1 from row_ to last_row:
-    x_1 = x[row__1 * c * s + lane_]
-    y[row__1 * c * s + lane_] = v_1 * (x_1 - running_mean_1) + bias_1
-map_3, for parts from begin to end:
+    for lane_ from left to right, 2 × f32x4:
+     invstd_1 = invstd[lane_]
+     x_1 = x[base * s + lane_]
+     mean_1 = mean[lane_]
+     y[base * s + lane_] = invstd_1 * (x_1 - mean_1)
+prepare_2, for parts from begin to end:
  lanes = lanes(eps)
  for part from begin to end:
+  for lane_ from left to right, 1 × f32x4:
+   running_var_1 = running_var[lane_]
+   prepared[lane_] = rsqrt(running_var_1 + lanes)
+map_5, for parts from begin to end:
+ for part from begin to end:
   for unit from from_ to to:
-   for lane_ from left to right, 2 × f32x4:
-    running_mean_1 = running_mean[lane_]
-    running_var_1 = running_var[lane_]
-    mean[lane_] = running_mean_1
-    invstd[lane_] = rsqrt(running_var_1 + lanes)
-finish_2, for kept from begin to end:
+   for row__1 from row_ to last_row:
+    for lane_ from left to right, 2 × f32x4:
+     prepared_1 = prepared[lane_]
+     x_1 = x[base * s + lane_]
+     running_mean_1 = running_mean[lane_]
+     y[base * s + lane_] = prepared_1 * (x_1 - running_mean_1)
+finish_4, for kept from begin to end:
  for at from begin to end:
-  var total = 0
-  var total_1 = 0
-  var total_2 = 0
-  for block from 0 to blocks:
+  var total = partials[at]
+  var total_1 = partials[blocks * c * s + at]
+  var total_2 = partials[2 * blocks * c * s + at]
+  for block from 1 to blocks:
    taken = partials[block * c * s + at]
    taken_1 = partials[(blocks + block) * c * s + at]
    taken_2 = partials[(2 * blocks + block) * c * s + at]
@@ -179,25 +270,6 @@ finish_2, for kept from begin to end:
   invstd_1 = rsqrt(variance + eps)
   mean[rest * s + i_s] = total_1
   invstd[rest * s + i_s] = invstd_1
-map_4, for parts from begin to end:
- for part from begin to end:
-  for unit from from_ to to:
-   for lane_ from left to right, 2 × f32x4:
-    invstd_1 = invstd[lane_]
-    x_1 = x[base * s + lane_]
-    mean_1 = mean[lane_]
-    y[base * s + lane_] = invstd_1 * (x_1 - mean_1)
-map_5, for parts from begin to end:
- lanes = lanes(eps)
- for part from begin to end:
-  for lane_ from left to right, 4 × f32x4:
-   running_var_1 = running_var[lane_]
-   v = running_var_1 + lanes
-   root = rsqrt(v)
-   running_mean_1 = running_mean[lane_]
-   for row__1 from row_ to last_row:
-    x_1 = x[row__1 * c * s + lane_]
-    y[row__1 * c * s + lane_] = root * (x_1 - running_mean_1)
 */
 export const module =
-  'AGFzbQEAAAABDQJgA39/fwBgA397fwACEgEDZW52Bm1lbW9yeQIDAYCABAMKCQEAAAAAAAAAAAdKCAhyZWR1Y2VfMQABCGZpbmlzaF8xAAIFbWFwXzEAAwVtYXBfMgAEBW1hcF8zAAUIZmluaXNoXzIABgVtYXBfNAAHBW1hcF81AAgKhDQJPwAgAkEQTgRAIAAgAf0LAgAFIAJBCHEEQCAAIAH9WwIAACACQQRxBEAgACAB/VoCCAILBSAAIAH9WgIAAAsLC64MAy1/FXsQfCABIQMgAiEEIAAoAiAhBSAAKAJAIQYgACgCSCEHIAAoAlAhCCAAKAJYIQkgACgCYCEKIAAoAnghCyAIIApsQYAIakEBa0GACG4hDCAJQYABakEBa0GAAW4hDSADIQ4gBCEPA0AgDiAPSQRAIA4gC3AhECAOIAtuIREgESAMcEGACGwhEiASQYAIaiAIIApsIBJBgAhqIAggCmxJGyETIBEgDG4hFCAUIAggCmxsIRUgEiEWIBMhFwNAIBYgF0kEQCAGIBAgCCAKbGwgFSAWampBA3RqRAAAAAAAAAAAOQMAIAYgCyAQaiAIIApsbCAVIBZqakEDdGpEAAAAAAAAAAA5AwAgBkECIAtsIBBqIAggCmxsIBUgFmpqQQN0akQAAAAAAAAAADkDACAWQQFqIRYMAQsLIA0gEGwgC24hGCANIBBBAWpsIAtuIRkgGCEaIBkhGwNAIBogG0kEQCAaQYABbCEcIBxBgAFqIAkgHEGAAWogCUkbIR0gDkEDbEGACGwgEmshHiAOQQNsQQFqQYAIbCASayEfIA5BA2xBAmpBgAhsIBJrISAgBSAcIAhsIApsQQJ0aiEkIAcgHkECdGohJSAHIB9BAnRqISYgByAgQQJ0aiEnIBJBAnQhISATQQJ0ISIDQCAiICFrQcAATgRAICQgIWr9AAIAITEgJCAhav0AAhAhMiAkICFq/QACICEzICQgIWr9AAIwITRDAAAAAP0TITVDAAAAAP0TITZDAAAAAP0TITdDAAAAAP0TIThDAAAAAP0TITlDAAAAAP0TITpDAAAAAP0TITtDAAAAAP0TITwgHCEoIB0hKQNAICggKUkEQCAFICggCGwgCmxBAnRqICFq/QACACE9IAUgKCAIbCAKbEECdGogIWr9AAIQIT4gBSAoIAhsIApsQQJ0aiAhav0AAiAhPyAFICggCGwgCmxBAnRqICFq/QACMCFAID0gMf3lASFBID4gMv3lASFCID8gM/3lASFDIEAgNP3lASFEIDUgQf3kASE1IDYgQv3kASE2IDcgQ/3kASE3IDggRP3kASE4IDkgQSBB/eYB/eQBITkgOiBCIEL95gH95AEhOiA7IEMgQ/3mAf3kASE7IDwgRCBE/eYB/eQBITwgKEEBaiEoDAELCyAlICFqIDX9CwIAICUgIWogNv0LAhAgJSAhaiA3/QsCICAlICFqIDj9CwIwICYgIWogOf0LAgAgJiAhaiA6/QsCECAmICFqIDv9CwIgICYgIWogPP0LAjAgJyAhaiAx/QsCACAnICFqIDL9CwIQICcgIWogM/0LAiAgJyAhaiA0/QsCMCAhQcAAaiEhDAELCwNAICIgIWsiI0EASgRAICNBAnb9Ef0MAAAAAAEAAAACAAAAAwAAAP07ITAgJCAhav0AAgAhMUMAAAAA/RMhNUMAAAAA/RMhOSAcISggHSEqA0AgKCAqSQRAIAUgKCAIbCAKbEECdGogIWr9AAIAIT0gPSAx/eUBIUEgNSBB/eQBITUgOSBBIEH95gH95AEhOSAoQQFqISgMAQsLICUgIWogNSAjEAAgJiAhaiA5ICMQACAnICFqIDEgIxAAICFBEGohIQwBCwsgEiErIBMhLANAICsgLEkEQCAHICAgK2pBAnRqKgIAuyFFIAcgHiArakECdGoqAgC7IUYgByAfICtqQQJ0aioCALshRyAQIAggCmxsIBUgK2pqIS0gCyAQaiAIIApsbCAVICtqaiEuQQIgC2wgEGogCCAKbGwgFSAramohLyAGIC1BA3RqKwMAIUggBiAuQQN0aisDACFJIAYgL0EDdGorAwAhSiBGIB0gHGu4oyFLIEcgRiBLoqEhTCAdIBxruCFNIEUgS6AhTkQAAAAAAAAAACBMIExEAAAAAAAAAABjGyFPIEggTaAhUCBOIEmhIVEgTSBQRAAAAAAAAPA/IFBEAAAAAAAAAABkG6MhUiBJIFEgUqKgIVMgSiBPoCBRIFGiIEggUqKioCFUIAYgLUEDdGogUDkDACAGIC5BA3RqIFM5AwAgBiAvQQN0aiBUOQMAICtBAWohKwwBCwsgGkEBaiEaDAELCyAOQQFqIQ4MAQsLC9IEAhJ/F3wgASEDIAIhBCAAKAIIIQUgACgCECEGIAAoAighByAAKAIwIQggACgCQCEJIAAoAlAhCiAAKAJYIQsgACgCYCEMIAArA2ghFSAAKwNwIRYgACgCeCENIAu4RAAAAAAAAAAAZCEORAAAAAAAAPA/IBahIRcgC7hEAAAAAAAA8D+hIRggC7ggGKMhGSAZIBaiIRogAyEPIAQhEANAIA8gEEkEQCAPIAxwIREgDyAMbiESRAAAAAAAAAAAIRtEAAAAAAAAAAAhHEQAAAAAAAAAACEdQQAhEyANIRQDQCATIBRJBEAgCSATIAogDGxsIA9qQQN0aisDACEeIAkgDSATaiAKIAxsbCAPakEDdGorAwAhHyAJQQIgDWwgE2ogCiAMbGwgD2pBA3RqKwMAISAgGyAeoCEhIB8gHKEhIiAeICFEAAAAAAAA8D8gIUQAAAAAAAAAAGQboyEjIBwgIiAjoqAhJCAdICCgICIgIqIgGyAjoqKgISUgISEbICQhHCAlIR0gE0EBaiETDAELCyAdIAu4oyEmRAAAAAAAAPA/ICYgFaCfoyEnIAUgEiAMbCARakECdGoqAgC7ISggFyAooiAWIByioCAoIA4bISkgBiASIAxsIBFqQQJ0aioCALshKiAXICqiIBogJqKgICogDhshKyAIIBIgDGwgEWpBAnRqIBy2OAIAIAcgEiAMbCARakECdGogJ7Y4AgAgBSASIAxsIBFqQQJ0aiAptjgCACAGIBIgDGwgEWpBAnRqICu2OAIAIA9BAWohDwwBCwsLgQYCJX8LeyABIQMgAiEEIAAoAgAhBSAAKAIYIQYgACgCICEHIAAoAighCCAAKAIwIQkgACgCOCEKIAAoAlAhCyAAKAJgIQwgACgCgAEhDSALIAxsIQ5BAUGACEEBIA5BASAOSxtuQQFBgAhBASAOQQEgDksbbksbIQ8gDkGACGpBAWtBgAhuIRBBASAPakEBayAPbiAQbCERIAMhEkEAIRNBASANSQRAIAMgDXAhEyADIA1uIRILIBIhFCADIRUgBCEWA0AgFSAWSQRAQQAhFyARIRhBASANSQRAIBEgE2wgDW4hFyARIBNBAWpsIA1uIRgLIBQgC2whGSAXIRogGCEbA0AgGiAbSQRAIBogD2whHEEAIR0gDiEeQQEgEEkEQCAaIBBuIA9sIRwgGiAQcEGACGwhHSAdQYAIaiAOIB1BgAhqIA5JGyEeCyAGISIgCCEjIAcgGSAMbEECdGohJCAJISUgBSEmIAogGSAMbEECdGohJyAdQQJ0IR8gHkECdCEgA0AgICAfa0EgTgRAICIgH2r9AAIAISkgIiAfav0AAhAhKiAjIB9q/QACACErICMgH2r9AAIQISwgJCAfav0AAgAhLSAkIB9q/QACECEuICUgH2r9AAIAIS8gJSAfav0AAhAhMCAmIB9q/QACACExICYgH2r9AAIQITIgJyAfaiApICv95gEgLSAv/eUB/eYBIDH95AH9CwIAICcgH2ogKiAs/eYBIC4gMP3lAf3mASAy/eQB/QsCECAfQSBqIR8MAQsLA0AgICAfayIhQQBKBEAgIUECdv0R/QwAAAAAAQAAAAIAAAADAAAA/TshKCAiIB9q/QACACEpICMgH2r9AAIAISsgJCAfav0AAgAhLSAlIB9q/QACACEvICYgH2r9AAIAITEgJyAfaiApICv95gEgLSAv/eUB/eYBIDH95AEgIRAAIB9BEGohHwwBCwsgGkEBaiEaDAELCyATQQFqIRMgEyANRgRAQQAhEyAUQQFqIRQLIBVBAWohFQwBCwsLsAgDHH8BfCJ7IAEhAyACIQQgACgCACEFIAAoAgghBiAAKAIQIQcgACgCGCEIIAAoAiAhCSAAKAI4IQogACgCUCELIAAoAlghDCAAKAJgIQ0gACsDaCEfIAsgDWxBgAhqQQFrQYAIbiEOIB+2/RMhICADIQ8gBCEQA0AgDyAQSQRAIA8gDm5BgAFsIREgEUGAAWogDCARQYABaiAMSRshEiAPIA5wQYAIbCETIBNBgAhqIAsgDWwgE0GACGogCyANbEkbIRQgByEYIAghGSAGIRogBSEbIBNBAnQhFSAUQQJ0IRYDQCAWIBVrQcAATgRAIBggFWr9AAIAISIgGCAVav0AAhAhIyAYIBVq/QACICEkIBggFWr9AAIwISUgIiAg/eQBISYgIyAg/eQBIScgJCAg/eQBISggJSAg/eQBISlDAACAP/0TICb94wH95wEhKkMAAIA//RMgJ/3jAf3nASErQwAAgD/9EyAo/eMB/ecBISxDAACAP/0TICn94wH95wEhLSAZIBVq/QACACEuIBkgFWr9AAIQIS8gGSAVav0AAiAhMCAZIBVq/QACMCExICogLv3mASEyICsgL/3mASEzICwgMP3mASE0IC0gMf3mASE1IBogFWr9AAIAITYgGiAVav0AAhAhNyAaIBVq/QACICE4IBogFWr9AAIwITkgGyAVav0AAgAhOiAbIBVq/QACECE7IBsgFWr9AAIgITwgGyAVav0AAjAhPSARIRwgEiEdA0AgHCAdSQRAIAkgHCALbCANbEECdGogFWr9AAIAIT4gCSAcIAtsIA1sQQJ0aiAVav0AAhAhPyAJIBwgC2wgDWxBAnRqIBVq/QACICFAIAkgHCALbCANbEECdGogFWr9AAIwIUEgCiAcIAtsIA1sQQJ0aiAVaiAyID4gNv3lAf3mASA6/eQB/QsCACAKIBwgC2wgDWxBAnRqIBVqIDMgPyA3/eUB/eYBIDv95AH9CwIQIAogHCALbCANbEECdGogFWogNCBAIDj95QH95gEgPP3kAf0LAiAgCiAcIAtsIA1sQQJ0aiAVaiA1IEEgOf3lAf3mASA9/eQB/QsCMCAcQQFqIRwMAQsLIBVBwABqIRUMAQsLA0AgFiAVayIXQQBKBEAgF0ECdv0R/QwAAAAAAQAAAAIAAAADAAAA/TshISAYIBVq/QACACEiICIgIP3kASEmQwAAgD/9EyAm/eMB/ecBISogGSAVav0AAgAhLiAqIC795gEhMiAaIBVq/QACACE2IBsgFWr9AAIAITogESEcIBIhHgNAIBwgHkkEQCAJIBwgC2wgDWxBAnRqIBVq/QACACE+IAogHCALbCANbEECdGogFWogMiA+IDb95QH95gEgOv3kASAXEAAgHEEBaiEcDAELCyAVQRBqIRUMAQsLIA9BAWohDwwBCwsLgwUDH38BfAZ7IAEhAyACIQQgACgCCCEFIAAoAhAhBiAAKAIwIQcgACgCKCEIIAAoAlAhCSAAKAJgIQogACsDaCEiIAAoAogBIQsgCSAKbCEMQQFBgAhBASAMQQEgDEsbbkEBQYAIQQEgDEEBIAxLG25LGyENIAxBgAhqQQFrQYAIbiEOQQEgDWpBAWsgDW4gDmwhDyADIRBBACERQQEgC0kEQCADIAtwIREgAyALbiEQCyAitv0TISMgAyESIAQhEwNAIBIgE0kEQEEAIRQgDyEVQQEgC0kEQCAPIBFsIAtuIRQgDyARQQFqbCALbiEVCyAUIRYgFSEXA0AgFiAXSQRAIBYgDWwhGEEAIRkgDCEaQQEgDkkEQCAWIA5uIA1sIRggFiAOcEGACGwhGSAZQYAIaiAMIBlBgAhqIAxJGyEaCyAFIR4gBiEfIAchICAIISEgGUECdCEbIBpBAnQhHANAIBwgG2tBIE4EQCAeIBtq/QACACElIB4gG2r9AAIQISYgHyAbav0AAgAhJyAfIBtq/QACECEoICAgG2ogJf0LAgAgICAbaiAm/QsCECAhIBtqQwAAgD/9EyAnICP95AH94wH95wH9CwIAICEgG2pDAACAP/0TICggI/3kAf3jAf3nAf0LAhAgG0EgaiEbDAELCwNAIBwgG2siHUEASgRAIB1BAnb9Ef0MAAAAAAEAAAACAAAAAwAAAP07ISQgHiAbav0AAgAhJSAfIBtq/QACACEnICAgG2ogJSAdEAAgISAbakMAAIA//RMgJyAj/eQB/eMB/ecBIB0QACAbQRBqIRsMAQsLIBZBAWohFgwBCwsgEUEBaiERIBJBAWohEgwBCwsLjgMCD38OfCABIQMgAiEEIAAoAighBSAAKAIwIQYgACgCQCEHIAAoAlAhCCAAKAJYIQkgACgCYCEKIAArA2ghEiAAKAJ4IQsgAyEMIAQhDQNAIAwgDUkEQCAMIApwIQ4gDCAKbiEPRAAAAAAAAAAAIRNEAAAAAAAAAAAhFEQAAAAAAAAAACEVQQAhECALIREDQCAQIBFJBEAgByAQIAggCmxsIAxqQQN0aisDACEWIAcgCyAQaiAIIApsbCAMakEDdGorAwAhFyAHQQIgC2wgEGogCCAKbGwgDGpBA3RqKwMAIRggEyAWoCEZIBcgFKEhGiAWIBlEAAAAAAAA8D8gGUQAAAAAAAAAAGQboyEbIBQgGiAboqAhHCAVIBigIBogGqIgEyAboqKgIR0gGSETIBwhFCAdIRUgEEEBaiEQDAELCyAVIAm4oyEeRAAAAAAAAPA/IB4gEqCfoyEfIAYgDyAKbCAOakECdGogFLY4AgAgBSAPIApsIA5qQQJ0aiAftjgCACAMQQFqIQwMAQsLC4sFAiF/B3sgASEDIAIhBCAAKAIgIQUgACgCKCEGIAAoAjAhByAAKAI4IQggACgCUCEJIAAoAmAhCiAAKAKAASELIAkgCmwhDEEBQYAIQQEgDEEBIAxLG25BAUGACEEBIAxBASAMSxtuSxshDSAMQYAIakEBa0GACG4hDkEBIA1qQQFrIA1uIA5sIQ8gAyEQQQAhEUEBIAtJBEAgAyALcCERIAMgC24hEAsgECESIAMhEyAEIRQDQCATIBRJBEBBACEVIA8hFkEBIAtJBEAgDyARbCALbiEVIA8gEUEBamwgC24hFgsgEiAJbCEXIBUhGCAWIRkDQCAYIBlJBEAgGCANbCEaQQAhGyAMIRxBASAOSQRAIBggDm4gDWwhGiAYIA5wQYAIbCEbIBtBgAhqIAwgG0GACGogDEkbIRwLIAYhICAFIBcgCmxBAnRqISEgByEiIAggFyAKbEECdGohIyAbQQJ0IR0gHEECdCEeA0AgHiAda0EgTgRAICAgHWr9AAIAISUgICAdav0AAhAhJiAhIB1q/QACACEnICEgHWr9AAIQISggIiAdav0AAgAhKSAiIB1q/QACECEqICMgHWogJSAnICn95QH95gH9CwIAICMgHWogJiAoICr95QH95gH9CwIQIB1BIGohHQwBCwsDQCAeIB1rIh9BAEoEQCAfQQJ2/RH9DAAAAAABAAAAAgAAAAMAAAD9OyEkICAgHWr9AAIAISUgISAdav0AAgAhJyAiIB1q/QACACEpICMgHWogJSAnICn95QH95gEgHxAAIB1BEGohHQwBCwsgGEEBaiEYDAELCyARQQFqIREgESALRgRAQQAhESASQQFqIRILIBNBAWohEwwBCwsL5gYDGH8BfBZ7IAEhAyACIQQgACgCCCEFIAAoAhAhBiAAKAIgIQcgACgCOCEIIAAoAlAhCSAAKAJYIQogACgCYCELIAArA2ghGyAJIAtsQYAIakEBa0GACG4hDCAbtv0TIRwgAyENIAQhDgNAIA0gDkkEQCANIAxuQYABbCEPIA9BgAFqIAogD0GAAWogCkkbIRAgDSAMcEGACGwhESARQYAIaiAJIAtsIBFBgAhqIAkgC2xJGyESIAYhFiAFIRcgEUECdCETIBJBAnQhFANAIBQgE2tBwABOBEAgFiATav0AAgAhHiAWIBNq/QACECEfIBYgE2r9AAIgISAgFiATav0AAjAhISAeIBz95AEhIiAfIBz95AEhIyAgIBz95AEhJCAhIBz95AEhJUMAAIA//RMgIv3jAf3nASEmQwAAgD/9EyAj/eMB/ecBISdDAACAP/0TICT94wH95wEhKEMAAIA//RMgJf3jAf3nASEpIBcgE2r9AAIAISogFyATav0AAhAhKyAXIBNq/QACICEsIBcgE2r9AAIwIS0gDyEYIBAhGQNAIBggGUkEQCAHIBggCWwgC2xBAnRqIBNq/QACACEuIAcgGCAJbCALbEECdGogE2r9AAIQIS8gByAYIAlsIAtsQQJ0aiATav0AAiAhMCAHIBggCWwgC2xBAnRqIBNq/QACMCExIAggGCAJbCALbEECdGogE2ogJiAuICr95QH95gH9CwIAIAggGCAJbCALbEECdGogE2ogJyAvICv95QH95gH9CwIQIAggGCAJbCALbEECdGogE2ogKCAwICz95QH95gH9CwIgIAggGCAJbCALbEECdGogE2ogKSAxIC395QH95gH9CwIwIBhBAWohGAwBCwsgE0HAAGohEwwBCwsDQCAUIBNrIhVBAEoEQCAVQQJ2/RH9DAAAAAABAAAAAgAAAAMAAAD9OyEdIBYgE2r9AAIAIR4gHiAc/eQBISJDAACAP/0TICL94wH95wEhJiAXIBNq/QACACEqIA8hGCAQIRoDQCAYIBpJBEAgByAYIAlsIAtsQQJ0aiATav0AAgAhLiAIIBggCWwgC2xBAnRqIBNqICYgLiAq/eUB/eYBIBUQACAYQQFqIRgMAQsLIBNBEGohEwwBCwsgDUEBaiENDAELCws=';
+  'AGFzbQEAAAABDQJgA39/fwBgA397fwACEgEDZW52Bm1lbW9yeQIDAYCABAMODQEAAAAAAAAAAAAAAAAHeAwIcmVkdWNlXzEAAQhmaW5pc2hfMQACBW1hcF8xAAMJcHJlcGFyZV8xAAQFbWFwXzIABQVtYXBfMwAGCGZpbmlzaF8yAAcIZmluaXNoXzMACAVtYXBfNAAJCXByZXBhcmVfMgAKBW1hcF81AAsIZmluaXNoXzQADArBQw0/ACACQRBOBEAgACAB/QsCAAUgAkEIcQRAIAAgAf1bAgAAIAJBBHEEQCAAIAH9WgIIAgsFIAAgAf1aAgAACwsLrg8DOX8QfBd7IAEhAyACIQQgACgCICEFIAAoAkghBiAAKAJQIQcgACgCWCEIIAAoAmAhCSAAKAJoIQogACgCgAEhCyAIIApsQYAIakEBa0GACG4hDCAJQYABakEBa0GAAW4hDUEBIQ4gCCAKbCAJbEGAgCBJBEBBBCEOCyAIIApsQYABSQRAQQQhDgsgAyEPIAQhECAPIBBJBEADQCAPIAtwIREgDyALbiESIBIgDHBBgAhsIRMgE0GACGogCCAKbCATQYAIaiAIIApsSRshFCASIAxuIRUgFSAIIApsbCEWIBMhFyAUIRggFyAYSQRAA0AgBiARIAggCmxsIBYgF2pqQQN0akQAAAAAAAAAADkDACAGIAsgEWogCCAKbGwgFiAXampBA3RqRAAAAAAAAAAAOQMAIAZBAiALbCARaiAIIApsbCAWIBdqakEDdGpEAAAAAAAAAAA5AwAgF0EBaiEXIBcgGEkNAAsLIA0gEWwgC24hGSANIBFBAWpsIAtuIRogGUGAAWwhGyAZIRwgGiEdIBwgHUkEQANAIBxBgAFsIR4gHkGAAWogCSAeQYABaiAJSRshHyAeIBtruCE8IB8gHmu4IT0gD0EDbEGACGwgE2shICAPQQNsQQFqQYAIbCATayEhIA9BA2xBAmpBgAhsIBNrISIgBSAeIAhsIApsQQJ0aiEmIAcgIEECdGohJyAHICFBAnRqISggByAiQQJ0aiEpIBNBAnQhIyAUQQJ0ISQgJCAja0EQTgRAA0AgJiAjav0AAgAhTSAnICNqQwAAAAD9E/0LAgAgKCAjakMAAAAA/RP9CwIAICkgI2ogTf0LAgAgI0EQaiEjICQgI2tBEE4NAAsLICQgI2siJUEASgRAA0AgJUECdv0R/QwAAAAAAQAAAAIAAAADAAAA/TshTCAmICNq/QACACFNICcgI2pDAAAAAP0TICUQACAoICNqQwAAAAD9EyAlEAAgKSAjaiBNICUQACAjQRBqISMgJCAjayIlQQBKDQALC0EAISogHyAeayAOakEBayAObiErICogK0kEQANAIB4gKiAObGohLCAsIA5qIB8gLCAOaiAfSRshLSAHICBBAnRqITEgByAhQQJ0aiEyIAcgIkECdGohMyATQQJ0IS4gFEECdCEvIC8gLmtBwABOBEADQCAxIC5q/QACACFPIDIgLmr9AAIAIVAgMyAuav0AAgAhUSAxIC5q/QACECFSIDIgLmr9AAIQIVMgMyAuav0AAhAhVCAxIC5q/QACICFVIDIgLmr9AAIgIVYgMyAuav0AAiAhVyAxIC5q/QACMCFYIDIgLmr9AAIwIVkgMyAuav0AAjAhWiAsITQgLSE1IDQgNUkEQANAIAUgNCAIbCAKbEECdGogLmr9AAIAIVsgWyBR/eUBIVwgTyBc/eQBIU8gUCBcIFz95gH95AEhUCAFIDQgCGwgCmxBAnRqIC5q/QACECFdIF0gVP3lASFeIFIgXv3kASFSIFMgXiBe/eYB/eQBIVMgBSA0IAhsIApsQQJ0aiAuav0AAiAhXyBfIFf95QEhYCBVIGD95AEhVSBWIGAgYP3mAf3kASFWIAUgNCAIbCAKbEECdGogLmr9AAIwIWEgYSBa/eUBIWIgWCBi/eQBIVggWSBiIGL95gH95AEhWSA0QQFqITQgNCA1SQ0ACwsgMSAuaiBP/QsCACAyIC5qIFD9CwIAIDEgLmogUv0LAhAgMiAuaiBT/QsCECAxIC5qIFX9CwIgIDIgLmogVv0LAiAgMSAuaiBY/QsCMCAyIC5qIFn9CwIwIC5BwABqIS4gLyAua0HAAE4NAAsLIC8gLmsiMEEASgRAA0AgMEECdv0R/QwAAAAAAQAAAAIAAAADAAAA/TshTiAxIC5q/QACACFPIDIgLmr9AAIAIVAgMyAuav0AAgAhUSAsITQgLSE2IDQgNkkEQANAIAUgNCAIbCAKbEECdGogLmr9AAIAIVsgWyBR/eUBIVwgTyBc/eQBIU8gUCBcIFz95gH95AEhUCA0QQFqITQgNCA2SQ0ACwsgMSAuaiBPIDAQACAyIC5qIFAgMBAAIC5BEGohLiAvIC5rIjBBAEoNAAsLICpBAWohKiAqICtJDQALCyATITcgFCE4IDcgOEkEQANAIAcgICA3akECdGoqAgC7IT4gByAhIDdqQQJ0aioCALshPyAHICIgN2pBAnRqKgIAuyFAIBEgCCAKbGwgFiA3amohOSALIBFqIAggCmxsIBYgN2pqITpBAiALbCARaiAIIApsbCAWIDdqaiE7IAYgOkEDdGorAwAhQSAGIDtBA3RqKwMAIUIgPkQAAAAAAADwPyA9o6IhQyA/ID4gQ6KhIUQgQCBDoCFFRAAAAAAAAAAAIEQgREQAAAAAAAAAAGMbIUYgPCA9oCFHIEUgQaEhSCA9IEdEAAAAAAAA8D8gR0QAAAAAAAAAAGQboyFJIEEgSCBJoqAhSiBCIEagIEggSKIgPCBJoqKgIUsgBiA5QQN0aiBHOQMAIAYgOkEDdGogSjkDACAGIDtBA3RqIEs5AwAgN0EBaiE3IDcgOEkNAAsLIBxBAWohHCAcIB1JDQALCyAPQQFqIQ8gDyAQSQ0ACwsLsQUCFH8YfCABIQMgAiEEIAAoAgghBSAAKAIQIQYgACgCGCEHIAAoAighCCAAKAIwIQkgACgCQCEKIAAoAkghCyAAKAJYIQwgACgCYCENIAAoAmghDiAAKwNwIRcgACsDeCEYIAAoAoABIQ8gDbhEAAAAAAAAAABkIRBEAAAAAAAA8D8gGKEhGSANuEQAAAAAAADwP6EhGiANuCAaoyEbIBsgGKIhHCADIREgBCESIBEgEkkEQANAIBEgDnAhEyARIA5uIRQgCyARQQN0aisDACEdIAsgDyAMIA5sbCARakEDdGorAwAhHiALQQIgD2wgDCAObGwgEWpBA3RqKwMAIR9BASEVIA8hFiAVIBZJBEADQCALIBUgDCAObGwgEWpBA3RqKwMAISAgCyAPIBVqIAwgDmxsIBFqQQN0aisDACEhIAtBAiAPbCAVaiAMIA5sbCARakEDdGorAwAhIiAdICCgISMgISAeoSEkICAgI0QAAAAAAADwPyAjRAAAAAAAAAAAZBujISUgHiAkICWioCEmIB8gIqAgJCAkoiAdICWioqAhJyAjIR0gJiEeICchHyAVQQFqIRUgFSAWSQ0ACwsgHyANuKMhKEQAAAAAAADwPyAoIBegn6MhKSAFIBQgDmwgE2pBAnRqKgIAuyEqIBkgKqIgGCAeoqAgKiAQGyErIAYgFCAObCATakECdGoqAgC7ISwgGSAsoiAcICiioCAsIBAbIS0gByAUIA5sIBNqQQJ0aioCALshLiAJIBQgDmwgE2pBAnRqIB62OAIAIAggFCAObCATakECdGogKbY4AgAgBSAUIA5sIBNqQQJ0aiArtjgCACAGIBQgDmwgE2pBAnRqIC22OAIAIAogFCAObCATakECdGogLiAporY4AgAgEUEBaiERIBEgEkkNAAsLC4UGAiZ/CXsgASEDIAIhBCAAKAIAIQUgACgCICEGIAAoAjAhByAAKAI4IQggACgCQCEJIAAoAlghCiAAKAJgIQsgACgCaCEMIAAoAogBIQ0gCiAMbCEOQQFBgAhBASAOQQEgDksbbkEBQYAIQQEgDkEBIA5LG25LGyEPIA5BgAhqQQFrQYAIbiEQIAsgD2pBAWsgD24gEGwhESADIRJBACETQQEgDUkEQCADIA1wIRMgAyANbiESCyADIRQgBCEVIBQgFUkEQANAQQAhFiARIRdBASANSQRAIBEgE2wgDW4hFiARIBNBAWpsIA1uIRcLIBYhGCAXIRkgGCAZSQRAA0AgGCAPbCEaQQAhGyAOIRxBASAQSQRAIBggEG4gD2whGiAYIBBwQYAIbCEbIBtBgAhqIA4gG0GACGogDkkbIRwLIBogD2ogCyAaIA9qIAtJGyEdIBohHiAdIR8gHiAfSQRAA0AgHiAKbCEgIAkhJCAGICAgDGxBAnRqISUgByEmIAUhJyAIICAgDGxBAnRqISggG0ECdCEhIBxBAnQhIiAiICFrQSBOBEADQCAkICFq/QACACEqICUgIWr9AAIAISsgJiAhav0AAgAhLCAnICFq/QACACEtICggIWogKiArICz95QH95gEgLf3kAf0LAgAgJCAhav0AAhAhLiAlICFq/QACECEvICYgIWr9AAIQITAgJyAhav0AAhAhMSAoICFqIC4gLyAw/eUB/eYBIDH95AH9CwIQICFBIGohISAiICFrQSBODQALCyAiICFrIiNBAEoEQANAICNBAnb9Ef0MAAAAAAEAAAACAAAAAwAAAP07ISkgJCAhav0AAgAhKiAlICFq/QACACErICYgIWr9AAIAISwgJyAhav0AAgAhLSAoICFqICogKyAs/eUB/eYBIC395AEgIxAAICFBEGohISAiICFrIiNBAEoNAAsLIB5BAWohHiAeIB9JDQALCyAYQQFqIRggGCAZSQ0ACwsgE0EBaiETIBRBAWohFCAUIBVJDQALCwvuAgMRfwF8BHsgASEDIAIhBCAAKAIQIQUgACgCGCEGIAAoApABIQcgACgCWCEIIAAoAmghCSAAKwNwIRQgFLb9EyEVIAMhCiAEIQsgCiALSQRAA0AgCkGACGwhDCAMQYAIaiAIIAlsIAxBgAhqIAggCWxJGyENIAUhESAGIRIgByETIAxBAnQhDiANQQJ0IQ8gDyAOa0EQTgRAA0AgESAOav0AAgAhFyASIA5q/QACACEYIBMgDmpDAACAP/0TIBcgFf3kAf3jAf3nASAY/eYB/QsCACAOQRBqIQ4gDyAOa0EQTg0ACwsgDyAOayIQQQBKBEADQCAQQQJ2/RH9DAAAAAABAAAAAgAAAAMAAAD9OyEWIBEgDmr9AAIAIRcgEiAOav0AAgAhGCATIA5qQwAAgD/9EyAXIBX95AH94wH95wEgGP3mASAQEAAgDkEQaiEOIA8gDmsiEEEASg0ACwsgCkEBaiEKIAogC0kNAAsLC4YGAiZ/CXsgASEDIAIhBCAAKAIAIQUgACgCCCEGIAAoAiAhByAAKAI4IQggACgCkAEhCSAAKAJYIQogACgCYCELIAAoAmghDCAAKAKAASENIAogDGwhDkEBQYAIQQEgDkEBIA5LG25BAUGACEEBIA5BASAOSxtuSxshDyAOQYAIakEBa0GACG4hECALIA9qQQFrIA9uIBBsIREgAyESQQAhE0EBIA1JBEAgAyANcCETIAMgDW4hEgsgAyEUIAQhFSAUIBVJBEADQEEAIRYgESEXQQEgDUkEQCARIBNsIA1uIRYgESATQQFqbCANbiEXCyAWIRggFyEZIBggGUkEQANAIBggD2whGkEAIRsgDiEcQQEgEEkEQCAYIBBuIA9sIRogGCAQcEGACGwhGyAbQYAIaiAOIBtBgAhqIA5JGyEcCyAaIA9qIAsgGiAPaiALSRshHSAaIR4gHSEfIB4gH0kEQANAIB4gCmwhICAJISQgByAgIAxsQQJ0aiElIAYhJiAFIScgCCAgIAxsQQJ0aiEoIBtBAnQhISAcQQJ0ISIgIiAha0EgTgRAA0AgJCAhav0AAgAhKiAlICFq/QACACErICYgIWr9AAIAISwgJyAhav0AAgAhLSAoICFqICogKyAs/eUB/eYBIC395AH9CwIAICQgIWr9AAIQIS4gJSAhav0AAhAhLyAmICFq/QACECEwICcgIWr9AAIQITEgKCAhaiAuIC8gMP3lAf3mASAx/eQB/QsCECAhQSBqISEgIiAha0EgTg0ACwsgIiAhayIjQQBKBEADQCAjQQJ2/RH9DAAAAAABAAAAAgAAAAMAAAD9OyEpICQgIWr9AAIAISogJSAhav0AAgAhKyAmICFq/QACACEsICcgIWr9AAIAIS0gKCAhaiAqICsgLP3lAf3mASAt/eQBICMQACAhQRBqISEgIiAhayIjQQBKDQALCyAeQQFqIR4gHiAfSQ0ACwsgGEEBaiEYIBggGUkNAAsLIBNBAWohEyAUQQFqIRQgFCAVSQ0ACwsLnwUDH38BfAZ7IAEhAyACIQQgACgCCCEFIAAoAhAhBiAAKAIwIQcgACgCKCEIIAAoAlghCSAAKAJoIQogACsDcCEiIAAoAogBIQsgCSAKbCEMQQFBgAhBASAMQQEgDEsbbkEBQYAIQQEgDEEBIAxLG25LGyENIAxBgAhqQQFrQYAIbiEOQQEgDWpBAWsgDW4gDmwhDyADIRBBACERQQEgC0kEQCADIAtwIREgAyALbiEQCyAitv0TISMgAyESIAQhEyASIBNJBEADQEEAIRQgDyEVQQEgC0kEQCAPIBFsIAtuIRQgDyARQQFqbCALbiEVCyAUIRYgFSEXIBYgF0kEQANAIBYgDWwhGEEAIRkgDCEaQQEgDkkEQCAWIA5uIA1sIRggFiAOcEGACGwhGSAZQYAIaiAMIBlBgAhqIAxJGyEaCyAFIR4gBiEfIAchICAIISEgGUECdCEbIBpBAnQhHCAcIBtrQSBOBEADQCAeIBtq/QACACElIB8gG2r9AAIAISYgICAbaiAl/QsCACAhIBtqQwAAgD/9EyAmICP95AH94wH95wH9CwIAIB4gG2r9AAIQIScgHyAbav0AAhAhKCAgIBtqICf9CwIQICEgG2pDAACAP/0TICggI/3kAf3jAf3nAf0LAhAgG0EgaiEbIBwgG2tBIE4NAAsLIBwgG2siHUEASgRAA0AgHUECdv0R/QwAAAAAAQAAAAIAAAADAAAA/TshJCAeIBtq/QACACElIB8gG2r9AAIAISYgICAbaiAlIB0QACAhIBtqQwAAgD/9EyAmICP95AH94wH95wEgHRAAIBtBEGohGyAcIBtrIh1BAEoNAAsLIBZBAWohFiAWIBdJDQALCyARQQFqIREgEkEBaiESIBIgE0kNAAsLC+0DAhF/D3wgASEDIAIhBCAAKAIYIQUgACgCKCEGIAAoAjAhByAAKAJAIQggACgCSCEJIAAoAlghCiAAKAJgIQsgACgCaCEMIAArA3AhFCAAKAKAASENIAMhDiAEIQ8gDiAPSQRAA0AgDiAMcCEQIA4gDG4hESAJIA5BA3RqKwMAIRUgCSANIAogDGxsIA5qQQN0aisDACEWIAlBAiANbCAKIAxsbCAOakEDdGorAwAhF0EBIRIgDSETIBIgE0kEQANAIAkgEiAKIAxsbCAOakEDdGorAwAhGCAJIA0gEmogCiAMbGwgDmpBA3RqKwMAIRkgCUECIA1sIBJqIAogDGxsIA5qQQN0aisDACEaIBUgGKAhGyAZIBahIRwgGCAbRAAAAAAAAPA/IBtEAAAAAAAAAABkG6MhHSAWIBwgHaKgIR4gFyAaoCAcIByiIBUgHaKioCEfIBshFSAeIRYgHyEXIBJBAWohEiASIBNJDQALCyAXIAu4oyEgRAAAAAAAAPA/ICAgFKCfoyEhIAUgESAMbCAQakECdGoqAgC7ISIgByARIAxsIBBqQQJ0aiAWtjgCACAGIBEgDGwgEGpBAnRqICG2OAIAIAggESAMbCAQakECdGogIiAhorY4AgAgDkEBaiEOIA4gD0kNAAsLC/gEAhJ/F3wgASEDIAIhBCAAKAIIIQUgACgCECEGIAAoAighByAAKAIwIQggACgCSCEJIAAoAlghCiAAKAJgIQsgACgCaCEMIAArA3AhFSAAKwN4IRYgACgCgAEhDSALuEQAAAAAAAAAAGQhDkQAAAAAAADwPyAWoSEXIAu4RAAAAAAAAPA/oSEYIAu4IBijIRkgGSAWoiEaIAMhDyAEIRAgDyAQSQRAA0AgDyAMcCERIA8gDG4hEiAJIA9BA3RqKwMAIRsgCSANIAogDGxsIA9qQQN0aisDACEcIAlBAiANbCAKIAxsbCAPakEDdGorAwAhHUEBIRMgDSEUIBMgFEkEQANAIAkgEyAKIAxsbCAPakEDdGorAwAhHiAJIA0gE2ogCiAMbGwgD2pBA3RqKwMAIR8gCUECIA1sIBNqIAogDGxsIA9qQQN0aisDACEgIBsgHqAhISAfIByhISIgHiAhRAAAAAAAAPA/ICFEAAAAAAAAAABkG6MhIyAcICIgI6KgISQgHSAgoCAiICKiIBsgI6KioCElICEhGyAkIRwgJSEdIBNBAWohEyATIBRJDQALCyAdIAu4oyEmRAAAAAAAAPA/ICYgFaCfoyEnIAUgEiAMbCARakECdGoqAgC7ISggFyAooiAWIByioCAoIA4bISkgBiASIAxsIBFqQQJ0aioCALshKiAXICqiIBogJqKgICogDhshKyAIIBIgDGwgEWpBAnRqIBy2OAIAIAcgEiAMbCARakECdGogJ7Y4AgAgBSASIAxsIBFqQQJ0aiAptjgCACAGIBIgDGwgEWpBAnRqICu2OAIAIA9BAWohDyAPIBBJDQALCwvKBQIkfwd7IAEhAyACIQQgACgCICEFIAAoAighBiAAKAIwIQcgACgCOCEIIAAoAlghCSAAKAJgIQogACgCaCELIAAoAogBIQwgCSALbCENQQFBgAhBASANQQEgDUsbbkEBQYAIQQEgDUEBIA1LG25LGyEOIA1BgAhqQQFrQYAIbiEPIAogDmpBAWsgDm4gD2whECADIRFBACESQQEgDEkEQCADIAxwIRIgAyAMbiERCyADIRMgBCEUIBMgFEkEQANAQQAhFSAQIRZBASAMSQRAIBAgEmwgDG4hFSAQIBJBAWpsIAxuIRYLIBUhFyAWIRggFyAYSQRAA0AgFyAObCEZQQAhGiANIRtBASAPSQRAIBcgD24gDmwhGSAXIA9wQYAIbCEaIBpBgAhqIA0gGkGACGogDUkbIRsLIBkgDmogCiAZIA5qIApJGyEcIBkhHSAcIR4gHSAeSQRAA0AgHSAJbCEfIAYhIyAFIB8gC2xBAnRqISQgByElIAggHyALbEECdGohJiAaQQJ0ISAgG0ECdCEhICEgIGtBIE4EQANAICMgIGr9AAIAISggJCAgav0AAgAhKSAlICBq/QACACEqICYgIGogKCApICr95QH95gH9CwIAICMgIGr9AAIQISsgJCAgav0AAhAhLCAlICBq/QACECEtICYgIGogKyAsIC395QH95gH9CwIQICBBIGohICAhICBrQSBODQALCyAhICBrIiJBAEoEQANAICJBAnb9Ef0MAAAAAAEAAAACAAAAAwAAAP07IScgIyAgav0AAgAhKCAkICBq/QACACEpICUgIGr9AAIAISogJiAgaiAoICkgKv3lAf3mASAiEAAgIEEQaiEgICEgIGsiIkEASg0ACwsgHUEBaiEdIB0gHkkNAAsLIBdBAWohFyAXIBhJDQALCyASQQFqIRIgE0EBaiETIBMgFEkNAAsLC8MCAw9/AXwDeyABIQMgAiEEIAAoAhAhBSAAKAKQASEGIAAoAlghByAAKAJoIQggACsDcCESIBK2/RMhEyADIQkgBCEKIAkgCkkEQANAIAlBgAhsIQsgC0GACGogByAIbCALQYAIaiAHIAhsSRshDCAFIRAgBiERIAtBAnQhDSAMQQJ0IQ4gDiANa0EQTgRAA0AgECANav0AAgAhFSARIA1qQwAAgD/9EyAVIBP95AH94wH95wH9CwIAIA1BEGohDSAOIA1rQRBODQALCyAOIA1rIg9BAEoEQANAIA9BAnb9Ef0MAAAAAAEAAAACAAAAAwAAAP07IRQgECANav0AAgAhFSARIA1qQwAAgD/9EyAVIBP95AH94wH95wEgDxAAIA1BEGohDSAOIA1rIg9BAEoNAAsLIAlBAWohCSAJIApJDQALCwvLBQIkfwd7IAEhAyACIQQgACgCCCEFIAAoAiAhBiAAKAI4IQcgACgCkAEhCCAAKAJYIQkgACgCYCEKIAAoAmghCyAAKAKAASEMIAkgC2whDUEBQYAIQQEgDUEBIA1LG25BAUGACEEBIA1BASANSxtuSxshDiANQYAIakEBa0GACG4hDyAKIA5qQQFrIA5uIA9sIRAgAyERQQAhEkEBIAxJBEAgAyAMcCESIAMgDG4hEQsgAyETIAQhFCATIBRJBEADQEEAIRUgECEWQQEgDEkEQCAQIBJsIAxuIRUgECASQQFqbCAMbiEWCyAVIRcgFiEYIBcgGEkEQANAIBcgDmwhGUEAIRogDSEbQQEgD0kEQCAXIA9uIA5sIRkgFyAPcEGACGwhGiAaQYAIaiANIBpBgAhqIA1JGyEbCyAZIA5qIAogGSAOaiAKSRshHCAZIR0gHCEeIB0gHkkEQANAIB0gCWwhHyAIISMgBiAfIAtsQQJ0aiEkIAUhJSAHIB8gC2xBAnRqISYgGkECdCEgIBtBAnQhISAhICBrQSBOBEADQCAjICBq/QACACEoICQgIGr9AAIAISkgJSAgav0AAgAhKiAmICBqICggKSAq/eUB/eYB/QsCACAjICBq/QACECErICQgIGr9AAIQISwgJSAgav0AAhAhLSAmICBqICsgLCAt/eUB/eYB/QsCECAgQSBqISAgISAga0EgTg0ACwsgISAgayIiQQBKBEADQCAiQQJ2/RH9DAAAAAABAAAAAgAAAAMAAAD9OyEnICMgIGr9AAIAISggJCAgav0AAgAhKSAlICBq/QACACEqICYgIGogKCApICr95QH95gEgIhAAICBBEGohICAhICBrIiJBAEoNAAsLIB1BAWohHSAdIB5JDQALCyAXQQFqIRcgFyAYSQ0ACwsgEkEBaiESIBNBAWohEyATIBRJDQALCwu0AwIPfw58IAEhAyACIQQgACgCKCEFIAAoAjAhBiAAKAJIIQcgACgCWCEIIAAoAmAhCSAAKAJoIQogACsDcCESIAAoAoABIQsgAyEMIAQhDSAMIA1JBEADQCAMIApwIQ4gDCAKbiEPIAcgDEEDdGorAwAhEyAHIAsgCCAKbGwgDGpBA3RqKwMAIRQgB0ECIAtsIAggCmxsIAxqQQN0aisDACEVQQEhECALIREgECARSQRAA0AgByAQIAggCmxsIAxqQQN0aisDACEWIAcgCyAQaiAIIApsbCAMakEDdGorAwAhFyAHQQIgC2wgEGogCCAKbGwgDGpBA3RqKwMAIRggEyAWoCEZIBcgFKEhGiAWIBlEAAAAAAAA8D8gGUQAAAAAAAAAAGQboyEbIBQgGiAboqAhHCAVIBigIBogGqIgEyAboqKgIR0gGSETIBwhFCAdIRUgEEEBaiEQIBAgEUkNAAsLIBUgCbijIR5EAAAAAAAA8D8gHiASoJ+jIR8gBiAPIApsIA5qQQJ0aiAUtjgCACAFIA8gCmwgDmpBAnRqIB+2OAIAIAxBAWohDCAMIA1JDQALCws=';

@@ -192,16 +192,15 @@ export function batch_norm_relu_backward_4(grad_y: Floats, bias: Floats, weight:
       const base = (i_n * c + i_c) * s;
       for (let i_s = 0; i_s < s; i_s++) {
         const x_1 = x[base + i_s]!;
-        const v_1 = x_1 - mean_1;
         const grad_y_1 = grad_y[base + i_s]!;
-        sum = sum + (((v * v_1 + bias_1 > 0) ? v_1 * grad_y_1 : 0));
-        sum_1 = sum_1 + (((v * v_1 + bias_1 > 0) ? grad_y_1 : 0));
-        dx[base + i_s] = v * (((v * v_1 + bias_1 > 0) ? grad_y_1 : 0));
+        sum = sum + (((v * (x_1 - mean_1) + bias_1 > 0) ? grad_y_1 : 0));
+        sum_1 = sum_1 + (((v * (x_1 - mean_1) + bias_1 > 0) ? (x_1 - mean_1) * grad_y_1 : 0));
+        dx[base + i_s] = v * (((v * (x_1 - mean_1) + bias_1 > 0) ? grad_y_1 : 0));
       }
     }
-    const weight_2 = invstd_1 * sum;
+    const weight_2 = invstd_1 * sum_1;
     dweight[i_c] = weight_2;
-    dbias[i_c] = sum_1;
+    dbias[i_c] = sum;
   }
 }
 

@@ -56,8 +56,8 @@ fn backward_5(
       let v_1 = x_1 - mean_1;
       let test = v * v_1 + bias_1 > 0.0;
       let grad_y_1 = grad_y[(i_n * c + i_c) * s + i_s];
-      sum = sum + (select(0.0, v_1 * grad_y_1, test));
-      sum_1 = sum_1 + (select(0.0, grad_y_1, test));
+      sum = sum + (select(0.0, grad_y_1, test));
+      sum_1 = sum_1 + (select(0.0, v_1 * grad_y_1, test));
     }
     total = total + sum;
     total_1 = total_1 + sum_1;
@@ -80,8 +80,8 @@ fn backward_5(
   total = lanes[lane];
   total_1 = lanes_1[lane];
   if (lane == 0u) {
-    let weight_2 = invstd_1 * total;
+    let weight_2 = invstd_1 * total_1;
     dweight[i_c] = weight_2;
-    dbias[i_c] = total_1;
+    dbias[i_c] = total;
   }
 }

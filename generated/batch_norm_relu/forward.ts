@@ -47,7 +47,7 @@ export function batch_norm_relu_forward_1(running_mean: Floats, running_var: Flo
         sum_1 = sum_1 + d * d;
       }
     }
-    const offset = sum / (n * s);
+    const offset = sum * (1 / (n * s));
     const squares = sum_1 - sum * offset;
     const mean_1 = x_1 + offset;
     const variance = (((squares < 0) ? 0 : squares)) / (n * s);
@@ -153,7 +153,7 @@ export function batch_norm_relu_forward_3(x: Floats, bias: Floats, weight: Float
         sum_1 = sum_1 + d * d;
       }
     }
-    const offset = sum / (n * s);
+    const offset = sum * (1 / (n * s));
     const squares = sum_1 - sum * offset;
     const mean_1 = x_1 + offset;
     const variance = (((squares < 0) ? 0 : squares)) / (n * s);
@@ -216,7 +216,7 @@ export function batch_norm_relu_forward_4(running_mean: Floats, running_var: Flo
         sum_1 = sum_1 + d * d;
       }
     }
-    const offset = sum / (n * s);
+    const offset = sum * (1 / (n * s));
     const squares = sum_1 - sum * offset;
     const mean_1 = x_1 + offset;
     const variance = (((squares < 0) ? 0 : squares)) / (n * s);
@@ -312,7 +312,7 @@ export function batch_norm_relu_forward_6(x: Floats, invstd: Floats, mean: Float
         sum_1 = sum_1 + d * d;
       }
     }
-    const offset = sum / (n * s);
+    const offset = sum * (1 / (n * s));
     const squares = sum_1 - sum * offset;
     const mean_1 = x_1 + offset;
     const variance = (((squares < 0) ? 0 : squares)) / (n * s);

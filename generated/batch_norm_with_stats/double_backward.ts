@@ -52,22 +52,22 @@ export function batch_norm_with_stats_double_backward_1(grad_y: Floats, v_x: Flo
       for (let i_s = 0; i_s < s; i_s++) {
         const v_x_1 = v_x[base + i_s]!;
         sum = sum + v_x_1;
-        const x_1 = x[base + i_s]!;
-        sum_1 = sum_1 + (x_1 - mean_5) * v_x_1;
         const grad_y_1 = grad_y[base + i_s]!;
-        sum_2 = sum_2 + grad_y_1;
-        sum_3 = sum_3 + (x_1 - mean_5) * grad_y_1;
-        sum_4 = sum_4 + grad_y_1 * v_x_1;
+        sum_1 = sum_1 + grad_y_1;
+        sum_2 = sum_2 + grad_y_1 * v_x_1;
+        const x_1 = x[base + i_s]!;
+        sum_3 = sum_3 + (x_1 - mean_5) * v_x_1;
+        sum_4 = sum_4 + (x_1 - mean_5) * grad_y_1;
       }
     }
     const mean_6 = sum / (n * s);
-    const mean_7 = sum_1 / (n * s);
+    const mean_7 = sum_3 / (n * s);
     const var_ = 2 * mean_7;
     const saved_1_1 = saved_1[i_c]!;
-    const mean_8 = sum_2 / (n * s);
-    const weight_1 = (test ? saved_1_1 * (sum_4 - mean_8 * sum - saved_1_1 * saved_1_1 * mean_7 * sum_3) : 0);
-    const mean_9 = sum_3 / (n * s);
-    const mean_10 = sum_4 / (n * s);
+    const mean_8 = sum_1 / (n * s);
+    const weight_1 = (test ? saved_1_1 * (sum_2 - mean_8 * sum - saved_1_1 * saved_1_1 * mean_7 * sum_4) : 0);
+    const mean_9 = sum_4 / (n * s);
+    const mean_10 = sum_2 / (n * s);
     second_grad_mean[i_c] = mean_6;
     second_grad_var[i_c] = var_;
     second_weight[i_c] = weight_1;
@@ -161,20 +161,20 @@ export function batch_norm_with_stats_double_backward_2(grad_y: Floats, v_x: Flo
       for (let i_s = 0; i_s < s; i_s++) {
         const v_x_1 = v_x[base + i_s]!;
         sum = sum + v_x_1;
-        const x_1 = x[base + i_s]!;
-        sum_1 = sum_1 + (x_1 - mean_5) * v_x_1;
         const grad_y_1 = grad_y[base + i_s]!;
-        sum_2 = sum_2 + grad_y_1;
-        sum_3 = sum_3 + (x_1 - mean_5) * grad_y_1;
-        sum_4 = sum_4 + grad_y_1 * v_x_1;
+        sum_1 = sum_1 + grad_y_1;
+        sum_2 = sum_2 + grad_y_1 * v_x_1;
+        const x_1 = x[base + i_s]!;
+        sum_3 = sum_3 + (x_1 - mean_5) * v_x_1;
+        sum_4 = sum_4 + (x_1 - mean_5) * grad_y_1;
       }
     }
     const mean_6 = sum / (n * s);
-    const mean_7 = sum_1 / (n * s);
+    const mean_7 = sum_3 / (n * s);
     const var_ = 2 * mean_7;
-    const mean_8 = sum_2 / (n * s);
-    const mean_9 = sum_3 / (n * s);
-    const mean_10 = sum_4 / (n * s);
+    const mean_8 = sum_1 / (n * s);
+    const mean_9 = sum_4 / (n * s);
+    const mean_10 = sum_2 / (n * s);
     second_grad_mean[i_c] = mean_6;
     second_grad_var[i_c] = var_;
     const saved_1_1 = saved_1[i_c]!;

@@ -47,13 +47,13 @@ reduce_1, for parts from begin to end:
     for lane_ from left to right, 1 × f32x4:
      v_x_1 = v_x[base + lane_]
      sum = sum + v_x_1
+     grad_y_1 = grad_y[base + lane_]
+     sum_1 = sum_1 + grad_y_1
+     sum_2 = sum_2 + grad_y_1 * v_x_1
      x_1 = x[base + lane_]
      v = x_1 - lanes
-     sum_1 = sum_1 + v * v_x_1
-     grad_y_1 = grad_y[base + lane_]
-     sum_2 = sum_2 + grad_y_1
-     sum_3 = sum_3 + v * grad_y_1
-     sum_4 = sum_4 + grad_y_1 * v_x_1
+     sum_3 = sum_3 + v * v_x_1
+     sum_4 = sum_4 + v * grad_y_1
    part_1 = fold(+, sum)
    total = total + part_1
    part_2 = fold(+, sum_1)
@@ -72,13 +72,14 @@ reduce_1, for parts from begin to end:
 finish_1, for kept from begin to end:
  v = n * s
  test = v > 0
+ v_5 = 2 / v
  for at from begin to end:
-  var total = 0
-  var total_1 = 0
-  var total_2 = 0
-  var total_3 = 0
-  var total_4 = 0
-  for block from 0 to blocks:
+  var total = partials[at]
+  var total_1 = partials[blocks * c + at]
+  var total_2 = partials[2 * blocks * c + at]
+  var total_3 = partials[3 * blocks * c + at]
+  var total_4 = partials[4 * blocks * c + at]
+  for block from 1 to blocks:
    taken = partials[block * c + at]
    total = total + taken
    taken_1 = partials[(blocks + block) * c + at]
@@ -90,86 +91,68 @@ finish_1, for kept from begin to end:
    taken_4 = partials[(4 * blocks + block) * c + at]
    total_4 = total_4 + taken_4
   mean_5 = total / (n * s)
-  mean_6 = total_1 / (n * s)
+  mean_6 = total_3 / (n * s)
   var_ = 2 * mean_6
   saved_1_1 = saved_1[at]
-  mean_7 = total_2 / (n * s)
+  mean_7 = total_1 / (n * s)
   v_1 = saved_1_1 * saved_1_1
-  weight_1 = (test ? saved_1_1 * (total_4 - mean_7 * total - v_1 * mean_6 * total_3) : 0)
-  mean_8 = total_3 / (n * s)
-  mean_9 = total_4 / (n * s)
+  weight_1 = (test ? saved_1_1 * (total_2 - mean_7 * total - v_1 * mean_6 * total_4) : 0)
+  mean_8 = total_4 / (n * s)
+  mean_9 = total_2 / (n * s)
+  v_weight_1 = v_weight[at]
+  weight_2 = weight[at]
+  v_2 = saved_1_1 * (v_weight_1 - weight_2 * v_1 * mean_6)
+  v_3 = weight_2 * saved_1_1
+  v_4 = v_1 * saved_1_1
+  grad_var_1 = grad_var[at]
+  v_6 = v_5 * grad_var_1
+  v_7 = weight_2 * v_4
+  v_8 = v_7 * mean_8
   second_grad_mean[at] = mean_5
   second_grad_var[at] = var_
   second_weight[at] = weight_1
-  packed[at] = mean_6
-  packed[c + at] = mean_7
-  packed[2 * c + at] = mean_8
-  packed[3 * c + at] = mean_9
+  packed[at] = v_2
+  packed[c + at] = v_3
+  packed[2 * c + at] = v_3 * mean_5
+  packed[3 * c + at] = v_4 * (weight_2 * mean_7 * mean_5 + 3 * weight_2 * v_1 * mean_6 * mean_8 - weight_2 * mean_9 - v_weight_1 * mean_8)
+  packed[4 * c + at] = v_6 - v_8
+  packed[5 * c + at] = v_8 * mean_5
+  packed[6 * c + at] = v_7 * mean_6 * mean_7
+  packed[7 * c + at] = v_6 * mean_5
+  packed[8 * c + at] = v_weight_1 * saved_1_1 * mean_7
 map_1, for parts from begin to end:
- v_21 = n * s
- v_22 = 2 / v_21
  for part from begin to end:
-  saved_1_1 = saved_1[i_c]
-  v_weight_1 = v_weight[i_c]
-  weight_1 = weight[i_c]
-  v = saved_1_1 * saved_1_1
-  v_1 = weight_1 * v
   packed_1 = packed[i_c]
-  v_2 = v_1 * packed_1
-  v_3 = v_weight_1 - v_2
-  v_4 = saved_1_1 * v_3
   mean_5 = mean[i_c]
   lanes = lanes(mean_5)
-  lanes_1 = lanes(v_4)
-  v_6 = weight_1 * saved_1_1
-  lanes_2 = lanes(v_6)
+  lanes_1 = lanes(packed_1)
+  packed_2 = packed[c + i_c]
+  lanes_2 = lanes(packed_2)
   v_bias_1 = v_bias[i_c]
   lanes_3 = lanes(v_bias_1)
-  second_grad_mean_1 = second_grad_mean[i_c]
-  v_7 = v_6 * second_grad_mean_1
-  lanes_4 = lanes(v_7)
-  v_8 = v * saved_1_1
-  packed_2 = packed[c + i_c]
-  v_9 = weight_1 * packed_2
-  v_10 = v_9 * second_grad_mean_1
-  v_11 = 3 * weight_1
-  v_12 = v_11 * v
-  v_13 = v_12 * packed_1
   packed_3 = packed[2 * c + i_c]
-  v_14 = v_13 * packed_3
-  v_15 = v_10 + v_14
+  lanes_4 = lanes(packed_3)
   packed_4 = packed[3 * c + i_c]
-  v_16 = weight_1 * packed_4
-  v_17 = v_15 - v_16
-  v_18 = v_weight_1 * packed_3
-  v_19 = v_17 - v_18
-  v_20 = v_8 * v_19
-  lanes_5 = lanes(v_20)
-  grad_var_1 = grad_var[i_c]
-  v_23 = v_22 * grad_var_1
-  v_24 = weight_1 * v_8
-  v_25 = v_24 * packed_3
-  v_26 = v_23 - v_25
-  lanes_6 = lanes(v_26)
-  v_27 = v_25 * second_grad_mean_1
-  lanes_7 = lanes(v_27)
-  v_28 = v_24 * packed_1
-  v_29 = v_28 * packed_2
-  lanes_8 = lanes(v_29)
-  v_30 = v_23 * second_grad_mean_1
-  lanes_9 = lanes(v_30)
-  v_31 = v_weight_1 * saved_1_1
-  v_32 = v_31 * packed_2
-  lanes_10 = lanes(v_32)
+  lanes_5 = lanes(packed_4)
+  packed_5 = packed[4 * c + i_c]
+  lanes_6 = lanes(packed_5)
+  packed_6 = packed[5 * c + i_c]
+  lanes_7 = lanes(packed_6)
+  packed_7 = packed[6 * c + i_c]
+  lanes_8 = lanes(packed_7)
+  packed_8 = packed[7 * c + i_c]
+  lanes_9 = lanes(packed_8)
+  packed_9 = packed[8 * c + i_c]
+  lanes_10 = lanes(packed_9)
   for unit from from_ to to:
    for row__1 from row_ to last_row:
     for lane_ from left to right, 2 × f32x4:
      x_1 = x[base + lane_]
-     v_5 = x_1 - lanes
+     v = x_1 - lanes
      v_x_1 = v_x[base + lane_]
      grad_y_1 = grad_y[base + lane_]
-     second_grad_y[base + lane_] = lanes_1 * v_5 + lanes_2 * v_x_1 + lanes_3 - lanes_4
-     second_x[base + lane_] = lanes_5 * v_5 + lanes_6 * v_x_1 + lanes_1 * grad_y_1 + lanes_7 + lanes_8 - lanes_9 - lanes_10
+     second_grad_y[base + lane_] = lanes_1 * v + lanes_2 * v_x_1 + lanes_3 - lanes_4
+     second_x[base + lane_] = lanes_5 * v + lanes_6 * v_x_1 + lanes_1 * grad_y_1 + lanes_7 + lanes_8 - lanes_9 - lanes_10
 map_2, for parts from begin to end:
  for part from begin to end:
   if block < 1:
@@ -178,12 +161,12 @@ finish_2, for kept from begin to end:
  v_1 = n * s
  v_2 = 2 / v_1
  for at from begin to end:
-  var total = 0
-  var total_1 = 0
-  var total_2 = 0
-  var total_3 = 0
-  var total_4 = 0
-  for block from 0 to blocks:
+  var total = partials[at]
+  var total_1 = partials[blocks * c + at]
+  var total_2 = partials[2 * blocks * c + at]
+  var total_3 = partials[3 * blocks * c + at]
+  var total_4 = partials[4 * blocks * c + at]
+  for block from 1 to blocks:
    taken = partials[block * c + at]
    total = total + taken
    taken_1 = partials[(blocks + block) * c + at]
@@ -195,14 +178,13 @@ finish_2, for kept from begin to end:
    taken_4 = partials[(4 * blocks + block) * c + at]
    total_4 = total_4 + taken_4
   mean_5 = total / (n * s)
-  mean_6 = total_1 / (n * s)
+  mean_6 = total_3 / (n * s)
   var_ = 2 * mean_6
-  mean_7 = total_2 / (n * s)
-  mean_8 = total_3 / (n * s)
-  mean_9 = total_4 / (n * s)
+  mean_7 = total_1 / (n * s)
+  mean_8 = total_4 / (n * s)
+  mean_9 = total_2 / (n * s)
   saved_1_1 = saved_1[at]
   v = saved_1_1 * saved_1_1
-  mean_10 = mean[at]
   grad_var_1 = grad_var[at]
   v_3 = v_2 * grad_var_1
   v_4 = v * saved_1_1
@@ -210,38 +192,35 @@ finish_2, for kept from begin to end:
   v_6 = v_4 * mean_6
   second_grad_mean[at] = mean_5
   second_grad_var[at] = var_
-  packed[at] = saved_1_1
-  packed[c + at] = v * mean_6
-  packed[2 * c + at] = mean_10
-  packed[3 * c + at] = mean_5
-  packed[4 * c + at] = v_3 - v_5
-  packed[5 * c + at] = v_4 * (mean_7 * mean_5 + 3 * v * mean_6 * mean_8 - mean_9)
-  packed[6 * c + at] = v_6 * mean_7
-  packed[7 * c + at] = v_5 * mean_5
-  packed[8 * c + at] = v_6
-  packed[9 * c + at] = v_3 * mean_5
+  packed[at] = v * mean_6
+  packed[c + at] = v_3 - v_5
+  packed[2 * c + at] = v_4 * (mean_7 * mean_5 + 3 * v * mean_6 * mean_8 - mean_9)
+  packed[3 * c + at] = v_6 * mean_7
+  packed[4 * c + at] = v_5 * mean_5
+  packed[5 * c + at] = v_6
+  packed[6 * c + at] = v_3 * mean_5
 map_3, for parts from begin to end:
  for part from begin to end:
+  saved_1_1 = saved_1[i_c]
   packed_1 = packed[i_c]
+  mean_5 = mean[i_c]
+  lanes = lanes(mean_5)
+  lanes_1 = lanes(packed_1)
+  second_grad_mean_1 = second_grad_mean[i_c]
+  lanes_2 = lanes(second_grad_mean_1)
+  lanes_3 = lanes(saved_1_1)
   packed_2 = packed[c + i_c]
+  lanes_4 = lanes(packed_2)
   packed_3 = packed[2 * c + i_c]
-  lanes = lanes(packed_3)
-  lanes_1 = lanes(packed_2)
+  lanes_5 = lanes(packed_3)
   packed_4 = packed[3 * c + i_c]
-  lanes_2 = lanes(packed_4)
-  lanes_3 = lanes(packed_1)
+  lanes_6 = lanes(packed_4)
   packed_5 = packed[4 * c + i_c]
-  lanes_4 = lanes(packed_5)
+  lanes_7 = lanes(packed_5)
   packed_6 = packed[5 * c + i_c]
-  lanes_5 = lanes(packed_6)
+  lanes_8 = lanes(packed_6)
   packed_7 = packed[6 * c + i_c]
-  lanes_6 = lanes(packed_7)
-  packed_8 = packed[7 * c + i_c]
-  lanes_7 = lanes(packed_8)
-  packed_9 = packed[8 * c + i_c]
-  lanes_8 = lanes(packed_9)
-  packed_10 = packed[9 * c + i_c]
-  lanes_9 = lanes(packed_10)
+  lanes_9 = lanes(packed_7)
   for unit from from_ to to:
    for row__1 from row_ to last_row:
     for lane_ from left to right, 2 × f32x4:
@@ -253,4 +232,4 @@ map_3, for parts from begin to end:
      second_x[base + lane_] = lanes_4 * v_x_1 + lanes_5 * v + lanes_6 + lanes_7 - lanes_8 * grad_y_1 - lanes_9
 */
 export const module =
-  'AGFzbQEAAAABDQJgA39/fwBgA397fwACEgEDZW52Bm1lbW9yeQIDAYCABAMKCQAAAQAAAAAAAAdOCAhyZWR1Y2VfMQAACGZpbmlzaF8xAAEFbWFwXzEAAwVtYXBfMgAECGZpbmlzaF8yAAUFbWFwXzMABgdwaGFzZV8xAAcHcGhhc2VfMgAICqMsCbEJAyR/C3wLeyABIQMgAiEEIAAoAgghBSAAKAIgIQYgACgCMCEHIAAoAjghCCAAKAKAASEJIAAoAogBIQogACgCkAEhCyAAKAKYASEMIAAoAqABIQ1BAUGACEEBIAxBASAMSxtuQQFBgAhBASAMQQEgDEsbbksbIQ4gDEGACGpBAWtBgAhuIQ8gCyAOakEBayAObiAPbCEQIAMhEUEAIRJBASANSQRAIAMgDXAhEiADIA1uIRELIBEhEyADIRQgBCEVA0AgFCAVSQRARAAAAAAAAAAAISdEAAAAAAAAAAAhKEQAAAAAAAAAACEpRAAAAAAAAAAAISpEAAAAAAAAAAAhK0EAIRYgECEXQQEgDUkEQCAQIBJsIA1uIRYgECASQQFqbCANbiEXCyAIIBNBAnRqKgIAuyEsICy2/RMhMiAWIRggFyEZA0AgGCAZSQRAIBggDmwhGkEAIRsgDCEcQQEgD0kEQCAYIA9uIA5sIRogGCAPcEGACGwhGyAbQYAIaiAMIBtBgAhqIAxJGyEcCyAaIA5qIAsgGiAOaiALSRshHUMAAAAA/RMhM0MAAAAA/RMhNEMAAAAA/RMhNUMAAAAA/RMhNkMAAAAA/RMhNyAaIR4gHSEfA0AgHiAfSQRAIB4gCmwgE2ogDGwhICAGICBBAnRqISQgByAgQQJ0aiElIAUgIEECdGohJiAbQQJ0ISEgHEECdCEiA0AgIiAha0EQTgRAICQgIWr9AAIAITkgMyA5/eQBITMgJSAhav0AAgAhOiA6IDL95QEhOyA0IDsgOf3mAf3kASE0ICYgIWr9AAIAITwgNSA8/eQBITUgNiA7IDz95gH95AEhNiA3IDwgOf3mAf3kASE3ICFBEGohIQwBCwsDQCAiICFrIiNBAEoEQCAjQQJ2/RH9DAAAAAABAAAAAgAAAAMAAAD9OyE4ICQgIWr9AAIAITkgMyA5/eQBIDMgOP1SITMgJSAhav0AAgAhOiA6IDL95QEhOyA0IDsgOf3mAf3kASA0IDj9UiE0ICYgIWr9AAIAITwgNSA8/eQBIDUgOP1SITUgNiA7IDz95gH95AEgNiA4/VIhNiA3IDwgOf3mAf3kASA3IDj9UiE3ICFBEGohIQwBCwsgHkEBaiEeDAELCyAz/R8AuyAz/R8Bu6AgM/0fArugIDP9HwO7oCEtICcgLaAhJyA0/R8AuyA0/R8Bu6AgNP0fArugIDT9HwO7oCEuICggLqAhKCA1/R8AuyA1/R8Bu6AgNf0fArugIDX9HwO7oCEvICkgL6AhKSA2/R8AuyA2/R8Bu6AgNv0fArugIDb9HwO7oCEwICogMKAhKiA3/R8AuyA3/R8Bu6AgN/0fArugIDf9HwO7oCExICsgMaAhKyAYQQFqIRgMAQsLIAkgEiAKbCATakEDdGogJzkDACAJIA0gEmogCmwgE2pBA3RqICg5AwAgCUECIA1sIBJqIApsIBNqQQN0aiApOQMAIAlBAyANbCASaiAKbCATakEDdGogKjkDACAJQQQgDWwgEmogCmwgE2pBA3RqICs5AwAgEkEBaiESIBIgDUYEQEEAIRIgE0EBaiETCyAUQQFqIRQMAQsLC+MEAhF/FHwgASEDIAIhBCAAKAJAIQUgACgCSCEGIAAoAlAhByAAKAJYIQggACgCeCEJIAAoAoABIQogACgCiAEhCyAAKAKQASEMIAAoApgBIQ0gACgCoAEhDiAMuCANuKIhFCAURAAAAAAAAAAAZCEPIAMhECAEIREDQCAQIBFJBEBEAAAAAAAAAAAhFUQAAAAAAAAAACEWRAAAAAAAAAAAIRdEAAAAAAAAAAAhGEQAAAAAAAAAACEZQQAhEiAOIRMDQCASIBNJBEAgCiASIAtsIBBqQQN0aisDACEaIBUgGqAhFSAKIA4gEmogC2wgEGpBA3RqKwMAIRsgFiAboCEWIApBAiAObCASaiALbCAQakEDdGorAwAhHCAXIBygIRcgCkEDIA5sIBJqIAtsIBBqQQN0aisDACEdIBggHaAhGCAKQQQgDmwgEmogC2wgEGpBA3RqKwMAIR4gGSAeoCEZIBJBAWohEgwBCwsgFSAMIA1suKMhHyAWIAwgDWy4oyEgRAAAAAAAAABAICCiISEgBSAQQQJ0aioCALshIiAXIAwgDWy4oyEjICIgIqIhJCAiIBkgIyAVoqEgJCAgoiAYoqGiRAAAAAAAAAAAIA8bISUgGCAMIA1suKMhJiAZIAwgDWy4oyEnIAYgEEECdGogH7Y4AgAgByAQQQJ0aiAhtjgCACAIIBBBAnRqICW2OAIAIAkgEEECdGogILY4AgAgCSALIBBqQQJ0aiAjtjgCACAJQQIgC2wgEGpBAnRqICa2OAIAIAlBAyALbCAQakECdGogJ7Y4AgAgEEEBaiEQDAELCws/ACACQRBOBEAgACAB/QsCAAUgAkEIcQRAIAAgAf1bAgAAIAJBBHEEQCAAIAH9WgIIAgsFIAAgAf1aAgAACwsL6QsDLn8rfBR7IAEhAyACIQQgACgCACEFIAAoAgghBiAAKAIQIQcgACgCGCEIIAAoAiAhCSAAKAIoIQogACgCMCELIAAoAjghDCAAKAJAIQ0gACgCSCEOIAAoAmAhDyAAKAJoIRAgACgCeCERIAAoAogBIRIgACgCkAEhEyAAKAKYASEUIAAoAqABIRVBAUGACEEBIBRBASAUSxtuQQFBgAhBASAUQQEgFEsbbksbIRYgFEGACGpBAWtBgAhuIRcgEyAWakEBayAWbiAXbCEYIAMhGUEAIRpBASAVSQRAIAMgFXAhGiADIBVuIRkLIBkhGyATuCAUuKIhMUQAAAAAAAAAQCAxoyEyIAMhHCAEIR0DQCAcIB1JBEBBACEeIBghH0EBIBVJBEAgGCAabCAVbiEeIBggGkEBamwgFW4hHwsgDSAbQQJ0aioCALshMyAIIBtBAnRqKgIAuyE0IAogG0ECdGoqAgC7ITUgMyAzoiE2IDUgNqIhNyARIBtBAnRqKgIAuyE4IDcgOKIhOSA0IDmhITogMyA6oiE7IAwgG0ECdGoqAgC7ITwgPLb9EyFcIDu2/RMhXSA1IDOiIT0gPbb9EyFeIAcgG0ECdGoqAgC7IT4gPrb9EyFfIA4gG0ECdGoqAgC7IT8gPSA/oiFAIEC2/RMhYCA2IDOiIUEgESASIBtqQQJ0aioCALshQiA1IEKiIUMgQyA/oiFERAAAAAAAAAhAIDWiIUUgRSA2oiFGIEYgOKIhRyARQQIgEmwgG2pBAnRqKgIAuyFIIEcgSKIhSSBEIEmgIUogEUEDIBJsIBtqQQJ0aioCALshSyA1IEuiIUwgSiBMoSFNIDQgSKIhTiBNIE6hIU8gQSBPoiFQIFC2/RMhYSAFIBtBAnRqKgIAuyFRIDIgUaIhUiA1IEGiIVMgUyBIoiFUIFIgVKEhVSBVtv0TIWIgVCA/oiFWIFa2/RMhYyBTIDiiIVcgVyBCoiFYIFi2/RMhZCBSID+iIVkgWbb9EyFlIDQgM6IhWiBaIEKiIVsgW7b9EyFmIB4hICAfISEDQCAgICFJBEAgICAWbCEiQQAhIyAUISRBASAXSQRAICAgF24gFmwhIiAgIBdwQYAIbCEjICNBgAhqIBQgI0GACGogFEkbISQLICIgFmogEyAiIBZqIBNJGyElICIhJiAlIScDQCAmICdJBEAgJiASbCAbaiAUbCEoIAsgKEECdGohLCAJIChBAnRqIS0gBiAoQQJ0aiEuIA8gKEECdGohLyAQIChBAnRqITAgI0ECdCEpICRBAnQhKgNAICogKWtBIE4EQCAsIClq/QACACFoICwgKWr9AAIQIWkgaCBc/eUBIWogaSBc/eUBIWsgLSApav0AAgAhbCAtIClq/QACECFtIC4gKWr9AAIAIW4gLiApav0AAhAhbyAvIClqIF0gav3mASBeIGz95gH95AEgX/3kASBg/eUB/QsCACAvIClqIF0ga/3mASBeIG395gH95AEgX/3kASBg/eUB/QsCECAwIClqIGEgav3mASBiIGz95gH95AEgXSBu/eYB/eQBIGP95AEgZP3kASBl/eUBIGb95QH9CwIAIDAgKWogYSBr/eYBIGIgbf3mAf3kASBdIG/95gH95AEgY/3kASBk/eQBIGX95QEgZv3lAf0LAhAgKUEgaiEpDAELCwNAICogKWsiK0EASgRAICtBAnb9Ef0MAAAAAAEAAAACAAAAAwAAAP07IWcgLCApav0AAgAhaCBoIFz95QEhaiAtIClq/QACACFsIC4gKWr9AAIAIW4gLyApaiBdIGr95gEgXiBs/eYB/eQBIF/95AEgYP3lASArEAIgMCApaiBhIGr95gEgYiBs/eYB/eQBIF0gbv3mAf3kASBj/eQBIGT95AEgZf3lASBm/eUBICsQAiApQRBqISkMAQsLICZBAWohJgwBCwsgIEEBaiEgDAELCyAaQQFqIRogGiAVRgRAQQAhGiAbQQFqIRsLIBxBAWohHAwBCwsLkAEBCX8gASEDIAIhBCAAKAJwIQUgACgCoAEhBiADIQdBACEIQQEgBkkEQCADIAZwIQggAyAGbiEHCyAHIQkgAyEKIAQhCwNAIAogC0kEQCAIQQFJBEAgBSAJQQJ0akQAAAAAAAAAALY4AgALIAhBAWohCCAIIAZGBEBBACEIIAlBAWohCQsgCkEBaiEKDAELCwuVBgIRfxp8IAEhAyACIQQgACgCACEFIAAoAjghBiAAKAJAIQcgACgCSCEIIAAoAlAhCSAAKAJ4IQogACgCgAEhCyAAKAKIASEMIAAoApABIQ0gACgCmAEhDiAAKAKgASEPIA24IA64oiEURAAAAAAAAABAIBSjIRUgAyEQIAQhEQNAIBAgEUkEQEQAAAAAAAAAACEWRAAAAAAAAAAAIRdEAAAAAAAAAAAhGEQAAAAAAAAAACEZRAAAAAAAAAAAIRpBACESIA8hEwNAIBIgE0kEQCALIBIgDGwgEGpBA3RqKwMAIRsgFiAboCEWIAsgDyASaiAMbCAQakEDdGorAwAhHCAXIBygIRcgC0ECIA9sIBJqIAxsIBBqQQN0aisDACEdIBggHaAhGCALQQMgD2wgEmogDGwgEGpBA3RqKwMAIR4gGSAeoCEZIAtBBCAPbCASaiAMbCAQakEDdGorAwAhHyAaIB+gIRogEkEBaiESDAELCyAWIA0gDmy4oyEgIBcgDSAObLijISFEAAAAAAAAAEAgIaIhIiAYIA0gDmy4oyEjIBkgDSAObLijISQgGiANIA5suKMhJSAHIBBBAnRqKgIAuyEmICYgJqIhJyAGIBBBAnRqKgIAuyEoIAUgEEECdGoqAgC7ISkgFSApoiEqICcgJqIhKyArICSiISwgKyAhoiEtIAggEEECdGogILY4AgAgCSAQQQJ0aiAitjgCACAKIBBBAnRqICa2OAIAIAogDCAQakECdGogJyAhorY4AgAgCkECIAxsIBBqQQJ0aiAotjgCACAKQQMgDGwgEGpBAnRqICC2OAIAIApBBCAMbCAQakECdGogKiAsobY4AgAgCkEFIAxsIBBqQQJ0aiArICMgIKJEAAAAAAAACEAgJ6IgIaIgJKKgICWhorY4AgAgCkEGIAxsIBBqQQJ0aiAtICOitjgCACAKQQcgDGwgEGpBAnRqICwgIKK2OAIAIApBCCAMbCAQakECdGogLbY4AgAgCkEJIAxsIBBqQQJ0aiAqICCitjgCACAQQQFqIRAMAQsLC7kJAyd/CnwTeyABIQMgAiEEIAAoAgghBSAAKAIgIQYgACgCMCEHIAAoAmAhCCAAKAJoIQkgACgCeCEKIAAoAogBIQsgACgCkAEhDCAAKAKYASENIAAoAqABIQ5BAUGACEEBIA1BASANSxtuQQFBgAhBASANQQEgDUsbbksbIQ8gDUGACGpBAWtBgAhuIRAgDCAPakEBayAPbiAQbCERIAMhEkEAIRNBASAOSQRAIAMgDnAhEyADIA5uIRILIBIhFCADIRUgBCEWA0AgFSAWSQRAQQAhFyARIRhBASAOSQRAIBEgE2wgDm4hFyARIBNBAWpsIA5uIRgLIAogFEECdGoqAgC7ISogCiALIBRqQQJ0aioCALshKyAKQQIgC2wgFGpBAnRqKgIAuyEsICy2/RMhNCArtv0TITUgCkEDIAtsIBRqQQJ0aioCALshLSAttv0TITYgKrb9EyE3IApBBCALbCAUakECdGoqAgC7IS4gLrb9EyE4IApBBSALbCAUakECdGoqAgC7IS8gL7b9EyE5IApBBiALbCAUakECdGoqAgC7ITAgMLb9EyE6IApBByALbCAUakECdGoqAgC7ITEgMbb9EyE7IApBCCALbCAUakECdGoqAgC7ITIgMrb9EyE8IApBCSALbCAUakECdGoqAgC7ITMgM7b9EyE9IBchGSAYIRoDQCAZIBpJBEAgGSAPbCEbQQAhHCANIR1BASAQSQRAIBkgEG4gD2whGyAZIBBwQYAIbCEcIBxBgAhqIA0gHEGACGogDUkbIR0LIBsgD2ogDCAbIA9qIAxJGyEeIBshHyAeISADQCAfICBJBEAgHyALbCAUaiANbCEhIAYgIUECdGohJSAHICFBAnRqISYgBSAhQQJ0aiEnIAggIUECdGohKCAJICFBAnRqISkgHEECdCEiIB1BAnQhIwNAICMgImtBIE4EQCAlICJq/QACACE/ICUgImr9AAIQIUAgJiAiav0AAgAhQSAmICJq/QACECFCIEEgNP3lASFDIEIgNP3lASFEICcgImr9AAIAIUUgJyAiav0AAhAhRiAoICJqIDcgPyA1IEP95gH95QEgNv3lAf3mAf0LAgAgKCAiaiA3IEAgNSBE/eYB/eUBIDb95QH95gH9CwIQICkgImogOCA//eYBIDkgQ/3mAf3kASA6/eQBIDv95AEgPCBF/eYB/eUBID395QH9CwIAICkgImogOCBA/eYBIDkgRP3mAf3kASA6/eQBIDv95AEgPCBG/eYB/eUBID395QH9CwIQICJBIGohIgwBCwsDQCAjICJrIiRBAEoEQCAkQQJ2/RH9DAAAAAABAAAAAgAAAAMAAAD9OyE+ICUgImr9AAIAIT8gJiAiav0AAgAhQSBBIDT95QEhQyAnICJq/QACACFFICggImogNyA/IDUgQ/3mAf3lASA2/eUB/eYBICQQAiApICJqIDggP/3mASA5IEP95gH95AEgOv3kASA7/eQBIDwgRf3mAf3lASA9/eUBICQQAiAiQRBqISIMAQsLIB9BAWohHwwBCwsgGUEBaiEZDAELCyATQQFqIRMgEyAORgRAQQAhEyAUQQFqIRQLIBVBAWohFQwBCwsLQgADQCABIAJJBEAgACABIAFBAWoQACAAIAEgAUEBahABIAAgASABQQFqEAMgACABIAFBAWoQBCABQQFqIQEMAQsLCzcAA0AgASACSQRAIAAgASABQQFqEAAgACABIAFBAWoQBSAAIAEgAUEBahAGIAFBAWohAQwBCwsL';
+  'AGFzbQEAAAABDQJgA39/fwBgA397fwACEgEDZW52Bm1lbW9yeQIDAYCABAMKCQAAAQAAAAAAAAdOCAhyZWR1Y2VfMQAACGZpbmlzaF8xAAEFbWFwXzEAAwVtYXBfMgAECGZpbmlzaF8yAAUFbWFwXzMABgdwaGFzZV8xAAcHcGhhc2VfMgAICuMtCdwJAyR/C3wQeyABIQMgAiEEIAAoAgghBSAAKAIgIQYgACgCMCEHIAAoAjghCCAAKAKAASEJIAAoAogBIQogACgCkAEhCyAAKAKYASEMIAAoAqABIQ1BAUGACEEBIAxBASAMSxtuQQFBgAhBASAMQQEgDEsbbksbIQ4gDEGACGpBAWtBgAhuIQ8gCyAOakEBayAObiAPbCEQIAMhEUEAIRJBASANSQRAIAMgDXAhEiADIA1uIRELIBEhEyADIRQgBCEVIBQgFUkEQANARAAAAAAAAAAAISdEAAAAAAAAAAAhKEQAAAAAAAAAACEpRAAAAAAAAAAAISpEAAAAAAAAAAAhK0EAIRYgECEXQQEgDUkEQCAQIBJsIA1uIRYgECASQQFqbCANbiEXCyAIIBNBAnRqKgIAuyEsICy2/RMhMiAWIRggFyEZIBggGUkEQANAIBggDmwhGkEAIRsgDCEcQQEgD0kEQCAYIA9uIA5sIRogGCAPcEGACGwhGyAbQYAIaiAMIBtBgAhqIAxJGyEcCyAaIA5qIAsgGiAOaiALSRshHUMAAAAA/RMhM0MAAAAA/RMhNEMAAAAA/RMhNUMAAAAA/RMhNkMAAAAA/RMhNyAaIR4gHSEfIB4gH0kEQANAIB4gCmwgE2ogDGwhICAGICBBAnRqISQgBSAgQQJ0aiElIAcgIEECdGohJiAbQQJ0ISEgHEECdCEiICIgIWtBEE4EQANAICQgIWr9AAIAITkgMyA5/eQBITMgJSAhav0AAgAhOiA0IDr95AEhNCA1IDogOf3mAf3kASE1ICYgIWr9AAIAITsgOyAy/eUBITwgNiA8IDn95gH95AEhNiA3IDwgOv3mAf3kASE3ICFBEGohISAiICFrQRBODQALCyAiICFrIiNBAEoEQANAICNBAnb9Ef0MAAAAAAEAAAACAAAAAwAAAP07ITggJCAhav0AAgAhOSAzIDn95AEgMyA4/VIhMyAlICFq/QACACE6IDQgOv3kASA0IDj9UiE0IDUgOiA5/eYB/eQBIDUgOP1SITUgJiAhav0AAgAhOyA7IDL95QEhPCA2IDwgOf3mAf3kASA2IDj9UiE2IDcgPCA6/eYB/eQBIDcgOP1SITcgIUEQaiEhICIgIWsiI0EASg0ACwsgHkEBaiEeIB4gH0kNAAsLIDMiPf0fALsgPf0fAbugID39HwK7ID39HwO7oKAhLSAnIC2gIScgNCI+/R8AuyA+/R8Bu6AgPv0fArsgPv0fA7ugoCEuICggLqAhKCA1Ij/9HwC7ID/9HwG7oCA//R8CuyA//R8Du6CgIS8gKSAvoCEpIDYiQP0fALsgQP0fAbugIED9HwK7IED9HwO7oKAhMCAqIDCgISogNyJB/R8AuyBB/R8Bu6AgQf0fArsgQf0fA7ugoCExICsgMaAhKyAYQQFqIRggGCAZSQ0ACwsgCSASIApsIBNqQQN0aiAnOQMAIAkgDSASaiAKbCATakEDdGogKDkDACAJQQIgDWwgEmogCmwgE2pBA3RqICk5AwAgCUEDIA1sIBJqIApsIBNqQQN0aiAqOQMAIAlBBCANbCASaiAKbCATakEDdGogKzkDACASQQFqIRIgEiANRgRAQQAhEiATQQFqIRMLIBRBAWohFCAUIBVJDQALCwu/BwIUfx58IAEhAyACIQQgACgCACEFIAAoAhghBiAAKAIoIQcgACgCQCEIIAAoAkghCSAAKAJQIQogACgCWCELIAAoAnghDCAAKAKAASENIAAoAogBIQ4gACgCkAEhDyAAKAKYASEQIAAoAqABIREgD7ggELiiIRcgF0QAAAAAAAAAAGQhEkQAAAAAAAAAQCAXoyEYIAMhEyAEIRQgEyAUSQRAA0AgDSATQQN0aisDACEZIA0gESAObCATakEDdGorAwAhGiANQQIgEWwgDmwgE2pBA3RqKwMAIRsgDUEDIBFsIA5sIBNqQQN0aisDACEcIA1BBCARbCAObCATakEDdGorAwAhHUEBIRUgESEWIBUgFkkEQANAIA0gFSAObCATakEDdGorAwAhHiAZIB6gIRkgDSARIBVqIA5sIBNqQQN0aisDACEfIBogH6AhGiANQQIgEWwgFWogDmwgE2pBA3RqKwMAISAgGyAgoCEbIA1BAyARbCAVaiAObCATakEDdGorAwAhISAcICGgIRwgDUEEIBFsIBVqIA5sIBNqQQN0aisDACEiIB0gIqAhHSAVQQFqIRUgFSAWSQ0ACwsgGSAPIBBsuKMhIyAcIA8gEGy4oyEkRAAAAAAAAABAICSiISUgCCATQQJ0aioCALshJiAaIA8gEGy4oyEnICYgJqIhKCAmIBsgJyAZoqEgKCAkoiAdoqGiRAAAAAAAAAAAIBIbISkgHSAPIBBsuKMhKiAbIA8gEGy4oyErIAYgE0ECdGoqAgC7ISwgByATQQJ0aioCALshLSAmICwgLSAooiAkoqGiIS4gLSAmoiEvICggJqIhMCAFIBNBAnRqKgIAuyExIBggMaIhMiAtIDCiITMgMyAqoiE0IAkgE0ECdGogI7Y4AgAgCiATQQJ0aiAltjgCACALIBNBAnRqICm2OAIAIAwgE0ECdGogLrY4AgAgDCAOIBNqQQJ0aiAvtjgCACAMQQIgDmwgE2pBAnRqIC8gI6K2OAIAIAxBAyAObCATakECdGogMCAtICeiICOiRAAAAAAAAAhAIC2iICiiICSiICqioCAtICuioSAsICqioaK2OAIAIAxBBCAObCATakECdGogMiA0obY4AgAgDEEFIA5sIBNqQQJ0aiA0ICOitjgCACAMQQYgDmwgE2pBAnRqIDMgJKIgJ6K2OAIAIAxBByAObCATakECdGogMiAjorY4AgAgDEEIIA5sIBNqQQJ0aiAsICaiICeitjgCACATQQFqIRMgEyAUSQ0ACwsLPwAgAkEQTgRAIAAgAf0LAgAFIAJBCHEEQCAAIAH9WwIAACACQQRxBEAgACAB/VoCCAILBSAAIAH9WgIAAAsLC5UKAyl/C3wUeyABIQMgAiEEIAAoAgghBSAAKAIQIQYgACgCICEHIAAoAjAhCCAAKAI4IQkgACgCYCEKIAAoAmghCyAAKAJ4IQwgACgCiAEhDSAAKAKQASEOIAAoApgBIQ8gACgCoAEhEEEBQYAIQQEgD0EBIA9LG25BAUGACEEBIA9BASAPSxtuSxshESAPQYAIakEBa0GACG4hEiAOIBFqQQFrIBFuIBJsIRMgAyEUQQAhFUEBIBBJBEAgAyAQcCEVIAMgEG4hFAsgFCEWIAMhFyAEIRggFyAYSQRAA0BBACEZIBMhGkEBIBBJBEAgEyAVbCAQbiEZIBMgFUEBamwgEG4hGgsgDCAWQQJ0aioCALshLCAJIBZBAnRqKgIAuyEtIC22/RMhNyAstv0TITggDCANIBZqQQJ0aioCALshLiAutv0TITkgBiAWQQJ0aioCALshLyAvtv0TITogDEECIA1sIBZqQQJ0aioCALshMCAwtv0TITsgDEEDIA1sIBZqQQJ0aioCALshMSAxtv0TITwgDEEEIA1sIBZqQQJ0aioCALshMiAytv0TIT0gDEEFIA1sIBZqQQJ0aioCALshMyAztv0TIT4gDEEGIA1sIBZqQQJ0aioCALshNCA0tv0TIT8gDEEHIA1sIBZqQQJ0aioCALshNSA1tv0TIUAgDEEIIA1sIBZqQQJ0aioCALshNiA2tv0TIUEgGSEbIBohHCAbIBxJBEADQCAbIBFsIR1BACEeIA8hH0EBIBJJBEAgGyASbiARbCEdIBsgEnBBgAhsIR4gHkGACGogDyAeQYAIaiAPSRshHwsgHSARaiAOIB0gEWogDkkbISAgHSEhICAhIiAhICJJBEADQCAhIA1sIBZqIA9sISMgCCAjQQJ0aiEnIAcgI0ECdGohKCAFICNBAnRqISkgCiAjQQJ0aiEqIAsgI0ECdGohKyAeQQJ0ISQgH0ECdCElICUgJGtBIE4EQANAICcgJGr9AAIAIUMgQyA3/eUBIUQgKCAkav0AAgAhRSApICRq/QACACFGICogJGogOCBE/eYBIDkgRf3mAf3kASA6/eQBIDv95QH9CwIAICsgJGogPCBE/eYBID0gRf3mAf3kASA4IEb95gH95AEgPv3kASA//eQBIED95QEgQf3lAf0LAgAgJyAkav0AAhAhRyBHIDf95QEhSCAoICRq/QACECFJICkgJGr9AAIQIUogKiAkaiA4IEj95gEgOSBJ/eYB/eQBIDr95AEgO/3lAf0LAhAgKyAkaiA8IEj95gEgPSBJ/eYB/eQBIDggSv3mAf3kASA+/eQBID/95AEgQP3lASBB/eUB/QsCECAkQSBqISQgJSAka0EgTg0ACwsgJSAkayImQQBKBEADQCAmQQJ2/RH9DAAAAAABAAAAAgAAAAMAAAD9OyFCICcgJGr9AAIAIUMgQyA3/eUBIUQgKCAkav0AAgAhRSApICRq/QACACFGICogJGogOCBE/eYBIDkgRf3mAf3kASA6/eQBIDv95QEgJhACICsgJGogPCBE/eYBID0gRf3mAf3kASA4IEb95gH95AEgPv3kASA//eQBIED95QEgQf3lASAmEAIgJEEQaiEkICUgJGsiJkEASg0ACwsgIUEBaiEhICEgIkkNAAsLIBtBAWohGyAbIBxJDQALCyAVQQFqIRUgFSAQRgRAQQAhFSAWQQFqIRYLIBdBAWohFyAXIBhJDQALCwuVAQEJfyABIQMgAiEEIAAoAnAhBSAAKAKgASEGIAMhB0EAIQhBASAGSQRAIAMgBnAhCCADIAZuIQcLIAchCSADIQogBCELIAogC0kEQANAIAhBAUkEQCAFIAlBAnRqRAAAAAAAAAAAtjgCAAsgCEEBaiEIIAggBkYEQEEAIQggCUEBaiEJCyAKQQFqIQogCiALSQ0ACwsL+QUCEH8ZfCABIQMgAiEEIAAoAgAhBSAAKAJAIQYgACgCSCEHIAAoAlAhCCAAKAJ4IQkgACgCgAEhCiAAKAKIASELIAAoApABIQwgACgCmAEhDSAAKAKgASEOIAy4IA24oiETRAAAAAAAAABAIBOjIRQgAyEPIAQhECAPIBBJBEADQCAKIA9BA3RqKwMAIRUgCiAOIAtsIA9qQQN0aisDACEWIApBAiAObCALbCAPakEDdGorAwAhFyAKQQMgDmwgC2wgD2pBA3RqKwMAIRggCkEEIA5sIAtsIA9qQQN0aisDACEZQQEhESAOIRIgESASSQRAA0AgCiARIAtsIA9qQQN0aisDACEaIBUgGqAhFSAKIA4gEWogC2wgD2pBA3RqKwMAIRsgFiAboCEWIApBAiAObCARaiALbCAPakEDdGorAwAhHCAXIBygIRcgCkEDIA5sIBFqIAtsIA9qQQN0aisDACEdIBggHaAhGCAKQQQgDmwgEWogC2wgD2pBA3RqKwMAIR4gGSAeoCEZIBFBAWohESARIBJJDQALCyAVIAwgDWy4oyEfIBggDCANbLijISBEAAAAAAAAAEAgIKIhISAWIAwgDWy4oyEiIBkgDCANbLijISMgFyAMIA1suKMhJCAGIA9BAnRqKgIAuyElICUgJaIhJiAFIA9BAnRqKgIAuyEnIBQgJ6IhKCAmICWiISkgKSAjoiEqICkgIKIhKyAHIA9BAnRqIB+2OAIAIAggD0ECdGogIbY4AgAgCSAPQQJ0aiAmICCitjgCACAJIAsgD2pBAnRqICggKqG2OAIAIAlBAiALbCAPakECdGogKSAiIB+iRAAAAAAAAAhAICaiICCiICOioCAkoaK2OAIAIAlBAyALbCAPakECdGogKyAiorY4AgAgCUEEIAtsIA9qQQJ0aiAqIB+itjgCACAJQQUgC2wgD2pBAnRqICu2OAIAIAlBBiALbCAPakECdGogKCAforY4AgAgD0EBaiEPIA8gEEkNAAsLC90JAyp/CnwTeyABIQMgAiEEIAAoAgghBSAAKAIgIQYgACgCMCEHIAAoAjghCCAAKAJAIQkgACgCSCEKIAAoAmAhCyAAKAJoIQwgACgCeCENIAAoAogBIQ4gACgCkAEhDyAAKAKYASEQIAAoAqABIRFBAUGACEEBIBBBASAQSxtuQQFBgAhBASAQQQEgEEsbbksbIRIgEEGACGpBAWtBgAhuIRMgDyASakEBayASbiATbCEUIAMhFUEAIRZBASARSQRAIAMgEXAhFiADIBFuIRULIBUhFyADIRggBCEZIBggGUkEQANAQQAhGiAUIRtBASARSQRAIBQgFmwgEW4hGiAUIBZBAWpsIBFuIRsLIAkgF0ECdGoqAgC7IS0gDSAXQQJ0aioCALshLiAIIBdBAnRqKgIAuyEvIC+2/RMhNyAutv0TITggCiAXQQJ0aioCALshMCAwtv0TITkgLbb9EyE6IA0gDiAXakECdGoqAgC7ITEgMbb9EyE7IA1BAiAObCAXakECdGoqAgC7ITIgMrb9EyE8IA1BAyAObCAXakECdGoqAgC7ITMgM7b9EyE9IA1BBCAObCAXakECdGoqAgC7ITQgNLb9EyE+IA1BBSAObCAXakECdGoqAgC7ITUgNbb9EyE/IA1BBiAObCAXakECdGoqAgC7ITYgNrb9EyFAIBohHCAbIR0gHCAdSQRAA0AgHCASbCEeQQAhHyAQISBBASATSQRAIBwgE24gEmwhHiAcIBNwQYAIbCEfIB9BgAhqIBAgH0GACGogEEkbISALIB4gEmogDyAeIBJqIA9JGyEhIB4hIiAhISMgIiAjSQRAA0AgIiAObCAXaiAQbCEkIAYgJEECdGohKCAHICRBAnRqISkgBSAkQQJ0aiEqIAsgJEECdGohKyAMICRBAnRqISwgH0ECdCElICBBAnQhJiAmICVrQSBOBEADQCAoICVq/QACACFCICkgJWr9AAIAIUMgQyA3/eUBIUQgKiAlav0AAgAhRSArICVqIDogQiA4IET95gH95QEgOf3lAf3mAf0LAgAgLCAlaiA7IEL95gEgPCBE/eYB/eQBID395AEgPv3kASA/IEX95gH95QEgQP3lAf0LAgAgKCAlav0AAhAhRiApICVq/QACECFHIEcgN/3lASFIICogJWr9AAIQIUkgKyAlaiA6IEYgOCBI/eYB/eUBIDn95QH95gH9CwIQICwgJWogOyBG/eYBIDwgSP3mAf3kASA9/eQBID795AEgPyBJ/eYB/eUBIED95QH9CwIQICVBIGohJSAmICVrQSBODQALCyAmICVrIidBAEoEQANAICdBAnb9Ef0MAAAAAAEAAAACAAAAAwAAAP07IUEgKCAlav0AAgAhQiApICVq/QACACFDIEMgN/3lASFEICogJWr9AAIAIUUgKyAlaiA6IEIgOCBE/eYB/eUBIDn95QH95gEgJxACICwgJWogOyBC/eYBIDwgRP3mAf3kASA9/eQBID795AEgPyBF/eYB/eUBIED95QEgJxACICVBEGohJSAmICVrIidBAEoNAAsLICJBAWohIiAiICNJDQALCyAcQQFqIRwgHCAdSQ0ACwsgFkEBaiEWIBYgEUYEQEEAIRYgF0EBaiEXCyAYQQFqIRggGCAZSQ0ACwsLQgADQCABIAJJBEAgACABIAFBAWoQACAAIAEgAUEBahABIAAgASABQQFqEAMgACABIAFBAWoQBCABQQFqIQEMAQsLCzcAA0AgASACSQRAIAAgASABQQFqEAAgACABIAFBAWoQBSAAIAEgAUEBahAGIAFBAWohAQwBCwsL';

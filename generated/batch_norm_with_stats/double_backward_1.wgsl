@@ -65,13 +65,13 @@ fn double_backward_1(
       let i_n = rest;
       let v_x_1 = v_x[(i_n * c + i_c) * s + i_s];
       sum = sum + v_x_1;
+      let grad_y_1 = grad_y[(i_n * c + i_c) * s + i_s];
+      sum_1 = sum_1 + grad_y_1;
+      sum_2 = sum_2 + grad_y_1 * v_x_1;
       let x_1 = x[(i_n * c + i_c) * s + i_s];
       let v = x_1 - mean_5;
-      sum_1 = sum_1 + v * v_x_1;
-      let grad_y_1 = grad_y[(i_n * c + i_c) * s + i_s];
-      sum_2 = sum_2 + grad_y_1;
-      sum_3 = sum_3 + v * grad_y_1;
-      sum_4 = sum_4 + grad_y_1 * v_x_1;
+      sum_3 = sum_3 + v * v_x_1;
+      sum_4 = sum_4 + v * grad_y_1;
     }
     total = total + sum;
     total_1 = total_1 + sum_1;
@@ -113,15 +113,15 @@ fn double_backward_1(
   total_4 = lanes_4[lane];
   if (lane == 0u) {
     let mean_6 = total / f32(n * s);
-    let mean_7 = total_1 / f32(n * s);
+    let mean_7 = total_3 / f32(n * s);
     let var_ = 2.0 * mean_7;
     let v_1 = f32(n) * f32(s);
     let saved_1_1 = saved_1[i_c];
-    let mean_8 = total_2 / f32(n * s);
+    let mean_8 = total_1 / f32(n * s);
     let v_2 = saved_1_1 * saved_1_1;
-    let weight_1 = select(0.0, saved_1_1 * (total_4 - mean_8 * total - v_2 * mean_7 * total_3), (v_1 > 0.0));
-    let mean_9 = total_3 / f32(n * s);
-    let mean_10 = total_4 / f32(n * s);
+    let weight_1 = select(0.0, saved_1_1 * (total_2 - mean_8 * total - v_2 * mean_7 * total_4), (v_1 > 0.0));
+    let mean_9 = total_4 / f32(n * s);
+    let mean_10 = total_2 / f32(n * s);
     second_grad_mean[i_c] = mean_6;
     second_grad_var[i_c] = var_;
     second_weight[i_c] = weight_1;

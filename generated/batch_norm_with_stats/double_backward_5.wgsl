@@ -64,13 +64,13 @@ fn double_backward_5(
       let i_n = rest;
       let v_x_1 = v_x[(i_n * c + i_c) * s + i_s];
       sum = sum + v_x_1;
+      let grad_y_1 = grad_y[(i_n * c + i_c) * s + i_s];
+      sum_1 = sum_1 + grad_y_1;
+      sum_2 = sum_2 + grad_y_1 * v_x_1;
       let x_1 = x[(i_n * c + i_c) * s + i_s];
       let v = x_1 - mean_5;
-      sum_1 = sum_1 + v * v_x_1;
-      let grad_y_1 = grad_y[(i_n * c + i_c) * s + i_s];
-      sum_2 = sum_2 + grad_y_1;
-      sum_3 = sum_3 + v * grad_y_1;
-      sum_4 = sum_4 + grad_y_1 * v_x_1;
+      sum_3 = sum_3 + v * v_x_1;
+      sum_4 = sum_4 + v * grad_y_1;
     }
     total = total + sum;
     total_1 = total_1 + sum_1;
@@ -112,11 +112,11 @@ fn double_backward_5(
   total_4 = lanes_4[lane];
   if (lane == 0u) {
     let mean_6 = total / f32(n * s);
-    let mean_7 = total_1 / f32(n * s);
+    let mean_7 = total_3 / f32(n * s);
     let var_ = 2.0 * mean_7;
-    let mean_8 = total_2 / f32(n * s);
-    let mean_9 = total_3 / f32(n * s);
-    let mean_10 = total_4 / f32(n * s);
+    let mean_8 = total_1 / f32(n * s);
+    let mean_9 = total_4 / f32(n * s);
+    let mean_10 = total_2 / f32(n * s);
     let saved_1_1 = saved_1[i_c];
     let v_1 = saved_1_1 * saved_1_1;
     let grad_var_1 = grad_var[i_c];

@@ -37,7 +37,7 @@ export function batch_norm_with_stats_forward_1(x: Floats, bias: Floats, weight:
         sum_1 = sum_1 + d * d;
       }
     }
-    const offset = sum / (n * s);
+    const offset = sum * (1 / (n * s));
     const squares = sum_1 - sum * offset;
     const mean_1 = x_1 + offset;
     const variance = (((squares < 0) ? 0 : squares)) / (n * s);
@@ -91,7 +91,7 @@ export function batch_norm_with_stats_forward_2(x: Floats, mean: Floats, saved_1
         sum_1 = sum_1 + d * d;
       }
     }
-    const offset = sum / (n * s);
+    const offset = sum * (1 / (n * s));
     const squares = sum_1 - sum * offset;
     const mean_1 = x_1 + offset;
     const variance = (((squares < 0) ? 0 : squares)) / (n * s);

@@ -126,8 +126,8 @@ export function group_norm_backward_2(grad_y: Floats, x: Floats, mean: Floats, w
         sums[base_3 + i_g_1] = sums[base_3 + i_g_1]! + weight_1 * sum_1_1;
         const sum_2_1 = sum_2[base_5 + i_k_1]!;
         sums_1[base_3 + i_g_1] = sums_1[base_3 + i_g_1]! + weight_1 * sum_2_1;
-        sums_2[base_4 + i_k_1] = sums_2[base_4 + i_k_1]! + invstd_1 * sum_2_1;
-        sums_3[base_4 + i_k_1] = sums_3[base_4 + i_k_1]! + sum_1_1;
+        sums_2[base_4 + i_k_1] = sums_2[base_4 + i_k_1]! + sum_1_1;
+        sums_3[base_4 + i_k_1] = sums_3[base_4 + i_k_1]! + invstd_1 * sum_2_1;
       }
     }
   }
@@ -147,9 +147,9 @@ export function group_norm_backward_2(grad_y: Floats, x: Floats, mean: Floats, w
     for (let i_k_2 = 0; i_k_2 < k; i_k_2++) {
       const sum_8 = sums_2[base_7 + i_k_2]!;
       const sum_9 = sums_3[base_7 + i_k_2]!;
-      const weight_2 = (test ? sum_8 : 0);
+      const weight_2 = (test ? sum_9 : 0);
       dweight[base_7 + i_k_2] = weight_2;
-      dbias[base_7 + i_k_2] = sum_9;
+      dbias[base_7 + i_k_2] = sum_8;
     }
   }
   const v_2 = k * s;

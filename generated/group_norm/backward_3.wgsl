@@ -82,7 +82,7 @@ fn backward_3(
     let invstd_1 = invstd[i_n * g + i_g];
     packed[(i_n * g + i_g) * k + i_k] = weight_1 * total;
     packed[n * g * k + (i_n * g + i_g) * k + i_k] = weight_1 * total_1;
-    packed[2u * n * g * k + (i_n * g + i_g) * k + i_k] = invstd_1 * total_1;
-    packed[3u * n * g * k + (i_n * g + i_g) * k + i_k] = total;
+    packed[2u * n * g * k + (i_n * g + i_g) * k + i_k] = total;
+    packed[3u * n * g * k + (i_n * g + i_g) * k + i_k] = invstd_1 * total_1;
   }
 }

@@ -41,8 +41,8 @@ fn backward_5(
       total = total + partials[from_];
       total_1 = total_1 + partials[((n + 15u) / 16u) * g * k + from_];
     }
-    let weight_1 = select(0.0, total, (f32(n) * f32(s) > 0.0));
+    let weight_1 = select(0.0, total_1, (f32(n) * f32(s) > 0.0));
     dweight[i_g * k + i_k] = weight_1;
-    dbias[i_g * k + i_k] = total_1;
+    dbias[i_g * k + i_k] = total;
   }
 }

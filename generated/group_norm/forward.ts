@@ -39,7 +39,7 @@ export function group_norm_forward_1(x: Floats, bias: Floats, weight: Floats, in
           sum_1 = sum_1 + d * d;
         }
       }
-      const offset = sum / (k * s);
+      const offset = sum * (1 / (k * s));
       const squares = sum_1 - sum * offset;
       const mean_1 = x_1 + offset;
       const variance = (((squares < 0) ? 0 : squares)) / (k * s);
@@ -97,7 +97,7 @@ export function group_norm_forward_2(x: Floats, weight: Floats, invstd: Floats, 
           sum_1 = sum_1 + d * d;
         }
       }
-      const offset = sum / (k * s);
+      const offset = sum * (1 / (k * s));
       const squares = sum_1 - sum * offset;
       const mean_1 = x_1 + offset;
       const variance = (((squares < 0) ? 0 : squares)) / (k * s);
@@ -154,7 +154,7 @@ export function group_norm_forward_3(x: Floats, bias: Floats, invstd: Floats, me
           sum_1 = sum_1 + d * d;
         }
       }
-      const offset = sum / (k * s);
+      const offset = sum * (1 / (k * s));
       const squares = sum_1 - sum * offset;
       const mean_1 = x_1 + offset;
       const variance = (((squares < 0) ? 0 : squares)) / (k * s);
@@ -209,7 +209,7 @@ export function group_norm_forward_4(x: Floats, invstd: Floats, mean: Floats, y:
           sum_1 = sum_1 + d * d;
         }
       }
-      const offset = sum / (k * s);
+      const offset = sum * (1 / (k * s));
       const squares = sum_1 - sum * offset;
       const mean_1 = x_1 + offset;
       const variance = (((squares < 0) ? 0 : squares)) / (k * s);

@@ -108,11 +108,11 @@ export function instance_norm_backward_2(grad_y: Floats, x: Floats, mean: Floats
   for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
     const base_2 = i_n_1 * c;
     for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
+      const sum_2_1 = sum_2[base_2 + i_c_1]!;
+      sums[i_c_1] = sums[i_c_1]! + sum_2_1;
       const invstd_1 = invstd[base_2 + i_c_1]!;
       const sum_1_1 = sum_1[base_2 + i_c_1]!;
-      sums[i_c_1] = sums[i_c_1]! + invstd_1 * sum_1_1;
-      const sum_2_1 = sum_2[base_2 + i_c_1]!;
-      sums_1[i_c_1] = sums_1[i_c_1]! + sum_2_1;
+      sums_1[i_c_1] = sums_1[i_c_1]! + invstd_1 * sum_1_1;
     }
   }
   const v = n * s;
@@ -120,9 +120,9 @@ export function instance_norm_backward_2(grad_y: Floats, x: Floats, mean: Floats
   for (let i_c_2 = 0; i_c_2 < c; i_c_2++) {
     const sum_4 = sums[i_c_2]!;
     const sum_5 = sums_1[i_c_2]!;
-    const weight_1 = (test ? sum_4 : 0);
+    const weight_1 = (test ? sum_5 : 0);
     dweight[i_c_2] = weight_1;
-    dbias[i_c_2] = sum_5;
+    dbias[i_c_2] = sum_4;
   }
   for (let i_n_2 = 0; i_n_2 < n; i_n_2++) {
     const base_3 = i_n_2 * c;
@@ -207,16 +207,16 @@ export function instance_norm_backward_4(grad_y: Floats, weight: Floats, x: Floa
     for (let i_n = 0; i_n < n; i_n++) {
       const base = (i_n * c + i_c) * s;
       for (let i_s = 0; i_s < s; i_s++) {
-        const x_1 = x[base + i_s]!;
         const grad_y_1 = grad_y[base + i_s]!;
-        sum = sum + (x_1 - mean_1) * grad_y_1;
-        sum_1 = sum_1 + grad_y_1;
+        sum = sum + grad_y_1;
+        const x_1 = x[base + i_s]!;
+        sum_1 = sum_1 + (x_1 - mean_1) * grad_y_1;
         dx[base + i_s] = v * grad_y_1;
       }
     }
-    const weight_2 = invstd_1 * sum;
+    const weight_2 = invstd_1 * sum_1;
     dweight[i_c] = weight_2;
-    dbias[i_c] = sum_1;
+    dbias[i_c] = sum;
   }
 }
 

@@ -79,8 +79,8 @@ fn backward_3(
     let mean_4 = total / f32(s);
     let mean_5 = total_1 / f32(s);
     let invstd_1 = invstd[i_n * c + i_c];
-    packed[i_n * c + i_c] = invstd_1 * total_1;
-    packed[n * c + i_n * c + i_c] = total;
+    packed[i_n * c + i_c] = total;
+    packed[n * c + i_n * c + i_c] = invstd_1 * total_1;
     packed[2u * n * c + i_n * c + i_c] = invstd_1 * invstd_1 * mean_5;
     packed[3u * n * c + i_n * c + i_c] = mean_4;
   }

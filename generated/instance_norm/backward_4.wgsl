@@ -70,8 +70,8 @@ fn backward_4(
   total = lanes[lane];
   total_1 = lanes_1[lane];
   if ((lane < 32u) && (column < c)) {
-    let weight_1 = select(0.0, total, (f32(n) * f32(s) > 0.0));
+    let weight_1 = select(0.0, total_1, (f32(n) * f32(s) > 0.0));
     dweight[i_c] = weight_1;
-    dbias[i_c] = total_1;
+    dbias[i_c] = total;
   }
 }

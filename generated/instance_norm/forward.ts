@@ -42,7 +42,7 @@ export function instance_norm_forward_1(x: Floats, running_mean: Floats, running
         sum = sum + d;
         sum_1 = sum_1 + d * d;
       }
-      const offset = sum / s;
+      const offset = sum * (1 / s);
       const squares = sum_1 - sum * offset;
       const variance = (((squares < 0) ? 0 : squares)) / s;
       const invstd_1 = (1 / Math.sqrt(variance + eps));
@@ -181,7 +181,7 @@ export function instance_norm_forward_3(x: Floats, bias: Floats, weight: Floats,
         sum = sum + d;
         sum_1 = sum_1 + d * d;
       }
-      const offset = sum / s;
+      const offset = sum * (1 / s);
       const squares = sum_1 - sum * offset;
       const variance = (((squares < 0) ? 0 : squares)) / s;
       const invstd_1 = (1 / Math.sqrt(variance + eps));
@@ -237,7 +237,7 @@ export function instance_norm_forward_4(x: Floats, running_mean: Floats, running
         sum = sum + d;
         sum_1 = sum_1 + d * d;
       }
-      const offset = sum / s;
+      const offset = sum * (1 / s);
       const squares = sum_1 - sum * offset;
       const variance = (((squares < 0) ? 0 : squares)) / s;
       const invstd_1 = (1 / Math.sqrt(variance + eps));
@@ -362,7 +362,7 @@ export function instance_norm_forward_6(x: Floats, invstd: Floats, mean: Floats,
         sum = sum + d;
         sum_1 = sum_1 + d * d;
       }
-      const offset = sum / s;
+      const offset = sum * (1 / s);
       const squares = sum_1 - sum * offset;
       const variance = (((squares < 0) ? 0 : squares)) / s;
       const invstd_1 = (1 / Math.sqrt(variance + eps));

@@ -68,21 +68,21 @@ export function layer_norm_backward_2(grad_y: Floats, x: Floats, invstd: Floats,
   const sums = new Float64Array(d);
   const sums_1 = new Float64Array(d);
   for (let i_n = 0; i_n < n; i_n++) {
-    const invstd_1 = invstd[i_n]!;
     const base = i_n * d;
+    const invstd_1 = invstd[i_n]!;
     const mean_1 = mean[i_n]!;
     for (let i_d = 0; i_d < d; i_d++) {
-      const x_1 = x[base + i_d]!;
       const grad_y_1 = grad_y[base + i_d]!;
-      sums[i_d] = sums[i_d]! + invstd_1 * (x_1 - mean_1) * grad_y_1;
-      sums_1[i_d] = sums_1[i_d]! + grad_y_1;
+      sums[i_d] = sums[i_d]! + grad_y_1;
+      const x_1 = x[base + i_d]!;
+      sums_1[i_d] = sums_1[i_d]! + invstd_1 * (x_1 - mean_1) * grad_y_1;
     }
   }
   for (let i_d_1 = 0; i_d_1 < d; i_d_1++) {
     const sum = sums[i_d_1]!;
     const sum_1 = sums_1[i_d_1]!;
-    dweight[i_d_1] = sum;
-    dbias[i_d_1] = sum_1;
+    dweight[i_d_1] = sum_1;
+    dbias[i_d_1] = sum;
   }
 }
 
@@ -124,8 +124,8 @@ export function layer_norm_backward_3(grad_y: Floats, weight: Floats, x: Floats,
       sums[i_n] = sums[i_n]! + weight_1 * grad_y_1;
       const x_1 = x[base + i_d]!;
       sums_1[i_n] = sums_1[i_n]! + weight_1 * (x_1 - mean_3) * grad_y_1;
-      sums_2[i_d] = sums_2[i_d]! + invstd_1 * (x_1 - mean_3) * grad_y_1;
-      sums_3[i_d] = sums_3[i_d]! + grad_y_1;
+      sums_2[i_d] = sums_2[i_d]! + grad_y_1;
+      sums_3[i_d] = sums_3[i_d]! + invstd_1 * (x_1 - mean_3) * grad_y_1;
     }
   }
   for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
@@ -139,8 +139,8 @@ export function layer_norm_backward_3(grad_y: Floats, weight: Floats, x: Floats,
   for (let i_d_1 = 0; i_d_1 < d; i_d_1++) {
     const sum_2 = sums_2[i_d_1]!;
     const sum_3 = sums_3[i_d_1]!;
-    dweight[i_d_1] = sum_2;
-    dbias[i_d_1] = sum_3;
+    dweight[i_d_1] = sum_3;
+    dbias[i_d_1] = sum_2;
   }
   for (let i_n_2 = 0; i_n_2 < n; i_n_2++) {
     const invstd_2 = invstd[i_n_2]!;

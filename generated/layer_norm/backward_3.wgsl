@@ -43,12 +43,12 @@ fn backward_3(
       var sum_1 = 0.0;
       for (var i_1 = i; i_1 < end; i_1 += 8u) {
         let i_n = i_1;
+        let grad_y_1 = grad_y[i_n * d + i_d];
+        sum = sum + grad_y_1;
         let invstd_1 = invstd[i_n];
         let x_1 = x[i_n * d + i_d];
         let mean_1 = mean[i_n];
-        let grad_y_1 = grad_y[i_n * d + i_d];
-        sum = sum + invstd_1 * (x_1 - mean_1) * grad_y_1;
-        sum_1 = sum_1 + grad_y_1;
+        sum_1 = sum_1 + invstd_1 * (x_1 - mean_1) * grad_y_1;
       }
       total = total + sum;
       total_1 = total_1 + sum_1;
@@ -72,7 +72,7 @@ fn backward_3(
   total = lanes[lane];
   total_1 = lanes_1[lane];
   if ((lane < 32u) && (column < d)) {
-    dweight[i_d] = total;
-    dbias[i_d] = total_1;
+    dweight[i_d] = total_1;
+    dbias[i_d] = total;
   }
 }

@@ -44,13 +44,13 @@ fn backward_4(
     let weight_1 = weight[i_d];
     for (var i_1 = start; i_1 < end; i_1++) {
       let i_n = i_1;
+      let grad_y_1 = grad_y[i_n * d + i_d];
+      total = total + grad_y_1;
       let invstd_1 = invstd[i_n];
       let x_1 = x[i_n * d + i_d];
       let mean_3 = mean[i_n];
       let v = x_1 - mean_3;
-      let grad_y_1 = grad_y[i_n * d + i_d];
-      total = total + invstd_1 * v * grad_y_1;
-      total_1 = total_1 + grad_y_1;
+      total_1 = total_1 + invstd_1 * v * grad_y_1;
       let slot = i_1 - start;
       rows[slot] = rows[slot] + weight_1 * grad_y_1;
       rows_1[slot] = rows_1[slot] + weight_1 * v * grad_y_1;

@@ -35,7 +35,7 @@ fn backward_5(
       total = total + partials[from_];
       total_1 = total_1 + partials[((n + 15u) / 16u) * d + from_];
     }
-    dweight[i_d] = total;
-    dbias[i_d] = total_1;
+    dweight[i_d] = total_1;
+    dbias[i_d] = total;
   }
 }

@@ -32,7 +32,7 @@ export function layer_norm_forward_1(x: Floats, bias: Floats, weight: Floats, in
       sum = sum + d_1;
       sum_1 = sum_1 + d_1 * d_1;
     }
-    const offset = sum / d;
+    const offset = sum * (1 / d);
     const squares = sum_1 - sum * offset;
     const mean_1 = x_1 + offset;
     const variance = (((squares < 0) ? 0 : squares)) / d;
@@ -77,7 +77,7 @@ export function layer_norm_forward_2(x: Floats, weight: Floats, invstd: Floats, 
       sum = sum + d_1;
       sum_1 = sum_1 + d_1 * d_1;
     }
-    const offset = sum / d;
+    const offset = sum * (1 / d);
     const squares = sum_1 - sum * offset;
     const mean_1 = x_1 + offset;
     const variance = (((squares < 0) ? 0 : squares)) / d;
@@ -121,7 +121,7 @@ export function layer_norm_forward_3(x: Floats, bias: Floats, invstd: Floats, me
       sum = sum + d_1;
       sum_1 = sum_1 + d_1 * d_1;
     }
-    const offset = sum / d;
+    const offset = sum * (1 / d);
     const squares = sum_1 - sum * offset;
     const mean_1 = x_1 + offset;
     const variance = (((squares < 0) ? 0 : squares)) / d;
@@ -164,7 +164,7 @@ export function layer_norm_forward_4(x: Floats, invstd: Floats, mean: Floats, y:
       sum = sum + d_1;
       sum_1 = sum_1 + d_1 * d_1;
     }
-    const offset = sum / d;
+    const offset = sum * (1 / d);
     const squares = sum_1 - sum * offset;
     const mean_1 = x_1 + offset;
     const variance = (((squares < 0) ? 0 : squares)) / d;

@@ -51,7 +51,7 @@ fn forward_1(
       sum = sum + d_1;
       sum_1 = sum_1 + d_1 * d_1;
     }
-    let offset = sum / f32(((end - i + 255u) / 256u));
+    let offset = sum * (1.0 / f32(((end - i + 255u) / 256u)));
     let squares = sum_1 - sum * offset;
     let taken = f32(((end - i + 255u) / 256u));
     let taken_1 = x_1 + offset;

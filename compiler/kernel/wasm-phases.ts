@@ -1,0 +1,185 @@
+/** The phases of a WebAssembly kernel, each of them needing all of the one before, and the routines they consist of. */
+import type { Group, ReduceStage, Stage } from '../schedule/stages.ts';
+import { createBody } from './body.ts';
+import { prune } from './collect.ts';
+import { type Fused, fuse } from './fuse.ts';
+import { type Binding, type Code, greatest, index, name, type Phase, type Routine, times } from './kernel.ts';
+import type { Found } from './pack.ts';
+import { reduceColumns } from './wasm-columns.ts';
+import { finishGroup } from './wasm-finish.ts';
+import { type Mapping, mapElements, mappingsOf, mapUnits } from './wasm-map.ts';
+import { prepare, preparedFor, prepareParts } from './wasm-prepare.ts';
+import { columnParts, describeReduction, type Reduction, rowUnits } from './wasm-reduction.ts';
+import { asFormula, type Builder, type Context, closeRoutine, openRoutine, sizeOf } from './wasm-routine.ts';
+import { reduceRows } from './wasm-rows.ts';
+
+type Scratch = Omit<Binding, 'access'>;
+
+export interface Phases {
+  readonly phases: readonly Phase[];
+  /** What they need besides tensors and packed values. */
+  readonly scratch: readonly Scratch[];
+}
+
+/** What the phases of one program are made with, and what they add to. */
+interface Making {
+  readonly context: Context;
+  readonly scratch: Scratch[];
+  /** What a stage finds of earlier ones. */
+  readonly foundBy: (stage: Stage) => Found;
+}
+
+export function phasesOf(context: Context, stages: readonly Stage[], layout: readonly string[]): Phases {
+  const original = new Map<Stage, Stage>();
+  const parts = stages.flatMap((stage) => {
+    const alone = aloneGroups(stage, layout);
+    for (const part of alone) original.set(part, stage);
+    return alone;
+  });
+  const foundBy = (stage: Stage): Found => context.packed.in(original.get(stage) ?? stage);
+  const making: Making = { context, scratch: [], foundBy };
+  const phases = fuse(parts, layout).flatMap((fused) => phasesFor(making, fused));
+  return { phases, scratch: making.scratch };
+}
+
+function phasesFor(making: Making, { outer, stages }: Fused): Phase[] {
+  const [first] = stages;
+  if (first?.kind === 'map')
+    return mappingsOf(making.context, first.outputs, []).flatMap((mapping) =>
+      mapPhases(making, first, mapping),
+    );
+  const blocks = making.context.tensors.decided('blocks');
+  const reduction = describe(making, first as ReduceStage, name(blocks.name, 'index'), outer);
+  return reduction.isColumns
+    ? columnPhases(making, reduction, blocks)
+    : [rowPhase(making, reduction, stages, outer, blocks)];
+}
+
+function describe(
+  { context, scratch }: Making,
+  stage: ReduceStage,
+  blocks: Code,
+  outer: readonly string[],
+): Reduction {
+  const reduction = describeReduction(context, stage, blocks, outer);
+  scratch.push(reduction.partials, ...(reduction.columns ? [reduction.columns] : []));
+  return reduction;
+}
+
+/** A reduction that keeps the innermost axis: tiles of columns are reduced, then all are finished. */
+function columnPhases(making: Making, reduction: Reduction, blocks: Phase['blocks']): Phase[] {
+  const { context } = making;
+  const { kept, units } = columnParts(context, reduction, asFormula);
+  const taken = routine(making, reduction.stage, 'reduce', 'parts', (builder) =>
+    reduceColumns(builder, reduction),
+  );
+  const elements = elementsOf(context, reduction.stage.space);
+  return [
+    { kept, units, elements, blocks, routines: [taken] },
+    plain(context, sizeOf(context, reduction.kept), finish(making, reduction)),
+  ];
+}
+
+/** Reductions along rows, and what follows them for the same kept index while its data is in cache. */
+function rowPhase(
+  making: Making,
+  first: Reduction,
+  stages: readonly Stage[],
+  outer: readonly string[],
+  blocks: Phase['blocks'],
+): Phase {
+  const { context } = making;
+  const routines: Routine[] = [];
+  const units: Code[] = [];
+  for (const stage of stages) {
+    if (stage.kind === 'map') {
+      for (const mapping of mappingsOf(context, stage.outputs, outer)) {
+        if (mapping.lanes.length > 0) units.push(mapUnits(context, mapping, asFormula).count);
+        routines.push(
+          routine(making, stage, 'map', 'parts', (builder) => mapElements(builder, mapping, first.blocks)),
+        );
+      }
+      continue;
+    }
+    const own = stage === first.stage ? first : describe(making, stage, first.blocks, outer);
+    units.push(rowUnits(context, own, asFormula).count);
+    routines.push(
+      routine(making, stage, 'reduce', 'parts', (builder) => reduceRows(builder, own)),
+      finish(making, own),
+    );
+  }
+  return {
+    kept: sizeOf(context, first.kept),
+    units: distinct(units).reduce(greatest),
+    elements: elementsOf(context, first.stage.space),
+    blocks,
+    routines,
+  };
+}
+
+/** Outputs of their own, which follow no reduction in cache. */
+function mapPhases(making: Making, stage: Stage, mapping: Mapping): Phase[] {
+  const { context, scratch, foundBy } = making;
+  const blocks = context.tensors.decided('blocks');
+  const prepared = preparedFor(context, mapping, foundBy(stage));
+  const phases: Phase[] = [];
+  if (prepared) {
+    scratch.push(prepared.buffer);
+    const preparing = routine(making, stage, 'prepare', 'parts', (builder) =>
+      prepare(builder, mapping, prepared),
+    );
+    phases.push(plain(context, prepareParts(context, mapping), preparing));
+  }
+  const found: Found = (scalar) => {
+    const slot = prepared?.slots.get(scalar);
+    return slot === undefined ? foundBy(stage)(scalar) : { packing: prepared!, slot };
+  };
+  const body = (builder: Builder): void => mapElements(builder, mapping, name(blocks.name, 'index'));
+  phases.push({
+    kept: sizeOf(context, mapping.kept),
+    units: mapping.lanes.length > 0 ? mapUnits(context, mapping, asFormula).count : index(1),
+    elements: elementsOf(context, mapping.outputs[0]!.axes),
+    blocks,
+    routines: [routine(making, stage, 'map', 'parts', body, found)],
+  });
+  return phases;
+}
+
+/** A phase of one routine, which is not cut into blocks. */
+function plain({ tensors }: Context, kept: Code, only: Routine): Phase {
+  return { kept, units: index(1), elements: kept, blocks: tensors.decided('blocks'), routines: [only] };
+}
+
+/** Groups are merged from blocks and finished, each kept index for itself. */
+const finish = (making: Making, reduction: Reduction): Routine =>
+  routine(making, reduction.stage, 'finish', 'kept', (builder) => finishGroup(builder, reduction));
+
+function routine(
+  { context, foundBy }: Making,
+  stage: Stage,
+  base: string,
+  over: Routine['over'],
+  body: (builder: Builder) => void,
+  found = foundBy(stage),
+): Routine {
+  const builder = openRoutine(context, (names) => createBody(context.tensors, names, context.scalars, found));
+  body(builder);
+  const { body: statements, ...rest } = closeRoutine(builder, base, over);
+  return { ...rest, body: prune(statements) };
+}
+
+const elementsOf = ({ inOrder, tensors }: Context, axes: readonly string[]): Code =>
+  times(...inOrder([...axes]).map(tensors.size));
+
+const distinct = (codes: readonly Code[]): Code[] => [
+  ...new Map(codes.map((code) => [JSON.stringify(code), code])).values(),
+];
+
+/** A stage for each group, those that sum over the innermost axis last, where what follows can join them. */
+function aloneGroups(stage: Stage, layout: readonly string[]): Stage[] {
+  if (stage.kind === 'map' || stage.groups.length === 1) return [stage];
+  const innermost = layout.filter((axis) => stage.space.includes(axis)).at(-1)!;
+  const isRows = ({ over }: Group): number => Number(over.includes(innermost));
+  const groups = [...stage.groups].sort((a, b) => isRows(a) - isRows(b));
+  return groups.map((group, i) => ({ ...stage, groups: [group], riders: i === 0 ? stage.riders : [] }));
+}
