@@ -6,6 +6,7 @@ import { type Io, UsageError } from './io.ts';
 import { mergeOp } from './merge.ts';
 import { apply, type Changes, compare, generatedIn } from './output.ts';
 import { checkOp, defaultSpec, readSpec, showDiagnostics } from './spec.ts';
+import { openTools } from './tools.ts';
 import { watch } from './watch.ts';
 
 /** Exit status 1 where the spec has mistakes, or with `--check` where the folder is not what would be written. */
@@ -37,11 +38,13 @@ interface Job {
 async function buildOnce(job: Job, text: string, io: Io): Promise<number> {
   const { file, folder, only } = job;
   const started = performance.now();
+  const tools = openTools(job.targets);
   const { spec, diagnostics, files } = await compile(text, {
     file,
     targets: job.targets,
+    tools,
     ...(only !== undefined && { only }),
-  });
+  }).finally(tools.close);
   if (diagnostics.length > 0) {
     showDiagnostics({ diagnostics, text, file }, job.isJson, io);
     if (!job.isJson) io.err('Nothing was written.\n');
