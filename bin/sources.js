@@ -32,9 +32,11 @@ async function bundle() {
     outbase: '.',
     outdir: '.build',
     chunkNames: 'cli/[name]-[hash]',
+    // for the CommonJS packages among what is bundled
+    banner: { js: "import { createRequire as toRequire } from 'node:module'; const require = toRequire(import.meta.url);" },
     bundle: true,
     splitting: true,
-    packages: 'external',
+    external: ['@sparticuz/chromium', 'binaryen', 'ts-morph', 'webgpu'],
     platform: 'node',
     format: 'esm',
     target: 'node20',
