@@ -33,7 +33,9 @@ async function bundle() {
     outdir: '.build',
     chunkNames: 'cli/[name]-[hash]',
     // for the CommonJS packages among what is bundled
-    banner: { js: "import { createRequire as toRequire } from 'node:module'; const require = toRequire(import.meta.url);" },
+    banner: {
+      js: "import { createRequire as toRequire } from 'node:module'; const require = toRequire(import.meta.url);",
+    },
     bundle: true,
     splitting: true,
     external: ['@sparticuz/chromium', 'binaryen', 'ts-morph', 'webgpu'],
