@@ -1,7 +1,7 @@
 /** The emitters' tools on a thread of their own: loading them takes as long as the rest of a build. */
 import { Worker } from 'node:worker_threads';
 import type { Target } from '../compiler/compile.ts';
-import type { Tools } from '../compiler/emit/tools.ts';
+import { type Tools, tools } from '../compiler/emit/tools.ts';
 
 /** A call of a tool, and what came of it. */
 export interface Request {
@@ -22,8 +22,9 @@ export interface RemoteTools extends Tools {
 
 /** Starts the thread, which loads at once what these targets need. */
 export function openTools(targets: readonly Target[]): RemoteTools {
-  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-  const worker = new Worker(new URL(`./tools-worker.${extension}`, import.meta.url), { workerData: targets });
+  // What loads TypeScript as it is does not reach other threads in Node 20.
+  if (import.meta.url.endsWith('.ts')) return { ...tools, close: () => {} };
+  const worker = new Worker(new URL('./tools-worker.js', import.meta.url), { workerData: targets });
   const waiting = new Map<number, { resolve(value: unknown): void; reject(error: unknown): void }>();
   worker.on('message', ({ id, value, error }: Answer) => {
     const { resolve, reject } = waiting.get(id)!;
