@@ -9,6 +9,7 @@ import {
   type Data,
   type Dtype,
   type Handle,
+  handleOf,
   makeTensor,
   product,
   type Tensor,
@@ -126,8 +127,9 @@ function runFunction(
   arrays: readonly Data[],
   numbers: Numbers,
 ): void {
-  const call = run as (...args: unknown[]) => void;
-  call(...arrays, ...uniforms.map(({ name }) => numbers[name]));
+  const args: unknown[] = [...arrays];
+  for (const { name } of uniforms) args.push(numbers[name]);
+  (run as (...args: unknown[]) => void)(...args);
 }
 
 /** Keeps a tensor alive as long as the array of its elements is. */
@@ -135,11 +137,17 @@ const heldBy = Symbol('tensor');
 const isBlock = (handle: Handle): handle is Block => 'address' in handle;
 const isWasm = (kernel: CpuKernel): kernel is WasmKernelDescription => 'module' in kernel;
 
+/** The size of tensors that need not be watched at once, and how many of these there are at most. */
+const fewBytes = 4096;
+const mostYoung = 128;
+
 /** Tensors of f32 in WebAssembly memory, which is freed with them; all else as above. */
 function wasmBackend(machine: Machine, threads: number): CpuBackend {
   const { memory } = machine;
   const runner = makeRunner(machine, threads);
   const unreachable = new FinalizationRegistry<Block>(memory.free);
+  /** Small tensors of late, not yet watched: most are disposed soon, and to watch one takes as long as to make it. */
+  const young: Tensor[] = [];
   const { view: viewOf } = memory;
   const addressOf = (handle: Handle): number =>
     isBlock(handle) ? handle.address : memory.addressOf(handle as Data)!;
@@ -155,16 +163,18 @@ function wasmBackend(machine: Machine, threads: number): CpuBackend {
       return block;
     },
     track: (tensor, handle) => {
-      if (isBlock(handle)) unreachable.register(tensor, handle, tensor);
+      if (!isBlock(handle)) return;
+      if (handle.bytes > fewBytes) unreachable.register(tensor, handle);
+      else if (young.push(tensor) === mostYoung)
+        for (const one of young.splice(0))
+          if (!one.disposed) unreachable.register(one, handleOf(one) as Block);
     },
     scratch: (length, dtype) => memory.allocate(length * (dtype === 'f64' ? 8 : 4)),
     freeScratch: (handle) => memory.free(handle as Block),
     read: async (handle, length) =>
       isBlock(handle) ? viewOf(handle, length).slice() : (handle as Data).slice(),
-    free: (handle, tensor) => {
-      if (!isBlock(handle)) return;
-      unreachable.unregister(tensor);
-      memory.free(handle);
+    free: (handle) => {
+      if (isBlock(handle)) memory.free(handle);
     },
     storageOf: (handle, tensor) =>
       isBlock(handle) ? Object.assign(viewOf(handle, tensor.length), { [heldBy]: tensor }) : (handle as Data),

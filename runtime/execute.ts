@@ -58,16 +58,6 @@ export interface Wanted {
   readonly shape: readonly number[];
 }
 
-export interface Direction<R> {
-  /** In messages, e.g. `backward`. */
-  readonly name: string;
-  readonly prepared: Prepared<Kernel>;
-  /** A tensor of the caller or a saved one; one that is missing reads as zero. */
-  readonly find: (role: Role, of: string) => Tensor | undefined;
-  /** Makes the result of the tensors computed, in the order wanted. */
-  readonly finish: (results: readonly Tensor[]) => R;
-}
-
 /** Where a binding gets its buffer: a result, scratch, or a tensor that is looked up. */
 type Source =
   | { readonly from: 'result'; readonly at: number }
@@ -86,19 +76,24 @@ export interface Prepared<K extends Kernel> {
   readonly updated: ReadonlySet<string>;
 }
 
+/** What was generated for a direction, and the tensors that it is to compute. */
+export type Described<K extends Kernel> = readonly [
+  description: DirectionDescription | undefined,
+  wanted: (kernels: readonly K[]) => readonly Wanted[],
+];
+
 /** Prepares a direction, or finds it prepared. Throws where it was not generated for the device's target. */
 export function prepare<K extends Kernel>(
   backend: Backend<K>,
   call: Call,
-  key: string,
   name: string,
-  description: () => DirectionDescription,
-  wanted: (kernels: readonly K[]) => readonly Wanted[],
+  describe: () => Described<K>,
 ): Prepared<K> {
-  const known = call.prepared.get(key) as Prepared<K> | undefined;
+  const known = call.prepared.get(name) as Prepared<K> | undefined;
   if (known) return known;
+  const [description, wanted] = describe();
   const kernels =
-    backend.kernelsOf(description(), call.dtype) ??
+    (description && backend.kernelsOf(description, call.dtype)) ??
     fail('not-generated', `${name} was not generated for this target`);
   const numbers = backend.decide?.(kernels, call.numbers) ?? call.numbers;
   for (const { name: kernel, uniforms } of kernels) {
@@ -106,7 +101,7 @@ export function prepare<K extends Kernel>(
     if (unknown) fail('missing', `${kernel} needs ${unknown.name}, which nothing in the call gives`);
   }
   const prepared = connect(kernels, numbers, wanted(kernels));
-  call.prepared.set(key, prepared);
+  call.prepared.set(name, prepared);
   return prepared;
 }
 
@@ -150,61 +145,61 @@ function connect<K extends Kernel>(
   };
 }
 
+/**
+ * Work on tensors that `find` gives, the caller's and saved ones; one that is missing reads as zero. `finish` makes the
+ * result of the tensors computed, in the order wanted.
+ */
 export function plan<K extends Kernel, R>(
   backend: Backend<K>,
-  call: Call,
-  direction: Omit<Direction<R>, 'prepared'> & { readonly prepared: Prepared<K> },
+  { dtype }: Call,
+  name: string,
+  { kernels, numbers, wanted, scratch, sources, lengths }: Prepared<K>,
+  find: (role: Role, of: string) => Tensor | null | undefined,
+  finish: (results: readonly Tensor[]) => R,
 ): Pending<K, R> {
-  const { name, prepared, find, finish } = direction;
-  const { kernels, numbers, wanted, scratch, sources, lengths } = prepared;
   let results: Tensor[] = [];
   const discard = () => {
     for (const tensor of results) tensor.dispose();
     results = [];
   };
   const execute = () => {
-    for (const { shape, length, isZero } of wanted) {
-      const handle = backend.allocate(length, call.dtype, isZero);
-      const tensor = makeTensor(backend, handle, shape, call.dtype);
-      backend.track?.(tensor, handle);
-      results.push(tensor);
-    }
-    const temporary = scratch.map(({ length, dtype }) => backend.scratch(length, dtype));
+    const temporary: Handle[] = [];
     const zeros: Tensor[] = [];
+    const make = (length: number, shape: readonly number[], isZero: boolean): Tensor => {
+      const handle = backend.allocate(length, dtype, isZero);
+      const tensor = makeTensor(backend, handle, shape, dtype);
+      backend.track?.(tensor, handle);
+      return tensor;
+    };
     const handleFor = (source: Source): Handle => {
       if (source.from === 'result') return handleOf(results[source.at]!);
       if (source.from === 'scratch') return temporary[source.at]!;
-      const known = find(source.role, source.of);
-      if (known?.disposed) fail('disposed', `${source.of} was disposed, but ${name} needs it`);
-      if (known) return handleOf(known);
-      const handle = backend.allocate(source.length, call.dtype, true);
-      zeros.push(makeTensor(backend, handle, [source.length], call.dtype));
-      return handle;
+      let tensor = find(source.role, source.of);
+      if (tensor?.disposed) fail('disposed', `${source.of} was disposed, but ${name} needs it`);
+      if (!tensor) {
+        tensor = make(source.length, [source.length], true);
+        zeros.push(tensor);
+      }
+      return handleOf(tensor);
     };
     try {
+      for (const { shape, length, isZero } of wanted) results.push(make(length, shape, isZero));
+      for (const { length, dtype: type } of scratch) temporary.push(backend.scratch(length, type));
       const steps = kernels.map((kernel, k): Step<K> => {
         const handles = sources[k]!.map(handleFor);
         return { kernel, handles, lengths: lengths[k]!, numbers };
       });
       backend.dispatch(steps);
+    } catch (error) {
+      discard();
+      throw error;
     } finally {
       for (const tensor of zeros) tensor.dispose();
-      if (backend.freeScratch) for (const handle of temporary) backend.freeScratch(handle);
+      for (const handle of temporary) backend.freeScratch?.(handle);
     }
     return finish(results);
   };
-  return {
-    kernels,
-    discard,
-    execute: () => {
-      try {
-        return execute();
-      } catch (error) {
-        discard();
-        throw error;
-      }
-    },
-  };
+  return { kernels, discard, execute };
 }
 
 /** Elements of each buffer: kernels of one direction may ask different lengths of the same scratch. */
