@@ -119,8 +119,7 @@ function resolveCall(
   order = op.layouts[0]!.join(' '),
 ): Call {
   const layouts = op.layouts.map((layout) => layout.join(' '));
-  if (!layouts.includes(order))
-    fail('unknown-name', `unknown layout '${order}'; expected '${layouts.join("' or '")}'`);
+  checkNames(layouts, [order], 'layout');
   const expected = op.arguments.filter(isTensor);
   const dtype = checkTensors(owner, names, tensors, 'tensor');
   checkPresence(op, expected, tensors);
@@ -174,7 +173,7 @@ export function checkTensors(
   what: string,
   dtype?: Dtype,
 ): Dtype | undefined {
-  checkNames(names, given, what);
+  checkNames(names, Object.keys(given), what);
   let found = dtype;
   for (const name of names) {
     const tensor = given[name];
@@ -187,8 +186,8 @@ export function checkTensors(
   return found;
 }
 
-export function checkNames(names: readonly string[], given: object, what: string): void {
-  for (const name in given)
+export function checkNames(names: readonly string[], given: readonly string[], what: string): void {
+  for (const name of given)
     if (!names.includes(name))
       fail('unknown-name', `unknown ${what} '${name}'; expected ${names.join(', ') || 'none'}`);
 }
@@ -198,7 +197,7 @@ function checkPresence(op: OpDescription, expected: readonly TensorDescription[]
     if (!optional && !given[name]) fail('missing', `missing tensor ${name}`);
   for (const group of op.together) {
     if (new Set(group.map((name) => !given[name])).size > 1)
-      fail('together', `${group.join(', ')} must be given together or not at all`);
+      fail('together', `${group.join(', ')} must be given together`);
   }
 }
 
@@ -211,7 +210,7 @@ const check = {
 /** Numbers and flags by name, defaults filled in. An int that is also an axis may be left to be inferred. */
 function readAttributes(op: OpDescription, given: Attributes): Record<string, number> {
   const expected = op.arguments.filter((argument) => !isTensor(argument));
-  checkNames(expected.map(nameOf), given, 'attribute');
+  checkNames(expected.map(nameOf), Object.keys(given), 'attribute');
   const numbers: Record<string, number> = {};
   for (const { name, kind, ...rest } of expected) {
     const value = given[name] ?? ('default' in rest ? rest.default : undefined);
@@ -255,7 +254,5 @@ function findLayout(
   const orders = Object.keys(layouts).map((key) => key.split(' '));
   const same = orders.filter((order) => long(order) === long(axes));
   const best = numbers[axes.at(-1)!] === 1 ? same.find((order) => numbers[order.at(-1)!] !== 1) : undefined;
-  const order = (best ?? axes).join(' ');
-  const expected = Object.keys(layouts).join("', '");
-  return layouts[order] ?? fail('not-generated', `there is no layout '${order}'; expected '${expected}'`);
+  return layouts[(best ?? axes).join(' ')]!;
 }

@@ -1,5 +1,5 @@
 /** Binds the kernels of one direction to buffers and runs them. The same for every direction and target. */
-import type { Call } from './call.ts';
+import type { Call, Given } from './call.ts';
 import type {
   BindingDescription,
   DirectionDescription,
@@ -8,7 +8,16 @@ import type {
   UniformDescription,
 } from './description.ts';
 import { fail } from './error.ts';
-import { type Dtype, type Handle, handleOf, makeTensor, type Owner, product, type Tensor } from './tensor.ts';
+import {
+  type Data,
+  type Dtype,
+  type Handle,
+  handleOf,
+  makeTensor,
+  type Owner,
+  product,
+  type Tensor,
+} from './tensor.ts';
 
 /** What all kinds of kernel descriptions have. */
 export interface Kernel {
@@ -73,7 +82,7 @@ export interface Prepared<K extends Kernel> {
   readonly sources: readonly (readonly Source[])[];
   readonly lengths: readonly (readonly number[])[];
   /** The states that kernels update. */
-  readonly updated: ReadonlySet<string>;
+  readonly updated: readonly string[];
 }
 
 /** What was generated for a direction, and the tensors that it is to compute. */
@@ -83,7 +92,7 @@ export type Described<K extends Kernel> = readonly [
 ];
 
 /** Prepares a direction, or finds it prepared. Throws where it was not generated for the device's target. */
-export function prepare<K extends Kernel>(
+function prepare<K extends Kernel>(
   backend: Backend<K>,
   call: Call,
   name: string,
@@ -98,7 +107,7 @@ export function prepare<K extends Kernel>(
   const numbers = backend.decide?.(kernels, call.numbers) ?? call.numbers;
   for (const { name: kernel, uniforms } of kernels) {
     const unknown = uniforms.find((uniform) => !(uniform.name in numbers));
-    if (unknown) fail('missing', `${kernel} needs ${unknown.name}, which nothing in the call gives`);
+    if (unknown) fail('missing', `${kernel} needs ${unknown.name}, which is not known`);
   }
   const prepared = connect(kernels, numbers, wanted(kernels));
   call.prepared.set(name, prepared);
@@ -141,22 +150,27 @@ function connect<K extends Kernel>(
     sources: kernels.map((kernel) => kernel.bindings.map(sourceOf)),
     lengths: kernels.map((kernel) => kernel.bindings.map(({ role, of }) => lengths.get(keyOf(role, of))!)),
     scratch,
-    updated: new Set(bindings.filter((b) => b.role === 'state' && b.access !== 'read').map((b) => b.of)),
+    updated: bindings.filter((b) => b.role === 'state' && b.access !== 'read').map((b) => b.of),
   };
 }
 
 /**
- * Work on tensors that `find` gives, the caller's and saved ones; one that is missing reads as zero. `finish` makes the
- * result of the tensors computed, in the order wanted.
+ * A direction of a call of these tensors. What it needs beside them `find` gives; what is missing reads as zero. `finish`
+ * makes the result of the tensors computed, in the order wanted.
  */
 export function plan<K extends Kernel, R>(
   backend: Backend<K>,
-  { dtype }: Call,
+  call: Call,
+  tensors: Given,
   name: string,
-  { kernels, numbers, wanted, scratch, sources, lengths }: Prepared<K>,
+  describe: () => Described<K>,
   find: (role: Role, of: string) => Tensor | null | undefined,
-  finish: (results: readonly Tensor[]) => R,
+  finish: (results: readonly Tensor[], wanted: readonly Wanted[]) => R,
 ): Pending<K, R> {
+  const prepared = prepare(backend, call, name, describe);
+  const { kernels, numbers, wanted, scratch, sources, lengths, updated } = prepared;
+  for (const state of updated) checkAliasing(state, tensors);
+  const { dtype } = call;
   let results: Tensor[] = [];
   const discard = () => {
     for (const tensor of results) tensor.dispose();
@@ -174,8 +188,9 @@ export function plan<K extends Kernel, R>(
     const handleFor = (source: Source): Handle => {
       if (source.from === 'result') return handleOf(results[source.at]!);
       if (source.from === 'scratch') return temporary[source.at]!;
-      let tensor = find(source.role, source.of);
-      if (tensor?.disposed) fail('disposed', `${source.of} was disposed, but ${name} needs it`);
+      const { role, of } = source;
+      let tensor = role === 'input' || role === 'state' ? tensors[of] : find(role, of);
+      if (tensor?.disposed) fail('disposed', `${of} was disposed, but ${name} needs it`);
       if (!tensor) {
         tensor = make(source.length, [source.length], true);
         zeros.push(tensor);
@@ -197,7 +212,7 @@ export function plan<K extends Kernel, R>(
       for (const tensor of zeros) tensor.dispose();
       for (const handle of temporary) backend.freeScratch?.(handle);
     }
-    return finish(results);
+    return finish(results, wanted);
   };
   return { kernels, discard, execute };
 }
@@ -211,3 +226,28 @@ function lengthsOf(bindings: readonly BindingDescription[], numbers: Numbers): M
   }
   return lengths;
 }
+
+/** A state is written while other tensors are read: sharing memory would make the result depend on the order. */
+function checkAliasing(state: string, tensors: Given): void {
+  const mine = handleOf(tensors[state]!);
+  for (const name in tensors) {
+    const tensor = tensors[name];
+    if (name !== state && tensor && overlap(mine, handleOf(tensor)))
+      fail('aliasing', `${name} and ${state} share memory, but ${state} is updated: pass a copy of one`);
+  }
+}
+
+function overlap(a: Handle, b: Handle): boolean {
+  if (a === b) return true;
+  if (memoryOf(a) !== memoryOf(b)) return false;
+  return startOf(a) < startOf(b) + bytesOf(b) && startOf(b) < startOf(a) + bytesOf(a);
+}
+
+/** What a handle is part of: blocks and arrays over WebAssembly memory lie in the same one. */
+function memoryOf(handle: Handle): unknown {
+  if ('address' in handle) return 'wasm';
+  if (!('buffer' in handle)) return handle;
+  return handle.buffer instanceof ArrayBuffer ? handle.buffer : 'wasm';
+}
+const startOf = (handle: Handle) => ('address' in handle ? handle.address : (handle as Data).byteOffset);
+const bytesOf = (handle: Handle) => ('address' in handle ? handle.bytes : (handle as Data).byteLength);

@@ -27,7 +27,7 @@ export function openMemory(): Memory | undefined {
   const free = new Map<number, number[]>();
   // a memory that has grown, or another beside it, has a new buffer; those before are the same bytes
   const buffers = new WeakSet<object>();
-  // address 0 stays unused, so that no tensor has it
+  // what threads share comes first, see `threads.ts`
   let next = 64;
   let limit = memory.buffer.byteLength;
   return {
@@ -76,7 +76,7 @@ function grow(memory: WebAssembly.Memory, bytes: number): void {
   try {
     memory.grow(Math.max(pages, Math.min(256, left)));
   } catch {
-    fail('out-of-memory', `no memory for ${bytes} more bytes: dispose tensors that are no longer needed`);
+    fail('out-of-memory', `no memory for ${bytes} more bytes: dispose tensors`);
   }
 }
 

@@ -67,23 +67,22 @@ export function inferSizes(tensors: readonly ShapedTensor[], sizes: Sizes): void
 /** Returns whether every axis of the tensor is known afterwards. */
 function inferFrom({ name, shape, dimensions }: ShapedTensor, sizes: Sizes): boolean {
   const misfit = () => {
-    const known = dimensions.flatMap(({ axes }) =>
-      axes.flatMap((axis) => {
-        const one = sizes.get(axis);
-        return one && one.from !== name
-          ? [`${axis} = ${one.shape?.length ? `[${one.shape}]` : one.size} (${one.from})`]
-          : [];
-      }),
-    );
-    const written = `${name}${writeDimensions(dimensions)}`;
-    const where = known.length > 0 ? ` where ${known.join(', ')}` : '';
-    return fail('shape', `${name} has shape [${shape}], which does not fit ${written}${where}`);
+    const where = [`${name}${writeDimensions(dimensions)}`];
+    for (const axis of dimensions.flatMap(({ axes }) => axes)) {
+      const known = sizes.get(axis);
+      if (known) where.push(`${axis} = ${known.shape ? `[${known.shape}]` : known.size} from ${known.from}`);
+    }
+    fail('shape', `${name} has shape [${shape}], which does not fit ${where.join(', ')}`);
   };
+  let spare = shape.length;
+  let open = 0;
   /** How many of the shape's sizes are of one dimension; undefined for a fold that nothing is known of. */
-  const rankOf = ({ axes, fold }: DimensionDescription) => (fold ? sizes.get(axes[0]!)?.shape?.length : 1);
-  const ranks = dimensions.map(rankOf);
-  const spare = ranks.reduce<number>((left, rank) => left - (rank ?? 0), shape.length);
-  const open = ranks.filter((rank) => rank === undefined).length;
+  const ranks = dimensions.map(({ axes, fold }) => {
+    const rank = fold ? sizes.get(axes[0]!)?.shape?.length : 1;
+    if (rank === undefined) open++;
+    else spare -= rank;
+    return rank;
+  });
   if (spare < 0 || (open === 0 && spare > 0)) misfit();
   if (open > 1) return false;
   let at = 0;
@@ -109,8 +108,7 @@ function inferFrom({ name, shape, dimensions }: ShapedTensor, sizes: Sizes): boo
 /** The shape of a tensor whose axes are all known. */
 export function shapeOf(name: string, dimensions: readonly DimensionDescription[], sizes: Sizes): number[] {
   const known = (axis: string) =>
-    sizes.get(axis) ??
-    fail('shape', `the size of ${axis} in ${name}${writeDimensions(dimensions)} is not known`);
+    sizes.get(axis) ?? fail('shape', `the size of ${axis} in ${name} is not known`);
   return dimensions.flatMap(({ axes, fold }) =>
     fold ? known(axes[0]!).shape! : [product(axes.map((axis) => known(axis).size))],
   );
