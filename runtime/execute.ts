@@ -68,10 +68,11 @@ export interface Wanted {
 }
 
 /** Where a binding gets its buffer: a result, scratch, or a tensor that is looked up. */
-type Source =
-  | { readonly from: 'result'; readonly at: number }
-  | { readonly from: 'scratch'; readonly at: number }
-  | { readonly from: 'given'; readonly role: Role; readonly of: string; readonly length: number };
+type Source = (
+  results: readonly Tensor[],
+  scratch: readonly Handle[],
+  given: (role: Role, of: string, length: number) => Handle,
+) => Handle;
 
 /** All of a direction that depends on shapes and numbers alone, for calls to come. */
 export interface Prepared<K extends Kernel> {
@@ -134,11 +135,11 @@ function connect<K extends Kernel>(
     const length = lengths.get(key)!;
     // what forward saves may be one of its outputs
     const result = results.get(key) ?? (role === 'saved' ? results.get(keyOf('output', of)) : undefined);
-    if (result !== undefined) return { from: 'result', at: result };
-    if (role !== 'scratch') return { from: 'given', role, of, length };
+    if (result !== undefined) return (results) => handleOf(results[result]!);
+    if (role !== 'scratch') return (_, __, given) => given(role, of, length);
     const at = places.get(key) ?? scratch.push({ length, dtype: dtype ?? 'f32' }) - 1;
     places.set(key, at);
-    return { from: 'scratch', at };
+    return (_, temporary) => temporary[at]!;
   };
   return {
     kernels,
@@ -185,14 +186,11 @@ export function plan<K extends Kernel, R>(
       backend.track?.(tensor, handle);
       return tensor;
     };
-    const handleFor = (source: Source): Handle => {
-      if (source.from === 'result') return handleOf(results[source.at]!);
-      if (source.from === 'scratch') return temporary[source.at]!;
-      const { role, of } = source;
+    const given = (role: Role, of: string, length: number): Handle => {
       let tensor = role === 'input' || role === 'state' ? tensors[of] : find(role, of);
       if (tensor?.disposed) fail('disposed', `${of} was disposed, but ${name} needs it`);
       if (!tensor) {
-        tensor = make(source.length, [source.length], true);
+        tensor = make(length, [length], true);
         zeros.push(tensor);
       }
       return handleOf(tensor);
@@ -201,7 +199,7 @@ export function plan<K extends Kernel, R>(
       for (const { shape, length, isZero } of wanted) results.push(make(length, shape, isZero));
       for (const { length, dtype: type } of scratch) temporary.push(backend.scratch(length, type));
       const steps = kernels.map((kernel, k): Step<K> => {
-        const handles = sources[k]!.map(handleFor);
+        const handles = sources[k]!.map((source) => source(results, temporary, given));
         return { kernel, handles, lengths: lengths[k]!, numbers };
       });
       backend.dispatch(steps);

@@ -107,33 +107,36 @@ interface Start {
   readonly chunkBits: number;
 }
 
+/** An export that every thread is told of. */
+interface Post {
+  readonly module: WebAssembly.Module;
+  readonly name: string;
+  readonly index: number;
+}
+
 /** A worker of Node or of a browser, from source text, since a file of its own would be lost in bundles. */
 async function startWorker(start: Start): Promise<{ postMessage(message: object): void }> {
-  // esbuild wraps functions that are to keep their names
   const isNode = globalThis.process?.versions?.node !== undefined;
-  const source = `const __name = (f) => f; (${work})(${isNode && "require('node:worker_threads')"});`;
+  const port = isNode ? "require('node:worker_threads').parentPort" : 'self';
+  // esbuild wraps functions that are to keep their names
+  const source = `const __name = (f) => f; (${work})(${port});`;
   if (isNode) {
     const module = 'node:worker_threads';
     const { Worker } = (await import(/* @vite-ignore */ module)) as typeof import('node:worker_threads');
-    const worker = new Worker(source, { eval: true, workerData: start, execArgv: [] });
+    const worker = new Worker(source, { eval: true, execArgv: [] });
     worker.on('error', () => {}); // what it had not begun, others do
     worker.unref();
+    worker.postMessage(start);
     return worker;
   }
   if (!globalThis.crossOriginIsolated) throw new Error('not shared');
-  const url = URL.createObjectURL(new Blob([source], { type: 'text/javascript' }));
-  const worker = new Worker(url);
+  const worker = new Worker(URL.createObjectURL(new Blob([source], { type: 'text/javascript' })));
   worker.postMessage(start);
   return worker;
 }
 
 /** The whole program of a worker; it stands alone. */
-function work(node: typeof import('node:worker_threads') | false): void {
-  interface Post {
-    readonly module: WebAssembly.Module;
-    readonly name: string;
-    readonly index: number;
-  }
+function work(port: { onmessage: (event: { readonly data: Start | Post }) => void }): void {
   const routines: WasmFunction[] = [];
   const instances = new Map<WebAssembly.Module, WebAssembly.Instance>();
   let known = 0;
@@ -169,11 +172,11 @@ function work(node: typeof import('node:worker_threads') | false): void {
   }
 
   let start: Start | undefined;
-  function receive(message: Start | Post): void {
-    if ('memory' in message) {
-      start = message;
+  port.onmessage = ({ data }) => {
+    if ('memory' in data) {
+      start = data;
     } else {
-      const { module, name, index } = message;
+      const { module, name, index } = data;
       const env = { memory: start!.memory };
       // biome-ignore lint/suspicious/noExplicitAny: Math is a record of functions
       const imports = { env, math: Math as any };
@@ -182,12 +185,6 @@ function work(node: typeof import('node:worker_threads') | false): void {
       routines[index] = instance.exports[name] as WasmFunction;
       known++;
     }
-    if (start) loop(start);
-  }
-  if (node) {
-    node.parentPort!.on('message', receive);
-    receive(node.workerData);
-  } else {
-    globalThis.onmessage = ({ data }) => receive(data);
-  }
+    loop(start!);
+  };
 }
