@@ -1,6 +1,7 @@
 /** Checks a call against an op's description: which variant and layout it means, and all its sizes and numbers. */
 import type {
   ArgumentDescription,
+  DimensionDescription,
   LayoutDescription,
   Numbers,
   OpDescription,
@@ -127,15 +128,13 @@ function resolveCall(
   for (const { name, optional } of expected) if (optional) numbers[`given_${name}`] = tensors[name] ? 1 : 0;
 
   const axes = order.split(' ');
-  const dimensionsOf = (name: string) =>
-    physicalDimensions([...expected, ...op.returns].find((t) => t.name === name)!.dimensions, axes);
   const sizes: Sizes = new Map();
   for (const axis of op.axes)
     if (axis in numbers) sizes.set(axis, { size: numbers[axis]!, from: 'the call' });
   inferSizes(
     names.flatMap((name) => {
       const shape = tensors[name]?.shape;
-      return shape ? [{ name, shape, dimensions: dimensionsOf(name) }] : [];
+      return shape ? [{ name, shape, dimensions: dimensionsOf(op, name, axes) }] : [];
     }),
     sizes,
   );
@@ -144,7 +143,6 @@ function resolveCall(
   const variant = findVariant(op, numbers, tensors);
   for (const { test, message } of variant.requirements ?? [])
     if (!test(numbers)) fail('requirement', message);
-  const shapes = new Map<string, readonly number[]>();
   const differentiable = expected.filter(isDifferentiable).map(nameOf);
   return {
     op,
@@ -154,13 +152,24 @@ function resolveCall(
     differentiable,
     given: differentiable.filter((name) => tensors[name]),
     differentiableReturns: op.returns.filter(isDifferentiable).map(nameOf),
-    shapeOf: (name) => {
-      const shape = shapes.get(name) ?? shapeOf(name, dimensionsOf(name), sizes);
-      shapes.set(name, shape);
-      return shape;
-    },
+    shapeOf: shapesOf(op, axes, sizes),
     prepared: new Map(),
   };
+}
+
+/** Shapes by name. It is kept, and does not keep the tensors of the first such call. */
+function shapesOf(op: OpDescription, axes: readonly string[], sizes: Sizes) {
+  const shapes = new Map<string, readonly number[]>();
+  return (name: string): readonly number[] => {
+    const shape = shapes.get(name) ?? shapeOf(name, dimensionsOf(op, name, axes), sizes);
+    shapes.set(name, shape);
+    return shape;
+  };
+}
+
+function dimensionsOf(op: OpDescription, name: string, axes: readonly string[]): DimensionDescription[] {
+  const one = [...op.arguments.filter(isTensor), ...op.returns].find((t) => t.name === name)!;
+  return physicalDimensions(one.dimensions, axes);
 }
 
 const isDifferentiable = ({ differentiable }: { readonly differentiable?: true }) => differentiable;
