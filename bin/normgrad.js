@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// In a clone the sources run, bundled at each start; in the published package, where there are none, the built files.
+// In a clone the sources run, bundled whenever they have changed; in the published package, where there are none, the built files.
 import { existsSync } from 'node:fs';
 import module from 'node:module';
 

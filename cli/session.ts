@@ -83,7 +83,7 @@ export async function startSession(
   /** Tensors for some of those known; where none is given, all of them count as zero. */
   const placeAll = (values: NamedNumbers, known: readonly { readonly name: string }[], what: string) => {
     const names = known.map(({ name }) => name);
-    checkNames(names, Object.fromEntries(values), what);
+    checkNames(names, [...values.keys()], what);
     const zeros = names.map((name) => {
       const length = axesOf(name).reduce((n, axis) => n * shapes.sizes.get(axis)!.size, 1);
       return [name, Array.from({ length }, () => 0)] as const;
@@ -156,7 +156,7 @@ function logicalSizes(
   const expected = op.arguments.flatMap((a) => (a.kind === 'tensor' ? [a] : []));
   checkNames(
     expected.map(({ name }) => name),
-    Object.fromEntries(inputs),
+    [...inputs.keys()],
     'input',
   );
   const missing = expected

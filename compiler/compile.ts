@@ -8,7 +8,7 @@ import { type Diagnostic, invariant } from './diagnostics.ts';
 import { specHash } from './emit/header.ts';
 import { emitOp } from './emit/op.ts';
 import { emitIndex, emitManifest } from './emit/package.ts';
-import { loadBinaryen } from './emit/wasm-module.ts';
+import { type Tools, tools } from './emit/tools.ts';
 import { type Forward, lowerEntry } from './graph/formulas.ts';
 import { lowerCpu } from './kernel/cpu.ts';
 import { lowerGpu } from './kernel/gpu.ts';
@@ -32,6 +32,8 @@ export interface CompileOptions {
   readonly only?: string;
   /** Changes an entry before it is compiled, e.g. the directions or layouts to generate. */
   readonly adapt?: (entry: Entry) => Entry;
+  /** Where emitters have their large packages run; on this thread by default. */
+  readonly tools?: Tools;
 }
 
 export interface CompileResult {
@@ -72,24 +74,17 @@ export interface CompiledOp {
 export async function compile(text: string, options: CompileOptions): Promise<CompileResult> {
   const { spec, diagnostics } = parseSpec(text, options.file);
   if (diagnostics.length > 0) return { spec, diagnostics, files: new Map() };
-  const wanted = options.targets ?? targets;
-  if (wanted.includes('wasm')) loadBinaryen().catch(() => {}); // awaited where it is used
   const entries = spec.entries.filter(({ name }) => options.only === undefined || name === options.only);
-  const hash = specHash(text);
   const { adapt = (entry) => entry } = options;
-  const ops = entries.map((entry) => compileEntry(adapt(entry)));
+  const emit = { targets, tools, ...options, hash: specHash(text) };
+  const emitted = await Promise.all(entries.map((entry) => emitOp(compileEntry(adapt(entry)), emit)));
   const files = new Map<string, string>();
-  const emitted = [];
-  for (const op of ops) {
-    const result = await emitOp(op, { file: options.file, hash, targets: wanted });
-    for (const [path, content] of result.files) {
-      invariant(!files.has(path), `two files are called ${path}`);
-      files.set(path, content);
-    }
-    emitted.push(result);
+  for (const [path, content] of emitted.flatMap((op) => [...op.files])) {
+    invariant(!files.has(path), `two files are called ${path}`);
+    files.set(path, content);
   }
-  files.set('index.ts', emitIndex(emitted, { file: options.file, hash, targets: wanted }));
-  files.set('manifest.json', emitManifest(emitted, { file: options.file, hash, targets: wanted }));
+  files.set('index.ts', emitIndex(emitted, emit));
+  files.set('manifest.json', emitManifest(emitted, emit));
   return { spec, diagnostics, files };
 }
 

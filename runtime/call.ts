@@ -1,6 +1,7 @@
 /** Checks a call against an op's description: which variant and layout it means, and all its sizes and numbers. */
 import type {
   ArgumentDescription,
+  DimensionDescription,
   LayoutDescription,
   Numbers,
   OpDescription,
@@ -8,13 +9,13 @@ import type {
   VariantDescription,
 } from './description.ts';
 import { fail } from './error.ts';
-import { inferSizes, physicalDimensions, type ShapedTensor, type Sizes, shapeOf } from './sizes.ts';
+import { inferSizes, physicalDimensions, type Sizes, shapeOf } from './sizes.ts';
 import type { Dtype, Owner, Tensor } from './tensor.ts';
 
 export type Given = { readonly [name: string]: Tensor | null | undefined };
 
-/** What calls of the same shapes, numbers and variant have in common. */
-export interface Resolved {
+/** A call that has passed every check, but for its tensors: calls of the same shapes, numbers and variant share it. */
+export interface Call {
   readonly op: OpDescription;
   readonly dtype: Dtype;
   readonly layout: LayoutDescription;
@@ -30,22 +31,15 @@ export interface Resolved {
   readonly prepared: Map<string, unknown>;
 }
 
-/** A call that has passed every check. */
-export interface Call extends Resolved {
-  /** The tensors given, by argument name, in signature order. */
-  readonly tensors: ReadonlyMap<string, Tensor>;
-}
-
 type Attributes = { readonly [name: string]: unknown };
 
 /** A call that was resolved, by all that it depended on. */
 interface Known {
   readonly attributes: Attributes;
   readonly order: string | undefined;
-  readonly dtype: Dtype;
   /** By argument; undefined where it was not given. */
   readonly shapes: readonly (readonly number[] | undefined)[];
-  readonly resolved: Resolved;
+  readonly call: Call;
 }
 
 /** Resolves calls, and finds again what it resolved before: a training loop makes the same few calls. */
@@ -54,26 +48,19 @@ export function makeResolver(owner: Owner) {
   return (op: OpDescription, tensors: Given, attributes: Attributes, order: string | undefined): Call => {
     let known = byOp.get(op);
     if (!known) {
-      const names = op.arguments.filter(isTensor).map(({ name }) => name);
-      known = { names, calls: [] };
+      known = { names: op.arguments.filter(isTensor).map(nameOf), calls: [] };
       byOp.set(op, known);
     }
     const { names, calls } = known;
-    for (const call of calls) {
-      if (!isLike(call, owner, names, tensors, attributes, order)) continue;
-      const given = new Map<string, Tensor>();
-      for (const name of names) if (tensors[name]) given.set(name, tensors[name]);
-      return { ...call.resolved, tensors: given };
-    }
-    const call = resolveCall(owner, op, tensors, attributes, order);
+    for (const like of calls) if (isLike(like, owner, names, tensors, attributes, order)) return like.call;
+    const call = resolveCall(owner, op, names, tensors, attributes, order);
     calls.unshift({
       attributes: { ...attributes },
       order,
-      dtype: call.dtype,
       shapes: names.map((name) => tensors[name]?.shape),
-      resolved: call,
+      call,
     });
-    if (calls.length > mostKnown) calls.pop();
+    calls.splice(mostKnown);
     return call;
   };
 }
@@ -94,12 +81,10 @@ function isLike(
   for (let i = 0; i < names.length; i++) {
     const tensor = tensors[names[i]!];
     const shape = known.shapes[i];
-    if (!tensor || !shape) {
-      if (tensor || shape) return false;
-      continue;
-    }
-    if (tensor.owner !== owner || tensor.disposed || tensor.dtype !== known.dtype) return false;
-    if (tensor.shape !== shape && !isSameShape(tensor.shape, shape)) return false;
+    if (!tensor !== !shape) return false;
+    if (!tensor) continue;
+    if (tensor.owner !== owner || tensor.disposed || tensor.dtype !== known.call.dtype) return false;
+    if (!isSameShape(tensor.shape, shape!)) return false;
   }
   return true;
 }
@@ -115,6 +100,7 @@ function isSame(a: Attributes, b: Attributes): boolean {
 }
 
 export function isSameShape(a: readonly number[], b: readonly number[]): boolean {
+  if (a === b) return true;
   if (a.length !== b.length) return false;
   for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
   return true;
@@ -122,108 +108,105 @@ export function isSameShape(a: readonly number[], b: readonly number[]): boolean
 
 const isTensor = (argument: ArgumentDescription): argument is TensorDescription => argument.kind === 'tensor';
 
-/** Throws a `NormgradError` that names the op and what is wrong with the call. */
+const nameOf = ({ name }: { readonly name: string }): string => name;
+
+/** Throws a `NormgradError` that names what is wrong with the call. */
 function resolveCall(
   owner: Owner,
   op: OpDescription,
+  names: readonly string[],
   tensors: Given,
   attributes: Attributes,
   order = op.layouts[0]!.join(' '),
 ): Call {
   const layouts = op.layouts.map((layout) => layout.join(' '));
-  if (!layouts.includes(order))
-    fail('unknown-name', `unknown layout '${order}'; expected '${layouts.join("' or '")}'`);
+  checkNames(layouts, [order], 'layout');
   const expected = op.arguments.filter(isTensor);
-  const given = checkTensors(
-    owner,
-    expected.map(({ name }) => name),
-    tensors,
-    'tensor',
-  );
-  checkPresence(op, expected, given);
+  const dtype = checkTensors(owner, names, tensors, 'tensor');
+  checkPresence(op, expected, tensors);
   const numbers = readAttributes(op, attributes);
-  for (const { name, optional } of expected) if (optional) numbers[`given_${name}`] = given.has(name) ? 1 : 0;
+  for (const { name, optional } of expected) if (optional) numbers[`given_${name}`] = tensors[name] ? 1 : 0;
 
   const axes = order.split(' ');
-  const dimensionsOf = (name: string) =>
-    physicalDimensions([...expected, ...op.returns].find((t) => t.name === name)!.dimensions, axes);
   const sizes: Sizes = new Map();
   for (const axis of op.axes)
     if (axis in numbers) sizes.set(axis, { size: numbers[axis]!, from: 'the call' });
-  const shaped = [...given].map(
-    ([name, { shape }]): ShapedTensor => ({ name, shape, dimensions: dimensionsOf(name) }),
+  inferSizes(
+    names.flatMap((name) => {
+      const shape = tensors[name]?.shape;
+      return shape ? [{ name, shape, dimensions: dimensionsOf(op, name, axes) }] : [];
+    }),
+    sizes,
   );
-  inferSizes(shaped, sizes);
   for (const [axis, { size }] of sizes) numbers[axis] = size;
 
-  const variant = findVariant(op, numbers, given);
+  const variant = findVariant(op, numbers, tensors);
   for (const { test, message } of variant.requirements ?? [])
     if (!test(numbers)) fail('requirement', message);
-  const shapes = new Map<string, readonly number[]>();
-  const differentiable = expected.filter((t) => t.differentiable).map(({ name }) => name);
+  const differentiable = expected.filter(isDifferentiable).map(nameOf);
   return {
     op,
-    tensors: given,
-    dtype: [...given.values()][0]?.dtype ?? 'f32',
+    dtype: dtype ?? 'f32',
     layout: findLayout(variant, axes, numbers),
     numbers,
     differentiable,
-    given: differentiable.filter((name) => given.has(name)),
-    differentiableReturns: op.returns.filter((r) => r.differentiable).map(({ name }) => name),
-    shapeOf: (name) => {
-      const shape = shapes.get(name) ?? shapeOf(name, dimensionsOf(name), sizes);
-      shapes.set(name, shape);
-      return shape;
-    },
+    given: differentiable.filter((name) => tensors[name]),
+    differentiableReturns: op.returns.filter(isDifferentiable).map(nameOf),
+    shapeOf: shapesOf(op, axes, sizes),
     prepared: new Map(),
   };
 }
 
-/** The tensors that are not null, in the order expected. Throws on unknown names, disposed ones and mixed types. */
+/** Shapes by name. It is kept, and does not keep the tensors of the first such call. */
+function shapesOf(op: OpDescription, axes: readonly string[], sizes: Sizes) {
+  const shapes = new Map<string, readonly number[]>();
+  return (name: string): readonly number[] => {
+    const shape = shapes.get(name) ?? shapeOf(name, dimensionsOf(op, name, axes), sizes);
+    shapes.set(name, shape);
+    return shape;
+  };
+}
+
+function dimensionsOf(op: OpDescription, name: string, axes: readonly string[]): DimensionDescription[] {
+  const one = [...op.arguments.filter(isTensor), ...op.returns].find((t) => t.name === name)!;
+  return physicalDimensions(one.dimensions, axes);
+}
+
+const isDifferentiable = ({ differentiable }: { readonly differentiable?: true }) => differentiable;
+
+/** The type of the tensors that are given. Throws on unknown names, disposed ones and mixed types. */
 export function checkTensors(
   owner: Owner,
   names: readonly string[],
   given: Given,
   what: string,
   dtype?: Dtype,
-): Map<string, Tensor> {
-  checkNames(names, given, what);
-  const found = new Map<string, Tensor>();
-  let first = dtype && { name: 'the call', dtype };
+): Dtype | undefined {
+  checkNames(names, Object.keys(given), what);
+  let found = dtype;
   for (const name of names) {
     const tensor = given[name];
     if (!tensor) continue;
     if (tensor.owner !== owner) fail('device', `${what} ${name} is on another device`);
     if (tensor.disposed) fail('disposed', `${what} ${name} was disposed`);
-    first ??= { name, dtype: tensor.dtype };
-    if (first.dtype !== tensor.dtype) {
-      fail('dtype', `${what} ${name} is ${tensor.dtype}, but ${first.name} is ${first.dtype}`);
-    }
-    found.set(name, tensor);
+    found ??= tensor.dtype;
+    if (found !== tensor.dtype) fail('dtype', `${what} ${name} is ${tensor.dtype}, but the call is ${found}`);
   }
   return found;
 }
 
-export function checkNames(names: readonly string[], given: object, what: string): void {
-  for (const name of Object.keys(given)) {
+export function checkNames(names: readonly string[], given: readonly string[], what: string): void {
+  for (const name of given)
     if (!names.includes(name))
       fail('unknown-name', `unknown ${what} '${name}'; expected ${names.join(', ') || 'none'}`);
-  }
 }
 
-function checkPresence(
-  op: OpDescription,
-  expected: readonly TensorDescription[],
-  given: Map<string, Tensor>,
-): void {
-  const missing = expected
-    .filter(({ name, optional }) => !optional && !given.has(name))
-    .map(({ name }) => name);
-  if (missing.length > 0) fail('missing', `missing tensor ${missing.join(', ')}`);
+function checkPresence(op: OpDescription, expected: readonly TensorDescription[], given: Given): void {
+  for (const { name, optional } of expected)
+    if (!optional && !given[name]) fail('missing', `missing tensor ${name}`);
   for (const group of op.together) {
-    if (new Set(group.map((name) => given.has(name))).size > 1) {
-      fail('together', `${group.join(', ')} must be given together or not at all`);
-    }
+    if (new Set(group.map((name) => !given[name])).size > 1)
+      fail('together', `${group.join(', ')} must be given together`);
   }
 }
 
@@ -234,16 +217,9 @@ const check = {
 };
 
 /** Numbers and flags by name, defaults filled in. An int that is also an axis may be left to be inferred. */
-function readAttributes(
-  op: OpDescription,
-  given: { readonly [name: string]: unknown },
-): Record<string, number> {
+function readAttributes(op: OpDescription, given: Attributes): Record<string, number> {
   const expected = op.arguments.filter((argument) => !isTensor(argument));
-  checkNames(
-    expected.map(({ name }) => name),
-    given,
-    'attribute',
-  );
+  checkNames(expected.map(nameOf), Object.keys(given), 'attribute');
   const numbers: Record<string, number> = {};
   for (const { name, kind, ...rest } of expected) {
     const value = given[name] ?? ('default' in rest ? rest.default : undefined);
@@ -263,14 +239,10 @@ function readAttributes(
   return numbers;
 }
 
-function findVariant(
-  op: OpDescription,
-  numbers: Numbers,
-  given: ReadonlyMap<string, Tensor>,
-): VariantDescription {
+function findVariant(op: OpDescription, numbers: Numbers, given: Given): VariantDescription {
   const key = op.arguments
-    .filter((a) => (a.kind === 'bool' ? numbers[a.name] : isTensor(a) && a.optional && given.has(a.name)))
-    .map(({ name }) => name)
+    .filter((a) => (a.kind === 'bool' ? numbers[a.name] : isTensor(a) && a.optional && given[a.name]))
+    .map(nameOf)
     .join(' ');
   const variant = op.variants[key];
   if (variant) return variant;
@@ -291,7 +263,5 @@ function findLayout(
   const orders = Object.keys(layouts).map((key) => key.split(' '));
   const same = orders.filter((order) => long(order) === long(axes));
   const best = numbers[axes.at(-1)!] === 1 ? same.find((order) => numbers[order.at(-1)!] !== 1) : undefined;
-  const order = (best ?? axes).join(' ');
-  const expected = Object.keys(layouts).join("', '");
-  return layouts[order] ?? fail('not-generated', `there is no layout '${order}'; expected '${expected}'`);
+  return layouts[(best ?? axes).join(' ')]!;
 }

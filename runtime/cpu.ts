@@ -9,8 +9,8 @@ import {
   type Data,
   type Dtype,
   type Handle,
+  handleOf,
   makeTensor,
-  product,
   type Tensor,
 } from './tensor.ts';
 import { type Machine, makeRunner, openMachine } from './wasm.ts';
@@ -58,25 +58,10 @@ export function cpu(options: CpuOptions = {}): CpuDevice {
   const machine = options.target === 'typescript' ? undefined : sharedMachine();
   if (options.target === 'wasm' && !machine)
     fail('not-generated', 'this host has no shared WebAssembly memory');
-  const backend = machine ? wasmBackend(machine, threads) : arrayBackend;
+  const backend = makeBackend(machine, threads);
   const memory = machine?.memory;
   let copied = 0;
 
-  const tensor = (shape: readonly number[], handle: Handle, dtype: Dtype, isAdopted = false): Tensor => {
-    const made = makeTensor(backend, handle, shape, dtype, isAdopted);
-    if (!isAdopted) backend.track?.(made, handle);
-    return made;
-  };
-  const tensorInMemory = (shape: readonly number[], data: Data | readonly number[] | undefined): Tensor => {
-    if (data instanceof Float32Array && memory!.addressOf(data) !== undefined)
-      return tensor(shape, data, 'f32', true);
-    const made = tensor(shape, backend.allocate(product(shape), 'f32', !data), 'f32');
-    if (data) {
-      (made.storage as Float32Array).set(data);
-      copied += 4 * data.length;
-    }
-    return made;
-  };
   type Plan<R> = () => Pending<CpuKernel, R>;
   return {
     kind: 'cpu',
@@ -86,48 +71,42 @@ export function cpu(options: CpuOptions = {}): CpuDevice {
       return copied;
     },
     tensor: (shape, data, dtype = data instanceof Float64Array ? 'f64' : 'f32') => {
-      checkShape(shape, data?.length);
+      const length = checkShape(shape, data?.length);
       const own = [...shape];
-      if (memory && dtype === 'f32') return tensorInMemory(own, data);
-      const wanted = dtype === 'f64' ? Float64Array : Float32Array;
-      const array =
-        data instanceof wanted ? data : data ? wanted.from(data) : allocateArray(product(own), dtype);
-      return tensor(own, array, dtype);
+      const wanted = arrays[dtype];
+      const isThere =
+        data instanceof wanted && (dtype === 'f64' || !memory || memory.addressOf(data) !== undefined);
+      if (isThere) return makeTensor(backend, data, own, dtype, true);
+      const handle = backend.allocate(length, dtype, !data);
+      const made = makeTensor(backend, handle, own, dtype);
+      backend.track!(made, handle);
+      if (data) (made.storage as Data).set(data);
+      if (data && isBlock(handle)) copied += 4 * length;
+      return made;
     },
     run: makeRunFunction<CpuKernel, 'async'>(backend, async <R>(plan: Plan<R>) => plan().execute()),
     runSync: makeRunFunction<CpuKernel, 'sync'>(backend, <R>(plan: Plan<R>) => plan().execute()),
   };
 }
 
+const arrays = { f32: Float32Array, f64: Float64Array };
+
 function allocateArray(length: number, dtype: Dtype): Data {
   try {
-    return dtype === 'f64' ? new Float64Array(length) : new Float32Array(length);
+    return new arrays[dtype](length);
   } catch {
-    return fail('out-of-memory', `no memory for ${length} elements of type ${dtype}`);
+    return fail('out-of-memory', `no memory for ${length} elements`);
   }
 }
-
-/** Typed arrays, and plain functions over them. */
-const arrayBackend: CpuBackend = {
-  kernelsOf: ({ cpu }) => cpu,
-  allocate: allocateArray,
-  scratch: allocateArray,
-  read: async (handle) => (handle as Data).slice(),
-  free: () => {},
-  storageOf: (handle) => handle as Data,
-  dispatch: (steps) => {
-    for (const { kernel, handles, numbers } of steps)
-      runFunction(kernel as CpuKernelDescription, handles as Data[], numbers);
-  },
-};
 
 function runFunction(
   { run, uniforms }: CpuKernelDescription,
   arrays: readonly Data[],
   numbers: Numbers,
 ): void {
-  const call = run as (...args: unknown[]) => void;
-  call(...arrays, ...uniforms.map(({ name }) => numbers[name]));
+  const args: unknown[] = [...arrays];
+  for (const { name } of uniforms) args.push(numbers[name]);
+  (run as (...args: unknown[]) => void)(...args);
 }
 
 /** Keeps a tensor alive as long as the array of its elements is. */
@@ -135,47 +114,58 @@ const heldBy = Symbol('tensor');
 const isBlock = (handle: Handle): handle is Block => 'address' in handle;
 const isWasm = (kernel: CpuKernel): kernel is WasmKernelDescription => 'module' in kernel;
 
-/** Tensors of f32 in WebAssembly memory, which is freed with them; all else as above. */
-function wasmBackend(machine: Machine, threads: number): CpuBackend {
-  const { memory } = machine;
-  const runner = makeRunner(machine, threads);
-  const unreachable = new FinalizationRegistry<Block>(memory.free);
-  const { view: viewOf } = memory;
+/** The size of tensors that need not be watched at once, and how many of these there are at most. */
+const fewBytes = 4096;
+const mostYoung = 128;
+
+/** Tensors of f32 in WebAssembly memory where there is a machine, which is freed with them; all else in arrays. */
+function makeBackend(machine: Machine | undefined, threads: number): CpuBackend {
+  const memory = machine?.memory;
+  const runner = machine && makeRunner(machine, threads);
+  const unreachable = new FinalizationRegistry<Block>((block) => memory!.free(block));
+  /** Small tensors of late, not yet watched: most are disposed soon, and to watch one takes as long as to make it. */
+  const young: Tensor[] = [];
   const addressOf = (handle: Handle): number =>
-    isBlock(handle) ? handle.address : memory.addressOf(handle as Data)!;
+    isBlock(handle) ? handle.address : memory!.addressOf(handle as Data)!;
   const arrayOf = (handle: Handle, length: number): Data =>
-    isBlock(handle) ? viewOf(handle, length) : (handle as Data);
+    isBlock(handle) ? memory!.view(handle, length) : (handle as Data);
+  const free = (handle: Handle): void => {
+    if (isBlock(handle)) memory!.free(handle);
+  };
   return {
-    kernelsOf: ({ wasm, cpu }, dtype) => (dtype === 'f32' && wasm ? wasm : cpu),
-    decide: (kernels, numbers) => runner.decide(kernels.filter(isWasm), numbers),
+    kernelsOf: ({ wasm, cpu }, dtype) => (memory && dtype === 'f32' && wasm ? wasm : cpu),
+    decide: (kernels, numbers) => runner?.decide(kernels.filter(isWasm), numbers) ?? numbers,
     allocate: (length, dtype, isZero) => {
-      if (dtype === 'f64') return allocateArray(length, dtype);
+      if (!memory || dtype === 'f64') return allocateArray(length, dtype);
       const block = memory.allocate(4 * length);
-      if (isZero) viewOf(block, length).fill(0);
+      if (isZero) memory.view(block, length).fill(0);
       return block;
     },
     track: (tensor, handle) => {
-      if (isBlock(handle)) unreachable.register(tensor, handle, tensor);
-    },
-    scratch: (length, dtype) => memory.allocate(length * (dtype === 'f64' ? 8 : 4)),
-    freeScratch: (handle) => memory.free(handle as Block),
-    read: async (handle, length) =>
-      isBlock(handle) ? viewOf(handle, length).slice() : (handle as Data).slice(),
-    free: (handle, tensor) => {
       if (!isBlock(handle)) return;
-      unreachable.unregister(tensor);
-      memory.free(handle);
+      if (handle.bytes > fewBytes) unreachable.register(tensor, handle);
+      else if (young.push(tensor) === mostYoung)
+        for (const one of young.splice(0))
+          if (!one.disposed) unreachable.register(one, handleOf(one) as Block);
     },
+    scratch: (length, dtype) =>
+      memory?.allocate(length * (dtype === 'f64' ? 8 : 4)) ?? allocateArray(length, dtype),
+    read: async (handle, length) => arrayOf(handle, length).slice(),
+    free,
+    freeScratch: free,
     storageOf: (handle, tensor) =>
-      isBlock(handle) ? Object.assign(viewOf(handle, tensor.length), { [heldBy]: tensor }) : (handle as Data),
+      isBlock(handle)
+        ? Object.assign(arrayOf(handle, tensor.length), { [heldBy]: tensor })
+        : (handle as Data),
     dispatch: (steps) => {
-      for (const { kernel, handles, lengths, numbers } of steps) {
-        if (isWasm(kernel)) runner.run(kernel, handles.map(addressOf), numbers);
-        else {
-          const arrays = handles.map((handle, i) => arrayOf(handle, lengths[i]!));
-          runFunction(kernel, arrays, numbers);
-        }
-      }
+      for (const { kernel, handles, lengths, numbers } of steps)
+        if (isWasm(kernel)) runner!.run(kernel, handles.map(addressOf), numbers);
+        else
+          runFunction(
+            kernel,
+            handles.map((handle, i) => arrayOf(handle, lengths[i]!)),
+            numbers,
+          );
     },
   };
 }

@@ -1,5 +1,5 @@
 /** Binds the kernels of one direction to buffers and runs them. The same for every direction and target. */
-import type { Call } from './call.ts';
+import type { Call, Given } from './call.ts';
 import type {
   BindingDescription,
   DirectionDescription,
@@ -8,7 +8,16 @@ import type {
   UniformDescription,
 } from './description.ts';
 import { fail } from './error.ts';
-import { type Dtype, type Handle, handleOf, makeTensor, type Owner, product, type Tensor } from './tensor.ts';
+import {
+  type Data,
+  type Dtype,
+  type Handle,
+  handleOf,
+  makeTensor,
+  type Owner,
+  product,
+  type Tensor,
+} from './tensor.ts';
 
 /** What all kinds of kernel descriptions have. */
 export interface Kernel {
@@ -58,21 +67,12 @@ export interface Wanted {
   readonly shape: readonly number[];
 }
 
-export interface Direction<R> {
-  /** In messages, e.g. `backward`. */
-  readonly name: string;
-  readonly prepared: Prepared<Kernel>;
-  /** A tensor of the caller or a saved one; one that is missing reads as zero. */
-  readonly find: (role: Role, of: string) => Tensor | undefined;
-  /** Makes the result of the tensors computed, in the order wanted. */
-  readonly finish: (results: readonly Tensor[]) => R;
-}
-
 /** Where a binding gets its buffer: a result, scratch, or a tensor that is looked up. */
-type Source =
-  | { readonly from: 'result'; readonly at: number }
-  | { readonly from: 'scratch'; readonly at: number }
-  | { readonly from: 'given'; readonly role: Role; readonly of: string; readonly length: number };
+type Source = (
+  results: readonly Tensor[],
+  scratch: readonly Handle[],
+  given: (role: Role, of: string, length: number) => Handle,
+) => Handle;
 
 /** All of a direction that depends on shapes and numbers alone, for calls to come. */
 export interface Prepared<K extends Kernel> {
@@ -83,30 +83,35 @@ export interface Prepared<K extends Kernel> {
   readonly sources: readonly (readonly Source[])[];
   readonly lengths: readonly (readonly number[])[];
   /** The states that kernels update. */
-  readonly updated: ReadonlySet<string>;
+  readonly updated: readonly string[];
 }
 
+/** What was generated for a direction, and the tensors that it is to compute. */
+export type Described<K extends Kernel> = readonly [
+  description: DirectionDescription | undefined,
+  wanted: (kernels: readonly K[]) => readonly Wanted[],
+];
+
 /** Prepares a direction, or finds it prepared. Throws where it was not generated for the device's target. */
-export function prepare<K extends Kernel>(
+function prepare<K extends Kernel>(
   backend: Backend<K>,
   call: Call,
-  key: string,
   name: string,
-  description: () => DirectionDescription,
-  wanted: (kernels: readonly K[]) => readonly Wanted[],
+  describe: () => Described<K>,
 ): Prepared<K> {
-  const known = call.prepared.get(key) as Prepared<K> | undefined;
+  const known = call.prepared.get(name) as Prepared<K> | undefined;
   if (known) return known;
+  const [description, wanted] = describe();
   const kernels =
-    backend.kernelsOf(description(), call.dtype) ??
+    (description && backend.kernelsOf(description, call.dtype)) ??
     fail('not-generated', `${name} was not generated for this target`);
   const numbers = backend.decide?.(kernels, call.numbers) ?? call.numbers;
   for (const { name: kernel, uniforms } of kernels) {
     const unknown = uniforms.find((uniform) => !(uniform.name in numbers));
-    if (unknown) fail('missing', `${kernel} needs ${unknown.name}, which nothing in the call gives`);
+    if (unknown) fail('missing', `${kernel} needs ${unknown.name}, which is not known`);
   }
   const prepared = connect(kernels, numbers, wanted(kernels));
-  call.prepared.set(key, prepared);
+  call.prepared.set(name, prepared);
   return prepared;
 }
 
@@ -130,11 +135,11 @@ function connect<K extends Kernel>(
     const length = lengths.get(key)!;
     // what forward saves may be one of its outputs
     const result = results.get(key) ?? (role === 'saved' ? results.get(keyOf('output', of)) : undefined);
-    if (result !== undefined) return { from: 'result', at: result };
-    if (role !== 'scratch') return { from: 'given', role, of, length };
+    if (result !== undefined) return (results) => handleOf(results[result]!);
+    if (role !== 'scratch') return (_, __, given) => given(role, of, length);
     const at = places.get(key) ?? scratch.push({ length, dtype: dtype ?? 'f32' }) - 1;
     places.set(key, at);
-    return { from: 'scratch', at };
+    return (_, temporary) => temporary[at]!;
   };
   return {
     kernels,
@@ -146,65 +151,68 @@ function connect<K extends Kernel>(
     sources: kernels.map((kernel) => kernel.bindings.map(sourceOf)),
     lengths: kernels.map((kernel) => kernel.bindings.map(({ role, of }) => lengths.get(keyOf(role, of))!)),
     scratch,
-    updated: new Set(bindings.filter((b) => b.role === 'state' && b.access !== 'read').map((b) => b.of)),
+    updated: bindings.filter((b) => b.role === 'state' && b.access !== 'read').map((b) => b.of),
   };
 }
 
+/**
+ * A direction of a call of these tensors. What it needs beside them `find` gives; what is missing reads as zero. `finish`
+ * makes the result of the tensors computed, in the order wanted.
+ */
 export function plan<K extends Kernel, R>(
   backend: Backend<K>,
   call: Call,
-  direction: Omit<Direction<R>, 'prepared'> & { readonly prepared: Prepared<K> },
+  tensors: Given,
+  name: string,
+  describe: () => Described<K>,
+  find: (role: Role, of: string) => Tensor | null | undefined,
+  finish: (results: readonly Tensor[], wanted: readonly Wanted[]) => R,
 ): Pending<K, R> {
-  const { name, prepared, find, finish } = direction;
-  const { kernels, numbers, wanted, scratch, sources, lengths } = prepared;
+  const prepared = prepare(backend, call, name, describe);
+  const { kernels, numbers, wanted, scratch, sources, lengths, updated } = prepared;
+  for (const state of updated) checkAliasing(state, tensors);
+  const { dtype } = call;
   let results: Tensor[] = [];
   const discard = () => {
     for (const tensor of results) tensor.dispose();
     results = [];
   };
   const execute = () => {
-    for (const { shape, length, isZero } of wanted) {
-      const handle = backend.allocate(length, call.dtype, isZero);
-      const tensor = makeTensor(backend, handle, shape, call.dtype);
-      backend.track?.(tensor, handle);
-      results.push(tensor);
-    }
-    const temporary = scratch.map(({ length, dtype }) => backend.scratch(length, dtype));
+    const temporary: Handle[] = [];
     const zeros: Tensor[] = [];
-    const handleFor = (source: Source): Handle => {
-      if (source.from === 'result') return handleOf(results[source.at]!);
-      if (source.from === 'scratch') return temporary[source.at]!;
-      const known = find(source.role, source.of);
-      if (known?.disposed) fail('disposed', `${source.of} was disposed, but ${name} needs it`);
-      if (known) return handleOf(known);
-      const handle = backend.allocate(source.length, call.dtype, true);
-      zeros.push(makeTensor(backend, handle, [source.length], call.dtype));
-      return handle;
+    const make = (length: number, shape: readonly number[], isZero: boolean): Tensor => {
+      const handle = backend.allocate(length, dtype, isZero);
+      const tensor = makeTensor(backend, handle, shape, dtype);
+      backend.track?.(tensor, handle);
+      return tensor;
+    };
+    const given = (role: Role, of: string, length: number): Handle => {
+      let tensor = role === 'input' || role === 'state' ? tensors[of] : find(role, of);
+      if (tensor?.disposed) fail('disposed', `${of} was disposed, but ${name} needs it`);
+      if (!tensor) {
+        tensor = make(length, [length], true);
+        zeros.push(tensor);
+      }
+      return handleOf(tensor);
     };
     try {
+      for (const { shape, length, isZero } of wanted) results.push(make(length, shape, isZero));
+      for (const { length, dtype: type } of scratch) temporary.push(backend.scratch(length, type));
       const steps = kernels.map((kernel, k): Step<K> => {
-        const handles = sources[k]!.map(handleFor);
+        const handles = sources[k]!.map((source) => source(results, temporary, given));
         return { kernel, handles, lengths: lengths[k]!, numbers };
       });
       backend.dispatch(steps);
+    } catch (error) {
+      discard();
+      throw error;
     } finally {
       for (const tensor of zeros) tensor.dispose();
-      if (backend.freeScratch) for (const handle of temporary) backend.freeScratch(handle);
+      for (const handle of temporary) backend.freeScratch?.(handle);
     }
-    return finish(results);
+    return finish(results, wanted);
   };
-  return {
-    kernels,
-    discard,
-    execute: () => {
-      try {
-        return execute();
-      } catch (error) {
-        discard();
-        throw error;
-      }
-    },
-  };
+  return { kernels, discard, execute };
 }
 
 /** Elements of each buffer: kernels of one direction may ask different lengths of the same scratch. */
@@ -216,3 +224,28 @@ function lengthsOf(bindings: readonly BindingDescription[], numbers: Numbers): M
   }
   return lengths;
 }
+
+/** A state is written while other tensors are read: sharing memory would make the result depend on the order. */
+function checkAliasing(state: string, tensors: Given): void {
+  const mine = handleOf(tensors[state]!);
+  for (const name in tensors) {
+    const tensor = tensors[name];
+    if (name !== state && tensor && overlap(mine, handleOf(tensor)))
+      fail('aliasing', `${name} and ${state} share memory, but ${state} is updated: pass a copy of one`);
+  }
+}
+
+function overlap(a: Handle, b: Handle): boolean {
+  if (a === b) return true;
+  if (memoryOf(a) !== memoryOf(b)) return false;
+  return startOf(a) < startOf(b) + bytesOf(b) && startOf(b) < startOf(a) + bytesOf(a);
+}
+
+/** What a handle is part of: blocks and arrays over WebAssembly memory lie in the same one. */
+function memoryOf(handle: Handle): unknown {
+  if ('address' in handle) return 'wasm';
+  if (!('buffer' in handle)) return handle;
+  return handle.buffer instanceof ArrayBuffer ? handle.buffer : 'wasm';
+}
+const startOf = (handle: Handle) => ('address' in handle ? handle.address : (handle as Data).byteOffset);
+const bytesOf = (handle: Handle) => ('address' in handle ? handle.bytes : (handle as Data).byteLength);

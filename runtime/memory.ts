@@ -12,9 +12,10 @@ export interface Memory {
   readonly memory: WebAssembly.Memory;
   /** Throws where there is no more memory. What it holds is whatever was there. */
   allocate(bytes: number): Block;
+  /** Does nothing where it is free already. */
   free(block: Block): void;
   /** The elements of a block. */
-  view(block: Block, length: number): Float32Array;
+  view(block: Pick<Block, 'address'>, length: number): Float32Array;
   /** Where an array lies in this memory, or undefined. */
   addressOf(array: ArrayBufferView): number | undefined;
 }
@@ -23,30 +24,33 @@ export interface Memory {
 export function openMemory(): Memory | undefined {
   const memory = createMemory();
   if (!memory) return undefined;
-  const free = new Map<number, Block[]>();
+  const free = new Map<number, number[]>();
   // a memory that has grown, or another beside it, has a new buffer; those before are the same bytes
   const buffers = new WeakSet<object>();
-  // address 0 stays unused, so that no tensor has it
+  // what threads share comes first, see `threads.ts`
   let next = 64;
   let limit = memory.buffer.byteLength;
   return {
     memory,
     allocate: (needed) => {
       const bytes = roundUp(needed + padding);
-      const known = free.get(bytes)?.pop();
-      if (known) return known;
-      if (next + bytes > limit) {
-        grow(memory, next + bytes - limit);
-        limit = memory.buffer.byteLength;
+      let address = free.get(bytes)?.pop();
+      if (address === undefined) {
+        if (next + bytes > limit) {
+          grow(memory, next + bytes - limit);
+          limit = memory.buffer.byteLength;
+        }
+        address = next;
+        next += bytes;
       }
-      const address = next;
-      next += bytes;
-      return { address, bytes };
+      return { address, bytes, isFree: false };
     },
     free: (block) => {
+      if (block.isFree) return;
+      block.isFree = true;
       const known = free.get(block.bytes);
-      if (known) known.push(block);
-      else free.set(block.bytes, [block]);
+      if (known) known.push(block.address);
+      else free.set(block.bytes, [block.address]);
     },
     view: ({ address }, length) => {
       const { buffer } = memory;
@@ -72,12 +76,12 @@ function grow(memory: WebAssembly.Memory, bytes: number): void {
   try {
     memory.grow(Math.max(pages, Math.min(256, left)));
   } catch {
-    fail('out-of-memory', `no memory for ${bytes} more bytes: dispose tensors that are no longer needed`);
+    fail('out-of-memory', `no memory for ${bytes} more bytes: dispose tensors`);
   }
 }
 
 /** One of eight sizes to each power of two, so that blocks can be used again. */
 function roundUp(bytes: number): number {
-  const step = Math.max(64, 2 ** (Math.floor(Math.log2(bytes)) - 3));
+  const step = Math.max(64, 2 ** (28 - Math.clz32(bytes)));
   return Math.ceil(bytes / step) * step;
 }

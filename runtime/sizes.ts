@@ -66,67 +66,49 @@ export function inferSizes(tensors: readonly ShapedTensor[], sizes: Sizes): void
 
 /** Returns whether every axis of the tensor is known afterwards. */
 function inferFrom({ name, shape, dimensions }: ShapedTensor, sizes: Sizes): boolean {
-  const open = dimensions.filter((d) => d.fold && !sizes.has(d.axes[0]!));
-  const fixed = dimensions.reduce(
-    (n, d) => n + (d.fold ? (sizes.get(d.axes[0]!)?.shape?.length ?? 0) : 1),
-    0,
-  );
-  const spare = shape.length - fixed;
-  if (spare < 0 || (open.length === 0 && spare > 0)) {
-    fail('shape', `${name} has shape [${shape}], which does not fit ${name}${writeDimensions(dimensions)}`);
-  }
-  if (open.length > 1) return false;
+  const misfit = () => {
+    const where = [`${name}${writeDimensions(dimensions)}`];
+    for (const axis of dimensions.flatMap(({ axes }) => axes)) {
+      const known = sizes.get(axis);
+      if (known) where.push(`${axis} = ${known.shape ? `[${known.shape}]` : known.size} from ${known.from}`);
+    }
+    fail('shape', `${name} has shape [${shape}], which does not fit ${where.join(', ')}`);
+  };
+  let spare = shape.length;
+  let open = 0;
+  /** How many of the shape's sizes are of one dimension; undefined for a fold that nothing is known of. */
+  const ranks = dimensions.map(({ axes, fold }) => {
+    const rank = fold ? sizes.get(axes[0]!)?.shape?.length : 1;
+    if (rank === undefined) open++;
+    else spare -= rank;
+    return rank;
+  });
+  if (spare < 0 || (open === 0 && spare > 0)) misfit();
+  if (open > 1) return false;
   let at = 0;
   let complete = true;
-  for (const { axes, fold } of dimensions) {
-    const axis = axes[0]!;
-    const rank = fold ? (sizes.get(axis)?.shape?.length ?? spare) : 1;
-    const here = shape.slice(at, at + rank);
-    at += rank;
-    if (fold) setFold(sizes, axis, here, name);
-    else if (axes.length === 1) setSize(sizes, axis, here[0]!, name);
-    else complete = setSplit(sizes, axes, here[0]!, name) && complete;
+  for (const [i, { axes, fold }] of dimensions.entries()) {
+    const here = shape.slice(at, at + (ranks[i] ?? spare));
+    at += here.length;
+    const [axis, ...others] = axes.filter((one) => !sizes.has(one));
+    const size = product(here);
+    const known = product(axes.map((one) => sizes.get(one)?.size ?? 1));
+    if (others.length > 0) complete = false;
+    else if (axis === undefined) {
+      if (size !== known || (fold && String(sizes.get(axes[0]!)!.shape) !== String(here))) misfit();
+    } else {
+      // With a factor of zero the other is free; zero keeps every product right.
+      if (known === 0 ? size !== 0 : size % known !== 0) misfit();
+      sizes.set(axis, { size: known === 0 ? 0 : size / known, from: name, ...(fold && { shape: here }) });
+    }
   }
   return complete;
-}
-
-function setSize(sizes: Sizes, axis: string, size: number, from: string): void {
-  const known = sizes.get(axis);
-  if (known && known.size !== size) {
-    fail('shape', `${from} has size ${size} along ${axis}, but ${known.from} has ${known.size}`);
-  }
-  if (!known) sizes.set(axis, { size, from });
-}
-
-function setFold(sizes: Sizes, axis: string, shape: readonly number[], from: string): void {
-  const known = sizes.get(axis);
-  if (known && String(known.shape) !== String(shape)) {
-    fail('shape', `${from} has sizes [${shape}] along *${axis}, but ${known.from} has [${known.shape}]`);
-  }
-  if (!known) sizes.set(axis, { size: product(shape), shape, from });
-}
-
-function setSplit(sizes: Sizes, axes: readonly string[], size: number, from: string): boolean {
-  const unknown = axes.filter((axis) => !sizes.has(axis));
-  const rest = product(axes.map((axis) => sizes.get(axis)?.size ?? 1));
-  if (unknown.length > 1) return false;
-  if (unknown.length === 0 ? rest !== size : rest === 0 ? size !== 0 : size % rest !== 0) {
-    const known = axes.filter((axis) => sizes.has(axis)).map((axis) => `${axis} = ${sizes.get(axis)!.size}`);
-    fail(
-      'shape',
-      `${from} has size ${size} along (${axes.join(' ')}), which does not fit ${known.join(', ')}`,
-    );
-  }
-  // With a factor of zero the other is free; zero keeps every product right.
-  if (unknown[0]) setSize(sizes, unknown[0], rest === 0 ? 0 : size / rest, from);
-  return true;
 }
 
 /** The shape of a tensor whose axes are all known. */
 export function shapeOf(name: string, dimensions: readonly DimensionDescription[], sizes: Sizes): number[] {
   const known = (axis: string) =>
-    sizes.get(axis) ??
-    fail('shape', `the size of ${axis} in ${name}${writeDimensions(dimensions)} is not known`);
+    sizes.get(axis) ?? fail('shape', `the size of ${axis} in ${name} is not known`);
   return dimensions.flatMap(({ axes, fold }) =>
     fold ? known(axes[0]!).shape! : [product(axes.map((axis) => known(axis).size))],
   );

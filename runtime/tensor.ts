@@ -11,6 +11,7 @@ export interface Block {
   readonly address: number;
   /** What it was rounded up to. */
   readonly bytes: number;
+  isFree: boolean;
 }
 
 /** What a device knows a tensor's elements by. */
@@ -19,7 +20,7 @@ export type Handle = Storage | Block;
 /** What of a device a tensor needs; compared by identity to tell devices apart. */
 export interface Owner {
   read(handle: Handle, length: number, dtype: Dtype): Promise<Data>;
-  free(handle: Handle, tensor: Tensor): void;
+  free(handle: Handle): void;
   /** The elements as the caller may use them. */
   storageOf(handle: Handle, tensor: Tensor): Storage;
 }
@@ -83,7 +84,7 @@ class DeviceTensor implements Tensor {
     return this.owner.read(this.handle, this.length, this.dtype);
   }
   dispose(): void {
-    if (this.#handle && !this.#isAdopted) this.owner.free(this.#handle, this);
+    if (this.#handle && !this.#isAdopted) this.owner.free(this.#handle);
     this.#handle = undefined;
     this.#storage = undefined;
   }

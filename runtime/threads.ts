@@ -3,7 +3,7 @@
  * makes no difference to results whether, when and how many threads are there.
  */
 
-/** Where things are in the control block, in 32-bit words. */
+/** Where things are in the control block, in 32-bit words: the first 64 bytes of the memory. */
 const word = {
   state: 0,
   done: 1,
@@ -38,7 +38,7 @@ export interface Threads {
 
 /** What all threads of a process share. */
 export function openThreads(memory: WebAssembly.Memory): Threads {
-  const control = new Int32Array(new SharedArrayBuffer(64));
+  const control = new Int32Array(memory.buffer, 0, 16);
   const posts: object[] = [];
   const workers: { postMessage(message: object): void }[] = [];
   let wanted = 0;
@@ -54,7 +54,7 @@ export function openThreads(memory: WebAssembly.Memory): Threads {
   const want = (count: number): void => {
     while (wanted < count) {
       const mine = wanted++;
-      startWorker({ control, memory, mine, word, chunkBits })
+      startWorker({ memory, mine, word, chunkBits })
         .then((worker) => {
           workers.push(worker);
           for (const message of posts) worker.postMessage(message);
@@ -100,7 +100,6 @@ export function openThreads(memory: WebAssembly.Memory): Threads {
 const share = (items: number, chunk: number, chunks: number): number => Math.floor((items * chunk) / chunks);
 
 interface Start {
-  readonly control: Int32Array;
   readonly memory: WebAssembly.Memory;
   /** The thread's own number. */
   readonly mine: number;
@@ -108,39 +107,43 @@ interface Start {
   readonly chunkBits: number;
 }
 
+/** An export that every thread is told of. */
+interface Post {
+  readonly module: WebAssembly.Module;
+  readonly name: string;
+  readonly index: number;
+}
+
 /** A worker of Node or of a browser, from source text, since a file of its own would be lost in bundles. */
 async function startWorker(start: Start): Promise<{ postMessage(message: object): void }> {
+  const isNode = globalThis.process?.versions?.node !== undefined;
+  const port = isNode ? "require('node:worker_threads').parentPort" : 'self';
   // esbuild wraps functions that are to keep their names
-  const isNode = typeof process !== 'undefined' && process.versions?.node !== undefined;
-  const source = `const __name = (f) => f; (${work})(${isNode});`;
+  const source = `const __name = (f) => f; (${work})(${port});`;
   if (isNode) {
     const module = 'node:worker_threads';
     const { Worker } = (await import(/* @vite-ignore */ module)) as typeof import('node:worker_threads');
-    const worker = new Worker(source, { eval: true, workerData: start, execArgv: [] });
+    const worker = new Worker(source, { eval: true, execArgv: [] });
     worker.on('error', () => {}); // what it had not begun, others do
     worker.unref();
+    worker.postMessage(start);
     return worker;
   }
-  if (!globalThis.crossOriginIsolated) throw new Error('memory cannot be shared here');
-  const url = URL.createObjectURL(new Blob([source], { type: 'text/javascript' }));
-  const worker = new Worker(url);
+  if (!globalThis.crossOriginIsolated) throw new Error('not shared');
+  const worker = new Worker(URL.createObjectURL(new Blob([source], { type: 'text/javascript' })));
   worker.postMessage(start);
   return worker;
 }
 
 /** The whole program of a worker; it stands alone. */
-function work(isNode: boolean): void {
-  interface Post {
-    readonly module: WebAssembly.Module;
-    readonly name: string;
-    readonly index: number;
-  }
+function work(port: { onmessage: (event: { readonly data: Start | Post }) => void }): void {
   const routines: WasmFunction[] = [];
   const instances = new Map<WebAssembly.Module, WebAssembly.Instance>();
   let known = 0;
 
   /** Takes chunks until there are messages to read. */
-  function loop({ control, mine, word, chunkBits }: Start): void {
+  function loop({ memory, mine, word, chunkBits }: Start): void {
+    const control = new Int32Array(memory.buffer, 0, 16);
     const turns = 20_000;
     let idle = 0;
     while (Atomics.load(control, word.posted) <= known) {
@@ -169,11 +172,11 @@ function work(isNode: boolean): void {
   }
 
   let start: Start | undefined;
-  function receive(message: Start | Post): void {
-    if ('control' in message) {
-      start = message;
+  port.onmessage = ({ data }) => {
+    if ('memory' in data) {
+      start = data;
     } else {
-      const { module, name, index } = message;
+      const { module, name, index } = data;
       const env = { memory: start!.memory };
       // biome-ignore lint/suspicious/noExplicitAny: Math is a record of functions
       const imports = { env, math: Math as any };
@@ -182,15 +185,6 @@ function work(isNode: boolean): void {
       routines[index] = instance.exports[name] as WasmFunction;
       known++;
     }
-    if (start) loop(start);
-  }
-  if (isNode) {
-    // not a literal, so that bundlers for browsers do not look for it
-    const module = 'node:worker_threads';
-    const { parentPort, workerData } = require(module);
-    parentPort.on('message', receive);
-    receive(workerData);
-  } else {
-    globalThis.onmessage = ({ data }) => receive(data);
-  }
+    loop(start!);
+  };
 }

@@ -42,7 +42,6 @@ export function makeRunner(machine: Machine, threads: number): WasmRunner {
       return decided;
     },
     run: (kernel, addresses, numbers) => {
-      const { routines, phases } = machine.load(kernel);
       const { slots, uniforms } = kernel;
       for (let i = 0; i < addresses.length; i++) integers[2 * slots[i]!] = addresses[i]!;
       for (let i = 0; i < uniforms.length; i++) {
@@ -51,16 +50,14 @@ export function makeRunner(machine: Machine, threads: number): WasmRunner {
         if (type === 'u32') integers[2 * slot] = numbers[name]!;
         else floats[slot] = numbers[name]!;
       }
-      for (const [k, phase] of kernel.phases.entries()) {
+      for (const { phase, together, routines } of machine.load(kernel)) {
         const kept = phase.kept(numbers);
         const blocks = numbers[phase.blocks]!;
         const elements = phase.elements(numbers);
-        if (blocks === 1) {
-          call(phases[k]!, kept, elements);
-          continue;
-        }
-        for (const [i, { over }] of phase.routines.entries())
-          call(routines[k]![i]!, over === 'parts' ? kept * blocks : kept, elements);
+        if (blocks === 1) call(together, kept, elements);
+        else
+          for (const { over, routine } of routines)
+            call(routine, over === 'parts' ? kept * blocks : kept, elements);
       }
     },
   };
@@ -72,18 +69,18 @@ function blocksOf(phase: WasmPhaseDescription, numbers: Numbers): number {
   return Math.max(1, Math.min(phase.units(numbers), Math.ceil(parts / kept)));
 }
 
-/** The routines of a kernel. */
-interface Loaded {
-  /** By phase. */
-  readonly phases: readonly SharedRoutine[];
-  readonly routines: readonly (readonly SharedRoutine[])[];
+/** A phase with its routines, and what runs all of them in turn. */
+interface LoadedPhase {
+  readonly phase: WasmPhaseDescription;
+  readonly together: SharedRoutine;
+  readonly routines: readonly { readonly over: 'kept' | 'parts'; readonly routine: SharedRoutine }[];
 }
 
 /** What all devices of a process share: the memory, the threads and the modules compiled for them. */
 export interface Machine {
   readonly memory: Memory;
   readonly threads: Threads;
-  load(kernel: WasmKernelDescription): Loaded;
+  load(kernel: WasmKernelDescription): readonly LoadedPhase[];
 }
 
 /** Undefined where the host has no shared memory. */
@@ -91,7 +88,7 @@ export function openMachine(): Machine | undefined {
   const memory = openMemory();
   if (!memory) return undefined;
   const threads = openThreads(memory.memory);
-  const kernels = new Map<WasmKernelDescription, Loaded>();
+  const kernels = new Map<WasmKernelDescription, readonly LoadedPhase[]>();
   const modules = new Map<string, WebAssembly.WebAssemblyInstantiatedSource>();
   const instantiate = (text: string): WebAssembly.WebAssemblyInstantiatedSource => {
     let known = modules.get(text);
@@ -115,10 +112,11 @@ export function openMachine(): Machine | undefined {
       const { module, instance } = instantiate(kernel.module);
       const share = (name: string): SharedRoutine =>
         threads.share(module, name, instance.exports[name] as WasmFunction);
-      const made: Loaded = {
-        phases: kernel.phases.map(({ together }) => share(together)),
-        routines: kernel.phases.map(({ routines }) => routines.map(({ name }) => share(name))),
-      };
+      const made = kernel.phases.map((phase) => ({
+        phase,
+        together: share(phase.together),
+        routines: phase.routines.map(({ name, over }) => ({ over, routine: share(name) })),
+      }));
       kernels.set(kernel, made);
       return made;
     },

@@ -1,5 +1,4 @@
 /** The module that describes one op to the runtime, with types precise enough that a wrong call does not compile. */
-import type { ImportDeclarationStructure } from 'ts-morph';
 import type { CompiledDirection } from '../compile.ts';
 import type { Condition } from '../graph/formulas.ts';
 import { mapCode } from '../kernel/collect.ts';
@@ -19,7 +18,7 @@ import { functionName } from './functions.ts';
 import { type EmitOptions, header } from './header.ts';
 import type { EmittedOp, NamedKernel } from './op.ts';
 import { printCode, printStatements } from './printer.ts';
-import { indented, printFile } from './source.ts';
+import { indented, printFile, type Structure } from './source.ts';
 import { typescript } from './typescript.ts';
 import type { ModulePhase } from './wasm-plan.ts';
 
@@ -159,19 +158,21 @@ return {
  */
 ${id === entry.name ? 'export ' : ''}const ${id}: ${type} = /* @__PURE__ */ ${describe}();`;
   const exported = id === entry.name ? [] : [`\nexport { ${id} as ${entry.name} };`];
-  return printFile(header(options), (kinds, inset) => [
-    ...imports.map(
-      (declaration): ImportDeclarationStructure => ({ kind: kinds.ImportDeclaration, ...declaration }),
-    ),
-    {
-      kind: kinds.ImportDeclaration,
-      moduleSpecifier: 'normgrad/runtime',
-      isTypeOnly: true,
-      namedImports: typesUsed(options),
-    },
-    { kind: kinds.Interface, ...typesOf(entry) },
-    ...[description, ...exported].map(inset),
-  ]);
+  return printFile(
+    header(options),
+    (inset) => [
+      ...imports.map((declaration): Structure => ({ kind: 'ImportDeclaration', ...declaration })),
+      {
+        kind: 'ImportDeclaration',
+        moduleSpecifier: 'normgrad/runtime',
+        isTypeOnly: true,
+        namedImports: typesUsed(options),
+      },
+      { kind: 'Interface', ...typesOf(entry) },
+      ...[description, ...exported].map(inset),
+    ],
+    options.tools.print,
+  );
 }
 
 const typesUsed = ({ targets }: EmitOptions): string[] => [

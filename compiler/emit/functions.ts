@@ -1,10 +1,9 @@
 /** A file of CPU kernels: plain, documented functions over typed arrays. */
-import type { FunctionDeclarationStructure } from 'ts-morph';
 import type { CompiledOp } from '../compile.ts';
 import type { Binding, Kernel } from '../kernel/kernel.ts';
 import { type EmitOptions, header } from './header.ts';
 import { commentOf, type NamedKernel } from './op.ts';
-import { type Inset, type Kinds, printFile } from './source.ts';
+import { type Inset, printFile, type Structure } from './source.ts';
 import { helpersOf, printBody } from './typescript.ts';
 
 export const functionName = (op: CompiledOp, { name }: Pick<NamedKernel, 'name'>): string =>
@@ -16,23 +15,22 @@ export async function emitFunctions(
   options: EmitOptions,
 ): Promise<string> {
   const helpers = helpersOf(members.map(({ kernel }) => kernel));
-  return printFile(header(options), (kinds, inset) => [
-    { kind: kinds.TypeAlias, name: 'Floats', type: 'Float32Array | Float64Array' },
-    ...members.map((named) => functionOf(op, named, kinds, inset)),
-    ...helpers.map((helper) => `\n${helper}`),
-  ]);
+  return printFile(
+    header(options),
+    (inset) => [
+      { kind: 'TypeAlias', name: 'Floats', type: 'Float32Array | Float64Array' },
+      ...members.map((named) => functionOf(op, named, inset)),
+      ...helpers.map((helper) => `\n${helper}`),
+    ],
+    options.tools.print,
+  );
 }
 
-function functionOf(
-  op: CompiledOp,
-  named: NamedKernel,
-  kinds: Kinds,
-  inset: Inset,
-): FunctionDeclarationStructure {
+function functionOf(op: CompiledOp, named: NamedKernel, inset: Inset): Structure {
   const { kernel } = named;
   const lines = [...commentOf(op, named), '', ...parameterDocs(kernel)];
   return {
-    kind: kinds.Function,
+    kind: 'Function',
     name: functionName(op, named),
     isExported: true,
     docs: [{ description: `\n${lines.map(inComment).join('\n')}` }],

@@ -101,21 +101,21 @@ export async function emitOp(op: CompiledOp, options: EmitOptions): Promise<Emit
     nameOf: (kernel) => names.get(kernel)!,
     planOf: ({ file }) => plans.get(file)!,
   };
-  const files = new Map<string, string>();
+  // What tools do is begun first and awaited last: they may be on another thread.
+  const texts: (readonly [file: string, text: string | Promise<string>])[] = [];
+  for (const [file, members] of membersByFile(kernels, 'wasm'))
+    texts.push([file, emitWasm(op, members, plans.get(file)!, options)]);
+  for (const [file, members] of membersByFile(kernels, 'cpu'))
+    texts.push([file, emitFunctions(op, members, options)]);
+  texts.push([`${folder}/index.ts`, describeOp(emitted, options)]);
   for (const named of kernels) {
     if (named.kernel.target !== 'gpu') continue;
-    files.set(
-      named.file,
-      printWgsl(named.kernel, identifier(named.name), [header(options), '', ...commentOf(op, named)]),
-    );
+    const lines = [header(options), '', ...commentOf(op, named)];
+    texts.push([named.file, printWgsl(named.kernel, identifier(named.name), lines)]);
   }
-  for (const [file, members] of membersByFile(kernels, 'cpu'))
-    files.set(file, await emitFunctions(op, members, options));
-  for (const [file, members] of membersByFile(kernels, 'wasm'))
-    files.set(file, await emitWasm(op, members, plans.get(file)!, options));
-  files.set(`${folder}/index.ts`, await describeOp(emitted, options));
-  for (const [name, content] of emitOpManifests(emitted, options)) files.set(`${folder}/${name}`, content);
-  return { ...emitted, files };
+  for (const [name, content] of emitOpManifests(emitted, options)) texts.push([`${folder}/${name}`, content]);
+  const files = await Promise.all(texts.map(async ([file, text]) => [file, await text] as const));
+  return { ...emitted, files: new Map(files) };
 }
 
 function membersByFile(

@@ -1,6 +1,6 @@
 /** What one WebAssembly module holds: kernels share the place of their numbers, and routines that come out equal. */
 import { eachCode, eachStatement } from '../kernel/collect.ts';
-import type { Kernel, Phase, Routine } from '../kernel/kernel.ts';
+import type { Binding, Kernel, Phase, Routine } from '../kernel/kernel.ts';
 import { printStatements } from './printer.ts';
 import { wasmText } from './wasm-text.ts';
 
@@ -17,8 +17,8 @@ export interface ModuleRoutine {
   readonly name: string;
   readonly routine: Routine;
   readonly kernel: Kernel;
-  /** What it computes, in words: its identity too. */
-  readonly text: string;
+  /** The numbers of a call that it reads. */
+  readonly used: readonly Argument[];
 }
 
 /** A phase of a kernel, by the names under which the module exports it. */
@@ -60,10 +60,10 @@ export function planModule(kernels: readonly Kernel[]): ModulePlan {
   };
   const add = (kernel: Kernel, routine: Routine): string => {
     const text = printStatements(routine.body, wasmText, '    ');
-    const used = namesUsed(routine);
-    const places = argumentsOf(kernel).filter(({ name }) => used.has(name));
-    const key = JSON.stringify([routine.begin, routine.end, routine.over, text, places]);
-    const known = routines.get(key) ?? { name: fresh(routine.name), routine, kernel, text };
+    const names = namesUsed(routine);
+    const used = argumentsOf(kernel).filter(({ name }) => names.has(name));
+    const key = JSON.stringify([routine.begin, routine.end, routine.over, text, used]);
+    const known = routines.get(key) ?? { name: fresh(routine.name), routine, kernel, used };
     routines.set(key, known);
     return known.name;
   };
@@ -92,8 +92,32 @@ export function planModule(kernels: readonly Kernel[]): ModulePlan {
   };
 }
 
+/** A module as it is assembled: data alone. */
+export interface ModuleCode {
+  readonly routines: readonly RoutineCode[];
+  readonly sequences: ReadonlyMap<string, readonly string[]>;
+}
+
+export interface RoutineCode {
+  readonly name: string;
+  readonly routine: Routine;
+  readonly bindings: readonly Binding[];
+  /** The numbers of a call that it reads. */
+  readonly used: readonly Argument[];
+}
+
+export const codeOf = ({ routines, sequences }: ModulePlan): ModuleCode => ({
+  routines: routines.map(({ name, routine, kernel: { bindings }, used }) => ({
+    name,
+    routine,
+    bindings,
+    used,
+  })),
+  sequences,
+});
+
 /** Every name that a routine reads or stores into. */
-export function namesUsed({ body }: Routine): Set<string> {
+function namesUsed({ body }: Routine): Set<string> {
   const used = new Set<string>();
   eachCode(body, (code) => {
     if (code.code === 'name') used.add(code.name);

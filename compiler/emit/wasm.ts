@@ -4,10 +4,17 @@ import type { Statement } from '../kernel/kernel.ts';
 import { type EmitOptions, header } from './header.ts';
 import type { NamedKernel } from './op.ts';
 import { printStatements } from './printer.ts';
+import type { Assemble } from './tools.ts';
 import { createCoder } from './wasm-code.ts';
 import { createFunctions, type Functions } from './wasm-functions.ts';
 import { type Binaryen, loadBinaryen, type Module, openModule, type Ref } from './wasm-module.ts';
-import { type ModulePlan, type ModuleRoutine, namesUsed } from './wasm-plan.ts';
+import {
+  codeOf,
+  type ModuleCode,
+  type ModulePlan,
+  type ModuleRoutine,
+  type RoutineCode,
+} from './wasm-plan.ts';
 import { wasmText } from './wasm-text.ts';
 
 /** Bytes between the numbers of a call in memory. */
@@ -19,7 +26,7 @@ export async function emitWasm(
   plan: ModulePlan,
   options: EmitOptions,
 ): Promise<string> {
-  const bytes = buildModule(await loadBinaryen(), plan);
+  const bytes = options.tools.assemble(codeOf(plan));
   const lines = [
     ...members.flatMap((named) => [...formulasOf(named), ...phasesOf(named, plan), '']),
     ...plan.routines.flatMap(printRoutine),
@@ -34,7 +41,7 @@ function takes the address of the call's numbers, 8 bytes each, and a range of p
 ${comment.join('\n')}
 */
 export const module =
-  '${encodeBase64(bytes)}';
+  '${encodeBase64(await bytes)}';
 `;
 }
 
@@ -72,12 +79,15 @@ function withoutIndices(body: readonly Statement[]): Statement[] {
   });
 }
 
-export function buildModule(binaryen: Binaryen, plan: ModulePlan): Uint8Array {
+/** The bytes of a module. */
+export const assemble: Assemble = async (code) => buildModule(await loadBinaryen(), code);
+
+function buildModule(binaryen: Binaryen, { routines, sequences }: ModuleCode): Uint8Array {
   const m = openModule(binaryen);
   try {
     const functions = createFunctions(binaryen, m);
-    for (const routine of plan.routines) addRoutine(binaryen, m, functions, routine, plan);
-    for (const [name, routines] of plan.sequences) addSequence(binaryen, m, name, routines);
+    for (const routine of routines) addRoutine(binaryen, m, functions, routine);
+    for (const [name, called] of sequences) addSequence(binaryen, m, name, called);
     return m.emitBinary();
   } finally {
     m.dispose();
@@ -91,19 +101,16 @@ function addRoutine(
   binaryen: Binaryen,
   m: Module,
   functions: Functions,
-  { name, routine, kernel }: ModuleRoutine,
-  plan: ModulePlan,
+  { name, routine, bindings, used }: RoutineCode,
 ): void {
   const { i32, none } = binaryen;
-  const bindings = new Map(kernel.bindings.map((binding) => [binding.name, binding]));
-  const coder = createCoder(binaryen, m, functions, bindings, 3);
+  const byName = new Map(bindings.map((binding) => [binding.name, binding]));
+  const coder = createCoder(binaryen, m, functions, byName, 3);
   const setup: Ref[] = [
     m.local.set(coder.declare(routine.begin, 'index'), m.local.get(1, i32)),
     m.local.set(coder.declare(routine.end, 'index'), m.local.get(2, i32)),
   ];
-  const used = namesUsed(routine);
-  for (const { name: id, slot, isReal } of plan.argumentsOf(kernel)) {
-    if (!used.has(id)) continue;
+  for (const { name: id, slot, isReal } of used) {
     const numbers = m.local.get(0, i32);
     const offset = slot * slotBytes;
     const value = isReal ? m.f64.load(offset, 8, numbers) : m.i32.load(offset, 4, numbers);

@@ -1,5 +1,7 @@
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { normgrad, rightClaim, scaled, temporaryFolder, timesIn } from './harness.ts';
@@ -22,6 +24,12 @@ test('a second build touches nothing', async () => {
   assert.is((await build()).status, 0);
   assert.equal(timesIn(out), before);
   assert.is((await build('--check')).status, 0);
+});
+
+test('a process of its own, which has two threads for it, writes the same', () => {
+  const program = fileURLToPath(new URL('../../bin/normgrad.js', import.meta.url));
+  const { status, stderr } = spawnSync(process.execPath, [program, 'build', spec, '--out', out, '--check']);
+  assert.is(status, 0, String(stderr));
 });
 
 test('--check shows what changed, is missing and is left over, and writes nothing', async () => {

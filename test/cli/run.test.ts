@@ -114,7 +114,7 @@ for (const [what, broken, code, message] of [
     'shapes that disagree',
     { inputs: { x, w: { shape: [2], data: [1, 2] } } },
     'shape',
-    'w has size 2 along c',
+    'w has shape [2], which does not fit w[c], c = 3 from x',
   ],
   ['an unknown attribute', { inputs: { x }, attributes: { q: 1 } }, 'unknown-name', 'expected twice, k'],
   [

@@ -79,7 +79,7 @@ test('a direction that was not generated', async () => {
     'scale: forward mode was not generated',
   );
   const second = run.doubleBackward({ y: device.tensor([1, 2]) }, { x: device.tensor([1, 2]) });
-  await rejects(second, 'not-generated', 'double backward was not generated for x');
+  await rejects(second, 'not-generated', 'double backward for x was not generated');
 });
 
 test('views of one array may be states if they do not overlap', () => {

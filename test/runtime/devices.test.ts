@@ -168,7 +168,7 @@ for (const device of [cpu(), webgpu(gpuDevice)]) {
     await rejects(
       call({ x: given, weight: f32([4], [1, 2, 3, 4]) }),
       'shape',
-      'weight has size 4 along k, but x has 3',
+      'weight has shape [4], which does not fit weight[k], k = 3 from x',
     );
     await rejects(
       call({ x: f32([6], values(6, 1)) }),
@@ -197,7 +197,7 @@ for (const device of [cpu(), webgpu(gpuDevice)]) {
     await rejects(
       call(input(), attributes, { layout: 'n c' }),
       'unknown-name',
-      "unknown layout 'n c'; expected 'n g k s' or",
+      "unknown layout 'n c'; expected n g k s,",
     );
   });
 
@@ -251,10 +251,18 @@ for (const device of [cpu(), webgpu(gpuDevice)]) {
     await run.backward({ y });
     given.weight.dispose();
     await rejects(call(given), 'disposed', 'tensor weight was disposed');
-    await rejects(run.backward({ y }), 'disposed', 'scale: weight was disposed, but backward needs it');
+    await rejects(
+      run.backward({ y }),
+      'disposed',
+      'scale: weight was disposed, but backward for x,weight needs it',
+    );
     const other = await device.run(scale, input(), attributes);
     other.outputs.sums.dispose();
-    await rejects(other.backward({ y }), 'disposed', 'scale: sums was disposed, but backward needs it');
+    await rejects(
+      other.backward({ y }),
+      'disposed',
+      'scale: sums was disposed, but backward for x,weight needs it',
+    );
     const third = await device.run(scale, input(), attributes);
     third.dispose();
     await rejects(third.backward({ y }), 'disposed', 'this run was disposed');

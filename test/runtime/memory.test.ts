@@ -97,6 +97,24 @@ test('tensors that nobody holds are freed', async () => {
   assert.ok(places > 0 && places < 60, `200 tensors took ${places} places`);
 });
 
+test('a call that is remembered does not keep its tensors', async () => {
+  const source = `
+    import { cpu } from './runtime/index.ts';
+    import { rms_norm } from './generated/rms_norm/index.ts';
+    const device = cpu({ target: 'wasm', threads: 1 });
+    const once = () => {
+      const x = device.tensor([2 ** 10, 4]);
+      const run = device.runSync(rms_norm, { x });
+      run.backward({ y: run.outputs.y });
+      return new WeakRef(x);
+    };
+    const first = once();
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    gc();
+    console.log(first.deref() === undefined);`;
+  assert.is(await inProcess(source, '--expose-gc'), 'true');
+});
+
 test('without shared memory f32 runs in TypeScript', async () => {
   const source = `
     WebAssembly.Memory = class { constructor() { throw new TypeError('no shared memory'); } };

@@ -58,12 +58,12 @@ test('a split with the size from a later tensor', () =>
 test('an empty split', () => assert.equal(sizesOf([['x', '(g k)', [0]]], { g: 4 }), { g: 4, k: 0 }));
 
 test('tensors that disagree', () =>
-  fails('w has size 4 along c, but x has 3', [
+  fails('w has shape [4], which does not fit w[c], c = 3 from x', [
     ['x', 'n c', [2, 3]],
     ['w', 'c', [4]],
   ]));
 test('folds that disagree, though equal in size', () =>
-  fails('z has sizes [3,2] along *s, but x has [2,3]', [
+  fails('z has shape [3,2,1], which does not fit z[*s, n], s = [2,3] from x, n = 1 from x', [
     ['x', 'n *s', [1, 2, 3]],
     ['z', '*s n', [3, 2, 1]],
   ]));
@@ -71,18 +71,24 @@ test('too few dimensions', () =>
   fails('x has shape [2], which does not fit x[n, c, *s]', [['x', 'n c *s', [2]]]));
 test('too many dimensions', () => fails('w has shape [3,1], which does not fit w[c]', [['w', 'c', [3, 1]]]));
 test('a split that does not divide', () =>
-  fails('x has size 10 along (g k), which does not fit g = 4', [['x', '(g k)', [10]]], { g: 4 }));
-test('a split with another product', () =>
-  fails('x has size 10 along (g k), which does not fit g = 4, k = 3', [['x', '(g k)', [10]]], {
+  fails('x has shape [10], which does not fit x[(g k)], g = 4 from the call', [['x', '(g k)', [10]]], {
     g: 4,
-    k: 3,
   }));
+test('a split with another product', () =>
+  fails(
+    'x has shape [10], which does not fit x[(g k)], g = 4 from the call, k = 3 from the call',
+    [['x', '(g k)', [10]]],
+    {
+      g: 4,
+      k: 3,
+    },
+  ));
 test('a split that nothing tells apart', () =>
   fails('cannot tell the sizes of g and k from x[(g k)]', [['x', '(g k)', [10]]]));
 test('two folds that nothing tells apart', () =>
   fails('cannot tell the sizes of b and s from x[*b, *s]', [['x', '*b *s', [10]]]));
 test('a size that no tensor gives', () =>
-  assert.throws(() => shapeOf('y', parse('q'), new Map()), 'the size of q in y[q] is not known'));
+  assert.throws(() => shapeOf('y', parse('q'), new Map()), 'the size of q in y is not known'));
 
 const physical = (dimensions: string, order: string) =>
   writeDimensions(physicalDimensions(parse(dimensions), order.split(' ')));

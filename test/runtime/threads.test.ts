@@ -114,4 +114,42 @@ test('where no thread can start, the caller does all the work', async () => {
   assert.is(await inProcess(source), '128');
 });
 
+/** Has every worker told things only after a while, a longer one for each message; `Infinity` for never. */
+const lateBy = (milliseconds: number) => `
+  import workers from 'node:worker_threads';
+  import { syncBuiltinESMExports } from 'node:module';
+  let wait = 0;
+  workers.Worker = class extends workers.Worker {
+    postMessage(message) {
+      wait += ${milliseconds};
+      if (wait < Infinity) setTimeout(() => super.postMessage(message), wait).unref();
+    }
+  };
+  syncBuiltinESMExports();
+  const { cpu } = await import('./runtime/index.ts');
+  const { batch_norm } = await import('./generated/batch_norm/index.ts');
+  const device = cpu({ target: 'wasm', threads: 4 });
+  const x = device.tensor([4, 3, 9001], Float32Array.from({ length: 108012 }, (_, i) => Math.sin(i)));
+  const bits = () => {
+    const run = device.runSync(batch_norm, { x }, { training: true });
+    const { x: dx } = run.backward({ y: x }, ['x']);
+    return [run.outputs.y, run.outputs.mean, dx].map(({ storage }) => Buffer.from(storage.slice().buffer));
+  };
+  const first = bits();
+  let turns = 0;
+  for (const end = performance.now() + 500; performance.now() < end; turns++) {
+    for (const [i, found] of bits().entries()) if (!found.equals(first[i])) throw new Error('turn ' + turns);
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  console.log('same', turns > 5);`;
+
+for (const [when, milliseconds] of [
+  ['late', 10],
+  ['never', Number.POSITIVE_INFINITY],
+] as const) {
+  test(`threads that join ${when} change no result`, async () => {
+    assert.is(await inProcess(lateBy(milliseconds)), 'same true');
+  });
+}
+
 test.run();

@@ -1,0 +1,17 @@
+/** What emitters have large packages do; a caller may have it done on another thread. */
+import { createPrint, type Structure } from './source.ts';
+import { assemble } from './wasm.ts';
+import type { ModuleCode } from './wasm-plan.ts';
+
+/** Prints TypeScript. */
+export type Print = (statements: readonly (string | Structure)[]) => Promise<string>;
+/** The bytes of a WebAssembly module. */
+export type Assemble = (code: ModuleCode) => Promise<Uint8Array>;
+
+/** What is passed to them and what they return can be cloned. */
+export interface Tools {
+  readonly print: Print;
+  readonly assemble: Assemble;
+}
+
+export const tools: Tools = { print: createPrint(() => import('ts-morph')), assemble };
