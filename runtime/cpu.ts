@@ -127,7 +127,10 @@ function runFunction(
   numbers: Numbers,
 ): void {
   const call = run as (...args: unknown[]) => void;
-  call(...arrays, ...uniforms.map(({ name }) => numbers[name]));
+  // one array for all: in one of numbers alone V8 would make sizes doubles, and then indices too
+  const args: unknown[] = [...arrays];
+  for (const { name } of uniforms) args.push(numbers[name]);
+  call(...args);
 }
 
 /** Keeps a tensor alive as long as the array of its elements is. */
