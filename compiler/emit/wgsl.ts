@@ -174,6 +174,9 @@ const language: Language = {
     barrier: () => 'workgroupBarrier();',
     accumulator: () => elsewhere('accumulator'),
     lanes: () => elsewhere('lanes'),
+    outlined: () => elsewhere('outlined'),
+    function: () => elsewhere('function'),
+    call: () => elsewhere('call'),
   },
 };
 
