@@ -24,14 +24,20 @@ export interface LoopFunction {
 
 export interface Outline {
   readonly functions: readonly LoopFunction[];
+  /** The statements of a kernel, with those loops in place that it alone has. */
+  readonly bodyOf: (kernel: Kernel) => Statement[];
   /** The call that stands for what was outlined; names are given anew by `rename`. */
   readonly callOf: (statement: Outlined, rename: (id: string) => string) => string;
 }
 
+interface Candidate {
+  readonly statement: Outlined;
+  readonly body: readonly Statement[];
+  readonly parameters: readonly Parameter[];
+}
+
 export function outline(kernels: readonly Kernel[], language: Language): Outline {
-  const functions = new Map<string, LoopFunction>();
-  const calls = new Map<Outlined, { name: string; parameters: readonly Parameter[] }>();
-  const names = createNames(kernels.flatMap(namesIn));
+  const candidates = new Map<string, Candidate[]>();
   for (const kernel of kernels) {
     const arrays = localArrays(kernel);
     eachStatement(kernel.body, (statement) => {
@@ -39,16 +45,30 @@ export function outline(kernels: readonly Kernel[], language: Language): Outline
       const body = inlineLoads(unroll(statement.body));
       const parameters = parametersOf(body, arrays);
       const key = contentOf(body, parameters, language);
-      const known = functions.get(key) ?? nameFunction(statement, parameters, body, names);
-      functions.set(key, known);
-      calls.set(statement, { name: known.name, parameters });
+      candidates.set(key, [...(candidates.get(key) ?? []), { statement, body, parameters }]);
     });
   }
+  const names = createNames(kernels.flatMap(namesIn));
+  const functions: LoopFunction[] = [];
+  const calls = new Map<Outlined, { name: string; parameters: readonly Parameter[] }>();
+  for (const members of candidates.values()) {
+    const [{ statement, body, parameters }] = members as [Candidate];
+    if (members.length === 1) continue;
+    const shared = nameFunction(statement, parameters, body, names);
+    functions.push(shared);
+    for (const member of members)
+      calls.set(member.statement, { name: shared.name, parameters: member.parameters });
+  }
+  const inPlace = (statements: readonly Statement[]): Statement[] =>
+    statements.flatMap((s): Statement[] => {
+      if (s.do === 'outlined') return calls.has(s) ? [s] : [...s.body];
+      return ['body' in s ? { ...s, body: inPlace(s.body) } : s];
+    });
   const callOf: Outline['callOf'] = (statement, rename) => {
     const { name, parameters } = calls.get(statement)!;
     return `${name}(${parameters.map((parameter) => rename(parameter.name)).join(', ')});`;
   };
-  return { functions: [...functions.values()], callOf };
+  return { functions, callOf, bodyOf: ({ body }) => inlineLoads(unroll(inPlace(body))) };
 }
 
 /** A loop's function has names of its own, without the numbers that kept them apart in its kernel. */

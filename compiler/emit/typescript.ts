@@ -2,11 +2,9 @@
 import type { Call } from '../graph/expr.ts';
 import { eachCode } from '../kernel/collect.ts';
 import { type Code, isIndex, type Kernel } from '../kernel/kernel.ts';
-import { inlineLoads } from './inline.ts';
 import { type LoopFunction, outline, renaming } from './outline.ts';
 import { type Language, printStatements } from './printer.ts';
 import { renameAll } from './rewrite.ts';
-import { unroll } from './unroll.ts';
 
 /** Functions that JavaScript lacks, emitted into the files that use them. */
 const helpers: { readonly [K in Call]?: string } = {
@@ -129,14 +127,15 @@ export interface PrintedKernels {
 }
 
 export function printKernels(kernels: readonly Kernel[]): PrintedKernels {
-  const { functions, callOf } = outline(kernels, language);
-  const bodyOf = ({ bindings, uniforms, body }: Kernel, indent = '  '): string => {
-    const rename = renaming([...bindings, ...uniforms, ...functions].map(({ name }) => name));
-    const outlined = (statement: Parameters<typeof callOf>[0]): string => callOf(statement, rename);
+  const { functions, callOf, bodyOf } = outline(kernels, language);
+  const print = (kernel: Kernel, indent = '  '): string => {
+    const kept = [...kernel.bindings, ...kernel.uniforms, ...functions];
+    const rename = renaming(kept.map(({ name }) => name));
+    const outlined: Language['statements']['outlined'] = (statement) => callOf(statement, rename);
     const calling: Language = { ...language, statements: { ...language.statements, outlined } };
-    return printStatements(renameAll(inlineLoads(unroll(body)), rename), calling, indent);
+    return printStatements(renameAll(bodyOf(kernel), rename), calling, indent);
   };
-  return { loops: functions.map(printLoops), bodyOf };
+  return { loops: functions.map(printLoops), bodyOf: print };
 }
 
 function printLoops({ name, parameters, body }: LoopFunction): string {

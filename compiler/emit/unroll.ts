@@ -87,7 +87,7 @@ function unrollLanes(lanes: Lanes, several: ReadonlySet<string>): Statement[] {
 /** What only stores is a function of the position, which is said once; one that accumulates would be slow. */
 function asFunction({ name: of, copies, body }: Lanes): Extract<Statement, { do: 'function' }> | undefined {
   const isStored = copies > 1 && body.every((s) => s.do === 'let' || s.do === 'store');
-  return isStored ? { do: 'function', name: `each$`, of, body } : undefined;
+  return isStored ? { do: 'function', name: `each$${of}`, of, body } : undefined;
 }
 
 /** Statements for several neighbouring elements: what differs between them once for each, all else once. */
