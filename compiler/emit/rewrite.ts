@@ -10,15 +10,14 @@ export function mapOperands(code: Code, change: (code: Code) => Code): Code {
   return Object.fromEntries(Object.entries(code).map(([k, value]) => [k, inside(value)])) as Code;
 }
 
-const codeKeys = ['value', 'index', 'length', 'test', 'from', 'below', 'step', 'at'] as const;
+const codeKeys = ['value', 'index', 'length', 'test', 'from', 'below', 'step'] as const;
 
 /** The same statement with other expressions; those of inner statements stay. */
 export function mapCodes(statement: Statement, change: (code: Code) => Code): Statement {
   const copy: { [key: string]: unknown } = { ...statement };
   for (const key of codeKeys) {
     const value = copy[key];
-    if (Array.isArray(value)) copy[key] = (value as Code[]).map(change);
-    else if (typeof value === 'object' && value !== null) copy[key] = change(value as Code);
+    if (typeof value === 'object' && value !== null) copy[key] = change(value as Code);
   }
   return copy as Statement;
 }
@@ -37,7 +36,6 @@ export function renameAll(statements: readonly Statement[], rename: (id: string)
       ...copy,
       ...('name' in copy && { name: rename(copy.name) }),
       ...(copy.do === 'var' && copy.copies && { copies: copy.copies.map(rename) }),
-      ...('of' in copy && { of: rename(copy.of) }),
       ...('array' in copy && { array: rename(copy.array) }),
       ...('body' in copy && { body: renameAll(copy.body, rename) }),
     };

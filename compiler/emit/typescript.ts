@@ -114,8 +114,6 @@ const language: Language = {
     accumulator: () => elsewhere('accumulator'),
     lanes: () => elsewhere('lanes'),
     outlined: ({ body }, _, block) => block(body),
-    function: ({ name, of, body }, _, block) => `const ${name} = (${of}: number): void => ${block(body)};`,
-    call: ({ name, at }, print) => at.map((one) => `${name}(${print(one)});`).join(' '),
   },
 };
 

@@ -57,8 +57,7 @@ function mostCopies(body: readonly Statement[]): number {
 
 function unrollLanes(lanes: Lanes, several: ReadonlySet<string>): Statement[] {
   const { axes, name: id, from, below, body } = lanes;
-  const each = asFunction(lanes);
-  const copies = each ? lanes.copies : Math.min(lanes.copies, mostCopies(body));
+  const copies = Math.min(lanes.copies, mostCopies(body));
   if (copies === 1) {
     const inner = unroll(body, several);
     return [{ do: 'for', axes, name: id, from, below, step: index(1), body: inner }];
@@ -70,24 +69,10 @@ function unrollLanes(lanes: Lanes, several: ReadonlySet<string>): Statement[] {
     from: name(id, 'index'),
     below: side === 1 ? below : binary('-', below, index(side - 1)),
     step: index(side),
-    body: each
-      ? [
-          {
-            do: 'call',
-            name: each.name,
-            at: copiesOf(side).map((k) => binary('+', name(id, 'index'), index(k))),
-          },
-        ]
-      : sideBySide(body, id, side, several),
+    body: sideBySide(body, id, side, several),
     continues: true,
   });
-  return [...(each ? [each] : []), { do: 'var', name: id, value: from }, loop(copies), loop(1)];
-}
-
-/** What only stores is a function of the position, which is said once; one that accumulates would be slow. */
-function asFunction({ name: of, copies, body }: Lanes): Extract<Statement, { do: 'function' }> | undefined {
-  const isStored = copies > 1 && body.every((s) => s.do === 'let' || s.do === 'store');
-  return isStored ? { do: 'function', name: `each$${of}`, of, body } : undefined;
+  return [{ do: 'var', name: id, value: from }, loop(copies), loop(1)];
 }
 
 /** Statements for several neighbouring elements: what differs between them once for each, all else once. */

@@ -34,8 +34,6 @@ export const wasmText: Language = {
     if: ({ test, body }, print, block) => `if ${print(test)}${block(body)}`,
     array: never('array'),
     outlined: never('outlined'),
-    function: never('function'),
-    call: never('call'),
     return_if: never('return_if'),
     barrier: never('barrier'),
     halve: never('halve'),

@@ -175,8 +175,6 @@ const language: Language = {
     accumulator: () => elsewhere('accumulator'),
     lanes: () => elsewhere('lanes'),
     outlined: () => elsewhere('outlined'),
-    function: () => elsewhere('function'),
-    call: () => elsewhere('call'),
   },
 };
 

@@ -49,10 +49,7 @@ export function codesOf(statement: Statement): readonly Code[] {
     case 'if':
     case 'return_if':
       return [statement.test];
-    case 'call':
-      return statement.at;
     case 'comment':
-    case 'function':
     case 'outlined':
     case 'accumulator':
     case 'halve':

@@ -124,14 +124,6 @@ export type Statement =
       /** `name` is declared already, and goes on from where it is. */
       readonly continues?: true;
     }
-  /** A function of a position, and calls of it. */
-  | {
-      readonly do: 'function';
-      readonly name: string;
-      readonly of: string;
-      readonly body: readonly Statement[];
-    }
-  | { readonly do: 'call'; readonly name: string; readonly at: readonly Code[] }
   /** Loops over elements that a target may make a function of, which kernels share. */
   | {
       readonly do: 'outlined';
