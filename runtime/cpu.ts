@@ -104,6 +104,7 @@ function runFunction(
   arrays: readonly Data[],
   numbers: Numbers,
 ): void {
+  // one array for all: in one of numbers alone V8 would make sizes doubles, and then indices too
   const args: unknown[] = [...arrays];
   for (const { name } of uniforms) args.push(numbers[name]);
   (run as (...args: unknown[]) => void)(...args);

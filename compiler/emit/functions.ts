@@ -4,7 +4,7 @@ import type { Binding, Kernel } from '../kernel/kernel.ts';
 import { type EmitOptions, header } from './header.ts';
 import { commentOf, type NamedKernel } from './op.ts';
 import { type Inset, printFile, type Structure } from './source.ts';
-import { helpersOf, printBody } from './typescript.ts';
+import { helpersOf, type PrintedKernels, printKernels } from './typescript.ts';
 
 export const functionName = (op: CompiledOp, { name }: Pick<NamedKernel, 'name'>): string =>
   `${op.entry.name}_${name}`;
@@ -14,19 +14,28 @@ export async function emitFunctions(
   members: readonly NamedKernel[],
   options: EmitOptions,
 ): Promise<string> {
-  const helpers = helpersOf(members.map(({ kernel }) => kernel));
+  const kernels = members.map(({ kernel }) => kernel);
+  const helpers = helpersOf(kernels);
+  const printed = printKernels(kernels);
   return printFile(
     header(options),
     (inset) => [
-      { kind: 'TypeAlias', name: 'Floats', type: 'Float32Array | Float64Array' },
-      ...members.map((named) => functionOf(op, named, inset)),
-      ...helpers.map((helper) => `\n${helper}`),
+      {
+        kind: 'TypeAlias',
+        name: 'Floats',
+        type: 'Float32Array | Float64Array',
+        docs: [
+          'Tensors, row-major in the order of axes said of each; numbers are called like the axis or attribute they are.',
+        ],
+      },
+      ...members.map((named) => functionOf(op, named, printed, inset)),
+      ...[...printed.loops, ...helpers].map((helper) => inset(`\n${helper}`)),
     ],
     options.tools.print,
   );
 }
 
-function functionOf(op: CompiledOp, named: NamedKernel, inset: Inset): Structure {
+function functionOf(op: CompiledOp, named: NamedKernel, printed: PrintedKernels, inset: Inset): Structure {
   const { kernel } = named;
   const lines = [...commentOf(op, named), '', ...parameterDocs(kernel)];
   return {
@@ -39,7 +48,7 @@ function functionOf(op: CompiledOp, named: NamedKernel, inset: Inset): Structure
       ...kernel.uniforms.map(({ name }) => ({ name, type: 'number' })),
     ],
     returnType: 'void',
-    statements: inset(printBody(kernel, '')),
+    statements: inset(printed.bodyOf(kernel, '')),
   };
 }
 
@@ -60,14 +69,17 @@ const purpose: { readonly [K in Binding['role']]: (of: string) => string } = {
   scratch: () => 'scratch',
 };
 
-const accesses = { read: 'read', write: 'written', read_write: 'read and written' };
+/** What is only read goes without saying. */
+const accesses = { read: '', write: ', written', read_write: ', read and written' };
 
 const parameterDocs = ({ bindings, uniforms }: Kernel): string[] => [
   ...bindings.map(({ name, role, of, axes, access }) => {
     const what = purpose[role](of);
-    return `@param ${name} [${axes.join(', ')}], ${accesses[access]}${what && `: ${what}`}`;
+    return `@param ${name} [${axes.join(', ')}]${accesses[access]}${what && `: ${what}`}`;
   }),
-  ...uniforms.map(
-    ({ name, of, type }) => `@param ${name} ${type === 'u32' ? `elements along ${of}` : `attribute ${of}`}`,
-  ),
+  ...uniforms
+    .filter(({ name, of }) => name !== of)
+    .map(
+      ({ name, of, type }) => `@param ${name} ${type === 'u32' ? `elements along ${of}` : `attribute ${of}`}`,
+    ),
 ];

@@ -8,7 +8,7 @@ import { emitFunctions } from './functions.ts';
 import { type EmitOptions, header } from './header.ts';
 import { emitOpManifests } from './package.ts';
 import { printStatements } from './printer.ts';
-import { printBody } from './typescript.ts';
+import { kernelText } from './typescript.ts';
 import { emitWasm } from './wasm.ts';
 import { type ModulePlan, planModule } from './wasm-plan.ts';
 import { wasmText } from './wasm-text.ts';
@@ -130,7 +130,7 @@ function membersByFile(
 }
 
 /** Functions of one direction share a file, up to so many. */
-const functionsPerFile = { cpu: 16, wasm: 48 };
+const functionsPerFile = { cpu: 48, wasm: 48 };
 function fileFor(target: Kernel['target'], direction: Direction, k: number): string {
   if (target === 'gpu') return `${direction}_${k}.wgsl`;
   const part = Math.ceil(k / functionsPerFile[target]);
@@ -150,21 +150,17 @@ function contentOf(kernel: Kernel): string {
 }
 
 const bodies: { readonly [T in Kernel['target']]: (kernel: Kernel) => string } = {
-  cpu: (kernel) => printBody(kernel),
+  cpu: kernelText,
   wasm: ({ body }) => printStatements(body, wasmText, ''),
   gpu: (kernel) => printWgsl(kernel, 'main', []),
 };
 
-const usersShown = 1;
-
 /** What a kernel computes and who runs it, for the comment above it. */
 export function commentOf(op: CompiledOp, { formulas, users, direction }: NamedKernel): string[] {
-  const shown = users.slice(0, usersShown).map((user) => `  ${user}`);
-  if (users.length > usersShown) shown.push(`  and ${users.length - usersShown} more`);
+  const more = users.length > 1 ? `, and ${users.length - 1} more` : '';
   return [
     `${op.entry.name}, ${direction}:`,
     ...formulas.map((formula) => `  ${formula}`),
-    'Used by',
-    ...shown,
+    `Used by ${users[0]}${more}`,
   ];
 }

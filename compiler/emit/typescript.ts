@@ -1,8 +1,10 @@
 /** Prints a CPU kernel as a plain TypeScript function over typed arrays, which imports nothing. */
 import type { Call } from '../graph/expr.ts';
 import { eachCode } from '../kernel/collect.ts';
-import { isIndex, type Kernel } from '../kernel/kernel.ts';
+import { type Code, isIndex, type Kernel } from '../kernel/kernel.ts';
+import { type LoopFunction, outline, renaming } from './outline.ts';
 import { type Language, printStatements } from './printer.ts';
+import { renameAll } from './rewrite.ts';
 
 /** Functions that JavaScript lacks, emitted into the files that use them. */
 const helpers: { readonly [K in Call]?: string } = {
@@ -69,6 +71,10 @@ const elsewhere = (what: string): never => {
   throw new Error(`normgrad has a bug: ${what} in TypeScript`);
 };
 
+/** What is added to something, if that is what a value is. */
+const addedTo = (value: Code, isTarget: (a: Code) => boolean): Code | undefined =>
+  value.code === 'binary' && value.operator === '+' && isTarget(value.a) ? value.b : undefined;
+
 const language: Language = {
   number,
   load: (array, index) => `${array}[${index}]!`,
@@ -84,13 +90,21 @@ const language: Language = {
   statements: {
     comment: ({ text }) => `// ${text}`,
     let: ({ name, value }, print) => `const ${name} = ${print(value)};`,
-    var: ({ name, value }, print) => `let ${name} = ${print(value)};`,
-    assign: ({ name, value }, print) => `${name} = ${print(value)};`,
+    var: ({ name, value, copies = [] }, print) =>
+      `let ${[name, ...copies].map((id) => `${id} = ${print(value)}`).join(', ')};`,
+    assign: ({ name, value }, print) => {
+      const added = addedTo(value, (a) => a.code === 'name' && a.name === name);
+      return added ? `${name} += ${print(added)};` : `${name} = ${print(value)};`;
+    },
     array: ({ name, length, fill }, print) =>
       `const ${name} = new Float64Array(${print(length)})${fill === 0 ? '' : `.fill(${number(fill)})`};`,
-    store: ({ array, index, value }, print) => `${array}[${print(index)}] = ${print(value)};`,
-    for: ({ name, from, below, step, body }, print, block) =>
-      `for (let ${name} = ${print(from)}; ${name} < ${print(below)}; ${
+    store: ({ array, index, value }, print) => {
+      const place = `${array}[${print(index)}]`;
+      const added = addedTo(value, (a) => a.code === 'load' && `${a.array}[${print(a.index)}]` === place);
+      return added ? `${place}! += ${print(added)};` : `${place} = ${print(value)};`;
+    },
+    for: ({ name, from, below, step, body, continues }, print, block) =>
+      `for (${continues ? '' : `let ${name} = ${print(from)}`}; ${name} < ${print(below)}; ${
         isIndex(step, 1) ? `${name}++` : `${name} += ${print(step)}`
       }) ${block(body)}`,
     if: ({ test, body }, print, block) => `if (${print(test)}) ${block(body)}`,
@@ -99,12 +113,47 @@ const language: Language = {
     halve: () => elsewhere('halve'),
     accumulator: () => elsewhere('accumulator'),
     lanes: () => elsewhere('lanes'),
+    outlined: ({ body }, _, block) => block(body),
   },
 };
 
-/** The body of the function, without its head. */
-export const printBody = (kernel: Kernel, indent = '  '): string =>
-  printStatements(kernel.body, language, indent);
+/** Kernels as functions: the loops, which they share, and the body of each. */
+export interface PrintedKernels {
+  readonly loops: readonly string[];
+  /** The body of a kernel's function, without its head. */
+  readonly bodyOf: (kernel: Kernel, indent?: string) => string;
+}
+
+export function printKernels(kernels: readonly Kernel[]): PrintedKernels {
+  const { functions, callOf, bodyOf } = outline(kernels, language);
+  const print = (kernel: Kernel, indent = '  '): string => {
+    const kept = [...kernel.bindings, ...kernel.uniforms, ...functions];
+    const rename = renaming(kept.map(({ name }) => name));
+    const outlined: Language['statements']['outlined'] = (statement) => callOf(statement, rename);
+    const calling: Language = { ...language, statements: { ...language.statements, outlined } };
+    return printStatements(renameAll(bodyOf(kernel), rename), calling, indent);
+  };
+  return { loops: functions.map(printLoops), bodyOf: print };
+}
+
+function printLoops({ name, parameters, body }: LoopFunction): string {
+  const head = parameters.map((parameter) => `${parameter.name}: ${parameter.type}`).join(', ');
+  return `function ${name}(${head}): void {\n${printStatements(body, language, '  ')}\n}`;
+}
+
+/** What a kernel does, as one text. */
+export const kernelText = ({ body }: Kernel): string => printStatements(body, identity, '');
+
+const identity: Language = {
+  ...language,
+  fold: (merge, name) => `fold(${merge}, ${name})`,
+  statements: {
+    ...language.statements,
+    lanes: ({ name, from, below, copies, body }, print, block) =>
+      `lanes ${name} ${print(from)} ${print(below)} ${copies} ${block(body)}`,
+    accumulator: ({ name, copies, identity }) => `${name} ${copies} ${identity}`,
+  },
+};
 
 /** The source of the helpers that some kernels call, in a fixed order. */
 export function helpersOf(kernels: readonly Kernel[]): string[] {

@@ -33,6 +33,7 @@ export const wasmText: Language = {
       `for ${name} from ${print(from)} to ${print(below)}, ${copies} × f32x4${block(body)}`,
     if: ({ test, body }, print, block) => `if ${print(test)}${block(body)}`,
     array: never('array'),
+    outlined: never('outlined'),
     return_if: never('return_if'),
     barrier: never('barrier'),
     halve: never('halve'),

@@ -28,7 +28,8 @@ export async function emitWasm(
 ): Promise<string> {
   const bytes = options.tools.assemble(codeOf(plan));
   const lines = [
-    ...members.flatMap((named) => [...formulasOf(named), ...phasesOf(named, plan), '']),
+    ...members.map((named) => summaryOf(named, plan)),
+    '',
     ...plan.routines.flatMap(printRoutine),
   ];
   const comment = lines.map((line) => line.replaceAll('*/', '* /').trimEnd());
@@ -53,13 +54,12 @@ function encodeBase64(bytes: Uint8Array): string {
   return btoa(text);
 }
 
-const phasesOf = ({ kernel }: NamedKernel, plan: ModulePlan): string[] =>
-  plan.phasesOf(kernel).map(({ routines }, k) => ` phase ${k + 1}: ${routines.join(', ')}`);
-
-const formulasOf = ({ name, formulas }: NamedKernel): string[] => [
-  `${name}:`,
-  ...formulas.map((formula) => ` ${formula}`),
-];
+/** What a kernel computes and by which routines; those of one phase are joined by +. */
+function summaryOf({ name, kernel }: NamedKernel, plan: ModulePlan): string {
+  const written = kernel.bindings.filter(({ role, access }) => role !== 'scratch' && access !== 'read');
+  const phases = plan.phasesOf(kernel).map(({ routines }) => routines.join(' + '));
+  return `${name}: ${written.map((binding) => binding.name).join(', ')} by ${phases.join(', then ')}`;
+}
 
 /** A routine as a reader wants it: without the arithmetic of places. */
 function printRoutine({ name, routine }: ModuleRoutine): string[] {
@@ -88,6 +88,7 @@ function buildModule(binaryen: Binaryen, { routines, sequences }: ModuleCode): U
     const functions = createFunctions(binaryen, m);
     for (const routine of routines) addRoutine(binaryen, m, functions, routine);
     for (const [name, called] of sequences) addSequence(binaryen, m, name, called);
+    m.runPasses(['simplify-locals-nostructure', 'vacuum']); // an eighth of the bytes, for little time
     return m.emitBinary();
   } finally {
     m.dispose();

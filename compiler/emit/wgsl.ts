@@ -174,6 +174,7 @@ const language: Language = {
     barrier: () => 'workgroupBarrier();',
     accumulator: () => elsewhere('accumulator'),
     lanes: () => elsewhere('lanes'),
+    outlined: () => elsewhere('outlined'),
   },
 };
 

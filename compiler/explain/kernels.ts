@@ -1,6 +1,6 @@
 /** The section on kernels: stage by stage what is reduced and what follows, beside the code that does it. */
 
-import { printBody } from '../emit/typescript.ts';
+import { printKernels } from '../emit/typescript.ts';
 import { printWgsl } from '../emit/wgsl.ts';
 import { sameAxes } from '../graph/axes.ts';
 import { inputName, tensorName } from '../graph/print.ts';
@@ -109,5 +109,6 @@ function functionText(kernel: Kernel, name: string): string {
     ...kernel.uniforms.map((uniform) => `${uniform.name}: number`),
   ];
   const head = `export function ${name}(\n${parameters.map((parameter) => `  ${parameter},\n`).join('')}): void {`;
-  return `${head}\n${printBody(kernel)}\n}`;
+  const { loops, bodyOf } = printKernels([kernel]);
+  return [`${head}\n${bodyOf(kernel)}\n}`, ...loops].join('\n\n');
 }

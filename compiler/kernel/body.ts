@@ -16,6 +16,7 @@ export function createBody(
   names: Names,
   scalars: Scalars = createScalars(),
   packed?: Found,
+  options: Pick<NestOptions, 'namesRows' | 'found'> = {},
 ): Nest {
   const leaf = (expr: Expr, { flat, type }: Place): Code => {
     if (expr.op === 'size') return { code: 'real', type: 'real', x: tensors.size(expr.axis) };
@@ -31,7 +32,7 @@ export function createBody(
     const index = packedIndex(packing, slot, flat(packing.kept), tensors);
     return load(packing.buffer.name, index, type(packing.kept));
   };
-  return createNest({ scalars, names, size: tensors.size, leaf, found });
+  return createNest({ scalars, names, size: tensors.size, leaf, found, ...options });
 }
 
 /** Stores outputs at the current element. Updates all read the old state, so nothing is stored before all is read. */

@@ -50,6 +50,7 @@ export function codesOf(statement: Statement): readonly Code[] {
     case 'return_if':
       return [statement.test];
     case 'comment':
+    case 'outlined':
     case 'accumulator':
     case 'halve':
     case 'barrier':
@@ -113,7 +114,9 @@ export function collectUniforms(
 export function prune(statements: readonly Statement[]): Statement[] {
   const uses = new Map<string, number>();
   const values = new Map<string, Code>();
-  eachCode(statements, (code) => code.code === 'name' && uses.set(code.name, (uses.get(code.name) ?? 0) + 1));
+  eachCode(statements, (code) => {
+    if (code.code === 'name' || code.code === 'fold') uses.set(code.name, (uses.get(code.name) ?? 0) + 1);
+  });
   eachStatement(statements, (s) => s.do === 'let' && values.set(s.name, s.value));
   const unused = [...values.keys()].filter((id) => !uses.has(id));
   for (const id of unused) {

@@ -5,14 +5,17 @@
  */
 import { type Axes, axesOf } from '../graph/axes.ts';
 import type { Program, ProgramOutput } from '../schedule/program.ts';
-import type { Accumulation, Group, ReduceStage, Stage } from '../schedule/stages.ts';
+import type { ReduceStage, Stage } from '../schedule/stages.ts';
 import type { Entry } from '../spec/spec.ts';
-import { createBody, storeEpilogue, storeOutputs } from './body.ts';
+import { createBody, storeEpilogue } from './body.ts';
 import { collectBindings, collectUniforms, prune } from './collect.ts';
-import { fuse, keepsOutside } from './fuse.ts';
-import { type Code, index, type Kernel, load, name, real, times } from './kernel.ts';
-import { monoids, resultsOf } from './monoids.ts';
+import { type Builder, eachAlone, elementsOf, loops, sidesOf } from './cpu-loops.ts';
+import { mapElements } from './cpu-map.ts';
+import { defineSpread, partsIn, reduceRows, reduceSpread } from './cpu-reduce.ts';
+import { type Fused, fuse, keepsOutside } from './fuse.ts';
+import { index, type Kernel } from './kernel.ts';
 import { formulasOf, reductionsOf, trafficOf } from './report.ts';
+import { createScalars } from './scalar.ts';
 import { createTensors, expressionsOf, inputsOf, outputsOf } from './tensors.ts';
 
 export function lowerCpu(
@@ -28,193 +31,24 @@ export function lowerCpu(
     ...stages.flatMap(outputsOf).map(tensors.ofOutput),
   ];
   const names = tensors.locals();
-  const nest = createBody(tensors, names);
-
-  function loops(axes: readonly string[], body: () => void): void {
-    const [axis, ...rest] = axes;
-    if (axis === undefined) {
-      body();
-      return;
-    }
-    const i = names.fresh(`i_${axis}`);
-    const statements = nest.scope([axis], () => {
-      nest.at(axis, name(i, 'index'));
-      loops(rest, body);
-    });
-    nest.push({
-      do: 'for',
-      axes: [axis],
-      name: i,
-      from: index(0),
-      below: tensors.size(axis),
-      step: index(1),
-      body: statements,
-    });
-  }
-
-  const elementsOf = (axes: Axes): Code => times(...inOrder(axes).map(tensors.size));
-  const realCount = (axes: Axes): Code => ({ code: 'real', type: 'real', x: elementsOf(axes) });
-
-  /** The operand at the first of the elements it is reduced over: the shift of its moments. */
-  function firstOf({ x, over }: Accumulation): Code {
-    let first: Code = real(0);
-    const statements = nest.scope([...over], () => {
-      for (const axis of over) nest.at(axis, index(0));
-      first = nest.local('first', nest.value(x));
-    });
-    nest.push(...statements);
-    return first;
-  }
-
-  interface Accumulator {
-    readonly accumulation: Accumulation;
-    readonly parts: readonly string[];
-    /** For shifted accumulations: a local, or where there are many an array. */
-    readonly first: string;
-  }
-
-  const namesFor = (accumulation: Accumulation, base: string): Accumulator => ({
-    accumulation,
-    parts: monoids[accumulation.monoid].running.map(() => names.fresh(base)),
-    first: names.fresh('first'),
+  const found: Builder['found'] = {};
+  const nest = createBody(tensors, names, createScalars(), undefined, {
+    namesRows: true,
+    found: (scalar, place) => found.current?.(scalar, place),
   });
+  const builder: Builder = { tensors, names, nest, inOrder, found, sides: sidesOf(program.direction) };
 
-  function defineResults({ accumulation }: Accumulator, parts: readonly Code[], first: Code): void {
-    const count = realCount(accumulation.over);
-    const state = monoids[accumulation.monoid].state(parts, count, first, nest.local);
-    for (const { expr, base, value } of resultsOf(accumulation, state, count)) nest.define(expr, base, value);
-  }
-
-  /** The reduction's own loops inside the loop over what it keeps; accumulators are local variables. */
-  function reduceInside(stage: ReduceStage, group: Group, isReadLater: (name: string) => boolean): void {
-    const accumulators = group.accumulations.map((accumulation) => namesFor(accumulation, 'sum'));
-    const firsts = accumulators.map(({ accumulation }) =>
-      monoids[accumulation.monoid].isShifted ? firstOf(accumulation) : real(0),
-    );
-    for (const { accumulation, parts } of accumulators) {
-      for (const [i, part] of parts.entries()) {
-        nest.push({ do: 'var', name: part, value: real(monoids[accumulation.monoid].running[i]!) });
-      }
+  for (const fused of fuse(stages, layout)) {
+    const first = fused.stages[0]!;
+    const isSpread = first.kind === 'reduce' && !keepsOutside(first, layout);
+    const isRead = readAfter(fused, stages);
+    const isKept = ({ role, of }: ProgramOutput): boolean => role === 'scratch' && (isSpread || isRead(of));
+    for (const output of fused.stages.flatMap(outputsOf).filter(isKept)) {
+      const length = elementsOf(builder, axesOf(output.axes));
+      nest.push({ do: 'array', name: tensors.ofOutput(output).name, length, fill: 0 });
     }
-    loops(inOrder(group.over), () => {
-      for (const [k, { accumulation, parts }] of accumulators.entries()) {
-        const before = parts.map((part) => name(part, 'real'));
-        const after = monoids[accumulation.monoid].step(
-          before,
-          nest.value(accumulation.x),
-          firsts[k]!,
-          nest.local,
-        );
-        for (const [i, part] of parts.entries()) nest.push({ do: 'assign', name: part, value: after[i]! });
-      }
-      storeOutputs(nest, tensors, stage.riders);
-    });
-    for (const [k, accumulator] of accumulators.entries()) {
-      const parts = accumulator.parts.map((part) => name(part, 'real'));
-      defineResults(accumulator, parts, firsts[k]!);
-    }
-    const isStored = ({ role, of }: ProgramOutput): boolean => role !== 'scratch' || isReadLater(of);
-    storeEpilogue(nest, tensors, group, isStored);
-  }
-
-  /** Reductions that keep what the inner loops run over: one pass in memory order, accumulators are arrays. */
-  function reduceByArrays(stage: ReduceStage): void {
-    const groups = stage.groups.map((group) => ({
-      group,
-      accumulators: group.accumulations.map((accumulation) => namesFor(accumulation, 'sums')),
-    }));
-    for (const { group, accumulators } of groups) {
-      const length = elementsOf(group.kept);
-      for (const { accumulation, parts, first } of accumulators) {
-        const { running, isShifted } = monoids[accumulation.monoid];
-        for (const [i, part] of parts.entries())
-          nest.push({ do: 'array', name: part, length, fill: running[i]! });
-        if (!isShifted) continue;
-        nest.push({ do: 'array', name: first, length, fill: 0 });
-        loops(inOrder(group.kept), () => {
-          const value = firstOf(accumulation);
-          nest.push({ do: 'store', array: first, index: nest.flat(inOrder(group.kept)), value });
-        });
-      }
-    }
-    const loadFirst = ({ accumulation, first }: Accumulator, at: Code): Code =>
-      monoids[accumulation.monoid].isShifted ? nest.local('first', load(first, at)) : real(0);
-    loops(inOrder(stage.space), () => {
-      for (const { group, accumulators } of groups) {
-        const at = nest.flat(inOrder(group.kept));
-        for (const accumulator of accumulators) {
-          const { accumulation, parts } = accumulator;
-          const before = parts.map((part) => load(part, at));
-          const first = loadFirst(accumulator, at);
-          const after = monoids[accumulation.monoid].step(
-            before,
-            nest.value(accumulation.x),
-            first,
-            nest.local,
-          );
-          for (const [i, part] of parts.entries())
-            nest.push({ do: 'store', array: part, index: at, value: after[i]! });
-        }
-      }
-      storeOutputs(nest, tensors, stage.riders);
-    });
-    for (const { group, accumulators } of groups) {
-      loops(inOrder(group.kept), () => {
-        const at = nest.flat(inOrder(group.kept));
-        for (const accumulator of accumulators) {
-          const parts = accumulator.parts.map((part) => nest.local('sum', load(part, at)));
-          defineResults(accumulator, parts, loadFirst(accumulator, at));
-        }
-        storeEpilogue(nest, tensors, group, () => true);
-      });
-    }
-  }
-
-  function mapInside(outputs: readonly ProgramOutput[], outer: Axes): void {
-    const spaces = new Map<string, ProgramOutput[]>();
-    for (const output of outputs) {
-      const key = inOrder(output.axes).join(' ');
-      spaces.set(key, [...(spaces.get(key) ?? []), output]);
-    }
-    for (const [key, members] of spaces) {
-      const axes = key === '' ? [] : key.split(' ');
-      loops(
-        axes.filter((axis) => !outer.includes(axis)),
-        () => storeOutputs(nest, tensors, members),
-      );
-    }
-  }
-
-  /** Reads of a name by the stages after a fused loop. */
-  const readAfter = (last: Stage): ((name: string) => boolean) => {
-    const later = stages.slice(stages.indexOf(last) + 1).flatMap((stage) => inputsOf(expressionsOf(stage)));
-    return (of) => later.some((node) => node.role === 'scratch' && node.of === of);
-  };
-
-  for (const { outer, stages: inside } of fuse(stages, layout)) {
-    const isReadLater = readAfter(inside[inside.length - 1]!);
-    const scratch = inside.flatMap(outputsOf).filter(({ role, of }) => role === 'scratch' && isReadLater(of));
-    const [first] = inside;
-    const byArrays = first?.kind === 'reduce' && !keepsOutside(first, layout);
-    const local = byArrays ? inside.flatMap(outputsOf).filter(({ role }) => role === 'scratch') : scratch;
-    for (const output of local) {
-      nest.push({
-        do: 'array',
-        name: tensors.ofOutput(output).name,
-        length: elementsOf(axesOf(output.axes)),
-        fill: 0,
-      });
-    }
-    if (byArrays) {
-      reduceByArrays(first);
-      continue;
-    }
-    loops(inOrder(outer), () => {
-      for (const stage of inside) {
-        if (stage.kind === 'map') mapInside(stage.outputs, outer);
-        else reduceInside(stage, stage.groups[0]!, isReadLater);
-      }
-    });
+    if (isSpread) spread(builder, first);
+    else inTurn(builder, fused, isRead);
   }
 
   const body = prune(nest.finish());
@@ -232,4 +66,43 @@ export function lowerCpu(
     traffic: trafficOf(body, bindings, []),
     formulas: formulasOf(stages),
   };
+}
+
+/** One pass for all that a stage reduces, then what follows for each of the kept indices. */
+function spread(builder: Builder, stage: ReduceStage): void {
+  const { nest, tensors, inOrder } = builder;
+  const spreads = reduceSpread(builder, stage);
+  for (const reduced of spreads) {
+    loops(builder, eachAlone(inOrder(reduced.group.kept)), () => {
+      defineSpread(builder, reduced);
+      storeEpilogue(nest, tensors, reduced.group, () => true);
+    });
+  }
+}
+
+/** Stages in turn inside one loop over what they keep. */
+function inTurn(builder: Builder, { outer, stages }: Fused, isRead: (name: string) => boolean): void {
+  const { nest, names, tensors, inOrder } = builder;
+  const reductions = stages.filter((stage) => stage.kind === 'reduce');
+  const sums = names.fresh('sums');
+  const length = index(Math.max(...reductions.map(partsIn)));
+  if (reductions.length > 0) nest.push({ do: 'array', name: sums, length, fill: 0 });
+  loops(builder, eachAlone(inOrder(outer)), () => {
+    for (const stage of stages) {
+      if (stage.kind === 'map') {
+        mapElements(builder, stage.outputs, outer);
+        continue;
+      }
+      reduceRows(builder, stage, sums);
+      const isStored = ({ role, of }: ProgramOutput): boolean => role !== 'scratch' || isRead(of);
+      storeEpilogue(nest, tensors, stage.groups[0]!, isStored);
+    }
+  });
+}
+
+/** Whether the stages after a fused loop read a name. */
+function readAfter({ stages: inside }: Fused, stages: readonly Stage[]): (name: string) => boolean {
+  const rest = stages.slice(stages.indexOf(inside.at(-1)!) + 1);
+  const later = rest.flatMap((stage) => inputsOf(expressionsOf(stage)));
+  return (of) => later.some((node) => node.role === 'scratch' && node.of === of);
 }

@@ -106,7 +106,8 @@ export type Operator = '+' | '-' | '*' | '/' | '%';
 export type Statement =
   | { readonly do: 'comment'; readonly text: string }
   | { readonly do: 'let'; readonly name: string; readonly value: Code }
-  | { readonly do: 'var'; readonly name: string; readonly value: Code }
+  /** `copies` are more variables that begin with the same value. */
+  | { readonly do: 'var'; readonly name: string; readonly value: Code; readonly copies?: readonly string[] }
   | { readonly do: 'assign'; readonly name: string; readonly value: Code }
   /** An array of `length` elements that lives as long as the call (CPU) or the invocation (GPU), all `fill`. */
   | { readonly do: 'array'; readonly name: string; readonly length: Code; readonly fill: number }
@@ -120,12 +121,20 @@ export type Statement =
       readonly below: Code;
       readonly step: Code;
       readonly body: readonly Statement[];
+      /** `name` is declared already, and goes on from where it is. */
+      readonly continues?: true;
     }
-  /** A vector, or several that take turns, that elements are accumulated into. */
+  /** Loops over elements that a target may make a function of, which kernels share. */
+  | {
+      readonly do: 'outlined';
+      readonly name: string;
+      readonly body: readonly Statement[];
+    }
+  /** A vector, or several that take turns, that elements are accumulated into; outside WebAssembly, reals. */
   | { readonly do: 'accumulator'; readonly name: string; readonly copies: number; readonly identity: number }
   /**
-   * Visits elements `from` to `below`, four at a time and `copies` of these side by side; `name` is the first one's
-   * position. Where fewer are left, the lanes past the end neither accumulate nor are stored.
+   * Visits elements `from` to `below`, `copies` of them side by side, or in WebAssembly `copies` vectors of four; `name`
+   * is the first one's position. Where fewer are left, what is past the end is neither accumulated nor stored.
    */
   | {
       readonly do: 'lanes';

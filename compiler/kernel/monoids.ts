@@ -16,6 +16,10 @@ export interface MonoidCode {
   readonly isShifted: boolean;
   /** How running parts that started from the same first element become one. */
   readonly lanes: LaneMerge;
+  /** The running parts of one element alone. */
+  readonly lift: (x: Code, first: Code, local: Local) => Code[];
+  /** The running parts of two sets of elements together, which were taken about the same first element. */
+  readonly join: (a: readonly Code[], b: readonly Code[]) => Code[];
   /** The running parts after one more element. */
   readonly step: (parts: readonly Code[], x: Code, first: Code, local: Local) => Code[];
   /** What merges: the state of these running parts, of so many elements. */
@@ -49,6 +53,8 @@ const simple = (identity: number, lanes: LaneMerge, combine: (a: Code, b: Code) 
   running: [identity],
   isShifted: false,
   lanes,
+  lift: (x) => [x],
+  join: ([a], [b]) => [combine(a!, b!)],
   step: ([total], x) => [combine(total!, x)],
   state: ([total]) => [total!],
   identity: [identity],
@@ -65,6 +71,11 @@ export const monoids: { readonly [K in Monoid]: MonoidCode } = {
     running: [0, 0],
     isShifted: true,
     lanes: '+',
+    lift: (x, first, local) => {
+      const d = local('d', binary('-', x, first));
+      return [d, binary('*', d, d)];
+    },
+    join: ([a1, a2], [b1, b2]) => [binary('+', a1!, b1!), binary('+', a2!, b2!)],
     step: ([s1, s2], x, first, local) => {
       const d = local('d', binary('-', x, first));
       return [binary('+', s1!, d), binary('+', s2!, binary('*', d, d))];

@@ -62,6 +62,8 @@ export interface NestOptions {
   readonly leaf: (expr: Expr, place: Place) => Code;
   readonly size: (axis: string) => Code;
   /** Values that need no computing because an earlier kernel left them in a buffer. */
+  /** Whether the index of a row's first element gets a name even where it changes with every element. */
+  readonly namesRows?: boolean;
   readonly found?: (scalar: Scalar, place: Place) => Code | undefined;
 }
 
@@ -71,7 +73,7 @@ export interface Place {
   readonly type: (axes: readonly string[]) => 'real' | 'vector';
 }
 
-export function createNest({ scalars, names, leaf, size, found }: NestOptions): Nest {
+export function createNest({ scalars, names, leaf, size, found, namesRows = false }: NestOptions): Nest {
   const newFrame = (axes: Iterable<string>, pinned = false): Frame => ({
     pinned,
     axes: new Set(axes),
@@ -116,6 +118,9 @@ export function createNest({ scalars, names, leaf, size, found }: NestOptions): 
     return leaf(expr, place);
   }
 
+  /** What is at a constant place along an axis is known outside the loop over it too. */
+  const isMoving = (axis: string): boolean => positions.get(axis)?.code !== 'number';
+
   /** Row-major; what the outer loops fix is computed there. */
   function flat(axes: readonly string[]): Code {
     let total: Code | undefined;
@@ -123,12 +128,14 @@ export function createNest({ scalars, names, leaf, size, found }: NestOptions): 
       const position = positions.get(axes[i]!);
       invariant(position, `no position along ${axes[i]}`);
       const prefix = axes.slice(0, i + 1);
-      const inner = frameOf(prefix);
-      const outer = i > 0 ? frameOf(axes.slice(0, i)) : inner;
-      if (total && outer !== inner) {
-        const key = prefix.join(' ');
+      const inner = frameOf(prefix.filter(isMoving));
+      const outer = i > 0 ? frameOf(axes.slice(0, i).filter(isMoving)) : inner;
+      if (total && (outer !== inner || namesRows)) {
+        const key = prefix
+          .map((a) => (isMoving(a) ? a : `${a} ${JSON.stringify(positions.get(a))}`))
+          .join(' ');
         const known = outer.bases.get(key);
-        const base: Code = known ?? local('base', binary('*', total, size(axes[i]!)), outer);
+        const base: Code = known ?? baseOf(total, axes[i]!, outer);
         outer.bases.set(key, base);
         total = binary('+', base, position);
       } else {
@@ -136,6 +143,11 @@ export function createNest({ scalars, names, leaf, size, found }: NestOptions): 
       }
     }
     return total ?? { code: 'number', type: 'index', value: 0 };
+  }
+
+  function baseOf(row: Code, axis: string, frame: Frame): Code {
+    const product = binary('*', row, size(axis));
+    return product === row ? row : local('base', product, frame);
   }
 
   function code(scalar: Scalar): Code {
@@ -230,10 +242,14 @@ export function createNest({ scalars, names, leaf, size, found }: NestOptions): 
     scope(axes, body, options = {}) {
       const outer = lanes;
       lanes = options.lanes ?? outer;
+      const before = axes.map((axis) => [axis, positions.get(axis)] as const);
       frames.push(newFrame([...innermost().axes, ...axes], options.pinned));
       body();
       lanes = outer;
-      for (const axis of axes) positions.delete(axis);
+      for (const [axis, position] of before) {
+        if (position) positions.set(axis, position);
+        else positions.delete(axis);
+      }
       return frames.pop()!.statements;
     },
     value: (expr) => visit(scalars.of(expr)),

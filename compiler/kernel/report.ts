@@ -56,7 +56,7 @@ export function trafficOf(
       for (const code of codesOf(s)) loads(code, loops);
       if (s.do === 'store') touch(s.array, 'writes', loops);
       if (s.do === 'for' || s.do === 'lanes') walk(s.body, [...loops, ...s.axes]);
-      if (s.do === 'if') walk(s.body, loops);
+      if (s.do === 'if' || s.do === 'outlined') walk(s.body, loops);
     }
   };
   walk(body, root);

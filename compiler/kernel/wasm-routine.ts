@@ -286,7 +286,7 @@ export function inLanes(builder: Builder, lanes: AxisGroup, position: Code, body
 
 /** The axes of the buffers that a routine touches, each in its physical order. */
 export const buffersOf = (
-  { tensors, inOrder }: Context,
+  { tensors, inOrder }: Pick<Context, 'tensors' | 'inOrder'>,
   exprs: Parameters<typeof inputsOf>[0],
   outputs: readonly { readonly axes: readonly string[] }[],
 ): string[][] => [

@@ -2,9 +2,7 @@
 //
 // batch_norm, backward:
 //   dx = weight * invstd * grad_y
-// Used by
-//   weight bias running_mean running_var [n, s, c]: backward for x
-//   and 1 more
+// Used by weight bias running_mean running_var [n, s, c]: backward for x, and 1 more
 
 struct Numbers {
   c: u32,

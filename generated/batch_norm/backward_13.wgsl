@@ -3,8 +3,7 @@
 // batch_norm, backward:
 //   dweight = invstd * sum((x - mean) * grad_y, n, s)
 //   dbias = sum(grad_y, n, s)
-// Used by
-//   weight bias running_mean running_var [n, s, c]: backward for weight, bias
+// Used by weight bias running_mean running_var [n, s, c]: backward for weight, bias
 
 struct Numbers {
   c: u32,

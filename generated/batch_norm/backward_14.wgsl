@@ -4,8 +4,7 @@
 //   dweight = invstd * sum((x - mean) * grad_y, n, s)
 //   dbias = sum(grad_y, n, s)
 //   dx = weight * invstd * grad_y
-// Used by
-//   weight bias running_mean running_var [n, s, c]: backward for x, weight, bias
+// Used by weight bias running_mean running_var [n, s, c]: backward for x, weight, bias
 
 struct Numbers {
   c: u32,

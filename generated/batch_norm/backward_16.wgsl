@@ -4,9 +4,7 @@
 //   dweight = count(n) * count(s) > 0 ? invstd * sum((x - mean) * grad_y, n, s) : 0
 //   mean_1 = mean(grad_y, n, s)
 //   mean_2 = mean((x - mean) * grad_y, n, s)
-// Used by
-//   weight running_mean running_var training [n, c, s]: backward for x, weight
-//   and 1 more
+// Used by weight running_mean running_var training [n, c, s]: backward for x, weight, and 1 more
 
 struct Numbers {
   c: u32,

@@ -2,9 +2,7 @@
 //
 // batch_norm, backward:
 //   dweight = count(n) * count(s) > 0 ? invstd * sum((x - mean) * grad_y, n, s) : 0
-// Used by
-//   weight running_mean running_var training [n, s, c]: backward for weight
-//   and 1 more
+// Used by weight running_mean running_var training [n, s, c]: backward for weight, and 1 more
 
 struct Numbers {
   c: u32,

@@ -2,8 +2,7 @@
 //
 // batch_norm, backward:
 //   dweight = invstd * sum((x - mean) * grad_y, n, s)
-// Used by
-//   weight running_mean running_var [n, c, s]: backward for weight
+// Used by weight running_mean running_var [n, c, s]: backward for weight
 
 struct Numbers {
   c: u32,

@@ -3,8 +3,7 @@
 // batch_norm, backward:
 //   dweight = invstd * sum((x - mean) * grad_y, n, s)
 //   dx = weight * invstd * grad_y
-// Used by
-//   weight running_mean running_var [n, c, s]: backward for x, weight
+// Used by weight running_mean running_var [n, c, s]: backward for x, weight
 
 struct Numbers {
   c: u32,

@@ -2,9 +2,7 @@
 //
 // batch_norm, backward:
 //   dx = invstd * grad_y - invstd * mean_1 - invstd ^ 3 * mean_2 * (x - mean)
-// Used by
-//   bias running_mean running_var training [n, c, s]: backward for x
-//   and 5 more
+// Used by bias running_mean running_var training [n, c, s]: backward for x, and 5 more
 
 struct Numbers {
   c: u32,

@@ -2,9 +2,7 @@
 //
 // batch_norm, backward:
 //   dbias = sum(grad_y, n, s)
-// Used by
-//   bias running_mean running_var training [n, s, c]: backward for bias
-//   and 2 more
+// Used by bias running_mean running_var training [n, s, c]: backward for bias, and 2 more
 
 struct Numbers {
   c: u32,

@@ -4,9 +4,7 @@
 //   dbias = sum(grad_y, n, s)
 //   mean_1 = mean(grad_y, n, s)
 //   mean_2 = mean((x - mean) * grad_y, n, s)
-// Used by
-//   bias running_mean running_var training [n, s, c]: backward for x, bias
-//   and 1 more
+// Used by bias running_mean running_var training [n, s, c]: backward for x, bias, and 1 more
 
 struct Numbers {
   c: u32,

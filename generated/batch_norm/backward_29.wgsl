@@ -2,9 +2,7 @@
 //
 // batch_norm, backward:
 //   dx = invstd * grad_y
-// Used by
-//   bias running_mean running_var [n, c, s]: backward for x
-//   and 1 more
+// Used by bias running_mean running_var [n, c, s]: backward for x, and 1 more
 
 struct Numbers {
   c: u32,

@@ -3,9 +3,7 @@
 // batch_norm, backward:
 //   dweight = count(n) * count(s) > 0 ? invstd * sum((x - mean) * grad_y, n, s) : 0
 //   dbias = sum(grad_y, n, s)
-// Used by
-//   weight bias running_mean running_var training [n, c, s]: backward for weight, bias
-//   and 1 more
+// Used by weight bias running_mean running_var training [n, c, s]: backward for weight, bias, and 1 more
 
 struct Numbers {
   c: u32,

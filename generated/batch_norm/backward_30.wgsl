@@ -3,8 +3,7 @@
 // batch_norm, backward:
 //   dbias = sum(grad_y, n, s)
 //   dx = invstd * grad_y
-// Used by
-//   bias running_mean running_var [n, c, s]: backward for x, bias
+// Used by bias running_mean running_var [n, c, s]: backward for x, bias
 
 struct Numbers {
   c: u32,

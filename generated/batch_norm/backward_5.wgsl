@@ -3,9 +3,7 @@
 // batch_norm, backward:
 //   mean_1 = mean(grad_y, n, s)
 //   mean_2 = mean((x - mean) * grad_y, n, s)
-// Used by
-//   weight bias running_mean running_var training [n, s, c]: backward for x
-//   and 7 more
+// Used by weight bias running_mean running_var training [n, s, c]: backward for x, and 7 more
 
 struct Numbers {
   c: u32,

@@ -7,9 +7,7 @@
 //   mean_3 = mean(grad_y, n, s)
 //   mean_4 = mean((x - mean) * grad_y, n, s)
 //   mean_5 = mean(grad_y * v_x, n, s)
-// Used by
-//   weight running_mean running_var training [n, s, c]: double_backward for x, weight
-//   and 1 more
+// Used by weight running_mean running_var training [n, s, c]: double_backward for x, weight, and 1 more
 
 struct Numbers {
   c: u32,

@@ -4,9 +4,7 @@
 //   second_grad_y = v_bias + invstd * v_x - invstd * mean_1 - invstd ^ 3 * mean_2 * (x - mean)
 //   second_x = invstd ^ 3 * mean_1 * mean_3 + invstd ^ 3 * mean_2 * mean_4 + 3 * (invstd ^ 5 * mean_2 * mean_3 * (x - mean)) + invstd ^ 3 * mean_1 * mean_4 * (x - mean) - invstd ^ 3 * mean_5 * (x - mean) - invstd ^ 3 * mean_3 * v_x - invstd ^ 3 * mean_2 * grad_y
 //   second_bias = 0
-// Used by
-//   bias running_mean running_var training [n, c, s]: double_backward for x, bias
-//   and 1 more
+// Used by bias running_mean running_var training [n, c, s]: double_backward for x, bias, and 1 more
 
 struct Numbers {
   c: u32,

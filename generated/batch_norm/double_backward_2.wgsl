@@ -4,9 +4,7 @@
 //   second_grad_y = v_bias + weight * invstd * v_x + v_weight * invstd * (x - mean) - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
 //   second_x = weight * invstd ^ 3 * mean_1 * mean_4 + weight * invstd ^ 3 * mean_2 * mean_3 + 3 * (weight * invstd ^ 5 * mean_2 * mean_4 * (x - mean)) + v_weight * invstd * grad_y + weight * invstd ^ 3 * mean_1 * mean_3 * (x - mean) - v_weight * invstd * mean_3 - weight * invstd ^ 3 * mean_4 * v_x - v_weight * invstd ^ 3 * mean_4 * (x - mean) - weight * invstd ^ 3 * mean_2 * grad_y - weight * invstd ^ 3 * mean_5 * (x - mean)
 //   second_bias = 0
-// Used by
-//   weight bias running_mean running_var training [n, c, s]: double_backward for x, weight, bias
-//   and 1 more
+// Used by weight bias running_mean running_var training [n, c, s]: double_backward for x, weight, bias, and 1 more
 
 struct Numbers {
   c: u32,

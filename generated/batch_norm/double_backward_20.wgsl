@@ -4,8 +4,7 @@
 //   second_grad_y = v_bias + invstd * v_x
 //   second_x = 0
 //   second_bias = 0
-// Used by
-//   bias running_mean running_var [n, c, s]: double_backward for x, bias
+// Used by bias running_mean running_var [n, c, s]: double_backward for x, bias
 
 struct Numbers {
   c: u32,

@@ -6,9 +6,7 @@
 //   mean_3 = mean((x - mean) * grad_y, n, s)
 //   mean_4 = mean(grad_y, n, s)
 //   mean_5 = mean(grad_y * v_x, n, s)
-// Used by
-//   running_mean running_var training [n, s, c]: double_backward for x
-//   and 1 more
+// Used by running_mean running_var training [n, s, c]: double_backward for x, and 1 more
 
 struct Numbers {
   c: u32,

@@ -3,8 +3,7 @@
 // batch_norm, double_backward:
 //   second_grad_y = invstd * v_x
 //   second_x = 0
-// Used by
-//   running_mean running_var [n, c, s]: double_backward for x
+// Used by running_mean running_var [n, c, s]: double_backward for x
 
 struct Numbers {
   c: u32,

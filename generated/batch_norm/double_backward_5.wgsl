@@ -2,9 +2,7 @@
 //
 // batch_norm, double_backward:
 //   second_weight = invstd * sum(grad_y * v_x, n, s)
-// Used by
-//   weight bias running_mean running_var [n, c, s]: double_backward for x, weight, bias
-//   and 1 more
+// Used by weight bias running_mean running_var [n, c, s]: double_backward for x, weight, bias, and 1 more
 
 struct Numbers {
   c: u32,

@@ -3,8 +3,7 @@
 // batch_norm, double_backward:
 //   second_grad_y = v_bias + weight * invstd * v_x + v_weight * invstd * (x - mean)
 //   second_x = v_weight * invstd * grad_y
-// Used by
-//   weight bias running_mean running_var [n, c, s]: double_backward for x, weight, bias
+// Used by weight bias running_mean running_var [n, c, s]: double_backward for x, weight, bias
 
 struct Numbers {
   c: u32,

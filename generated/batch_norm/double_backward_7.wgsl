@@ -2,9 +2,7 @@
 //
 // batch_norm, double_backward:
 //   second_bias = 0
-// Used by
-//   weight bias running_mean running_var [n, c, s]: double_backward for x, weight, bias
-//   and 1 more
+// Used by weight bias running_mean running_var [n, c, s]: double_backward for x, weight, bias, and 1 more
 
 struct Numbers {
   c: u32,

@@ -4,8 +4,7 @@
 //   y = weight * (x - running_mean) / sqrt(eps + running_var)
 //   mean = running_mean
 //   invstd = 1 / sqrt(eps + running_var)
-// Used by
-//   weight running_mean running_var [n, c, s]: forward
+// Used by weight running_mean running_var [n, c, s]: forward
 
 struct Numbers {
   c: u32,

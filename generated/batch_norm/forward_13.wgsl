@@ -2,9 +2,7 @@
 //
 // batch_norm, forward:
 //   y = bias + invstd * (x - mean)
-// Used by
-//   bias running_mean running_var training [n, c, s]: forward
-//   and 1 more
+// Used by bias running_mean running_var training [n, c, s]: forward, and 1 more
 
 struct Numbers {
   c: u32,

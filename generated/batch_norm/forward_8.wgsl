@@ -3,9 +3,7 @@
 // batch_norm, forward:
 //   mean = mean(x, n, s)
 //   invstd = 1 / sqrt(eps + var(x, n, s))
-// Used by
-//   weight bias training [n, s, c]: forward
-//   and 3 more
+// Used by weight bias training [n, s, c]: forward, and 3 more
 
 struct Numbers {
   c: u32,

@@ -2,9 +2,7 @@
 //
 // batch_norm, jvp:
 //   y_t = invstd * weight_t * (x - mean) + weight * invstd * x_t - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
-// Used by
-//   weight running_mean running_var training [n, s, c]: jvp
-//   and 1 more
+// Used by weight running_mean running_var training [n, s, c]: jvp, and 1 more
 
 struct Numbers {
   c: u32,

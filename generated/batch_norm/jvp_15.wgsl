@@ -3,9 +3,7 @@
 // batch_norm, jvp:
 //   mean_1 = mean(x_t, n, s)
 //   mean_2 = mean((x - mean) * x_t, n, s)
-// Used by
-//   bias running_mean running_var training [n, s, c]: jvp
-//   and 1 more
+// Used by bias running_mean running_var training [n, s, c]: jvp, and 1 more
 
 struct Numbers {
   c: u32,

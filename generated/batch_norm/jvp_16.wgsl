@@ -2,9 +2,7 @@
 //
 // batch_norm, jvp:
 //   y_t = bias_t + invstd * x_t - invstd * mean_1 - invstd ^ 3 * mean_2 * (x - mean)
-// Used by
-//   bias running_mean running_var training [n, s, c]: jvp
-//   and 1 more
+// Used by bias running_mean running_var training [n, s, c]: jvp, and 1 more
 
 struct Numbers {
   c: u32,

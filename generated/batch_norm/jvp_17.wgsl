@@ -2,8 +2,7 @@
 //
 // batch_norm, jvp:
 //   y_t = bias_t + invstd * x_t
-// Used by
-//   bias running_mean running_var [n, c, s]: jvp
+// Used by bias running_mean running_var [n, c, s]: jvp
 
 struct Numbers {
   c: u32,

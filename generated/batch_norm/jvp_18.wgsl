@@ -2,8 +2,7 @@
 //
 // batch_norm, jvp:
 //   y_t = bias_t + invstd * x_t
-// Used by
-//   bias running_mean running_var [n, s, c]: jvp
+// Used by bias running_mean running_var [n, s, c]: jvp
 
 struct Numbers {
   c: u32,

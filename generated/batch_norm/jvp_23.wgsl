@@ -2,8 +2,7 @@
 //
 // batch_norm, jvp:
 //   y_t = invstd * x_t
-// Used by
-//   running_mean running_var [n, c, s]: jvp
+// Used by running_mean running_var [n, c, s]: jvp
 
 struct Numbers {
   c: u32,

@@ -2,8 +2,7 @@
 //
 // batch_norm, jvp:
 //   y_t = bias_t + invstd * weight_t * (x - mean) + weight * invstd * x_t
-// Used by
-//   weight bias running_mean running_var [n, s, c]: jvp
+// Used by weight bias running_mean running_var [n, s, c]: jvp
 
 struct Numbers {
   c: u32,

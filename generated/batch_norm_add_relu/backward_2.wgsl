@@ -3,9 +3,7 @@
 // batch_norm_add_relu, backward:
 //   dx = weight * invstd * (bias + residual + weight * invstd * (x - mean) > 0 ? grad_y : 0) - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
 //   dresidual = bias + residual + weight * invstd * (x - mean) > 0 ? grad_y : 0
-// Used by
-//   weight bias running_mean running_var training: backward for x, residual
-//   and 3 more
+// Used by weight bias running_mean running_var training: backward for x, residual, and 3 more
 
 struct Numbers {
   c: u32,

@@ -3,8 +3,7 @@
 // batch_norm_add_relu, backward:
 //   dx = weight * invstd * (bias + residual + weight * invstd * (x - mean) > 0 ? grad_y : 0)
 //   dresidual = bias + residual + weight * invstd * (x - mean) > 0 ? grad_y : 0
-// Used by
-//   weight bias running_mean running_var: backward for x, residual
+// Used by weight bias running_mean running_var: backward for x, residual
 
 struct Numbers {
   c: u32,

@@ -3,9 +3,7 @@
 // batch_norm_add_relu, backward:
 //   mean_1 = mean(residual + invstd * (x - mean) > 0 ? grad_y : 0, n, s)
 //   mean_2 = mean((x - mean) * (residual + invstd * (x - mean) > 0 ? grad_y : 0), n, s)
-// Used by
-//   running_mean running_var training: backward for x, residual
-//   and 1 more
+// Used by running_mean running_var training: backward for x, residual, and 1 more
 
 struct Numbers {
   c: u32,

@@ -3,9 +3,7 @@
 // batch_norm_add_relu, backward:
 //   dx = invstd * (residual + invstd * (x - mean) > 0 ? grad_y : 0) - invstd * mean_1 - invstd ^ 3 * mean_2 * (x - mean)
 //   dresidual = residual + invstd * (x - mean) > 0 ? grad_y : 0
-// Used by
-//   running_mean running_var training: backward for x, residual
-//   and 1 more
+// Used by running_mean running_var training: backward for x, residual, and 1 more
 
 struct Numbers {
   c: u32,

@@ -3,8 +3,7 @@
 // batch_norm_add_relu, backward:
 //   dx = invstd * (residual + invstd * (x - mean) > 0 ? grad_y : 0)
 //   dresidual = residual + invstd * (x - mean) > 0 ? grad_y : 0
-// Used by
-//   running_mean running_var: backward for x, residual
+// Used by running_mean running_var: backward for x, residual
 
 struct Numbers {
   c: u32,

@@ -5,9 +5,7 @@
 //   invstd = 1 / sqrt(eps + var(x, n, s))
 //   running_mean = count(n) * count(s) > 0 ? (1 - momentum) * running_mean + momentum * mean(x, n, s) : running_mean
 //   running_var = count(n) * count(s) > 0 ? (1 - momentum) * running_var + count(n) * count(s) * momentum * var(x, n, s) / (count(n) * count(s) - 1) : running_var
-// Used by
-//   weight bias running_mean running_var training: forward
-//   and 1 more
+// Used by weight bias running_mean running_var training: forward, and 1 more
 
 struct Numbers {
   c: u32,

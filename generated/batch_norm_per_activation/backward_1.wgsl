@@ -3,9 +3,7 @@
 // batch_norm_per_activation, backward:
 //   mean_1 = mean(grad_y, n)
 //   mean_2 = mean((x - mean) * grad_y, n)
-// Used by
-//   weight bias running_mean running_var training: backward for x
-//   and 3 more
+// Used by weight bias running_mean running_var training: backward for x, and 3 more
 
 struct Numbers {
   c: u32,

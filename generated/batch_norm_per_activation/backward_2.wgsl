@@ -2,9 +2,7 @@
 //
 // batch_norm_per_activation, backward:
 //   dx = weight * invstd * grad_y - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
-// Used by
-//   weight bias running_mean running_var training: backward for x
-//   and 3 more
+// Used by weight bias running_mean running_var training: backward for x, and 3 more
 
 struct Numbers {
   c: u32,

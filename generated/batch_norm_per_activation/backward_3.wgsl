@@ -5,9 +5,7 @@
 //   dbias = sum(grad_y, n)
 //   mean_1 = mean(grad_y, n)
 //   mean_2 = mean((x - mean) * grad_y, n)
-// Used by
-//   weight bias running_mean running_var training: backward for x, weight, bias
-//   and 1 more
+// Used by weight bias running_mean running_var training: backward for x, weight, bias, and 1 more
 
 struct Numbers {
   c: u32,

@@ -2,8 +2,7 @@
 //
 // batch_norm_per_activation, backward:
 //   dx = weight * invstd * grad_y
-// Used by
-//   weight bias running_mean running_var: backward for x
+// Used by weight bias running_mean running_var: backward for x
 
 struct Numbers {
   c: u32,

@@ -2,9 +2,7 @@
 //
 // batch_norm_per_activation, backward:
 //   dx = invstd * grad_y - invstd * mean_1 - invstd ^ 3 * mean_2 * (x - mean)
-// Used by
-//   running_mean running_var training: backward for x
-//   and 1 more
+// Used by running_mean running_var training: backward for x, and 1 more
 
 struct Numbers {
   c: u32,

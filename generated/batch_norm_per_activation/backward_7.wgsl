@@ -2,8 +2,7 @@
 //
 // batch_norm_per_activation, backward:
 //   dx = invstd * grad_y
-// Used by
-//   running_mean running_var: backward for x
+// Used by running_mean running_var: backward for x
 
 struct Numbers {
   c: u32,

@@ -3,9 +3,7 @@
 // batch_norm_per_activation, forward:
 //   mean = mean(x, n)
 //   invstd = 1 / sqrt(eps + var(x, n))
-// Used by
-//   weight bias training: forward
-//   and 1 more
+// Used by weight bias training: forward, and 1 more
 
 struct Numbers {
   c: u32,

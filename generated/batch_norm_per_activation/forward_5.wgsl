@@ -2,9 +2,7 @@
 //
 // batch_norm_per_activation, forward:
 //   y = invstd * (x - mean)
-// Used by
-//   running_mean running_var training: forward
-//   and 1 more
+// Used by running_mean running_var training: forward, and 1 more
 
 struct Numbers {
   c: u32,

@@ -3,9 +3,7 @@
 // batch_norm_relu, backward:
 //   mean_1 = mean(bias + weight * invstd * (x - mean) > 0 ? grad_y : 0, n, s)
 //   mean_2 = mean((x - mean) * (bias + weight * invstd * (x - mean) > 0 ? grad_y : 0), n, s)
-// Used by
-//   weight bias running_mean running_var training: backward for x
-//   and 1 more
+// Used by weight bias running_mean running_var training: backward for x, and 1 more
 
 struct Numbers {
   c: u32,

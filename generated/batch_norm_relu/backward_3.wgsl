@@ -5,9 +5,7 @@
 //   dbias = count(n) * count(s) > 0 ? sum(bias + weight * invstd * (x - mean) > 0 ? grad_y : 0, n, s) : 0
 //   mean_1 = mean(bias + weight * invstd * (x - mean) > 0 ? grad_y : 0, n, s)
 //   mean_2 = mean((x - mean) * (bias + weight * invstd * (x - mean) > 0 ? grad_y : 0), n, s)
-// Used by
-//   weight bias running_mean running_var training: backward for x, weight, bias
-//   and 1 more
+// Used by weight bias running_mean running_var training: backward for x, weight, bias, and 1 more
 
 struct Numbers {
   c: u32,

@@ -2,8 +2,7 @@
 //
 // batch_norm_relu, backward:
 //   dx = weight * invstd * (bias + weight * invstd * (x - mean) > 0 ? grad_y : 0)
-// Used by
-//   weight bias running_mean running_var: backward for x
+// Used by weight bias running_mean running_var: backward for x
 
 struct Numbers {
   c: u32,

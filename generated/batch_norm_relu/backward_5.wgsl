@@ -3,8 +3,7 @@
 // batch_norm_relu, backward:
 //   dweight = invstd * sum((x - mean) * (bias + weight * invstd * (x - mean) > 0 ? grad_y : 0), n, s)
 //   dbias = sum(bias + weight * invstd * (x - mean) > 0 ? grad_y : 0, n, s)
-// Used by
-//   weight bias running_mean running_var: backward for x, weight, bias
+// Used by weight bias running_mean running_var: backward for x, weight, bias
 
 struct Numbers {
   c: u32,

@@ -2,9 +2,7 @@
 //
 // batch_norm_relu, backward:
 //   dx = invstd * (invstd * (x - mean) > 0 ? grad_y : 0) - invstd * mean_1 - invstd ^ 3 * mean_2 * (x - mean)
-// Used by
-//   running_mean running_var training: backward for x
-//   and 1 more
+// Used by running_mean running_var training: backward for x, and 1 more
 
 struct Numbers {
   c: u32,

@@ -2,9 +2,7 @@
 //
 // batch_norm_relu, forward:
 //   y = relu(bias + weight * invstd * (x - mean))
-// Used by
-//   weight bias running_mean running_var training: forward
-//   and 1 more
+// Used by weight bias running_mean running_var training: forward, and 1 more
 
 struct Numbers {
   c: u32,

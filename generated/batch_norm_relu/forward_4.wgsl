@@ -3,9 +3,7 @@
 // batch_norm_relu, forward:
 //   mean = mean(x, n, s)
 //   invstd = 1 / sqrt(eps + var(x, n, s))
-// Used by
-//   weight bias training: forward
-//   and 1 more
+// Used by weight bias training: forward, and 1 more
 
 struct Numbers {
   c: u32,

@@ -2,9 +2,7 @@
 //
 // batch_norm_relu, forward:
 //   y = relu(invstd * (x - mean))
-// Used by
-//   running_mean running_var training: forward
-//   and 1 more
+// Used by running_mean running_var training: forward, and 1 more
 
 struct Numbers {
   c: u32,

@@ -4,8 +4,7 @@
 //   y = relu((x - running_mean) / sqrt(eps + running_var))
 //   mean = running_mean
 //   invstd = 1 / sqrt(eps + running_var)
-// Used by
-//   running_mean running_var: forward
+// Used by running_mean running_var: forward
 
 struct Numbers {
   c: u32,

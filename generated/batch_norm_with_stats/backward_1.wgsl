@@ -3,8 +3,7 @@
 // batch_norm_with_stats, backward:
 //   mean_1 = mean(grad_y, n, s)
 //   mean_2 = mean((x - mean) * grad_y, n, s)
-// Used by
-//   weight bias: backward for x
+// Used by weight bias: backward for x
 
 struct Numbers {
   c: u32,

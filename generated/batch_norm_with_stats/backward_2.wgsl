@@ -2,9 +2,7 @@
 //
 // batch_norm_with_stats, backward:
 //   dx = grad_mean / (count(n) * count(s)) + 2 * (grad_var * (x - mean) / (count(n) * count(s))) + weight * saved_1 * grad_y - weight * saved_1 * mean_1 - weight * saved_1 ^ 3 * mean_2 * (x - mean)
-// Used by
-//   weight bias: backward for x
-//   and 1 more
+// Used by weight bias: backward for x, and 1 more
 
 struct Numbers {
   c: u32,

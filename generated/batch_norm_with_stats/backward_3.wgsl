@@ -5,8 +5,7 @@
 //   dbias = sum(grad_y, n, s)
 //   mean_1 = mean(grad_y, n, s)
 //   mean_2 = mean((x - mean) * grad_y, n, s)
-// Used by
-//   weight bias: backward for x, weight, bias
+// Used by weight bias: backward for x, weight, bias
 
 struct Numbers {
   c: u32,

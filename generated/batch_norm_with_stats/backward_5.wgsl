@@ -2,8 +2,7 @@
 //
 // batch_norm_with_stats, backward:
 //   dx = grad_mean / (count(n) * count(s)) + 2 * (grad_var * (x - mean) / (count(n) * count(s))) + saved_1 * grad_y - saved_1 * mean_1 - saved_1 ^ 3 * mean_2 * (x - mean)
-// Used by
-//   no options: backward for x
+// Used by no options: backward for x
 
 struct Numbers {
   c: u32,

@@ -8,8 +8,7 @@
 //   mean_2 = mean(grad_y, n, s)
 //   mean_3 = mean((x - mean) * grad_y, n, s)
 //   mean_4 = mean(grad_y * v_x, n, s)
-// Used by
-//   weight bias: double_backward for x, weight, bias
+// Used by weight bias: double_backward for x, weight, bias
 
 struct Numbers {
   c: u32,

@@ -2,8 +2,7 @@
 //
 // batch_norm_with_stats, double_backward:
 //   second_grad_y = v_bias + v_weight * saved_1 * (x - mean) + weight * saved_1 * v_x - weight * saved_1 * second_grad_mean - weight * saved_1 ^ 3 * mean_1 * (x - mean)
-// Used by
-//   weight bias: double_backward for x, weight, bias
+// Used by weight bias: double_backward for x, weight, bias
 
 struct Numbers {
   c: u32,

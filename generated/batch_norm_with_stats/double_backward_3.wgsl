@@ -2,8 +2,7 @@
 //
 // batch_norm_with_stats, double_backward:
 //   second_x = weight * saved_1 ^ 3 * mean_3 * second_grad_mean + weight * saved_1 ^ 3 * mean_1 * mean_2 + weight * saved_1 ^ 3 * mean_2 * second_grad_mean * (x - mean) + 2 * (grad_var * v_x / (count(n) * count(s))) + 3 * (weight * saved_1 ^ 5 * mean_1 * mean_3 * (x - mean)) + v_weight * saved_1 * grad_y - 2 * (grad_var * second_grad_mean / (count(n) * count(s))) - v_weight * saved_1 * mean_2 - weight * saved_1 ^ 3 * mean_3 * v_x - weight * saved_1 ^ 3 * mean_4 * (x - mean) - v_weight * saved_1 ^ 3 * mean_3 * (x - mean) - weight * saved_1 ^ 3 * mean_1 * grad_y
-// Used by
-//   weight bias: double_backward for x, weight, bias
+// Used by weight bias: double_backward for x, weight, bias
 
 struct Numbers {
   c: u32,

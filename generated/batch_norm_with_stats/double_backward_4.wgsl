@@ -2,8 +2,7 @@
 //
 // batch_norm_with_stats, double_backward:
 //   second_bias = 0
-// Used by
-//   weight bias: double_backward for x, weight, bias
+// Used by weight bias: double_backward for x, weight, bias
 
 struct Numbers {
   c: u32,

@@ -7,8 +7,7 @@
 //   mean_2 = mean(grad_y, n, s)
 //   mean_3 = mean((x - mean) * grad_y, n, s)
 //   mean_4 = mean(grad_y * v_x, n, s)
-// Used by
-//   no options: double_backward for x
+// Used by no options: double_backward for x
 
 struct Numbers {
   c: u32,

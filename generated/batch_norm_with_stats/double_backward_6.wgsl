@@ -3,8 +3,7 @@
 // batch_norm_with_stats, double_backward:
 //   second_grad_y = saved_1 * v_x - saved_1 * second_grad_mean - saved_1 ^ 3 * mean_1 * (x - mean)
 //   second_x = saved_1 ^ 3 * mean_1 * mean_2 + saved_1 ^ 3 * mean_3 * second_grad_mean + 2 * (grad_var * v_x / (count(n) * count(s))) + saved_1 ^ 3 * mean_2 * second_grad_mean * (x - mean) + 3 * (saved_1 ^ 5 * mean_1 * mean_3 * (x - mean)) - 2 * (grad_var * second_grad_mean / (count(n) * count(s))) - saved_1 ^ 3 * mean_1 * grad_y - saved_1 ^ 3 * mean_3 * v_x - saved_1 ^ 3 * mean_4 * (x - mean)
-// Used by
-//   no options: double_backward for x
+// Used by no options: double_backward for x
 
 struct Numbers {
   c: u32,

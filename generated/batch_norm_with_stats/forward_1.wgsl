@@ -4,9 +4,7 @@
 //   mean = mean(x, n, s)
 //   var = var(x, n, s)
 //   saved_1 = 1 / sqrt(eps + var(x, n, s))
-// Used by
-//   weight bias: forward
-//   and 1 more
+// Used by weight bias: forward, and 1 more
 
 struct Numbers {
   c: u32,

@@ -2,8 +2,7 @@
 //
 // batch_norm_with_stats, forward:
 //   y = bias + weight * saved_1 * (x - mean)
-// Used by
-//   weight bias: forward
+// Used by weight bias: forward
 
 struct Numbers {
   c: u32,

@@ -2,8 +2,7 @@
 //
 // batch_norm_with_stats, forward:
 //   y = saved_1 * (x - mean)
-// Used by
-//   no options: forward
+// Used by no options: forward
 
 struct Numbers {
   c: u32,

@@ -4,8 +4,7 @@
 //   mean_t = mean(x_t, n, s)
 //   var_t = 2 * mean((x - mean) * x_t, n, s)
 //   mean_1 = mean((x - mean) * x_t, n, s)
-// Used by
-//   weight bias: jvp
+// Used by weight bias: jvp
 
 struct Numbers {
   c: u32,

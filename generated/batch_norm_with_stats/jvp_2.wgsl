@@ -2,8 +2,7 @@
 //
 // batch_norm_with_stats, jvp:
 //   y_t = bias_t + weight * saved_1 * x_t + saved_1 * weight_t * (x - mean) - weight * saved_1 * mean_t - weight * saved_1 ^ 3 * mean_1 * (x - mean)
-// Used by
-//   weight bias: jvp
+// Used by weight bias: jvp
 
 struct Numbers {
   c: u32,

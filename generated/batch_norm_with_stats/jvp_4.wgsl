@@ -2,8 +2,7 @@
 //
 // batch_norm_with_stats, jvp:
 //   y_t = saved_1 * x_t - saved_1 * mean_t - saved_1 ^ 3 * mean_1 * (x - mean)
-// Used by
-//   no options: jvp
+// Used by no options: jvp
 
 struct Numbers {
   c: u32,

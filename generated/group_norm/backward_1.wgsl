@@ -3,9 +3,7 @@
 // group_norm, backward:
 //   mean_1 = mean(weight * grad_y, k, s)
 //   mean_2 = mean(weight * (x - mean) * grad_y, k, s)
-// Used by
-//   weight bias: backward for x
-//   and 1 more
+// Used by weight bias: backward for x, and 1 more
 
 struct Numbers {
   g: u32,

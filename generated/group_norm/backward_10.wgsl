@@ -3,9 +3,7 @@
 // group_norm, backward:
 //   mean_1 = mean(grad_y, k, s)
 //   mean_2 = mean((x - mean) * grad_y, k, s)
-// Used by
-//   bias: backward for x
-//   and 1 more
+// Used by bias: backward for x, and 1 more
 
 struct Numbers {
   g: u32,

@@ -3,8 +3,7 @@
 // group_norm, backward:
 //   sum_1 = sum(grad_y, s)
 //   sum_2 = sum((x - mean) * grad_y, s)
-// Used by
-//   bias: backward for x, bias
+// Used by bias: backward for x, bias
 
 struct Numbers {
   g: u32,

@@ -3,8 +3,7 @@
 // group_norm, backward:
 //   sum_3 = sum(sum_1, k)
 //   sum_4 = sum(sum_2, k)
-// Used by
-//   bias: backward for x, bias
+// Used by bias: backward for x, bias
 
 struct Numbers {
   g: u32,

@@ -2,8 +2,7 @@
 //
 // group_norm, backward:
 //   dbias = sum(sum_1, n)
-// Used by
-//   bias: backward for x, bias
+// Used by bias: backward for x, bias
 
 struct Numbers {
   g: u32,

@@ -2,8 +2,7 @@
 //
 // group_norm, backward:
 //   dx = invstd * grad_y - invstd * sum_3 / (count(k) * count(s)) - invstd ^ 3 * sum_4 * (x - mean) / (count(k) * count(s))
-// Used by
-//   bias: backward for x, bias
+// Used by bias: backward for x, bias
 
 struct Numbers {
   g: u32,

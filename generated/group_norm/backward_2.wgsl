@@ -2,9 +2,7 @@
 //
 // group_norm, backward:
 //   dx = weight * invstd * grad_y - invstd * mean_1 - invstd ^ 3 * mean_2 * (x - mean)
-// Used by
-//   weight bias: backward for x
-//   and 1 more
+// Used by weight bias: backward for x, and 1 more
 
 struct Numbers {
   g: u32,

@@ -3,8 +3,7 @@
 // group_norm, backward:
 //   sum_1 = sum(grad_y, s)
 //   sum_2 = sum((x - mean) * grad_y, s)
-// Used by
-//   weight bias: backward for x, weight, bias
+// Used by weight bias: backward for x, weight, bias
 
 struct Numbers {
   g: u32,

@@ -3,8 +3,7 @@
 // group_norm, backward:
 //   dweight = count(n) * count(s) > 0 ? sum(invstd * sum_2, n) : 0
 //   dbias = sum(sum_1, n)
-// Used by
-//   weight bias: backward for x, weight, bias
+// Used by weight bias: backward for x, weight, bias
 
 struct Numbers {
   g: u32,

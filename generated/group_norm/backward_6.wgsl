@@ -2,9 +2,7 @@
 //
 // group_norm, backward:
 //   dx = weight * invstd * grad_y - invstd * sum_3 / (count(k) * count(s)) - invstd ^ 3 * sum_4 * (x - mean) / (count(k) * count(s))
-// Used by
-//   weight bias: backward for x, weight, bias
-//   and 1 more
+// Used by weight bias: backward for x, weight, bias, and 1 more
 
 struct Numbers {
   g: u32,

@@ -3,8 +3,7 @@
 // group_norm, backward:
 //   sum_1 = sum(grad_y, s)
 //   sum_2 = sum((x - mean) * grad_y, s)
-// Used by
-//   weight: backward for x, weight
+// Used by weight: backward for x, weight
 
 struct Numbers {
   g: u32,

@@ -3,8 +3,7 @@
 // group_norm, backward:
 //   sum_3 = sum(weight * sum_1, k)
 //   sum_4 = sum(weight * sum_2, k)
-// Used by
-//   weight: backward for x, weight
+// Used by weight: backward for x, weight
 
 struct Numbers {
   g: u32,

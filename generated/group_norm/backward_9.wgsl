@@ -2,8 +2,7 @@
 //
 // group_norm, backward:
 //   dweight = count(n) * count(s) > 0 ? sum(invstd * sum_2, n) : 0
-// Used by
-//   weight: backward for x, weight
+// Used by weight: backward for x, weight
 
 struct Numbers {
   g: u32,

@@ -3,9 +3,7 @@
 // group_norm, forward:
 //   mean = mean(x, k, s)
 //   invstd = 1 / sqrt(eps + var(x, k, s))
-// Used by
-//   weight bias: forward
-//   and 3 more
+// Used by weight bias: forward, and 3 more
 
 struct Numbers {
   g: u32,

@@ -2,8 +2,7 @@
 //
 // group_norm, forward:
 //   y = bias + weight * invstd * (x - mean)
-// Used by
-//   weight bias: forward
+// Used by weight bias: forward
 
 struct Numbers {
   g: u32,

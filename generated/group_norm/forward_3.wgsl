@@ -2,8 +2,7 @@
 //
 // group_norm, forward:
 //   y = weight * invstd * (x - mean)
-// Used by
-//   weight: forward
+// Used by weight: forward
 
 struct Numbers {
   g: u32,

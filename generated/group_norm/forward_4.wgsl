@@ -2,8 +2,7 @@
 //
 // group_norm, forward:
 //   y = bias + invstd * (x - mean)
-// Used by
-//   bias: forward
+// Used by bias: forward
 
 struct Numbers {
   g: u32,

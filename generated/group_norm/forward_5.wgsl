@@ -2,8 +2,7 @@
 //
 // group_norm, forward:
 //   y = invstd * (x - mean)
-// Used by
-//   no options: forward
+// Used by no options: forward
 
 struct Numbers {
   g: u32,

@@ -3,9 +3,7 @@
 // instance_norm, backward:
 //   mean_1 = mean(grad_y, s)
 //   mean_2 = mean((x - mean) * grad_y, s)
-// Used by
-//   weight bias running_mean running_var use_input_stats: backward for x
-//   and 3 more
+// Used by weight bias running_mean running_var use_input_stats: backward for x, and 3 more
 
 struct Numbers {
   c: u32,

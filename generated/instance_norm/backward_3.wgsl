@@ -5,9 +5,7 @@
 //   mean_2 = mean((x - mean) * grad_y, s)
 //   sum_1 = sum((x - mean) * grad_y, s)
 //   sum_2 = sum(grad_y, s)
-// Used by
-//   weight bias running_mean running_var use_input_stats: backward for x, weight, bias
-//   and 1 more
+// Used by weight bias running_mean running_var use_input_stats: backward for x, weight, bias, and 1 more
 
 struct Numbers {
   c: u32,

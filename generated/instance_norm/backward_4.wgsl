@@ -3,9 +3,7 @@
 // instance_norm, backward:
 //   dweight = count(n) * count(s) > 0 ? sum(invstd * sum_1, n) : 0
 //   dbias = sum(sum_2, n)
-// Used by
-//   weight bias running_mean running_var use_input_stats: backward for x, weight, bias
-//   and 1 more
+// Used by weight bias running_mean running_var use_input_stats: backward for x, weight, bias, and 1 more
 
 struct Numbers {
   c: u32,

@@ -2,9 +2,7 @@
 //
 // instance_norm, backward:
 //   dx = weight * invstd * grad_y - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
-// Used by
-//   weight bias running_mean running_var use_input_stats: backward for x, weight, bias
-//   and 1 more
+// Used by weight bias running_mean running_var use_input_stats: backward for x, weight, bias, and 1 more
 
 struct Numbers {
   c: u32,

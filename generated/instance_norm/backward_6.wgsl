@@ -2,8 +2,7 @@
 //
 // instance_norm, backward:
 //   dx = weight * invstd * grad_y
-// Used by
-//   weight bias running_mean running_var: backward for x
+// Used by weight bias running_mean running_var: backward for x
 
 struct Numbers {
   c: u32,

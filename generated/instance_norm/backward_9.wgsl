@@ -2,8 +2,7 @@
 //
 // instance_norm, backward:
 //   dx = invstd * grad_y
-// Used by
-//   running_mean running_var: backward for x
+// Used by running_mean running_var: backward for x
 
 struct Numbers {
   c: u32,

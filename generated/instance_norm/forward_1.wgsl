@@ -4,9 +4,7 @@
 //   invstd = 1 / sqrt(eps + var(x, s))
 //   mean = mean(x, s)
 //   var_1 = var(x, s)
-// Used by
-//   weight bias running_mean running_var use_input_stats: forward
-//   and 1 more
+// Used by weight bias running_mean running_var use_input_stats: forward, and 1 more
 
 struct Numbers {
   c: u32,

@@ -3,9 +3,7 @@
 // instance_norm, forward:
 //   running_mean = count(n) * count(s) > 0 ? (1 - momentum) * running_mean + momentum * mean(mean, n) : running_mean
 //   running_var = count(s) > 0 and count(n) > 0 ? (1 - momentum) * running_var + count(s) * momentum * mean(var_1, n) / (count(s) - 1) : running_var
-// Used by
-//   weight bias running_mean running_var use_input_stats: forward
-//   and 1 more
+// Used by weight bias running_mean running_var use_input_stats: forward, and 1 more
 
 struct Numbers {
   c: u32,

@@ -2,9 +2,7 @@
 //
 // instance_norm, forward:
 //   y = bias + weight * invstd * (x - mean)
-// Used by
-//   weight bias running_mean running_var use_input_stats: forward
-//   and 1 more
+// Used by weight bias running_mean running_var use_input_stats: forward, and 1 more
 
 struct Numbers {
   c: u32,

@@ -3,9 +3,7 @@
 // instance_norm, forward:
 //   invstd = 1 / sqrt(eps + var(x, s))
 //   mean = mean(x, s)
-// Used by
-//   weight bias use_input_stats: forward
-//   and 1 more
+// Used by weight bias use_input_stats: forward, and 1 more
 
 struct Numbers {
   c: u32,

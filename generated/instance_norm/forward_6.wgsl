@@ -2,9 +2,7 @@
 //
 // instance_norm, forward:
 //   y = invstd * (x - mean)
-// Used by
-//   running_mean running_var use_input_stats: forward
-//   and 1 more
+// Used by running_mean running_var use_input_stats: forward, and 1 more
 
 struct Numbers {
   c: u32,

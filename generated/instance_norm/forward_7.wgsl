@@ -3,8 +3,7 @@
 // instance_norm, forward:
 //   y = (x - running_mean) / sqrt(eps + running_var)
 //   invstd = 1 / sqrt(eps + running_var)
-// Used by
-//   running_mean running_var: forward
+// Used by running_mean running_var: forward
 
 struct Numbers {
   c: u32,

@@ -2,9 +2,7 @@
 //
 // layer_norm, backward:
 //   dx = invstd * grad_y - invstd * mean_1 - invstd ^ 3 * mean_2 * (x - mean)
-// Used by
-//   bias: backward for x
-//   and 2 more
+// Used by bias: backward for x, and 2 more
 
 struct Numbers {
   d: u32,

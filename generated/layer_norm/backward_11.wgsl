@@ -2,8 +2,7 @@
 //
 // layer_norm, backward:
 //   dbias = sum(grad_y, n)
-// Used by
-//   bias: backward for bias
+// Used by bias: backward for bias
 
 struct Numbers {
   d: u32,

@@ -3,8 +3,7 @@
 // layer_norm, backward:
 //   mean_1 = mean(grad_y, d)
 //   mean_2 = mean((x - mean) * grad_y, d)
-// Used by
-//   bias: backward for x, bias
+// Used by bias: backward for x, bias
 
 struct Numbers {
   d: u32,

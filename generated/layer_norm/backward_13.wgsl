@@ -2,8 +2,7 @@
 //
 // layer_norm, backward:
 //   dbias = sum(grad_y, n)
-// Used by
-//   bias: backward for x, bias
+// Used by bias: backward for x, bias
 
 struct Numbers {
   d: u32,

@@ -2,9 +2,7 @@
 //
 // layer_norm, backward:
 //   dx = weight * invstd * grad_y - invstd * mean_1 - invstd ^ 3 * mean_2 * (x - mean)
-// Used by
-//   weight bias: backward for x
-//   and 3 more
+// Used by weight bias: backward for x, and 3 more
 
 struct Numbers {
   d: u32,

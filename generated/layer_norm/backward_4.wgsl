@@ -3,8 +3,7 @@
 // layer_norm, backward:
 //   mean_1 = mean(weight * grad_y, d)
 //   mean_2 = mean(weight * (x - mean) * grad_y, d)
-// Used by
-//   weight bias: backward for x, weight, bias
+// Used by weight bias: backward for x, weight, bias
 
 struct Numbers {
   d: u32,

@@ -3,8 +3,7 @@
 // layer_norm, backward:
 //   dweight = sum(invstd * (x - mean) * grad_y, n)
 //   dbias = sum(grad_y, n)
-// Used by
-//   weight bias: backward for x, weight, bias
+// Used by weight bias: backward for x, weight, bias
 
 struct Numbers {
   d: u32,

@@ -3,8 +3,7 @@
 // layer_norm, backward:
 //   mean_1 = mean(weight * grad_y, d)
 //   mean_2 = mean(weight * (x - mean) * grad_y, d)
-// Used by
-//   weight: backward for x, weight
+// Used by weight: backward for x, weight
 
 struct Numbers {
   d: u32,

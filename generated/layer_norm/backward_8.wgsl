@@ -2,8 +2,7 @@
 //
 // layer_norm, backward:
 //   dweight = sum(invstd * (x - mean) * grad_y, n)
-// Used by
-//   weight: backward for x, weight
+// Used by weight: backward for x, weight
 
 struct Numbers {
   d: u32,

@@ -3,9 +3,7 @@
 // layer_norm, backward:
 //   mean_1 = mean(grad_y, d)
 //   mean_2 = mean((x - mean) * grad_y, d)
-// Used by
-//   bias: backward for x
-//   and 1 more
+// Used by bias: backward for x, and 1 more
 
 struct Numbers {
   d: u32,

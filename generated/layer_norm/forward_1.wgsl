@@ -3,9 +3,7 @@
 // layer_norm, forward:
 //   mean = mean(x, d)
 //   invstd = 1 / sqrt(eps + var(x, d))
-// Used by
-//   weight bias: forward
-//   and 3 more
+// Used by weight bias: forward, and 3 more
 
 struct Numbers {
   d: u32,

@@ -2,8 +2,7 @@
 //
 // layer_norm, forward:
 //   y = bias + weight * invstd * (x - mean)
-// Used by
-//   weight bias: forward
+// Used by weight bias: forward
 
 struct Numbers {
   d: u32,

@@ -2,8 +2,7 @@
 //
 // layer_norm, forward:
 //   y = weight * invstd * (x - mean)
-// Used by
-//   weight: forward
+// Used by weight: forward
 
 struct Numbers {
   d: u32,

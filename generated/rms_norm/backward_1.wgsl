@@ -2,8 +2,7 @@
 //
 // rms_norm, backward:
 //   mean_1 = mean(weight * grad_y * x, d)
-// Used by
-//   weight: backward for x
+// Used by weight: backward for x
 
 struct Numbers {
   d: u32,

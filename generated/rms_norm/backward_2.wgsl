@@ -2,9 +2,7 @@
 //
 // rms_norm, backward:
 //   dx = weight * invrms * grad_y - invrms ^ 3 * mean_1 * x
-// Used by
-//   weight: backward for x
-//   and 1 more
+// Used by weight: backward for x, and 1 more
 
 struct Numbers {
   d: u32,

@@ -2,8 +2,7 @@
 //
 // rms_norm, backward:
 //   dweight = sum(invrms * grad_y * x, n)
-// Used by
-//   weight: backward for weight
+// Used by weight: backward for weight
 
 struct Numbers {
   d: u32,

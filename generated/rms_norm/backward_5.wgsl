@@ -2,8 +2,7 @@
 //
 // rms_norm, backward:
 //   dweight = sum(invrms * grad_y * x, n)
-// Used by
-//   weight: backward for x, weight
+// Used by weight: backward for x, weight
 
 struct Numbers {
   d: u32,

@@ -2,8 +2,7 @@
 //
 // rms_norm, backward:
 //   mean_1 = mean(grad_y * x, d)
-// Used by
-//   no options: backward for x
+// Used by no options: backward for x
 
 struct Numbers {
   d: u32,

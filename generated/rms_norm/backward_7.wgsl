@@ -2,8 +2,7 @@
 //
 // rms_norm, backward:
 //   dx = invrms * grad_y - invrms ^ 3 * mean_1 * x
-// Used by
-//   no options: backward for x
+// Used by no options: backward for x
 
 struct Numbers {
   d: u32,

@@ -2,9 +2,7 @@
 //
 // rms_norm, forward:
 //   invrms = 1 / sqrt(eps + mean(x ^ 2, d))
-// Used by
-//   weight: forward
-//   and 1 more
+// Used by weight: forward, and 1 more
 
 struct Numbers {
   d: u32,

@@ -2,8 +2,7 @@
 //
 // rms_norm, forward:
 //   y = weight * invrms * x
-// Used by
-//   weight: forward
+// Used by weight: forward
 
 struct Numbers {
   d: u32,

@@ -2,8 +2,7 @@
 //
 // rms_norm, forward:
 //   y = invrms * x
-// Used by
-//   no options: forward
+// Used by no options: forward
 
 struct Numbers {
   d: u32,

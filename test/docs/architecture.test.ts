@@ -2,10 +2,11 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { printBody } from '../../compiler/emit/typescript.ts';
+import { printKernels } from '../../compiler/emit/typescript.ts';
 import { lowerEntry } from '../../compiler/graph/formulas.ts';
 import { printProgram } from '../../compiler/graph/print.ts';
 import { lowerCpu } from '../../compiler/kernel/cpu.ts';
+import type { Kernel } from '../../compiler/kernel/kernel.ts';
 import { printStages } from '../../compiler/schedule/print.ts';
 import { gradientsOf, programsOf } from '../../compiler/schedule/program.ts';
 import { stagesOf } from '../../compiler/schedule/stages.ts';
@@ -26,8 +27,13 @@ function blocks(): Map<string, string> {
     ['forward', printProgram(forward.returns)],
     ['backward', printProgram(gradients)],
     ['stages', printStages(stages)],
-    ['kernel', printBody(lowerCpu(entry!, program, stages, entry!.layouts[0]!), '')],
+    ['kernel', functionsOf(lowerCpu(entry!, program, stages, entry!.layouts[0]!))],
   ]);
+}
+
+function functionsOf(kernel: Kernel): string {
+  const { loops, bodyOf } = printKernels([kernel]);
+  return [bodyOf(kernel, ''), ...loops].join('\n\n');
 }
 
 const architecture = suite('docs/architecture.md');

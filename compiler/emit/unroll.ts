@@ -1,0 +1,142 @@
+/** Loops that take several elements side by side, as plain loops: the body once for each of them, then what is left. */
+import { codesOf, eachStatement, operandsOf } from '../kernel/collect.ts';
+import {
+  binary,
+  type Code,
+  call,
+  index,
+  type LaneMerge,
+  name,
+  real,
+  type Statement,
+} from '../kernel/kernel.ts';
+import { mapCodes, mapOperands } from './rewrite.ts';
+import { stepAlong } from './step.ts';
+
+type Lanes = Extract<Statement, { do: 'lanes' }>;
+
+/** The same statements without `lanes`, `accumulator` and `fold`. What is outlined is left for later. */
+export function unroll(
+  statements: readonly Statement[],
+  several: ReadonlySet<string> = new Set(),
+): Statement[] {
+  const known = new Set(several);
+  return statements.flatMap((statement): Statement[] => {
+    if (statement.do === 'accumulator') {
+      if (statement.copies > 1) known.add(statement.name);
+      return [variables(statement, statement.copies)];
+    }
+    if (statement.do === 'lanes') return unrollLanes(stepAlong(statement), known);
+    if (statement.do === 'for' || statement.do === 'if')
+      return [{ ...statement, body: unroll(statement.body, known) }];
+    if (statement.do === 'outlined') return [statement];
+    return [mapCodes(statement, (code) => unfold(code))];
+  });
+}
+
+const variables = (
+  { name: id, identity }: Extract<Statement, { do: 'accumulator' }>,
+  copies: number,
+): Statement => {
+  const [first, ...more] = copiesOf(copies).map((k) => copyName(id, k));
+  return { do: 'var', name: first!, value: real(identity), ...(more.length > 0 && { copies: more }) };
+};
+
+const copiesOf = (copies: number): number[] => Array.from({ length: copies }, (_, k) => k);
+
+/** `$` keeps copies apart from all other names. */
+const copyName = (id: string, k: number): string => (k === 0 ? id : `${id}$${k}`);
+
+/** Bodies of many statements gain less from being repeated, and would be long. */
+function mostCopies(body: readonly Statement[]): number {
+  let count = 0;
+  eachStatement(body, () => count++);
+  const few = body.some((s) => s.do === 'for') ? 12 : 6;
+  return count > 2 * few ? 1 : count > few ? 2 : 4;
+}
+
+function unrollLanes(lanes: Lanes, several: ReadonlySet<string>): Statement[] {
+  const { axes, name: id, from, below, body } = lanes;
+  const copies = Math.min(lanes.copies, mostCopies(body));
+  if (copies === 1) {
+    const inner = unroll(body, several);
+    return [{ do: 'for', axes, name: id, from, below, step: index(1), body: inner }];
+  }
+  const loop = (side: number): Statement => ({
+    do: 'for',
+    axes,
+    name: id,
+    from: name(id, 'index'),
+    below: side === 1 ? below : binary('-', below, index(side - 1)),
+    step: index(side),
+    body: sideBySide(body, id, side, several),
+    continues: true,
+  });
+  return [{ do: 'var', name: id, value: from }, loop(copies), loop(1)];
+}
+
+/** Statements for several neighbouring elements: what differs between them once for each, all else once. */
+function sideBySide(
+  body: readonly Statement[],
+  lane: string,
+  copies: number,
+  several: ReadonlySet<string>,
+): Statement[] {
+  /** Positions, which for the next element are one more. */
+  const along = new Set([lane]);
+  const varies = new Set(several);
+  const isVarying = (code: Code): boolean => {
+    if (code.code === 'fold') return false;
+    return (
+      (code.code === 'name' && (varies.has(code.name) || along.has(code.name))) ||
+      operandsOf(code).some(isVarying)
+    );
+  };
+  const copyCode = (code: Code, k: number): Code => {
+    if (code.code === 'fold') return unfold(code, copies);
+    if (code.code !== 'name') return mapOperands(code, (operand) => copyCode(operand, k));
+    if (along.has(code.name)) return binary('+', code, index(k));
+    return varies.has(code.name) ? { ...code, name: copyName(code.name, k) } : code;
+  };
+  const copyOf = (statement: Statement, k: number): Statement => {
+    const copy = mapCodes(statement, (code) => copyCode(code, k));
+    return 'name' in copy && varies.has(copy.name) ? { ...copy, name: copyName(copy.name, k) } : copy;
+  };
+  const visit = (statement: Statement): Statement[] => {
+    if (statement.do === 'accumulator') {
+      varies.add(statement.name);
+      return [variables(statement, copies)];
+    }
+    if (statement.do === 'for') {
+      const isAlong = isVarying(statement.from);
+      if (isAlong) along.add(statement.name);
+      return [{ ...statement, body: statement.body.flatMap(visit) }];
+    }
+    const isCopied =
+      codesOf(statement).some(isVarying) || (statement.do === 'assign' && varies.has(statement.name));
+    if (!isCopied) return [copyOf(statement, 0)];
+    if (statement.do === 'let') varies.add(statement.name);
+    return copiesOf(copies).map((k) => copyOf(statement, k));
+  };
+  return body.flatMap(visit);
+}
+
+const merges: { readonly [K in LaneMerge]: (a: Code, b: Code) => Code } = {
+  '+': (a, b) => binary('+', a, b),
+  '*': (a, b) => binary('*', a, b),
+  max: (a, b) => call('max', a, b),
+  min: (a, b) => call('min', a, b),
+};
+
+/** The copies of a name together, in pairs. */
+function unfold(code: Code, copies?: number): Code {
+  if (code.code !== 'fold') return mapOperands(code, (operand) => unfold(operand, copies));
+  const { merge } = code;
+  let parts = copiesOf(copies ?? code.copies).map((k) => name(copyName(code.name, k), 'real'));
+  while (parts.length > 1) {
+    parts = parts.flatMap((part, i) =>
+      i % 2 === 1 ? [] : [parts[i + 1] ? merges[merge](part, parts[i + 1]!) : part],
+    );
+  }
+  return parts[0]!;
+}
