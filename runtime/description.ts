@@ -76,7 +76,11 @@ export interface UniformDescription {
   readonly type: 'u32' | 'f32';
 }
 
-/** One WGSL entry point. Bindings are `@group(0)`, numbered in order; the uniform struct, if any, comes after them. */
+/**
+ * One WGSL entry point. Bindings are `@group(0)`, numbered in order; the uniform struct, if any, comes after them. Beside
+ * the numbers of the call, uniforms and formulas may name `$lanes`, the size of the workgroups, and where there are
+ * `tiles`, `$width`, the lanes that share a result: see `widthOf`.
+ */
 export interface GpuKernelDescription {
   readonly name: string;
   /** Where the WGSL is: `new URL('./file.wgsl', import.meta.url)`. */
@@ -86,6 +90,19 @@ export interface GpuKernelDescription {
   readonly uniforms: readonly UniformDescription[];
   /** How many workgroups; the runtime folds more than the device's limit into a second dimension. */
   readonly workgroups: (n: Numbers) => number;
+  /** The module has the override constant `lanes`, the size of its workgroups: a power of two, at most 256. */
+  readonly lanes?: true;
+  /** What it reduces, which decides how it is spread over the device. */
+  readonly tiles?: TilesDescription;
+}
+
+export interface TilesDescription {
+  /** How many results. */
+  readonly kept: (n: Numbers) => number;
+  /** Elements of each. */
+  readonly over: (n: Numbers) => number;
+  /** Neighbouring elements belong to different results. */
+  readonly isAcross?: true;
 }
 
 /** One plain function over typed arrays: the bindings' arrays in order, then the uniforms' numbers in order. */
