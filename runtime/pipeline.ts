@@ -1,5 +1,5 @@
 /** Compiles kernels into compute pipelines, each once a device. */
-import type { GpuKernelDescription } from './description.ts';
+import type { GpuKernelDescription, Numbers } from './description.ts';
 import { fail } from './error.ts';
 import type { Launch } from './launch.ts';
 import { loadSource } from './source.ts';
@@ -18,33 +18,48 @@ export interface Pipelines {
   get(launch: Launch): Compiled;
 }
 
+/** The same kernel with lanes that take in four elements at once. */
+export const inFours = (code: string): string =>
+  code
+    .replace('alias some = f32; const many = 1u;', 'alias some = vec4f; const many = 4u;')
+    .replace('alias mask = bool;', 'alias mask = vec4<bool>;');
+
 const computeStage = 4; // GPUShaderStage.COMPUTE, which Node has not as a global
 
 export function makePipelines(device: GPUDevice): Pipelines {
   // Kernels of several variants are often the same file: what counts is the text.
   const byText = new Map<string, Promise<Compiled>>();
-  const ready = new WeakMap<GpuKernelDescription, Compiled>();
+  const ready = new WeakMap<Launch, Compiled>();
   let count = 0;
 
   const prepareOne = async (launch: Launch) => {
     const { kernel } = launch;
-    const code = await loadSource(kernel.source);
+    const { $width, $together, $many } = launch.launch;
+    const text = await loadSource(kernel.source);
+    const code = $many === 4 ? inFours(text) : text;
     const layout = kernel.bindings.map((binding) => binding.access === 'read');
-    const key = JSON.stringify([kernel.entryPoint, layout, kernel.uniforms.length > 0, code]);
+    const key = JSON.stringify([
+      kernel.entryPoint,
+      layout,
+      kernel.uniforms.length > 0,
+      $width,
+      $together,
+      code,
+    ]);
     let compiled = byText.get(key);
     if (!compiled) {
       compiled = compile(device, launch, code, count++);
       compiled.catch(() => byText.delete(key));
       byText.set(key, compiled);
     }
-    ready.set(kernel, await compiled);
+    ready.set(launch, await compiled);
   };
   return {
     prepare: async (launches) => {
-      const missing = launches.filter(({ kernel }) => !ready.has(kernel));
+      const missing = launches.filter((launch) => !ready.has(launch));
       if (missing.length > 0) await Promise.all(missing.map(prepareOne));
     },
-    get: ({ kernel }) => ready.get(kernel)!,
+    get: (launch) => ready.get(launch)!,
   };
 }
 
@@ -65,7 +80,7 @@ async function compile(
   const layout = device.createBindGroupLayout({ entries: entriesOf(kernel) });
   const pipelineLayout = device.createPipelineLayout({ bindGroupLayouts: [layout] });
   const scope = device.popErrorScope();
-  const constants = kernel.lanes ? { lanes: launch.$lanes! } : {};
+  const constants = constantsOf(kernel, launch);
   const pending = device.createComputePipelineAsync({
     label: name,
     layout: pipelineLayout,
@@ -79,6 +94,15 @@ async function compile(
     fail('kernel', `${name} does not compile: ${reason.message}`),
   );
   return { pipeline, layout, id };
+}
+
+function constantsOf(
+  { tiles }: GpuKernelDescription,
+  { $width, $together }: Numbers,
+): Record<string, number> {
+  if (!tiles) return {};
+  const [width, together] = [$width!, $together!];
+  return tiles.shared ? { width, together, team: width * together } : { width, together };
 }
 
 function entriesOf({ bindings, uniforms }: GpuKernelDescription): GPUBindGroupLayoutEntry[] {

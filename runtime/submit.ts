@@ -1,6 +1,6 @@
 /** Puts launches into a device's queue; in a loop over the same buffers and numbers it creates nothing anew. */
 import { makeCache } from './cache.ts';
-import type { GpuKernelDescription, Numbers } from './description.ts';
+import type { Numbers } from './description.ts';
 import { NormgradError } from './error.ts';
 import type { Step } from './execute.ts';
 import type { Launch } from './launch.ts';
@@ -42,12 +42,16 @@ export function makeSubmit(device: GPUDevice, pipelines: Pipelines): Submit {
     const pass = encoder.beginComputePass();
     for (const step of steps) {
       const { kernel, numbers } = step;
-      const [x, y] = foldWorkgroups(kernel.kernel, numbers, device.limits.maxComputeWorkgroupsPerDimension);
+      const [x, y] = foldWorkgroups(
+        kernel.name,
+        numbers.$groups!,
+        device.limits.maxComputeWorkgroupsPerDimension,
+      );
       if (x === 0) continue;
       const compiled = pipelines.get(kernel);
       pass.setPipeline(compiled.pipeline);
       pass.setBindGroup(0, bindGroupOf(step, compiled));
-      pass.dispatchWorkgroups(x, y);
+      pass.dispatchWorkgroups(x, y, numbers.$blocks);
     }
     pass.end();
     device.queue.submit([encoder.finish()]);
@@ -55,12 +59,7 @@ export function makeSubmit(device: GPUDevice, pipelines: Pipelines): Submit {
 }
 
 /** Workgroups in x and y. The kernel numbers them `x + y * num_workgroups.x` and ignores those past its count. */
-function foldWorkgroups(
-  { name, workgroups }: GpuKernelDescription,
-  numbers: Numbers,
-  limit: number,
-): readonly [number, number] {
-  const count = workgroups(numbers);
+function foldWorkgroups(name: string, count: number, limit: number): readonly [number, number] {
   if (count === 0) return [0, 0];
   const x = Math.min(count, limit);
   const y = Math.ceil(count / x);

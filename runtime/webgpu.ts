@@ -2,7 +2,7 @@
 import { makeRunFunction, type RunFunction } from './device.ts';
 import { fail, NormgradError } from './error.ts';
 import type { Backend, Pending } from './execute.ts';
-import { type Launch, launchOf } from './launch.ts';
+import { type Launch, launchesOf } from './launch.ts';
 import { shapeOf } from './model.ts';
 import { makePipelines } from './pipeline.ts';
 import { makePool } from './pool.ts';
@@ -88,7 +88,7 @@ export function webgpu(device: GPUDevice, { keep = 2 ** 28 }: WebGpuOptions = {}
     else pool.give(buffer);
   };
   const backend: Backend<Launch> = {
-    kernelsOf: (direction, _, numbers) => direction.gpu?.map((kernel) => launchOf(kernel, shape, numbers)),
+    kernelsOf: ({ gpu }, _, numbers) => gpu?.flatMap((kernel) => launchesOf(kernel, shape, numbers)),
     allocate: (length, _, isZero) => allocate(length, isZero ? 'zero' : 'any'),
     scratch: (length) => allocate(length, 'any'),
     freeScratch: (handle) => give(handle as GPUBuffer),

@@ -106,7 +106,7 @@ export async function emitOp(op: CompiledOp, options: EmitOptions): Promise<Emit
     if (named.kernel.target !== 'gpu') continue;
     files.set(
       named.file,
-      printWgsl(named.kernel, identifier(named.name), [header(options), '', ...commentOf(op, named)]),
+      printWgsl(named.kernel, identifier(named.name), [header(options), ...formulasIn(op, named)]),
     );
   }
   for (const [file, members] of membersByFile(kernels, 'cpu'))
@@ -140,13 +140,13 @@ function fileFor(target: Kernel['target'], direction: Direction, k: number): str
 
 /** Two kernels with equal contents do the same. */
 function contentOf(kernel: Kernel): string {
-  const { target, bindings, uniforms, workgroups, reductions, phases } = kernel;
+  const { target, bindings, uniforms, tiles, reductions, phases } = kernel;
   const cuts = phases.map(({ kept, units, routines }) => [
     kept,
     units,
     routines.map(({ body }) => body.length),
   ]);
-  return JSON.stringify([target, bindings, uniforms, workgroups, reductions, cuts, bodies[target](kernel)]);
+  return JSON.stringify([target, bindings, uniforms, tiles, reductions, cuts, bodies[target](kernel)]);
 }
 
 const bodies: { readonly [T in Kernel['target']]: (kernel: Kernel) => string } = {
@@ -161,10 +161,10 @@ const usersShown = 1;
 export function commentOf(op: CompiledOp, { formulas, users, direction }: NamedKernel): string[] {
   const shown = users.slice(0, usersShown).map((user) => `  ${user}`);
   if (users.length > usersShown) shown.push(`  and ${users.length - usersShown} more`);
-  return [
-    `${op.entry.name}, ${direction}:`,
-    ...formulas.map((formula) => `  ${formula}`),
-    'Used by',
-    ...shown,
-  ];
+  return [...formulasIn(op, { formulas, direction }), 'Used by', ...shown];
 }
+
+const formulasIn = (
+  op: CompiledOp,
+  { direction, formulas }: Pick<NamedKernel, 'direction' | 'formulas'>,
+): string[] => [`${op.entry.name}, ${direction}:`, ...formulas.map((formula) => `  ${formula}`)];

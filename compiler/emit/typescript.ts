@@ -96,7 +96,7 @@ const language: Language = {
     if: ({ test, body }, print, block) => `if (${print(test)}) ${block(body)}`,
     return_if: ({ test }, print) => `if (${print(test)}) return;`,
     barrier: () => elsewhere('barrier'),
-    halve: () => elsewhere('halve'),
+    grow: () => elsewhere('grow'),
     accumulator: () => elsewhere('accumulator'),
     lanes: () => elsewhere('lanes'),
   },

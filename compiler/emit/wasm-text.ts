@@ -35,6 +35,6 @@ export const wasmText: Language = {
     array: never('array'),
     return_if: never('return_if'),
     barrier: never('barrier'),
-    halve: never('halve'),
+    grow: never('grow'),
   },
 };

@@ -226,8 +226,6 @@ export function lowerCpu(
     body,
     phases: [],
     shared: [],
-    workgroupSize: 1,
-    workgroups: index(1),
     reductions: reductionsOf(stages),
     traffic: trafficOf(body, bindings, []),
     formulas: formulasOf(stages),

@@ -12,6 +12,7 @@ import {
   real,
   realTypeOf,
   type Statement,
+  times,
 } from './kernel.ts';
 import type { Names } from './names.ts';
 import { operands, type Scalar, type Scalars } from './scalar.ts';
@@ -47,7 +48,7 @@ export interface Nest {
   readonly define: (expr: Expr, base: string, code: () => Code) => void;
   /** Names a value in the innermost loop. */
   readonly local: (base: string, value: Code) => Code;
-  /** Sets where along an axis the innermost open loops are. */
+  /** Sets where along an axis, or several joined by a space, the innermost open loops are. */
   readonly at: (axis: string, position: Code) => void;
   /** The flat index of the current element in a buffer with these axes in physical order. */
   readonly flat: (axes: readonly string[]) => Code;
@@ -61,6 +62,8 @@ export interface NestOptions {
   /** Leaves that are found in buffers and uniforms. */
   readonly leaf: (expr: Expr, place: Place) => Code;
   readonly size: (axis: string) => Code;
+  /** Whether arithmetic may mix reals and vectors. */
+  readonly isMixed?: boolean;
   /** Values that need no computing because an earlier kernel left them in a buffer. */
   readonly found?: (scalar: Scalar, place: Place) => Code | undefined;
 }
@@ -71,7 +74,7 @@ export interface Place {
   readonly type: (axes: readonly string[]) => 'real' | 'vector';
 }
 
-export function createNest({ scalars, names, leaf, size, found }: NestOptions): Nest {
+export function createNest({ scalars, names, leaf, size, found, isMixed }: NestOptions): Nest {
   const newFrame = (axes: Iterable<string>, pinned = false): Frame => ({
     pinned,
     axes: new Set(axes),
@@ -119,20 +122,23 @@ export function createNest({ scalars, names, leaf, size, found }: NestOptions): 
   /** Row-major; what the outer loops fix is computed there. */
   function flat(axes: readonly string[]): Code {
     let total: Code | undefined;
-    for (let i = 0; i < axes.length; i++) {
-      const position = positions.get(axes[i]!);
+    for (let i = 0, next = 0; i < axes.length; i = next) {
+      next = axes.length;
+      while (next > i + 1 && !positions.has(axes.slice(i, next).join(' '))) next--;
+      const position = positions.get(axes.slice(i, next).join(' '));
       invariant(position, `no position along ${axes[i]}`);
-      const prefix = axes.slice(0, i + 1);
+      const length = (): Code => times(...axes.slice(i, next).map(size));
+      const prefix = axes.slice(0, next);
       const inner = frameOf(prefix);
       const outer = i > 0 ? frameOf(axes.slice(0, i)) : inner;
       if (total && outer !== inner) {
         const key = prefix.join(' ');
         const known = outer.bases.get(key);
-        const base: Code = known ?? local('base', binary('*', total, size(axes[i]!)), outer);
+        const base: Code = known ?? local('base', binary('*', total, length()), outer);
         outer.bases.set(key, base);
         total = binary('+', base, position);
       } else {
-        total = total ? binary('+', binary('*', total, size(axes[i]!)), position) : position;
+        total = total ? binary('+', binary('*', total, length()), position) : position;
       }
     }
     return total ?? { code: 'number', type: 'index', value: 0 };
@@ -150,7 +156,7 @@ export function createNest({ scalars, names, leaf, size, found }: NestOptions): 
       case '-':
       case '*':
       case '/': {
-        const [a, b] = together(scalar.a, scalar.b);
+        const [a, b] = isMixed ? [visit(scalar.a), visit(scalar.b)] : together(scalar.a, scalar.b);
         return { code: 'binary', type: realTypeOf(a!, b!), operator: scalar.is, a: a!, b: b! };
       }
       case 'and':
@@ -233,7 +239,7 @@ export function createNest({ scalars, names, leaf, size, found }: NestOptions): 
       frames.push(newFrame([...innermost().axes, ...axes], options.pinned));
       body();
       lanes = outer;
-      for (const axis of axes) positions.delete(axis);
+      for (const axis of [...axes, axes.join(' ')]) positions.delete(axis);
       return frames.pop()!.statements;
     },
     value: (expr) => visit(scalars.of(expr)),

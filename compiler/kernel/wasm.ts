@@ -57,7 +57,7 @@ export function lowerWasm(
     body: (builder: Builder) => void,
   ): Routine => {
     const builder = openRoutine(context, (names) =>
-      createBody(tensors, names, scalars, packed.in(original.get(stage) ?? stage)),
+      createBody(tensors, names, { scalars, packed: packed.in(original.get(stage) ?? stage) }),
     );
     body(builder);
     const { body: statements, ...rest } = closeRoutine(builder, base, over);
@@ -158,8 +158,6 @@ export function lowerWasm(
     body,
     phases,
     shared: [],
-    workgroupSize: 1,
-    workgroups: index(1),
     reductions: reductionsOf(stages),
     traffic: trafficOf(body, bindings, []),
     formulas: formulasOf(stages),
