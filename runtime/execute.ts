@@ -15,8 +15,8 @@ export interface Kernel {
   readonly name: string;
   readonly bindings: readonly BindingDescription[];
   readonly uniforms: readonly UniformDescription[];
-  /** Numbers of this launch beside those of the call. */
-  readonly launch?: Numbers;
+  /** Instead of those of the call, where each kernel has its own. */
+  readonly numbers?: Numbers;
 }
 
 /** One kernel with everything it needs. */
@@ -105,7 +105,7 @@ export function prepare<K extends Kernel>(
     backend.kernelsOf(description(), call.dtype, call.numbers) ??
     fail('not-generated', `${name} was not generated for this target`);
   const common = backend.decide?.(kernels, call.numbers) ?? call.numbers;
-  const numbers = kernels.map(({ launch }) => (launch ? { ...common, ...launch } : common));
+  const numbers = kernels.map((kernel) => kernel.numbers ?? common);
   for (const [k, { name: kernel, uniforms }] of kernels.entries()) {
     const unknown = uniforms.find((uniform) => !(uniform.name in numbers[k]!));
     if (unknown) fail('missing', `${kernel} needs ${unknown.name}, which nothing in the call gives`);

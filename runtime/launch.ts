@@ -5,29 +5,27 @@ import { type DeviceShape, planOf } from './model.ts';
 
 export interface Launch extends Kernel {
   readonly kernel: GpuKernelDescription;
-  readonly launch: Numbers;
+  /** Override constants. */
+  readonly constants: Record<string, number>;
+  readonly numbers: Numbers;
 }
 
 /** A kernel once, or where it reduces in blocks, twice: to partial results, and to merge them. */
-export function launchesOf(kernel: GpuKernelDescription, shape: DeviceShape, numbers: Numbers): Launch[] {
+export function launchesOf(kernel: GpuKernelDescription, shape: DeviceShape, given: Numbers): Launch[] {
   const { tiles, name, bindings, uniforms } = kernel;
-  const launch = (numbers: Numbers): Launch => ({ kernel, name, bindings, uniforms, launch: numbers });
-  if (!tiles) return [launch({ $groups: kernel.workgroups!(numbers) })];
+  const launch = (constants: Record<string, number>, chosen: Numbers): Launch => {
+    return { kernel, name, bindings, uniforms, constants, numbers: { ...given, ...chosen } };
+  };
+  if (!tiles) return [launch({}, { $groups: kernel.workgroups!(given) })];
   const { vector, isAcross = false, shared = 0, splits = shared === 0 } = tiles;
-  const $many = vector && numbers[vector]! % 4 === 0 ? 4 : 1;
-  const [kept, over] = [tiles.kept({ ...numbers, $many }), tiles.over({ ...numbers, $many })];
+  const $many = vector && given[vector]! % 4 === 0 ? 4 : 1;
+  const [kept, over] = [tiles.kept({ ...given, $many }), tiles.over({ ...given, $many })];
   const { together, width, blocks } = planOf({ kept, over, isAcross, shared, splits }, shape);
+  const constants = { width, together, ...(shared > 0 && { team: width * together }) };
   const $share = Math.ceil(over / blocks);
   const $blocks = Math.ceil(over / $share) || 1;
-  const chosen = {
-    $many,
-    $width: width,
-    $together: together,
-    $groups: Math.ceil(kept / together),
-    $share,
-    $blocks,
-    $taken: 0,
-  };
-  if (shared === 0 || $blocks === 1) return [launch(chosen)];
-  return [launch(chosen), launch({ ...chosen, $share: 0, $blocks: 1, $taken: $blocks })];
+  const chosen = { $many, $groups: Math.ceil(kept / together), $share, $blocks, $taken: 0 };
+  if (shared === 0 || $blocks === 1) return [launch(constants, chosen)];
+  const merge = launch(constants, { ...chosen, $share: 0, $blocks: 1, $taken: $blocks });
+  return [launch(constants, chosen), merge];
 }

@@ -1,50 +1,41 @@
 /** Freed GPU buffers, kept for the next tensor of the same size. */
 
 export interface Pool {
-  /** A buffer that was freed, with whatever it held then; undefined where there is none of this size and usage. */
-  take(size: number, usage: number): GPUBuffer | undefined;
-  /** Keeps a buffer for later, and destroys those kept longest where it becomes too much. */
+  /** A buffer that was freed, with whatever it held then; undefined where there is none of this size. */
+  take(size: number): GPUBuffer | undefined;
+  /** Keeps a buffer for later; where it becomes too much, without those kept until now. */
   give(buffer: GPUBuffer): void;
   /** Destroys all that is kept. */
   clear(): void;
 }
 
 /**
- * Work in the queue may still use what is given: the queue is ordered, so whoever takes it writes after that. `limit` is
- * how many bytes are kept.
+ * Work in the queue may still use what is given: the queue is ordered, so whoever takes it writes after that. What was
+ * given first is taken first, so that the steps of a loop use few buffers for each purpose. `limit` is in bytes.
  */
 export function makePool(limit: number): Pool {
-  // the one given longest ago first
   const kept = new Set<GPUBuffer>();
-  const serials = new WeakMap<GPUBuffer, number>();
-  let next = 0;
   let bytes = 0;
-  const remove = (buffer: GPUBuffer) => {
-    kept.delete(buffer);
-    bytes -= buffer.size;
-    return buffer;
+  const clear = () => {
+    for (const buffer of kept) buffer.destroy();
+    kept.clear();
+    bytes = 0;
   };
   return {
-    take: (size, usage) => {
-      // in the order they were first given, so that each step of a loop takes the same buffers for the same purposes
-      let first: GPUBuffer | undefined;
+    take: (size) => {
       for (const buffer of kept) {
-        if (buffer.size !== size || buffer.usage !== usage) continue;
-        if (!first || serials.get(buffer)! < serials.get(first)!) first = buffer;
+        if (buffer.size !== size) continue;
+        kept.delete(buffer);
+        bytes -= size;
+        return buffer;
       }
-      return first && remove(first);
+      return undefined;
     },
     give: (buffer) => {
-      if (!serials.has(buffer)) serials.set(buffer, next++);
+      if (bytes + buffer.size > limit) clear();
       kept.add(buffer);
       bytes += buffer.size;
-      for (const oldest of kept) {
-        if (bytes <= limit) break;
-        remove(oldest).destroy();
-      }
     },
-    clear: () => {
-      for (const buffer of kept) remove(buffer).destroy();
-    },
+    clear,
   };
 }

@@ -1,57 +1,60 @@
 /** Puts launches into a device's queue; in a loop over the same buffers and numbers it creates nothing anew. */
-import { makeCache } from './cache.ts';
 import type { Numbers } from './description.ts';
-import { NormgradError } from './error.ts';
+import { fail } from './error.ts';
 import type { Step } from './execute.ts';
 import type { Launch } from './launch.ts';
-import type { Compiled, Pipelines } from './pipeline.ts';
+import type { Pipelines } from './pipeline.ts';
 
-/** Bind groups and uniform buffers remembered, which are small. */
-const mostRemembered = 4096;
+/** Bind groups of a launch that are remembered. */
+const mostGroups = 64;
 const uniformUsage = 64; // GPUBufferUsage.UNIFORM, which Node has not as a global
 
-export type Submit = (steps: readonly Step<Launch>[]) => void;
+interface Remembered {
+  readonly uniforms: readonly GPUBuffer[];
+  /** By the numbers of their buffers. */
+  readonly groups: Map<string, GPUBindGroup>;
+}
 
-export function makeSubmit(device: GPUDevice, pipelines: Pipelines): Submit {
-  const uniforms = makeCache<GPUBuffer>(mostRemembered, (buffer) => buffer.destroy());
-  const bindGroups = makeCache<GPUBindGroup>(mostRemembered);
-  const ids = new WeakMap<GPUBuffer, number>();
-  let nextId = 0;
-  const idOf = (buffer: GPUBuffer) => {
-    const id = ids.get(buffer) ?? nextId++;
-    ids.set(buffer, id);
-    return id;
+export function makeSubmit(device: GPUDevice, pipelines: Pipelines) {
+  const remembered = new WeakMap<Launch, Remembered>();
+  const numbered = new WeakMap<GPUBuffer, number>();
+  let next = 0;
+  const numberOf = (buffer: GPUBuffer) => {
+    if (!numbered.has(buffer)) numbered.set(buffer, next++);
+    return numbered.get(buffer);
   };
 
-  const bindGroupOf = ({ kernel, handles, numbers }: Step<Launch>, { layout, id }: Compiled) => {
-    const buffers = [...(handles as GPUBuffer[])];
-    if (kernel.uniforms.length > 0) {
-      const values = kernel.uniforms.map(({ name, type }) => `${type} ${numbers[name]}`).join();
-      buffers.push(uniforms.get(values, () => uniformBuffer(device, kernel, numbers)));
+  const bindGroupOf = ({ kernel, handles, numbers }: Step<Launch>, layout: GPUBindGroupLayout) => {
+    let known = remembered.get(kernel);
+    if (!known) {
+      const uniforms = kernel.uniforms.length > 0 ? [uniformBuffer(device, kernel, numbers)] : [];
+      known = { uniforms, groups: new Map() };
+      remembered.set(kernel, known);
     }
-    return bindGroups.get(`${id}: ${buffers.map(idOf)}`, () =>
-      device.createBindGroup({
-        layout,
-        entries: buffers.map((buffer, binding) => ({ binding, resource: { buffer } })),
-      }),
-    );
+    const { uniforms, groups } = known;
+    const buffers = [...(handles as GPUBuffer[]), ...uniforms];
+    const key = buffers.map(numberOf).join();
+    let group = groups.get(key);
+    if (!group) {
+      const entries = buffers.map((buffer, binding) => ({ binding, resource: { buffer } }));
+      group = device.createBindGroup({ layout, entries });
+      if (groups.size === mostGroups) groups.clear();
+      groups.set(key, group);
+    }
+    return group;
   };
 
-  return (steps) => {
+  return (steps: readonly Step<Launch>[]): void => {
     const encoder = device.createCommandEncoder();
     const pass = encoder.beginComputePass();
     for (const step of steps) {
-      const { kernel, numbers } = step;
-      const [x, y] = foldWorkgroups(
-        kernel.name,
-        numbers.$groups!,
-        device.limits.maxComputeWorkgroupsPerDimension,
-      );
-      if (x === 0) continue;
-      const compiled = pipelines.get(kernel);
-      pass.setPipeline(compiled.pipeline);
-      pass.setBindGroup(0, bindGroupOf(step, compiled));
-      pass.dispatchWorkgroups(x, y, numbers.$blocks);
+      const { $groups = 0, $blocks } = step.numbers;
+      if ($groups === 0) continue;
+      const [pipeline, layout] = pipelines.get(step.kernel);
+      pass.setPipeline(pipeline);
+      pass.setBindGroup(0, bindGroupOf(step, layout));
+      const [x, y] = foldWorkgroups(step.kernel.name, $groups, device.limits);
+      pass.dispatchWorkgroups(x, y, $blocks);
     }
     pass.end();
     device.queue.submit([encoder.finish()]);
@@ -59,12 +62,14 @@ export function makeSubmit(device: GPUDevice, pipelines: Pipelines): Submit {
 }
 
 /** Workgroups in x and y. The kernel numbers them `x + y * num_workgroups.x` and ignores those past its count. */
-function foldWorkgroups(name: string, count: number, limit: number): readonly [number, number] {
-  if (count === 0) return [0, 0];
+function foldWorkgroups(
+  name: string,
+  count: number,
+  { maxComputeWorkgroupsPerDimension: limit }: GPUSupportedLimits,
+): readonly [number, number] {
   const x = Math.min(count, limit);
   const y = Math.ceil(count / x);
-  if (y > limit)
-    throw new NormgradError('limit', `${name} needs ${count} workgroups: the tensors are too large`);
+  if (y > limit) fail('limit', `${name} needs ${count} workgroups: the tensors are too large`);
   return [x, y];
 }
 
@@ -72,11 +77,9 @@ function foldWorkgroups(name: string, count: number, limit: number): readonly [n
 function uniformBuffer(device: GPUDevice, { uniforms }: Launch, numbers: Numbers): GPUBuffer {
   const size = 16 * Math.ceil(uniforms.length / 4);
   const buffer = device.createBuffer({ size, usage: uniformUsage, mappedAtCreation: true });
-  const view = new DataView(buffer.getMappedRange());
-  uniforms.forEach(({ name, type }, i) => {
-    if (type === 'u32') view.setUint32(4 * i, numbers[name]!, true);
-    else view.setFloat32(4 * i, numbers[name]!, true);
-  });
+  const data = buffer.getMappedRange();
+  const [whole, real] = [new Uint32Array(data), new Float32Array(data)];
+  for (const [i, { name, type }] of uniforms.entries()) (type === 'u32' ? whole : real)[i] = numbers[name]!;
   buffer.unmap();
   return buffer;
 }

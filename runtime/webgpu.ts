@@ -70,7 +70,7 @@ export function webgpu(device: GPUDevice, { keep = 2 ** 28 }: WebGpuOptions = {}
     if (size > limit)
       fail('limit', `a tensor of ${size} bytes is larger than the ${limit} the device can bind`);
     const data = typeof content === 'string' ? undefined : content;
-    const used = pool.take(size, tensorUsage);
+    const used = pool.take(size);
     if (!used) {
       const made = device.createBuffer({ size, usage: tensorUsage, mappedAtCreation: data !== undefined });
       if (data) new Float32Array(made.getMappedRange()).set(data);

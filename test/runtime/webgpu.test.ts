@@ -190,7 +190,8 @@ test('a steady loop creates no buffer and no bind group', async () => {
     run.dispose();
     data[0] = k;
   };
-  for (let k = 0; k < 4; k++) await step(k);
+  // tensors of one size may take turns with their buffers
+  for (let k = 0; k < 16; k++) await step(k);
   const isRead = ({ usage }: GPUBufferDescriptor) => (usage & 1) !== 0;
   const made = (method: 'createBuffer' | 'createBindGroup') =>
     count(
@@ -219,7 +220,7 @@ test('no more freed memory is kept than asked for', async () => {
   const again = [1, 2, 3].map(() => frugal.tensor([8]).storage);
   assert.equal(
     buffers.map((buffer) => again.includes(buffer)),
-    [false, true, true],
+    [false, false, true],
   );
 });
 
