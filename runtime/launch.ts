@@ -24,7 +24,8 @@ export function launchesOf(kernel: GpuKernelDescription, shape: DeviceShape, giv
   const constants = { width, together, ...(shared > 0 && { team: width * together }) };
   const $share = Math.ceil(over / blocks);
   const $blocks = Math.ceil(over / $share) || 1;
-  const chosen = { $many, $groups: Math.ceil(kept / together), $share, $blocks, $taken: 0 };
+  const $groups = Math.ceil(kept / together);
+  const chosen = { $many, $turns: $share / width, $groups, $share, $blocks, $taken: 0 };
   if (shared === 0 || $blocks === 1) return [launch(constants, chosen)];
   const merge = launch(constants, { ...chosen, $share: 0, $blocks: 1, $taken: $blocks });
   return [launch(constants, chosen), merge];

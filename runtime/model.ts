@@ -44,41 +44,37 @@ const mostLanes = 256;
 const acrossLanes = 16;
 /** Elements that a lane should have to itself before another one helps it, with enough lanes busy or without. */
 const [perLane, leastPerLane] = [64, 4];
-/** Lanes that keep most devices busy, and of one whose lanes are those of a CPU. */
+/** Lanes that keep a device busy: most GPUs, and a CPU. */
 const [busyLanes, busyLanesOfCpu] = [2 ** 16, 64];
-/** Partial results that are merged at most, and by how much to cut finer what only has to be spread evenly. */
+/** Partial results that are merged at most; and how much finer to cut what leaves none. */
 const [mostPartials, finer] = [64, 4];
 
 export function shapeOf(limits: Limits, subgroup: number): DeviceShape {
   const { maxComputeInvocationsPerWorkgroup: most, maxComputeWorkgroupSizeX: mostX } = limits;
-  const shared = Math.floor(limits.maxComputeWorkgroupStorageSize / 4);
+  const shared = limits.maxComputeWorkgroupStorageSize / 4;
   return { lanes: powerBelow(Math.min(most, mostX, mostLanes)), shared, subgroup };
 }
 
-export function planOf(work: Work, { lanes: most, shared, subgroup }: DeviceShape): Plan {
-  const { kept, over, isAcross, splits } = work;
+export function planOf({ kept, over, isAcross, shared, splits }: Work, device: DeviceShape): Plan {
   // the vectors of a CPU: lanes wait for each other dearly, and read what they like from its caches
-  const isCpu = subgroup > 0 && subgroup <= 8;
-  const room = work.shared > 0 ? powerBelow(shared / work.shared) : most;
-  const fewest = Math.min(most, room, isCpu ? subgroup : most);
+  const isCpu = device.subgroup > 0 && device.subgroup <= 8;
   const busy = isCpu ? busyLanesOfCpu : busyLanes;
-  const isMany = isCpu && kept >= 4 * busy * subgroup;
-  const lanes = isMany ? Math.min(most, room, 4 * subgroup) : fewest;
-  const width = isCpu
-    ? Math.max(1, Math.min(lanes / powerAbove(kept), powerBelow(over)))
-    : isAcross
-      ? lanes / Math.min(acrossLanes, powerAbove(kept), lanes)
-      : Math.min(
-          lanes,
-          powerAbove(Math.max(over / perLane, Math.min(over / leastPerLane, busy / Math.max(1, kept)))),
-        );
-  const together = lanes / width;
-  if (!splits) return { width, together, blocks: 1 };
-  const wanted =
-    work.shared > 0 ? Math.min(mostPartials, busy / (kept * width)) : (finer * busy) / (kept * width);
-  const blocks = Math.floor(Math.min(wanted, over / (width * leastPerLane * finer)));
-  return { width, together, blocks: Math.max(1, blocks) };
+  const wanted = isCpu ? device.subgroup * (kept > 16 * busy ? 4 : 1) : mostLanes;
+  const lanes = Math.min(device.lanes, wanted, powerBelow(device.shared / shared));
+  const alone = lanes / powerAbove(kept);
+  const helped = Math.max(over / perLane, Math.min(over / leastPerLane, busy / kept));
+  const width = atLeastOne(
+    isCpu
+      ? Math.min(alone, powerBelow(over))
+      : isAcross
+        ? Math.max(alone, lanes / acrossLanes)
+        : Math.min(lanes, powerAbove(helped)),
+  );
+  const [most, cut] = shared > 0 ? [mostPartials, 1] : [Number.POSITIVE_INFINITY, finer];
+  const room = Math.min(most, (cut * busy) / (kept * width), over / (width * leastPerLane * finer));
+  return { width, together: lanes / width, blocks: splits ? atLeastOne(room) : 1 };
 }
 
+const atLeastOne = (n: number): number => Math.max(1, Math.floor(n));
 const powerBelow = (n: number): number => 2 ** Math.floor(Math.log2(Math.max(1, n)));
 const powerAbove = (n: number): number => 2 ** Math.ceil(Math.log2(Math.max(1, n)));

@@ -18,6 +18,19 @@ export const inFours = (code: string): string =>
     .replace('some = f32; const many = 1u', 'some = vec4f; const many = 4u')
     .replace('mask = bool', 'mask = vec4<bool>');
 
+/** The same kernel with four turns of the loops over elements in one, so that loads need not wait for each other. */
+export const unrolled = (code: string): string =>
+  code.replace(
+    /^( *)for \(var (\w+) = (.*); \2 < (.*); \2 \+= width\) (\{\n[\s\S]*?\n\1\})/gm,
+    (_, indent, i, from, end, body) =>
+      `${indent}var ${i} = ${from};
+${indent}for (; ${i} + 3u * width < ${end}; ${i} += width) {${`${body} ${i} += width; `.repeat(3)}${body}}
+${indent}for (; ${i} < ${end}; ${i} += width) ${body}`,
+  );
+
+/** Turns for which unrolling is worth the longer compilation. */
+const longLoop = 32;
+
 export function makePipelines(device: GPUDevice): Pipelines {
   // Kernels of several variants are often the same file: what counts is the text.
   const byText = new Map<string, Promise<Compiled>>();
@@ -31,7 +44,8 @@ export function makePipelines(device: GPUDevice): Pipelines {
       fail('limit', `${name} binds ${bindings.length} buffers, but the device was requested with ${limit}`);
     }
     const text = await loadSource(kernel.source);
-    const code = numbers.$many === 4 ? inFours(text) : text;
+    const some = numbers.$many === 4 ? inFours(text) : text;
+    const code = numbers.$turns! >= longLoop ? unrolled(some) : some;
     const key = JSON.stringify([kernel.entryPoint, constants, code]);
     let compiled = byText.get(key);
     if (!compiled) {

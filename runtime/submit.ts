@@ -15,7 +15,14 @@ interface Remembered {
   readonly groups: Map<string, GPUBindGroup>;
 }
 
-export function makeSubmit(device: GPUDevice, pipelines: Pipelines) {
+/** Encodes commands and puts them into the queue. */
+export function submit(device: GPUDevice, encode: (encoder: GPUCommandEncoder) => void): void {
+  const encoder = device.createCommandEncoder();
+  encode(encoder);
+  device.queue.submit([encoder.finish()]);
+}
+
+export function makeDispatch(device: GPUDevice, pipelines: Pipelines) {
   const remembered = new WeakMap<Launch, Remembered>();
   const numbered = new WeakMap<GPUBuffer, number>();
   let next = 0;
@@ -44,21 +51,20 @@ export function makeSubmit(device: GPUDevice, pipelines: Pipelines) {
     return group;
   };
 
-  return (steps: readonly Step<Launch>[]): void => {
-    const encoder = device.createCommandEncoder();
-    const pass = encoder.beginComputePass();
-    for (const step of steps) {
-      const { $groups = 0, $blocks } = step.numbers;
-      if ($groups === 0) continue;
-      const [pipeline, layout] = pipelines.get(step.kernel);
-      pass.setPipeline(pipeline);
-      pass.setBindGroup(0, bindGroupOf(step, layout));
-      const [x, y] = foldWorkgroups(step.kernel.name, $groups, device.limits);
-      pass.dispatchWorkgroups(x, y, $blocks);
-    }
-    pass.end();
-    device.queue.submit([encoder.finish()]);
-  };
+  return (steps: readonly Step<Launch>[]): void =>
+    submit(device, (encoder) => {
+      const pass = encoder.beginComputePass();
+      for (const step of steps) {
+        const { $groups = 0, $blocks } = step.numbers;
+        if ($groups === 0) continue;
+        const [pipeline, layout] = pipelines.get(step.kernel);
+        pass.setPipeline(pipeline);
+        pass.setBindGroup(0, bindGroupOf(step, layout));
+        const [x, y] = foldWorkgroups(step.kernel.name, $groups, device.limits);
+        pass.dispatchWorkgroups(x, y, $blocks);
+      }
+      pass.end();
+    });
 }
 
 /** Workgroups in x and y. The kernel numbers them `x + y * num_workgroups.x` and ignores those past its count. */

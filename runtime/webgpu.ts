@@ -6,7 +6,7 @@ import { type Launch, launchesOf } from './launch.ts';
 import { shapeOf } from './model.ts';
 import { makePipelines } from './pipeline.ts';
 import { makePool } from './pool.ts';
-import { makeSubmit } from './submit.ts';
+import { makeDispatch, submit } from './submit.ts';
 import { checkShape, makeTensor, type Tensor } from './tensor.ts';
 
 export interface WebGpuDevice {
@@ -63,23 +63,17 @@ export function webgpu(device: GPUDevice, { keep = 2 ** 28 }: WebGpuOptions = {}
     if (error) throw error;
   };
 
-  /** A buffer that was used before, if there is one, or a new one, which holds zeros. */
-  const allocate = (length: number, content: 'zero' | 'any' | Float32Array | readonly number[]) => {
+  /** A buffer that was used before, if there is one, with whatever in it unless data or zeros are wanted. */
+  const allocate = (length: number, content?: 0 | Float32Array | readonly number[]) => {
     const size = paddedBytes(length);
     const limit = Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize);
     if (size > limit)
       fail('limit', `a tensor of ${size} bytes is larger than the ${limit} the device can bind`);
-    const data = typeof content === 'string' ? undefined : content;
     const used = pool.take(size);
-    if (!used) {
-      const made = device.createBuffer({ size, usage: tensorUsage, mappedAtCreation: data !== undefined });
-      if (data) new Float32Array(made.getMappedRange()).set(data);
-      if (data) made.unmap();
-      return made;
-    }
-    if (content === 'zero') clear(device, used);
-    if (data) device.queue.writeBuffer(used, 0, Float32Array.from(data));
-    return used;
+    const buffer = used ?? device.createBuffer({ size, usage: tensorUsage });
+    if (content) device.queue.writeBuffer(buffer, 0, Float32Array.from(content));
+    else if (used && content === 0) submit(device, (encoder) => encoder.clearBuffer(used));
+    return buffer;
   };
   /** Buffers for which the device had no memory, and which must not be used again. */
   const broken = new WeakSet<GPUBuffer>();
@@ -89,8 +83,8 @@ export function webgpu(device: GPUDevice, { keep = 2 ** 28 }: WebGpuOptions = {}
   };
   const backend: Backend<Launch> = {
     kernelsOf: ({ gpu }, _, numbers) => gpu?.flatMap((kernel) => launchesOf(kernel, shape, numbers)),
-    allocate: (length, _, isZero) => allocate(length, isZero ? 'zero' : 'any'),
-    scratch: (length) => allocate(length, 'any'),
+    allocate: (length, _, isZero) => allocate(length, isZero ? 0 : undefined),
+    scratch: (length) => allocate(length),
     freeScratch: (handle) => give(handle as GPUBuffer),
     storageOf: (handle) => handle as GPUBuffer,
     free: (handle) => give(handle as GPUBuffer),
@@ -109,7 +103,7 @@ export function webgpu(device: GPUDevice, { keep = 2 ** 28 }: WebGpuOptions = {}
         staging.destroy();
       }
     },
-    dispatch: makeSubmit(device, pipelines),
+    dispatch: makeDispatch(device, pipelines),
   };
 
   let turn: Promise<unknown> = Promise.resolve();
@@ -145,7 +139,7 @@ export function webgpu(device: GPUDevice, { keep = 2 ** 28 }: WebGpuOptions = {}
       if (data && 'mapState' in data) return adopt(backend, shape, data);
       if (data instanceof Float64Array) fail('dtype', 'WebGPU has no f64: pass a Float32Array');
       const length = checkShape(shape, data?.length);
-      const [buffer, outcome] = watch(device, () => allocate(length, data ?? 'zero'));
+      const [buffer, outcome] = watch(device, () => allocate(length, data ?? 0));
       uploads.push(outcome);
       outcome.then((error) => error && broken.add(buffer));
       return makeTensor(backend, buffer, shape, 'f32');
@@ -187,16 +181,8 @@ function adopt(backend: Backend<Launch>, shape: readonly number[], buffer: GPUBu
   return makeTensor(backend, buffer, shape, 'f32', true);
 }
 
-function clear(device: GPUDevice, buffer: GPUBuffer): void {
-  const encoder = device.createCommandEncoder();
-  encoder.clearBuffer(buffer);
-  device.queue.submit([encoder.finish()]);
-}
-
 function copyOut(device: GPUDevice, source: GPUBuffer, size: number): GPUBuffer {
   const staging = device.createBuffer({ size, usage: usage.mapRead | usage.copyDst });
-  const encoder = device.createCommandEncoder();
-  encoder.copyBufferToBuffer(source, 0, staging, 0, size);
-  device.queue.submit([encoder.finish()]);
+  submit(device, (encoder) => encoder.copyBufferToBuffer(source, 0, staging, 0, size));
   return staging;
 }

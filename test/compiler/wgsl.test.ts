@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { compile } from '../../compiler/compile.ts';
-import { inFours } from '../../runtime/pipeline.ts';
+import { inFours, unrolled } from '../../runtime/pipeline.ts';
 import { nagaMessages, tintMessages, type WgslFile, type WgslMessage } from '../devices/validate.ts';
 import { everyDirection, generating } from './targets.ts';
 
@@ -29,9 +29,10 @@ for (const [file, url] of sources) {
     const wgsl = [...files].flatMap(([name, code]): WgslFile[] => {
       const entryPoint = name.match(/([^/]+)\.wgsl$/)?.[1];
       if (entryPoint === undefined) return [];
-      const four = inFours(code);
-      const one: WgslFile = { name, code, entryPoint };
-      return four === code ? [one] : [one, { ...one, name: `${name} in fours`, code: four }];
+      return [
+        { name, code, entryPoint },
+        { name: `${name}, unrolled and in fours`, code: unrolled(inFours(code)), entryPoint },
+      ];
     });
     assert.ok(wgsl.length > 0, 'no WGSL was emitted');
     for (const messagesOf of [tintMessages, nagaMessages]) {

@@ -5,7 +5,7 @@ import { monoids } from '../monoids.ts';
 import { type Builder, forLoop, locate, openWalk, type Positions, type Walk, walk } from './build.ts';
 
 /** Elements a lane takes in before it merges them into its total. */
-const chunk = 64;
+const chunk = 256;
 
 /** Local variables that hold the parts or the state of one accumulation. */
 export interface Variables {

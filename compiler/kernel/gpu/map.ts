@@ -1,5 +1,6 @@
 /** Kernels that compute element by element. */
-import { type Axes, axesOf, difference, isSubset, sameAxes, union } from '../../graph/axes.ts';
+import { type Axes, axesOf, difference, isSubset, overlaps, sameAxes, union } from '../../graph/axes.ts';
+import type { Expr } from '../../graph/expr.ts';
 import type { ProgramOutput } from '../../schedule/program.ts';
 import type { Stage } from '../../schedule/stages.ts';
 import { storeOutputs } from '../body.ts';
@@ -28,20 +29,26 @@ export function mapKernels(outputs: readonly ProgramOutput[], context: Context):
   return [...fitting(outputs.filter(isOwn)), ...mapKernels(rest, context)];
 }
 
-/**
- * All but the innermost axis, or the axes of all that is smaller than the space, so that it is read once: these too
- * where an output is as small, which then needs no kernel of its own.
- */
+/** What a kernel keeps, so that what is over it is read once. */
 function keptOf(outputs: readonly ProgramOutput[], space: Axes, { inOrder }: Context): Axes {
   const axes = outputs.map((output) => axesOf(output.axes));
   const whole = outputs.filter((_, i) => sameAxes(axes[i]!, space));
   const small = inputsOf(whole.map(({ expr }) => expr)).filter((node) => node.axes.length < space.length);
   const kept = union(...small.map((node) => node.axes), []);
-  const rows = axesOf(inOrder(space).slice(0, -1));
-  const isWhole = sameAxes(kept, space);
-  if (isWhole || (kept.length > 0 && isSubset(kept, rows)))
-    return axes.some((own) => sameAxes(own, kept)) && !isWhole ? kept : rows;
-  return kept;
+  const [rows, columns] = [inOrder(space).slice(0, -1), inOrder(space).slice(-1)].map(axesOf) as [Axes, Axes];
+  if (sameAxes(kept, space)) return isReadAcross(small, columns) ? columns : rows;
+  // as small an output needs no kernel of its own; otherwise rows, which lie in one piece
+  const isOutput = axes.some((own) => sameAxes(own, kept));
+  return kept.length === 0 || isOutput || !isSubset(kept, rows) ? kept : rows;
+}
+
+/** Whether vectors along the innermost axis, with nothing else in them, are more to read again than reals are. */
+function isReadAcross(small: readonly Expr[], columns: Axes): boolean {
+  const vectors = small.filter((node) => overlaps(node.axes, columns));
+  return (
+    vectors.every((node) => sameAxes(node.axes, columns)) &&
+    4 * vectors.length > small.length - vectors.length
+  );
 }
 
 function mapKernel(outputs: readonly ProgramOutput[], space: Axes, kept: Axes, context: Context): Kernel {
