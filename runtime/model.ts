@@ -59,7 +59,7 @@ export function planOf({ kept, over, isAcross, shared, splits }: Work, device: D
   // the vectors of a CPU: lanes wait for each other dearly, and read what they like from its caches
   const isCpu = device.subgroup > 0 && device.subgroup <= 8;
   const busy = isCpu ? busyLanesOfCpu : busyLanes;
-  const wanted = isCpu ? device.subgroup * (kept > 16 * busy ? 4 : 1) : mostLanes;
+  const wanted = isCpu ? device.subgroup * (kept >= 16 * busy ? 4 : 1) : mostLanes;
   const lanes = Math.min(device.lanes, wanted, powerBelow(device.shared / shared));
   const alone = lanes / powerAbove(kept);
   const helped = Math.max(over / perLane, Math.min(over / leastPerLane, busy / kept));

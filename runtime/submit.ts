@@ -7,6 +7,8 @@ import type { Pipelines } from './pipeline.ts';
 
 /** Bind groups of a launch that are remembered. */
 const mostGroups = 64;
+/** Workgroups of a dimension: as many as every device allows. */
+const limit = 65535;
 const uniformUsage = 64; // GPUBufferUsage.UNIFORM, which Node has not as a global
 
 interface Remembered {
@@ -60,19 +62,15 @@ export function makeDispatch(device: GPUDevice, pipelines: Pipelines) {
         const [pipeline, layout] = pipelines.get(step.kernel);
         pass.setPipeline(pipeline);
         pass.setBindGroup(0, bindGroupOf(step, layout));
-        const [x, y] = foldWorkgroups(step.kernel.name, $groups, device.limits);
+        const [x, y] = foldWorkgroups(step.kernel.name, $groups);
         pass.dispatchWorkgroups(x, y, $blocks);
       }
       pass.end();
     });
 }
 
-/** Workgroups in x and y. The kernel numbers them `x + y * num_workgroups.x` and ignores those past its count. */
-function foldWorkgroups(
-  name: string,
-  count: number,
-  { maxComputeWorkgroupsPerDimension: limit }: GPUSupportedLimits,
-): readonly [number, number] {
+/** Workgroups in x and y. The kernel numbers them `x + y * 65535` and ignores those past its count. */
+function foldWorkgroups(name: string, count: number): readonly [number, number] {
   const x = Math.min(count, limit);
   const y = Math.ceil(count / x);
   if (y > limit) fail('limit', `${name} needs ${count} workgroups: the tensors are too large`);

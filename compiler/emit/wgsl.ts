@@ -267,12 +267,22 @@ export function printWgsl(kernel: Kernel, entryPoint: string, comment: readonly 
   const lines = often.map(({ name }) => `  let ${name} = numbers.${name};`);
   const seldom = new Set(uniforms.filter((uniform) => !often.includes(uniform)).map(({ name }) => name));
   const size = kernel.tiles?.isAcross ? 'together, width' : 'width, together';
-  const builtins = Object.entries(places).filter(([id]) => id !== 'lane' || shared.length > 0);
+  const mentioned = namesIn(body);
+  const builtins = Object.entries(places).filter(([id]) => mentioned.has(id));
   parts.push(`@compute @workgroup_size(${size})
 fn ${entryPoint}(${builtins.map(([id, { builtin, type }]) => `@builtin(${builtin}) ${id}: ${type}`).join(', ')}) {
 ${[...lines, printStatements(renamed(body, seldom), storingTo(vectors), '  ')].join('\n')}
 }`);
   return `${parts.join('\n\n')}\n`;
+}
+
+/** Without their members. */
+function namesIn(body: readonly Statement[]): Set<string> {
+  const names = new Set<string>();
+  eachCode(body, (code) => {
+    if (code.code === 'name') names.add(code.name.replace(/\..*/, ''));
+  });
+  return names;
 }
 
 /** Where a lane is: tiles are numbered through the first two dimensions, blocks in the third. */

@@ -27,13 +27,13 @@ export const width = name('width', 'index');
 export const together = name('together', 'index');
 /** Elements along the innermost axis that a lane takes at once: four where its size allows. */
 const many = name('many', 'index');
-/** The number of the workgroup's tile, folded back from two dimensions, of its block, and of all blocks. */
-const [x, y, columns] = ['group.x', 'group.y', 'groups.x'].map((id) => name(id, 'index')) as [
-  Code,
-  Code,
-  Code,
-];
-export const tile = binary('+', x, binary('*', y, columns));
+/** The number of the workgroup's tile, which goes on in a second dimension; of its block; and of all blocks. */
+const tilesInRow = 65535;
+export const tile = binary(
+  '+',
+  name('group.x', 'index'),
+  binary('*', name('group.y', 'index'), index(tilesInRow)),
+);
 export const block = name('group.z', 'index');
 export const blocks = name('groups.z', 'index');
 
