@@ -56,7 +56,7 @@ export function shapeOf(limits: Limits, subgroup: number): DeviceShape {
 }
 
 export function planOf({ kept, over, isAcross, shared, splits }: Work, device: DeviceShape): Plan {
-  // the vectors of a CPU: lanes wait for each other dearly, and read what they like from its caches
+  // the vectors of a CPU, or nearly: lanes wait for each other dearly, and read what they like from its caches
   const isCpu = device.subgroup > 0 && device.subgroup <= 8;
   const busy = isCpu ? busyLanesOfCpu : busyLanes;
   const wanted = isCpu ? device.subgroup * (kept >= 16 * busy ? 4 : 1) : mostLanes;
