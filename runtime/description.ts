@@ -76,7 +76,10 @@ export interface UniformDescription {
   readonly type: 'u32' | 'f32';
 }
 
-/** One WGSL entry point. Bindings are `@group(0)`, numbered in order; the uniform struct, if any, comes after them. */
+/**
+ * One WGSL entry point. Bindings are `@group(0)`, numbered in order; the uniform struct, if any, comes after them. Beside
+ * the numbers of the call, uniforms and formulas may name what `planOf` chooses, by a `$` and a name.
+ */
 export interface GpuKernelDescription {
   readonly name: string;
   /** Where the WGSL is: `new URL('./file.wgsl', import.meta.url)`. */
@@ -84,8 +87,25 @@ export interface GpuKernelDescription {
   readonly entryPoint: string;
   readonly bindings: readonly BindingDescription[];
   readonly uniforms: readonly UniformDescription[];
-  /** How many workgroups; the runtime folds more than the device's limit into a second dimension. */
-  readonly workgroups: (n: Numbers) => number;
+  /** How it can be spread over the device; its module then has the override constants `width` and `together`. */
+  readonly tiles?: TilesDescription;
+  /** How many workgroups, where there are no tiles. */
+  readonly workgroups?: (n: Numbers) => number;
+}
+
+/** A kernel visits kept indices (the channels of batch norm), and of each the elements. */
+export interface TilesDescription {
+  /** How many kept indices and elements there are, those that a lane takes in at once (`$many`) counted as one. */
+  readonly kept: (n: Numbers) => number;
+  readonly over: (n: Numbers) => number;
+  /** The axis along which lanes can take in four at once, where its size is a multiple of that. */
+  readonly vector?: string;
+  /** Neighbouring elements belong to different kept indices. */
+  readonly isAcross?: true;
+  /** Of kernels that reduce: how many f32 of workgroup memory a lane needs. */
+  readonly shared?: number;
+  /** It can reduce blocks of elements to partial results, and merge these when it runs again. */
+  readonly splits?: true;
 }
 
 /** One plain function over typed arrays: the bindings' arrays in order, then the uniforms' numbers in order. */

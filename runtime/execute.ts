@@ -24,6 +24,8 @@ export interface Kernel {
   readonly name: string;
   readonly bindings: readonly BindingDescription[];
   readonly uniforms: readonly UniformDescription[];
+  /** Instead of those of the call, where each kernel has its own. */
+  readonly numbers?: Numbers;
 }
 
 /** One kernel with everything it needs. */
@@ -38,7 +40,8 @@ export interface Step<K extends Kernel> {
 
 /** What a device does for the runtime. */
 export interface Backend<K extends Kernel> extends Owner {
-  kernelsOf(direction: DirectionDescription, dtype: Dtype): readonly K[] | undefined;
+  /** The kernels of a direction, as they are launched for a call of these numbers. */
+  kernelsOf(direction: DirectionDescription, dtype: Dtype, numbers: Numbers): readonly K[] | undefined;
   /** The call's numbers with those that the device decides. */
   decide?(kernels: readonly K[], numbers: Numbers): Numbers;
   /** Memory for that many elements, all zero if `isZero`. Throws where the device has no room for it. */
@@ -77,7 +80,8 @@ type Source = (
 /** All of a direction that depends on shapes and numbers alone, for calls to come. */
 export interface Prepared<K extends Kernel> {
   readonly kernels: readonly K[];
-  readonly numbers: Numbers;
+  /** By kernel. */
+  readonly numbers: readonly Numbers[];
   readonly wanted: readonly (Wanted & { readonly length: number; readonly isZero: boolean })[];
   readonly scratch: readonly { readonly length: number; readonly dtype: Dtype }[];
   readonly sources: readonly (readonly Source[])[];
@@ -103,11 +107,12 @@ function prepare<K extends Kernel>(
   if (known) return known;
   const [description, wanted] = describe();
   const kernels =
-    (description && backend.kernelsOf(description, call.dtype)) ??
+    (description && backend.kernelsOf(description, call.dtype, call.numbers)) ??
     fail('not-generated', `${name} was not generated for this target`);
-  const numbers = backend.decide?.(kernels, call.numbers) ?? call.numbers;
-  for (const { name: kernel, uniforms } of kernels) {
-    const unknown = uniforms.find((uniform) => !(uniform.name in numbers));
+  const common = backend.decide?.(kernels, call.numbers) ?? call.numbers;
+  const numbers = kernels.map((kernel) => kernel.numbers ?? common);
+  for (const [k, { name: kernel, uniforms }] of kernels.entries()) {
+    const unknown = uniforms.find((uniform) => !(uniform.name in numbers[k]!));
     if (unknown) fail('missing', `${kernel} needs ${unknown.name}, which is not known`);
   }
   const prepared = connect(kernels, numbers, wanted(kernels));
@@ -119,7 +124,7 @@ const keyOf = (role: Role, of: string): string => `${role} ${of}`;
 
 function connect<K extends Kernel>(
   kernels: readonly K[],
-  numbers: Numbers,
+  numbers: readonly Numbers[],
   wanted: readonly Wanted[],
 ): Prepared<K> {
   const bindings = kernels.flatMap((kernel) => kernel.bindings);
@@ -129,7 +134,7 @@ function connect<K extends Kernel>(
   const results = new Map(wanted.map(({ role, of }, at) => [keyOf(role, of), at]));
   const scratch: { length: number; dtype: Dtype }[] = [];
   const places = new Map<string, number>();
-  const lengths = lengthsOf(bindings, numbers);
+  const lengths = lengthsOf(kernels, numbers);
   const sourceOf = ({ role, of, dtype }: BindingDescription): Source => {
     const key = keyOf(role, of);
     const length = lengths.get(key)!;
@@ -200,7 +205,7 @@ export function plan<K extends Kernel, R>(
       for (const { length, dtype: type } of scratch) temporary.push(backend.scratch(length, type));
       const steps = kernels.map((kernel, k): Step<K> => {
         const handles = sources[k]!.map((source) => source(results, temporary, given));
-        return { kernel, handles, lengths: lengths[k]!, numbers };
+        return { kernel, handles, lengths: lengths[k]!, numbers: numbers[k]! };
       });
       backend.dispatch(steps);
     } catch (error) {
@@ -216,11 +221,13 @@ export function plan<K extends Kernel, R>(
 }
 
 /** Elements of each buffer: kernels of one direction may ask different lengths of the same scratch. */
-function lengthsOf(bindings: readonly BindingDescription[], numbers: Numbers): Map<string, number> {
+function lengthsOf(kernels: readonly Kernel[], numbers: readonly Numbers[]): Map<string, number> {
   const lengths = new Map<string, number>();
-  for (const { role, of, axes, length } of bindings) {
-    const mine = length ? length(numbers) : product(axes.map((axis) => numbers[axis]!));
-    lengths.set(keyOf(role, of), Math.max(mine, lengths.get(keyOf(role, of)) ?? 0));
+  for (const [k, { bindings }] of kernels.entries()) {
+    for (const { role, of, axes, length } of bindings) {
+      const mine = length ? length(numbers[k]!) : product(axes.map((axis) => numbers[k]![axis]!));
+      lengths.set(keyOf(role, of), Math.max(mine, lengths.get(keyOf(role, of)) ?? 0));
+    }
   }
   return lengths;
 }

@@ -5,4 +5,4 @@ export type { RunFunction } from './device.ts';
 export { type ErrorCode, NormgradError } from './error.ts';
 export type { Data, Dtype, Storage, Tensor } from './tensor.ts';
 export type { GradientsOf, Run, RunOptions, SecondOf, Some, TensorsOf } from './types.ts';
-export { type WebGpuDevice, webgpu } from './webgpu.ts';
+export { type WebGpuDevice, type WebGpuOptions, webgpu } from './webgpu.ts';

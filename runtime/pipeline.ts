@@ -1,78 +1,84 @@
 /** Compiles kernels into compute pipelines, each once a device. */
-import type { GpuKernelDescription } from './description.ts';
 import { fail } from './error.ts';
+import type { Launch } from './launch.ts';
 import { loadSource } from './source.ts';
+
+type Compiled = readonly [GPUComputePipeline, GPUBindGroupLayout];
 
 export interface Pipelines {
   /** Compiles what has not been compiled yet. Rejects with the compiler's messages. */
-  prepare(kernels: readonly GpuKernelDescription[]): Promise<void>;
-  /** A pipeline that was prepared. */
-  get(kernel: GpuKernelDescription): GPUComputePipeline;
+  prepare(launches: readonly Launch[]): Promise<unknown>;
+  /** A pipeline that was prepared, with the layout of its bind group. */
+  get(launch: Launch): Compiled;
 }
 
-const computeStage = 4; // GPUShaderStage.COMPUTE, which Node has not as a global
+/** The same kernel with lanes that take in four elements at once. */
+export const inFours = (code: string): string =>
+  code
+    .replace('some = f32; const many = 1u', 'some = vec4f; const many = 4u')
+    .replace('mask = bool', 'mask = vec4<bool>');
+
+/** The same kernel with four turns of the loops over elements in one, so that loads need not wait for each other. */
+export const unrolled = (code: string): string =>
+  code.replace(
+    /^( *)for \(var (\w+) = (.*); \2 < (.*); \2 \+= width\) (\{\n[\s\S]*?\n\1\})/gm,
+    (_, indent, i, from, end, body) =>
+      `${indent}var ${i} = ${from};
+${indent}for (; ${i} + 3u * width < ${end}; ${i} += width) {${`${body} ${i} += width; `.repeat(3)}${body}}
+${indent}for (; ${i} < ${end}; ${i} += width) ${body}`,
+  );
+
+/** Turns for which unrolling is worth the longer compilation. */
+const longLoop = 32;
 
 export function makePipelines(device: GPUDevice): Pipelines {
   // Kernels of several variants are often the same file: what counts is the text.
-  const byText = new Map<string, Promise<GPUComputePipeline>>();
-  const ready = new WeakMap<GpuKernelDescription, GPUComputePipeline>();
+  const byText = new Map<string, Promise<Compiled>>();
+  const ready = new WeakMap<Launch, Compiled>();
 
-  const prepareOne = async (kernel: GpuKernelDescription) => {
-    const code = await loadSource(kernel.source);
-    const layout = kernel.bindings.map((binding) => binding.access === 'read');
-    const key = JSON.stringify([kernel.entryPoint, layout, kernel.uniforms.length > 0, code]);
-    let pipeline = byText.get(key);
-    if (!pipeline) {
-      pipeline = compile(device, kernel, code);
-      pipeline.catch(() => byText.delete(key));
-      byText.set(key, pipeline);
+  const prepareOne = async (launch: Launch) => {
+    const { kernel, constants, numbers, name, bindings } = launch;
+    const allowed = device.limits.maxStorageBuffersPerShaderStage;
+    if (bindings.length > allowed) {
+      const limit = `maxStorageBuffersPerShaderStage = ${allowed}`;
+      fail('limit', `${name} binds ${bindings.length} buffers, but the device was requested with ${limit}`);
     }
-    ready.set(kernel, await pipeline);
+    const text = await loadSource(kernel.source);
+    const some = numbers.$many === 4 ? inFours(text) : text;
+    const code = numbers.$turns! >= longLoop ? unrolled(some) : some;
+    const key = JSON.stringify([kernel.entryPoint, constants, code]);
+    let compiled = byText.get(key);
+    if (!compiled) {
+      compiled = compile(device, launch, code);
+      compiled.catch(() => byText.delete(key));
+      byText.set(key, compiled);
+    }
+    ready.set(launch, await compiled);
   };
   return {
-    prepare: async (kernels) => {
-      const missing = kernels.filter((kernel) => !ready.has(kernel));
-      if (missing.length > 0) await Promise.all(missing.map(prepareOne));
-    },
-    get: (kernel) => ready.get(kernel)!,
+    prepare: (launches) => Promise.all(launches.filter((launch) => !ready.has(launch)).map(prepareOne)),
+    get: (launch) => ready.get(launch)!,
   };
 }
 
 async function compile(
   device: GPUDevice,
-  kernel: GpuKernelDescription,
+  { kernel: { name, entryPoint }, constants }: Launch,
   code: string,
-): Promise<GPUComputePipeline> {
-  const { name, bindings, uniforms, entryPoint } = kernel;
-  const allowed = device.limits.maxStorageBuffersPerShaderStage;
-  if (bindings.length > allowed) {
-    const limit = `maxStorageBuffersPerShaderStage = ${allowed}`;
-    fail('limit', `${name} binds ${bindings.length} buffers, but the device was requested with ${limit}`);
-  }
-  const entries = bindings.map(
-    ({ access }, binding): GPUBindGroupLayoutEntry => ({
-      binding,
-      visibility: computeStage,
-      buffer: { type: access === 'read' ? 'read-only-storage' : 'storage' },
-    }),
-  );
-  if (uniforms.length > 0) {
-    entries.push({ binding: entries.length, visibility: computeStage, buffer: { type: 'uniform' } });
-  }
+): Promise<Compiled> {
   device.pushErrorScope('validation');
   const module = device.createShaderModule({ label: name, code });
-  const layout = device.createPipelineLayout({
-    bindGroupLayouts: [device.createBindGroupLayout({ entries })],
-  });
   const scope = device.popErrorScope();
-  const pipeline = device.createComputePipelineAsync({
+  const pending = device.createComputePipelineAsync({
     label: name,
-    layout,
-    compute: { module, entryPoint },
+    layout: 'auto',
+    compute: { module, entryPoint, constants },
   });
   // Awaited below; a failure of the scope must not leave it unhandled.
-  pipeline.catch(() => {});
+  pending.catch(() => {});
+  const refuse = ({ message }: { message: string }) => fail('kernel', `${name} does not compile: ${message}`);
   const error = await scope;
-  if (error) fail('kernel', `${name} does not compile: ${error.message}`);
-  return pipeline.catch((reason: Error) => fail('kernel', `${name} does not compile: ${reason.message}`));
+  if (error) refuse(error);
+  const pipeline = await pending.catch(refuse);
+  return [pipeline, pipeline.getBindGroupLayout(0)];
 }

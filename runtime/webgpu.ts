@@ -1,9 +1,12 @@
 /** A GPU as a device: buffers, and kernels put into its queue without waiting for them. */
-import type { GpuKernelDescription, Numbers } from './description.ts';
 import { makeRunFunction, type RunFunction } from './device.ts';
 import { fail, NormgradError } from './error.ts';
-import type { Backend, Pending, Step } from './execute.ts';
+import type { Backend, Pending } from './execute.ts';
+import { type Launch, launchesOf } from './launch.ts';
+import { shapeOf } from './model.ts';
 import { makePipelines } from './pipeline.ts';
+import { makePool } from './pool.ts';
+import { makeDispatch, submit } from './submit.ts';
 import { checkShape, makeTensor, type Tensor } from './tensor.ts';
 
 export interface WebGpuDevice {
@@ -24,12 +27,22 @@ export interface WebGpuDevice {
 }
 
 // The values of GPUBufferUsage and GPUMapMode, which Node has not as globals.
-const usage = { mapRead: 1, copySrc: 4, copyDst: 8, uniform: 64, storage: 128 };
+const usage = { mapRead: 1, copySrc: 4, copyDst: 8, storage: 128 };
 const mapRead = 1;
+const tensorUsage = usage.storage | usage.copySrc | usage.copyDst;
+
+export interface WebGpuOptions {
+  /** How many bytes of freed tensors are kept for new ones of the same size; 256 MiB by default. */
+  readonly keep?: number;
+}
 
 /** The device takes part in no other way than through its queue: it can be shared with other code. */
-export function webgpu(device: GPUDevice): WebGpuDevice {
+export function webgpu(device: GPUDevice, { keep = 2 ** 28 }: WebGpuOptions = {}): WebGpuDevice {
   const pipelines = makePipelines(device);
+  const pool = makePool(keep);
+  // Not every implementation has it yet, nor every adapter subgroups.
+  const info = device.adapterInfo as Partial<GPUAdapterInfo> | undefined;
+  const shape = shapeOf(device.limits, info?.subgroupMaxSize ?? 0);
   const { limits } = device;
   let lost: GPUDeviceLostInfo | undefined;
   device.lost.then((info) => {
@@ -50,21 +63,31 @@ export function webgpu(device: GPUDevice): WebGpuDevice {
     if (error) throw error;
   };
 
-  const allocate = (length: number, mapped = false): GPUBuffer => {
+  /** A buffer that was used before, if there is one, with whatever in it unless data or zeros are wanted. */
+  const allocate = (length: number, content?: 0 | Float32Array | readonly number[]) => {
     const size = paddedBytes(length);
     const limit = Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize);
     if (size > limit)
       fail('limit', `a tensor of ${size} bytes is larger than the ${limit} the device can bind`);
-    const flags = usage.storage | usage.copySrc | usage.copyDst;
-    return device.createBuffer({ size, usage: flags, mappedAtCreation: mapped });
+    const used = pool.take(size);
+    const buffer = used ?? device.createBuffer({ size, usage: tensorUsage });
+    if (content) device.queue.writeBuffer(buffer, 0, Float32Array.from(content));
+    else if (used && content === 0) submit(device, (encoder) => encoder.clearBuffer(used));
+    return buffer;
   };
-  const backend: Backend<GpuKernelDescription> = {
-    kernelsOf: (direction) => direction.gpu,
-    allocate: (length) => allocate(length),
+  /** Buffers for which the device had no memory, and which must not be used again. */
+  const broken = new WeakSet<GPUBuffer>();
+  const give = (buffer: GPUBuffer) => {
+    if (broken.has(buffer)) buffer.destroy();
+    else pool.give(buffer);
+  };
+  const backend: Backend<Launch> = {
+    kernelsOf: ({ gpu }, _, numbers) => gpu?.flatMap((kernel) => launchesOf(kernel, shape, numbers)),
+    allocate: (length, _, isZero) => allocate(length, isZero ? 0 : undefined),
     scratch: (length) => allocate(length),
-    freeScratch: (handle) => (handle as GPUBuffer).destroy(),
+    freeScratch: (handle) => give(handle as GPUBuffer),
     storageOf: (handle) => handle as GPUBuffer,
-    free: (handle) => (handle as GPUBuffer).destroy(),
+    free: (handle) => give(handle as GPUBuffer),
     read: async (storage, length) => {
       checkLost();
       if (length === 0) return new Float32Array();
@@ -80,11 +103,11 @@ export function webgpu(device: GPUDevice): WebGpuDevice {
         staging.destroy();
       }
     },
-    dispatch: (steps) => submit(device, steps, (kernel) => pipelines.get(kernel)),
+    dispatch: makeDispatch(device, pipelines),
   };
 
   let turn: Promise<unknown> = Promise.resolve();
-  const perform = async <R>(plan: () => Pending<GpuKernelDescription, R>): Promise<R> => {
+  const perform = async <R>(plan: () => Pending<Launch, R>): Promise<R> => {
     checkLost();
     const pending = plan();
     const ready = pipelines.prepare(pending.kernels);
@@ -102,6 +125,8 @@ export function webgpu(device: GPUDevice): WebGpuDevice {
       return result;
     } catch (error) {
       pending.discard();
+      // what was discarded may have no memory, and the device may need what is kept
+      pool.clear();
       checkLost();
       throw error;
     }
@@ -114,16 +139,12 @@ export function webgpu(device: GPUDevice): WebGpuDevice {
       if (data && 'mapState' in data) return adopt(backend, shape, data);
       if (data instanceof Float64Array) fail('dtype', 'WebGPU has no f64: pass a Float32Array');
       const length = checkShape(shape, data?.length);
-      const [buffer, outcome] = watch(device, () => {
-        const made = allocate(length, data !== undefined);
-        if (data) new Float32Array(made.getMappedRange()).set(data);
-        if (data) made.unmap();
-        return made;
-      });
+      const [buffer, outcome] = watch(device, () => allocate(length, data ?? 0));
       uploads.push(outcome);
+      outcome.then((error) => error && broken.add(buffer));
       return makeTensor(backend, buffer, shape, 'f32');
     },
-    run: makeRunFunction<GpuKernelDescription, 'async'>(backend, perform),
+    run: makeRunFunction<Launch, 'async'>(backend, perform),
   };
 }
 
@@ -153,7 +174,7 @@ function watch<R>(device: GPUDevice, f: () => R): readonly [R, Outcome] {
 /** WebGPU binds no empty buffers, and kernels may read the last vec4 whole. */
 const paddedBytes = (length: number): number => Math.max(16, Math.ceil(length / 4) * 16);
 
-function adopt(backend: Backend<GpuKernelDescription>, shape: readonly number[], buffer: GPUBuffer): Tensor {
+function adopt(backend: Backend<Launch>, shape: readonly number[], buffer: GPUBuffer): Tensor {
   const length = checkShape(shape);
   if (buffer.size < 4 * length)
     fail('shape', `shape [${shape}] does not fit a buffer of ${buffer.size} bytes`);
@@ -162,65 +183,6 @@ function adopt(backend: Backend<GpuKernelDescription>, shape: readonly number[],
 
 function copyOut(device: GPUDevice, source: GPUBuffer, size: number): GPUBuffer {
   const staging = device.createBuffer({ size, usage: usage.mapRead | usage.copyDst });
-  const encoder = device.createCommandEncoder();
-  encoder.copyBufferToBuffer(source, 0, staging, 0, size);
-  device.queue.submit([encoder.finish()]);
+  submit(device, (encoder) => encoder.copyBufferToBuffer(source, 0, staging, 0, size));
   return staging;
-}
-
-function submit(
-  device: GPUDevice,
-  steps: readonly Step<GpuKernelDescription>[],
-  pipelineOf: (kernel: GpuKernelDescription) => GPUComputePipeline,
-): void {
-  const encoder = device.createCommandEncoder();
-  const pass = encoder.beginComputePass();
-  const temporary: GPUBuffer[] = [];
-  for (const { kernel, handles, numbers } of steps) {
-    const [x, y] = foldWorkgroups(kernel, numbers, device.limits.maxComputeWorkgroupsPerDimension);
-    if (x === 0) continue;
-    const pipeline = pipelineOf(kernel);
-    const buffers = [...(handles as GPUBuffer[])];
-    if (kernel.uniforms.length > 0) {
-      const uniforms = uniformBuffer(device, kernel, numbers);
-      temporary.push(uniforms);
-      buffers.push(uniforms);
-    }
-    const entries = buffers.map((buffer, binding) => ({ binding, resource: { buffer } }));
-    pass.setPipeline(pipeline);
-    pass.setBindGroup(0, device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries }));
-    pass.dispatchWorkgroups(x, y);
-  }
-  pass.end();
-  device.queue.submit([encoder.finish()]);
-  // Work in the queue keeps what it uses.
-  for (const buffer of temporary) buffer.destroy();
-}
-
-/** Workgroups in x and y. The kernel numbers them `x + y * num_workgroups.x` and ignores those past its count. */
-function foldWorkgroups(
-  kernel: GpuKernelDescription,
-  numbers: Numbers,
-  limit: number,
-): readonly [number, number] {
-  const count = kernel.workgroups(numbers);
-  if (count === 0) return [0, 0];
-  const x = Math.min(count, limit);
-  const y = Math.ceil(count / x);
-  if (y > limit)
-    throw new NormgradError('limit', `${kernel.name} needs ${count} workgroups: the tensors are too large`);
-  return [x, y];
-}
-
-/** A struct of 4-byte members in order, padded to 16 bytes. */
-function uniformBuffer(device: GPUDevice, { uniforms }: GpuKernelDescription, numbers: Numbers): GPUBuffer {
-  const size = paddedBytes(uniforms.length);
-  const buffer = device.createBuffer({ size, usage: usage.uniform, mappedAtCreation: true });
-  const view = new DataView(buffer.getMappedRange());
-  uniforms.forEach(({ name, type }, i) => {
-    if (type === 'u32') view.setUint32(4 * i, numbers[name]!, true);
-    else view.setFloat32(4 * i, numbers[name]!, true);
-  });
-  buffer.unmap();
-  return buffer;
 }

@@ -8,6 +8,7 @@ import {
   type Kernel,
   name,
   type Statement,
+  type Tiles,
   type Uniform,
 } from '../kernel/kernel.ts';
 import { createNames } from '../kernel/names.ts';
@@ -36,11 +37,13 @@ const record = (entries: readonly (readonly [string, string])[]): string =>
 const lines = (entries: readonly string[]): string =>
   entries.length === 0 ? '' : `\n${entries.map((e) => `  ${e},`).join('\n')}\n`;
 
-/** A number of elements or workgroups as a function of the call's numbers. */
+/** What the caller calls a number of the code: an axis, an attribute, or by a `$` and a name what is chosen. */
+export const numberName = (kernel: Kernel, id: string): string =>
+  id === 'many' ? `$${id}` : (kernel.uniforms.find((u) => u.name === id)?.of ?? id);
+
+/** A number of elements as a function of the call's numbers. */
 function asFunction(code: Code, kernel: Kernel): string {
-  const numbered = mapCode(code, (id, type) =>
-    name(`n.${kernel.uniforms.find((u) => u.name === id)?.of ?? id}`, type),
-  );
+  const numbered = mapCode(code, (id, type) => name(`n.${numberName(kernel, id)}`, type));
   const value = printCode(numbered, typescript).replace(/n\.([A-Za-z_$][\w$]*)/g, 'n.$1!');
   return value.includes('n.') ? `(n) => ${value}` : `() => ${value}`;
 }
@@ -50,6 +53,7 @@ interface Tables {
   readonly binding: (text: string) => string;
   readonly number: (text: string) => string;
   readonly phase: (text: string) => string;
+  readonly tiles: (text: string) => string;
   readonly uniforms: (text: string) => string;
   readonly declarations: () => string[];
 }
@@ -59,9 +63,10 @@ function createTables(): Tables {
     b: 'BindingDescription',
     f: '(n: Numbers) => number',
     p: 'WasmPhaseDescription',
+    t: 'TilesDescription',
     u: 'readonly UniformDescription[]',
   };
-  const tables = { b: new Map<string, string>(), f: new Map(), p: new Map(), u: new Map() };
+  const tables = { b: new Map<string, string>(), f: new Map(), p: new Map(), t: new Map(), u: new Map() };
   const refer =
     (table: keyof typeof tables) =>
     (text: string): string => {
@@ -75,10 +80,11 @@ function createTables(): Tables {
     binding: refer('b'),
     number: refer('f'),
     phase: refer('p'),
+    tiles: refer('t'),
     uniforms: refer('u'),
     // functions first, which the others refer to
     declarations: () =>
-      (['f', 'b', 'p', 'u'] as const).filter((table) => tables[table].size > 0).map(declare),
+      (['f', 'b', 'p', 't', 'u'] as const).filter((table) => tables[table].size > 0).map(declare),
   };
 }
 
@@ -183,6 +189,7 @@ const typesUsed = ({ targets }: EmitOptions): string[] => [
   'Numbers',
   'OpDescription',
   'OpTypes',
+  ...(targets.includes('wgsl') ? ['TilesDescription'] : []),
   'UniformDescription',
   ...(targets.includes('wasm') ? ['WasmKernelDescription', 'WasmPhaseDescription'] : []),
 ];
@@ -228,8 +235,7 @@ function kernelText({ op, planOf }: Omit<EmittedOp, 'files'>, named: NamedKernel
   const bindings = kernel.bindings.map((binding) => tables.binding(bindingText(binding, kernel, tables)));
   parts.push(['bindings', list(bindings)]);
   parts.push(['uniforms', tables.uniforms(list(kernel.uniforms.map(uniformText)))]);
-  if (kernel.target === 'gpu')
-    parts.push(['workgroups', tables.number(asFunction(kernel.workgroups, kernel))]);
+  if (kernel.tiles) parts.push(['tiles', tables.tiles(tilesText(kernel.tiles, kernel, tables))]);
   if (kernel.target === 'wasm') {
     const plan = planOf(named);
     parts.push(['slots', list(plan.argumentsOf(kernel).map(({ slot }) => String(slot)))]);
@@ -262,6 +268,28 @@ function phaseText({ phase, routines, together }: ModulePhase, kernel: Kernel, t
     ['together', quote(together)],
   ]);
 }
+
+function tilesText(tiles: Tiles, kernel: Kernel, tables: Tables): string {
+  const { kept, over } = tiles;
+  const described = Object.entries(describeTiles(tiles, kernel)).map(
+    ([key, value]) => [key, typeof value === 'string' ? quote(value) : String(value)] as const,
+  );
+  return record([
+    ['kept', tables.number(asFunction(kept, kernel))],
+    ['over', tables.number(asFunction(over, kernel))],
+    ...described,
+  ]);
+}
+
+/** What is not a formula. */
+export const describeTiles = ({ isAcross, splits }: Tiles, { shared, vector }: Kernel) => ({
+  ...(vector !== undefined && { vector }),
+  ...(isAcross && { isAcross }),
+  ...(shared.length > 0 && {
+    shared: shared.reduce((reals, { type }) => reals + (type === 'vector' ? 4 : 1), 0),
+  }),
+  ...(splits && { splits }),
+});
 
 function layoutText(
   directions: readonly CompiledDirection[],

@@ -110,7 +110,7 @@ export async function emitOp(op: CompiledOp, options: EmitOptions): Promise<Emit
   texts.push([`${folder}/index.ts`, describeOp(emitted, options)]);
   for (const named of kernels) {
     if (named.kernel.target !== 'gpu') continue;
-    const lines = [header(options), '', ...commentOf(op, named)];
+    const lines = [header(options), '', ...formulasIn(op, named)];
     texts.push([named.file, printWgsl(named.kernel, identifier(named.name), lines)]);
   }
   for (const [name, content] of emitOpManifests(emitted, options)) texts.push([`${folder}/${name}`, content]);
@@ -140,13 +140,13 @@ function fileFor(target: Kernel['target'], direction: Direction, k: number): str
 
 /** Two kernels with equal contents do the same. */
 function contentOf(kernel: Kernel): string {
-  const { target, bindings, uniforms, workgroups, reductions, phases } = kernel;
+  const { target, bindings, uniforms, tiles, reductions, phases } = kernel;
   const cuts = phases.map(({ kept, units, routines }) => [
     kept,
     units,
     routines.map(({ body }) => body.length),
   ]);
-  return JSON.stringify([target, bindings, uniforms, workgroups, reductions, cuts, bodies[target](kernel)]);
+  return JSON.stringify([target, bindings, uniforms, tiles, reductions, cuts, bodies[target](kernel)]);
 }
 
 const bodies: { readonly [T in Kernel['target']]: (kernel: Kernel) => string } = {
@@ -158,9 +158,10 @@ const bodies: { readonly [T in Kernel['target']]: (kernel: Kernel) => string } =
 /** What a kernel computes and who runs it, for the comment above it. */
 export function commentOf(op: CompiledOp, { formulas, users, direction }: NamedKernel): string[] {
   const more = users.length > 1 ? `, and ${users.length - 1} more` : '';
-  return [
-    `${op.entry.name}, ${direction}:`,
-    ...formulas.map((formula) => `  ${formula}`),
-    `Used by ${users[0]}${more}`,
-  ];
+  return [...formulasIn(op, { formulas, direction }), `Used by ${users[0]}${more}`];
 }
+
+const formulasIn = (
+  op: CompiledOp,
+  { direction, formulas }: Pick<NamedKernel, 'direction' | 'formulas'>,
+): string[] => [`${op.entry.name}, ${direction}:`, ...formulas.map((formula) => `  ${formula}`)];

@@ -1,9 +1,16 @@
 /** The files beside the ops': the index that re-exports them, and the manifest for other engines. */
 import type { CompiledDirection } from '../compile.ts';
 import { mapCode } from '../kernel/collect.ts';
-import { type Binding, type Kernel, name, type ReductionReport } from '../kernel/kernel.ts';
+import {
+  type Binding,
+  type Code,
+  type Kernel,
+  name,
+  type ReductionReport,
+  type Tiles,
+} from '../kernel/kernel.ts';
 import type { Argument, Entry } from '../spec/spec.ts';
-import { typesName } from './describe.ts';
+import { describeTiles, numberName, typesName } from './describe.ts';
 import { functionName } from './functions.ts';
 import { type EmitOptions, header } from './header.ts';
 import type { EmittedOp, NamedKernel } from './op.ts';
@@ -89,11 +96,13 @@ function describeKernels(
   readonly bindings: Described;
   readonly uniforms: Described;
   readonly reductions: Described;
+  readonly tiles?: Described;
   readonly phases?: Described;
   readonly kernels: { readonly [target in Kernel['target']]?: Described };
 } {
   const bindings = new Map<string, object>();
   const phases = new Map<string, object>();
+  const tiles = new Map<string, object>();
   const label = labeller(bindings);
   const reductions = new Map<string, ReductionReport>();
   const labels = new Map<string, string>();
@@ -109,7 +118,9 @@ function describeKernels(
     const own = members.filter(({ kernel }) => kernel.target === target);
     return [
       target,
-      Object.fromEntries(own.map((k) => [k.name, describeKernel(emitted, k, label, phases, refer)])),
+      Object.fromEntries(
+        own.map((k) => [k.name, describeKernel(emitted, k, label, { phases, tiles }, refer)]),
+      ),
     ];
   });
   return {
@@ -119,6 +130,7 @@ function describeKernels(
       members.flatMap((k) => k.kernel.uniforms.map(({ name, of, type }) => [name, { of, type }])),
     ),
     reductions: Object.fromEntries(reductions),
+    ...(tiles.size > 0 && { tiles: Object.fromEntries(tiles) }),
     ...(phases.size > 0 && { phases: Object.fromEntries(phases) }),
   };
 }
@@ -148,8 +160,8 @@ function labeller(bindings: Map<string, object>): (binding: Binding, kernel: Ker
 }
 
 /** Over axis sizes and attributes, by the names the caller knows. */
-const formulaOf = (code: Kernel['workgroups'], kernel: Kernel): string =>
-  printFormula(mapCode(code, (id, type) => name(kernel.uniforms.find((u) => u.name === id)?.of ?? id, type)));
+const formulaOf = (code: Code, kernel: Kernel): string =>
+  printFormula(mapCode(code, (id, type) => name(numberName(kernel, id), type)));
 
 function describeArgument(a: Argument): object {
   if (a.kind !== 'tensor')
@@ -187,7 +199,7 @@ function describeKernel(
   { op, planOf }: Omit<EmittedOp, 'files'>,
   named: NamedKernel,
   label: (binding: Binding, kernel: Kernel) => string,
-  phases: Map<string, object>,
+  { phases, tiles }: { readonly [table in 'phases' | 'tiles']: Map<string, object> },
   refer: (reduction: ReductionReport) => string,
 ): object {
   const plan = (): ModulePlan => planOf(named);
@@ -209,13 +221,26 @@ function describeKernel(
           phases: labelPhases(named, plan(), phases),
         }
       : { entryPoint: isGpu ? named.name : functionName(op, named) }),
-    ...(isGpu && { workgroups: formulaOf(kernel.workgroups, kernel) }),
+    ...(kernel.tiles && { tiles: labelTiles(kernel.tiles, kernel, tiles) }),
     bindings: kernel.bindings.map((binding) => label(binding, kernel)),
     uniforms: kernel.uniforms.map(({ name }) => name),
     reductions: kernel.reductions.map(refer),
     ...touched('reads'),
     ...touched('writes'),
   };
+}
+
+/** So are tiles, by a number. */
+function labelTiles(tiles: Tiles, kernel: Kernel, known: Map<string, object>): string {
+  const { kept, over } = tiles;
+  const described = {
+    kept: formulaOf(kept, kernel),
+    over: formulaOf(over, kernel),
+    ...describeTiles(tiles, kernel),
+  };
+  const label = [...known].find(([, other]) => isEqual(other, described))?.[0] ?? `t${known.size + 1}`;
+  known.set(label, described);
+  return label;
 }
 
 /** Phases are described once and referred to by their file and what runs them. */

@@ -1,6 +1,6 @@
 /** Prints expressions and statements of a Kernel; what differs between languages is a table. */
 import type { Call } from '../graph/expr.ts';
-import type { Code, LaneMerge, Operator, Statement } from '../kernel/kernel.ts';
+import type { Code, CodeType, LaneMerge, Operator, Statement } from '../kernel/kernel.ts';
 
 export interface Language {
   readonly number: (value: number, type: 'index' | 'real') => string;
@@ -12,12 +12,14 @@ export interface Language {
   readonly greatest: (a: string, b: string) => string;
   /** Division and remainder of indices. */
   readonly divide: (a: string, b: string) => string;
-  readonly call: (fn: Call, args: readonly string[]) => string;
+  readonly call: (fn: Call, args: readonly string[], type: CodeType) => string;
   readonly select: (test: string, then: string, otherwise: string) => string;
   /** Of a vector's lanes; only for targets that have them. */
   readonly splat?: (x: string) => string;
   readonly first?: (x: string) => string;
   readonly fold?: (merge: LaneMerge, accumulator: string) => string;
+  /** A truth value for every lane; for targets that combine masks without widening by themselves. */
+  readonly masks?: (x: string) => string;
   readonly equal: { readonly '==': string; readonly '!=': string };
   /** What encloses the statements of a loop or condition; braces where it is absent. */
   readonly block?: (inner: string, indent: string) => string;
@@ -55,6 +57,8 @@ export function printCode(code: Code, language: Language): string {
   const print = (inner: Code): string => printCode(inner, language);
   const within = (inner: Code, least: number): string =>
     binds(inner) < least ? `(${print(inner)})` : print(inner);
+  const masked = (inner: Code): string =>
+    inner.type === 'mask' ? within(inner, 1) : language.masks!(print(inner));
   switch (code.code) {
     case 'number':
       return language.number(code.value, code.type);
@@ -92,7 +96,7 @@ export function printCode(code: Code, language: Language): string {
     case 'fold':
       return language.fold!(code.merge, code.name);
     case 'call':
-      return language.call(code.fn, code.args.map(print));
+      return language.call(code.fn, code.args.map(print), code.type);
     case 'least':
     case 'greatest':
       return language[code.code](print(code.a), print(code.b));
@@ -102,10 +106,14 @@ export function printCode(code: Code, language: Language): string {
       return `${within(code.a, 1)} ${operator} ${within(code.b, 1)}`;
     }
     case 'logic':
+      if (code.type === 'mask' && language.masks)
+        return `${masked(code.a)} ${code.operator === 'and' ? '&' : '|'} ${masked(code.b)}`;
       return `${within(code.a, 1)} ${code.operator === 'and' ? '&&' : '||'} ${within(code.b, 1)}`;
     case 'not':
       return `!(${print(code.x)})`;
     case 'select':
+      if (code.type === 'mask' && language.masks)
+        return language.select(masked(code.test), masked(code.then), masked(code.else));
       return language.select(within(code.test, 1), within(code.then, 1), within(code.else, 1));
   }
 }

@@ -36,6 +36,6 @@ export const wasmText: Language = {
     outlined: never('outlined'),
     return_if: never('return_if'),
     barrier: never('barrier'),
-    halve: never('halve'),
+    grow: never('grow'),
   },
 };

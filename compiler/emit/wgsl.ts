@@ -1,10 +1,21 @@
 /** Prints a GPU kernel as a WGSL module with one entry point. */
 import type { Call } from '../graph/expr.ts';
-import { eachCode } from '../kernel/collect.ts';
-import { type Code, isIndex, type Kernel } from '../kernel/kernel.ts';
+import { eachCode, mapCodes } from '../kernel/collect.ts';
+import {
+  type Code,
+  type CodeType,
+  isIndex,
+  type Kernel,
+  type LaneMerge,
+  name,
+  type Statement,
+} from '../kernel/kernel.ts';
 import { type Language, printCode, printStatements } from './printer.ts';
 
-/** Functions that WGSL lacks, or has with fewer guarantees than a gradient needs. */
+/**
+ * Functions that WGSL lacks, or has with fewer guarantees than a gradient needs. `T` is the type they are of, and `@`
+ * is before what they call in turn.
+ */
 const helpers = {
   infinity: `/** Not a constant expression, which may not be infinite. */
 fn infinity(sign: u32) -> f32 {
@@ -12,39 +23,35 @@ fn infinity(sign: u32) -> f32 {
   return bitcast<f32>(bits);
 }`,
   maximum: `/** The larger of two; NaN if either is, which max() does not promise. */
-fn maximum(a: f32, b: f32) -> f32 {
-  return select(b, a, a > b || a != a);
+fn maximum(a: T, b: T) -> T {
+  return select(b, a, (a > b) | (a != a));
 }`,
   minimum: `/** The smaller of two; NaN if either is, which min() does not promise. */
-fn minimum(a: f32, b: f32) -> f32 {
-  return select(b, a, a < b || a != a);
+fn minimum(a: T, b: T) -> T {
+  return select(b, a, (a < b) | (a != a));
 }`,
   sigmoid: `/** 1 / (1 + e^-x), without overflow. */
-fn sigmoid(x: f32) -> f32 {
+fn sigmoid(x: T) -> T {
   let t = exp(-abs(x));
-  return select(1.0, t, x < 0.0) / (1.0 + t);
+  return select(T(1.0), t, x < T(0.0)) / (1.0 + t);
 }`,
   softplus: `/** log(1 + e^x), without overflow. */
-fn softplus(x: f32) -> f32 {
-  return max(x, 0.0) + log1p(exp(-abs(x)));
+fn softplus(x: T) -> T {
+  return max(x, T(0.0)) + @log1p(exp(-abs(x)));
 }`,
   log1p: `/** log(1 + x), exact for small x too (Kahan). */
-fn log1p(x: f32) -> f32 {
-  if (abs(x) < 0.03) {
-    return x * (1.0 - x * (0.5 - x * (0.33333333 - x * (0.25 - x * 0.2))));
-  }
-  return log(1.0 + x);
+fn log1p(x: T) -> T {
+  let near = x * (1.0 - x * (0.5 - x * (0.33333333 - x * (0.25 - x * 0.2))));
+  return select(log(1.0 + x), near, abs(x) < T(0.03));
 }`,
   expm1: `/** e^x - 1, exact for small x too. */
-fn expm1(x: f32) -> f32 {
-  if (abs(x) < 0.3) {
-    return x * (1.0 + x * (0.5 + x * (0.16666667 + x * (0.041666667 + x * (0.0083333333 + x * (0.0013888889 + x * 0.00019841270))))));
-  }
-  return exp(x) - 1.0;
+fn expm1(x: T) -> T {
+  let near = x * (1.0 + x * (0.5 + x * (0.16666667 + x * (0.041666667 + x * (0.0083333333 + x * (0.0013888889 + x * 0.00019841270))))));
+  return select(exp(x) - 1.0, near, abs(x) < T(0.3));
 }`,
   hyperbolic: `/** tanh, exact for small x and without overflow for large. */
-fn hyperbolic(x: f32) -> f32 {
-  let t = expm1(-2.0 * abs(x));
+fn hyperbolic(x: T) -> T {
+  let t = @expm1(-2.0 * abs(x));
   return sign(x) * -t / (2.0 + t);
 }`,
   erf: `/** The error function: a series for small x, and beyond 1 - erfc by its continued fraction (DLMF 7.6.2, 7.9.2). */
@@ -81,8 +88,8 @@ fn sine(x: f32, quarters: i32) -> f32 {
   return select(value, -value, q > 1);
 }`,
   bounded: `/** x within bounds; NaN if it is. */
-fn bounded(x: f32, low: f32, high: f32) -> f32 {
-  return minimum(maximum(x, low), high);
+fn bounded(x: T, low: T, high: T) -> T {
+  return @minimum(@maximum(x, low), high);
 }`,
   power: `/** x ^ y as mathematics has it: also for negative x where y is whole. */
 fn power(x: f32, y: f32) -> f32 {
@@ -93,6 +100,23 @@ fn power(x: f32, y: f32) -> f32 {
   let odd = y - 2.0 * floor(0.5 * y) == 1.0;
   return select(p, -p, x < 0.0 && odd);
 }`,
+  head: 'fn head(v: some) -> f32 { return vec4f(v).x; }',
+  sum: `fn sum_of(v: some) -> f32 {
+  let u = vec4f(v);
+  return select(u.x + u.y + (u.z + u.w), u.x, many == 1u);
+}`,
+  product: `fn product_of(v: some) -> f32 {
+  let u = vec4f(v);
+  return select(u.x * u.y * (u.z * u.w), u.x, many == 1u);
+}`,
+  greatest: `fn greatest_of(v: some) -> f32 {
+  let u = vec4f(v);
+  return maximum(maximum(u.x, u.y), maximum(u.z, u.w));
+}`,
+  least: `fn least_of(v: some) -> f32 {
+  let u = vec4f(v);
+  return minimum(minimum(u.x, u.y), minimum(u.z, u.w));
+}`,
 };
 
 type Helper = keyof typeof helpers;
@@ -102,30 +126,56 @@ const needs: { readonly [K in Helper]?: readonly Helper[] } = {
   softplus: ['log1p'],
   hyperbolic: ['expm1'],
   bounded: ['minimum', 'maximum'],
+  greatest: ['maximum'],
+  least: ['minimum'],
 };
 
-const calls: {
-  readonly [K in Call]: { readonly helper?: Helper; readonly print: (...args: string[]) => string };
-} = {
-  exp: { print: (x) => `exp(${x})` },
-  log: { print: (x) => `log(${x})` },
-  log1p: { helper: 'log1p', print: (x) => `log1p(${x})` },
-  expm1: { helper: 'expm1', print: (x) => `expm1(${x})` },
-  tanh: { helper: 'hyperbolic', print: (x) => `hyperbolic(${x})` },
-  sigmoid: { helper: 'sigmoid', print: (x) => `sigmoid(${x})` },
-  softplus: { helper: 'softplus', print: (x) => `softplus(${x})` },
-  erf: { helper: 'erf', print: (x) => `erf(${x})` },
-  sin: { helper: 'sine', print: (x) => `sine(${x}, 0)` },
-  cos: { helper: 'sine', print: (x) => `sine(${x}, 1)` },
-  abs: { print: (x) => `abs(${x})` },
-  sign: { print: (x) => `sign(${x})` },
-  floor: { print: (x) => `floor(${x})` },
-  relu: { helper: 'maximum', print: (x) => `maximum(${x}, 0.0)` },
-  min: { helper: 'minimum', print: (a, b) => `minimum(${a}, ${b})` },
-  max: { helper: 'maximum', print: (a, b) => `maximum(${a}, ${b})` },
-  pow: { helper: 'power', print: (a, b) => `power(${a}, ${b})` },
-  clamp: { helper: 'bounded', print: (x, low, high) => `bounded(${x}, ${low}, ${high})` },
+/** What makes one of the elements that a lane takes in at once. */
+const folds: { readonly [K in LaneMerge]: { readonly helper: Helper; readonly name: string } } = {
+  '+': { helper: 'sum', name: 'sum_of' },
+  '*': { helper: 'product', name: 'product_of' },
+  max: { helper: 'greatest', name: 'greatest_of' },
+  min: { helper: 'least', name: 'least_of' },
 };
+
+/** How many elements a lane takes in at once. The runtime replaces this line: see its `pipeline.ts`. */
+const oneAtATime = 'alias some = f32; const many = 1u;';
+/** What comparing them gives, where something does. */
+const oneMask = 'alias mask = bool;';
+
+/** Functions by name: WGSL's own, or helpers. */
+const calls: {
+  readonly [K in Call]: { readonly helper?: Helper; readonly name: string; readonly more?: string };
+} = {
+  exp: { name: 'exp' },
+  log: { name: 'log' },
+  log1p: { helper: 'log1p', name: 'log1p' },
+  expm1: { helper: 'expm1', name: 'expm1' },
+  tanh: { helper: 'hyperbolic', name: 'hyperbolic' },
+  sigmoid: { helper: 'sigmoid', name: 'sigmoid' },
+  softplus: { helper: 'softplus', name: 'softplus' },
+  erf: { helper: 'erf', name: 'erf' },
+  sin: { helper: 'sine', name: 'sine', more: '0' },
+  cos: { helper: 'sine', name: 'sine', more: '1' },
+  abs: { name: 'abs' },
+  sign: { name: 'sign' },
+  floor: { name: 'floor' },
+  relu: { helper: 'maximum', name: 'maximum', more: '0.0' },
+  min: { helper: 'minimum', name: 'minimum' },
+  max: { helper: 'maximum', name: 'maximum' },
+  pow: { helper: 'power', name: 'power' },
+  clamp: { helper: 'bounded', name: 'bounded' },
+};
+
+/** A helper of several elements is called otherwise than that of one. */
+const ofSome = (name: string): string => `${name}_some`;
+
+function printCall(fn: Call, args: readonly string[], type: CodeType): string {
+  const { helper, name, more } = calls[fn];
+  const isSome = type === 'vector' && helper !== undefined;
+  const last = more === undefined ? [] : [isSome ? `some(${more})` : more];
+  return `${isSome ? ofSome(name) : name}(${[...args, ...last].join(', ')})`;
+}
 
 function number(value: number, type: 'index' | 'real'): string {
   if (type === 'index') return `${value}u`;
@@ -140,6 +190,13 @@ const elsewhere = (what: string): never => {
   throw new Error(`normgrad has a bug: ${what} in WGSL`);
 };
 
+/** Without the parentheses that a quotient has inside an expression. */
+function bare(value: Code, print: (code: Code) => string): string {
+  const text = print(value);
+  const isQuotient = value.code === 'binary' && value.type === 'index' && value.operator === '/';
+  return isQuotient ? text.slice(1, -1) : text;
+}
+
 const language: Language = {
   number,
   load: (array, index) => `${array}[${index}]`,
@@ -149,14 +206,21 @@ const language: Language = {
   least: (a, b) => `min(${a}, ${b})`,
   greatest: (a, b) => `max(${a}, ${b})`,
   divide: (a, b) => `(${a} / ${b})`,
-  call: (fn, args) => calls[fn].print(...args),
+  call: printCall,
+  splat: (x) => `some(${x})`,
+  first: (x) => `head(${x})`,
+  fold: (merge, name) => `${folds[merge].name}(${name})`,
+  masks: (x) => `mask(${x})`,
   select: (test, then, otherwise) => `select(${otherwise}, ${then}, ${test})`,
   equal: { '==': '==', '!=': '!=' },
   statements: {
     comment: ({ text }) => `// ${text}`,
-    let: ({ name, value }, print) => `let ${name} = ${print(value)};`,
-    var: ({ name, value }, print) => `var ${name} = ${print(value)};`,
-    assign: ({ name, value }, print) => `${name} = ${print(value)};`,
+    let: ({ name, value }, print) => `let ${name} = ${bare(value, print)};`,
+    var: ({ name, value }, print) => `var ${name} = ${bare(value, print)};`,
+    assign: ({ name, value }, print) => {
+      const isOwn = value.code === 'binary' && value.a.code === 'name' && value.a.name === name;
+      return isOwn ? `${name} ${value.operator}= ${print(value.b)};` : `${name} = ${print(value)};`;
+    },
     array: ({ name, length, fill }, print) => {
       const declaration = `var ${name}: array<f32, ${print(length).replace('u', '')}>;`;
       if (fill === 0) return declaration;
@@ -167,10 +231,10 @@ const language: Language = {
       `for (var ${name} = ${print(from)}; ${name} < ${print(below)}; ${
         isIndex(step, 1) ? `${name}++` : `${name} += ${print(step)}`
       }) ${block(body)}`,
-    halve: ({ name, from, downTo, body }, _, block) =>
-      `for (var ${name} = ${from}u; ${name} >= ${downTo}u; ${name} /= 2u) ${block(body)}`,
+    grow: ({ name, factor, below, body }, print, block) =>
+      `for (var ${name} = 1u; ${name} < ${print(below)}; ${name} *= ${factor}u) ${block(body)}`,
     if: ({ test, body }, print, block) => `if (${print(test)}) ${block(body)}`,
-    return_if: ({ test }, print) => `if (${print(test)}) { return; }`,
+    return_if: ({ test }, print) => (test.code === 'truth' ? 'return;' : `if (${print(test)}) { return; }`),
     barrier: () => 'workgroupBarrier();',
     accumulator: () => elsewhere('accumulator'),
     lanes: () => elsewhere('lanes'),
@@ -180,52 +244,120 @@ const language: Language = {
 
 /** The whole module. `entryPoint` is the function's name. */
 export function printWgsl(kernel: Kernel, entryPoint: string, comment: readonly string[]): string {
-  const { bindings, uniforms, shared } = kernel;
+  const { bindings, uniforms, shared, body } = kernel;
   const parts = [comment.map((line) => `// ${line}`.trimEnd()).join('\n')];
+  if (kernel.vector !== undefined) parts.push(usesMasks(body) ? `${oneAtATime}\n${oneMask}` : oneAtATime);
+  const vectors = vectorsOf(kernel);
+  const typeOf = (array: string): string => (vectors.has(array) ? 'some' : 'f32');
   const declarations = bindings.map(
     ({ name, access }, i) =>
-      `@group(0) @binding(${i}) var<storage, ${access === 'read' ? 'read' : 'read_write'}> ${name}: array<f32>;`,
+      `@group(0) @binding(${i}) var<storage, ${access === 'read' ? 'read' : 'read_write'}> ${name}: array<${typeOf(name)}>;`,
   );
   if (uniforms.length > 0) {
-    const members = uniforms.map(({ name, type }) => `  ${name}: ${type},`).join('\n');
-    parts.push(`struct Numbers {\n${members}\n}`);
+    const members = uniforms.map(({ name, type }) => `${name}: ${type}`).join(', ');
+    parts.push(`struct Numbers { ${members} }`);
     declarations.push(`@group(0) @binding(${bindings.length}) var<uniform> numbers: Numbers;`);
   }
   parts.push(declarations.join('\n'));
-  if (shared.length > 0) {
-    parts.push(shared.map(({ name, length }) => `var<workgroup> ${name}: array<f32, ${length}>;`).join('\n'));
-  }
-  parts.push(...helpersOf(kernel).map((helper) => helpers[helper]));
-  const lines = uniforms.map(({ name }) => `  let ${name} = numbers.${name};`);
-  lines.push('  let workgroup = workgroup_id.x + workgroup_id.y * num_workgroups.x;');
-  parts.push(`@compute @workgroup_size(${kernel.workgroupSize})
-fn ${entryPoint}(
-  @builtin(workgroup_id) workgroup_id: vec3<u32>,
-  @builtin(num_workgroups) num_workgroups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-${lines.join('\n')}
-${printStatements(kernel.body, language, '  ')}
+  const constants = ['override width = 1u;', 'override together = 64u;'];
+  if (shared.length > 0) constants.push('override team = 64u;');
+  const arrays = shared.map(({ name }) => `var<workgroup> ${name}: array<${typeOf(name)}, team>;`);
+  parts.push([constants.join(' '), ...arrays].join('\n'));
+  parts.push(...helpersOf(kernel));
+  const often = uniforms.filter(({ name }) => usesOf(body, name) > 2);
+  const lines = often.map(({ name }) => `  let ${name} = numbers.${name};`);
+  const seldom = new Set(uniforms.filter((uniform) => !often.includes(uniform)).map(({ name }) => name));
+  const size = kernel.tiles?.isAcross ? 'together, width' : 'width, together';
+  const mentioned = namesIn(body);
+  const builtins = Object.entries(places).filter(([id]) => mentioned.has(id));
+  parts.push(`@compute @workgroup_size(${size})
+fn ${entryPoint}(${builtins.map(([id, { builtin, type }]) => `@builtin(${builtin}) ${id}: ${type}`).join(', ')}) {
+${[...lines, printStatements(renamed(body, seldom), storingTo(vectors), '  ')].join('\n')}
 }`);
   return `${parts.join('\n\n')}\n`;
 }
 
-function helpersOf({ body }: Kernel): Helper[] {
-  const used = new Set<Helper>();
-  const use = (helper: Helper): void => {
-    for (const inner of needs[helper] ?? []) use(inner);
-    used.add(helper);
+/** Without their members. */
+function namesIn(body: readonly Statement[]): Set<string> {
+  const names = new Set<string>();
+  eachCode(body, (code) => {
+    if (code.code === 'name') names.add(code.name.replace(/\..*/, ''));
+  });
+  return names;
+}
+
+/** Where a lane is: tiles are numbered through the first two dimensions, blocks in the third. */
+const places = {
+  group: { builtin: 'workgroup_id', type: 'vec3u' },
+  groups: { builtin: 'num_workgroups', type: 'vec3u' },
+  own: { builtin: 'local_invocation_id', type: 'vec3u' },
+  lane: { builtin: 'local_invocation_index', type: 'u32' },
+};
+
+function usesOf(body: readonly Statement[], id: string): number {
+  let uses = 0;
+  eachCode(body, (code) => {
+    if (code.code === 'name' && code.name === id) uses++;
+  });
+  return uses;
+}
+
+/** Statements that read some uniforms where they are. */
+function renamed(body: readonly Statement[], uniforms: ReadonlySet<string>): Statement[] {
+  return mapCodes(body, (id, type) => name(uniforms.has(id) ? `numbers.${id}` : id, type));
+}
+
+const usesMasks = (body: readonly Statement[]): boolean => {
+  let isUsed = false;
+  eachCode(body, ({ type, code }) => {
+    if (type === 'mask' && (code === 'logic' || code === 'select')) isUsed = true;
+  });
+  return isUsed;
+};
+
+/** The arrays of which several elements are read or written at once. */
+function vectorsOf({ bindings, shared, vector }: Kernel): Set<string> {
+  const wide = bindings.filter(({ axes }) => vector !== undefined && axes.includes(vector));
+  return new Set([...wide, ...shared.filter(({ type }) => type === 'vector')].map(({ name }) => name));
+}
+
+/** A real is stored to all elements at once where an array has several. */
+const storingTo = (vectors: ReadonlySet<string>): Language => ({
+  ...language,
+  statements: {
+    ...language.statements,
+    store: ({ array, index, value }, print) => {
+      const isWide = vectors.has(array) && value.type === 'real';
+      return `${array}[${print(index)}] = ${isWide ? `some(${print(value)})` : print(value)};`;
+    },
+  },
+});
+
+/** The texts of the helpers that a kernel uses, of reals and of several elements. */
+function helpersOf({ body }: Kernel): string[] {
+  const used = new Map<string, string>();
+  const use = (helper: Helper, type: 'f32' | 'some'): void => {
+    for (const inner of needs[helper] ?? []) use(inner, type);
+    const named = (name: string): string => (type === 'some' ? ofSome(name) : name);
+    const text = helpers[helper].replace(/@(\w+)/g, (_, name) => named(name)).replace(/\bT\b/g, type);
+    used.set(
+      `${helper} ${type}`,
+      type === 'some' ? text.replace(/\nfn (\w+)/, (_, name) => `\nfn ${named(name)}`) : text,
+    );
   };
   eachCode(body, (code) => {
-    if (code.code === 'call' && calls[code.fn].helper) use(calls[code.fn].helper!);
+    if (code.code === 'call' && calls[code.fn].helper)
+      use(calls[code.fn].helper!, code.type === 'vector' ? 'some' : 'f32');
+    if (code.code === 'first') use('head', 'f32');
+    if (code.code === 'fold') use(folds[code.merge].helper, 'f32');
     const isInfinite =
       code.code === 'number' && Math.abs(Math.fround(code.value)) === Number.POSITIVE_INFINITY;
-    if (isInfinite) use('infinity');
+    if (isInfinite) use('infinity', 'f32');
   });
-  for (const statement of body)
-    if (statement.do === 'array' && !Number.isFinite(statement.fill)) use('infinity');
-  return (Object.keys(helpers) as Helper[]).filter((helper) => used.has(helper));
+  return [...used].sort(([a], [b]) => orderOf(a) - orderOf(b)).map(([, text]) => text);
 }
+
+const orderOf = (key: string): number => Object.keys(helpers).indexOf(key.split(' ')[0]!);
 
 /** Dispatch sizes and lengths, as a formula over sizes that any language can evaluate. */
 export const printFormula = (code: Code): string =>

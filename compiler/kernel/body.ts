@@ -10,13 +10,16 @@ import { type Found, type Packing, packedIndex } from './pack.ts';
 import { createScalars, type Scalars } from './scalar.ts';
 import type { Tensors } from './tensors.ts';
 
+export interface BodyOptions extends Partial<Pick<NestOptions, 'size' | 'isMixed' | 'namesRows' | 'found'>> {
+  readonly scalars?: Scalars;
+  readonly packed?: Found | undefined;
+}
+
 /** A nest whose leaves are the program's buffers and numbers, and which finds what was packed for it. */
 export function createBody(
   tensors: Tensors,
   names: Names,
-  scalars: Scalars = createScalars(),
-  packed?: Found,
-  options: Pick<NestOptions, 'namesRows' | 'found'> = {},
+  { scalars = createScalars(), packed, size = tensors.size, ...options }: BodyOptions = {},
 ): Nest {
   const leaf = (expr: Expr, { flat, type }: Place): Code => {
     if (expr.op === 'size') return { code: 'real', type: 'real', x: tensors.size(expr.axis) };
@@ -29,10 +32,10 @@ export function createBody(
     const at = packed?.(scalar);
     if (!at) return undefined;
     const { packing, slot } = at;
-    const index = packedIndex(packing, slot, flat(packing.kept), tensors);
+    const index = packedIndex(packing, slot, flat(packing.kept), size);
     return load(packing.buffer.name, index, type(packing.kept));
   };
-  return createNest({ scalars, names, size: tensors.size, leaf, found, ...options });
+  return createNest({ scalars, names, size, leaf, found, ...options });
 }
 
 /** Stores outputs at the current element. Updates all read the old state, so nothing is stored before all is read. */
@@ -55,6 +58,7 @@ export function storeEpilogue(
   { epilogue }: Group,
   isStored: (output: ProgramOutput) => boolean,
   packing?: Packing,
+  size = tensors.size,
 ): void {
   const values = epilogue.map((output) => {
     const value = nest.local(output.of, nest.value(output.expr));
@@ -68,7 +72,7 @@ export function storeEpilogue(
     nest.push({ do: 'store', array: tensor.name, index: nest.flat(tensor.axes), value: values[i]! });
   }
   for (const { slot, value } of packed) {
-    const at = packedIndex(packing!, slot, nest.flat(packing!.kept), tensors);
+    const at = packedIndex(packing!, slot, nest.flat(packing!.kept), size);
     nest.push({ do: 'store', array: packing!.buffer.name, index: at, value });
   }
 }

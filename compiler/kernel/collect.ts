@@ -46,13 +46,14 @@ export function codesOf(statement: Statement): readonly Code[] {
       return [statement.from, statement.below, statement.step];
     case 'lanes':
       return [statement.from, statement.below];
+    case 'grow':
+      return [statement.below];
     case 'if':
     case 'return_if':
       return [statement.test];
     case 'comment':
     case 'outlined':
     case 'accumulator':
-    case 'halve':
     case 'barrier':
       return [];
   }
@@ -146,4 +147,20 @@ export function mapCode(code: Code, rename: (id: string, type: CodeType) => Code
       : value;
   };
   return Object.fromEntries(Object.entries(code).map(([k, value]) => [k, inside(value)])) as Code;
+}
+
+/** The same statements with other names in their expressions. */
+export function mapCodes(
+  statements: readonly Statement[],
+  rename: (id: string, type: CodeType) => Code,
+): Statement[] {
+  const inside = (value: unknown): unknown => {
+    if (Array.isArray(value)) return value.map(inside);
+    if (typeof value !== 'object' || value === null) return value;
+    if ('code' in value) return mapCode(value as Code, rename);
+    return 'do' in value ? mapOne(value) : value;
+  };
+  const mapOne = (statement: object): object =>
+    Object.fromEntries(Object.entries(statement).map(([k, value]) => [k, inside(value)]));
+  return statements.map(mapOne) as Statement[];
 }

@@ -15,7 +15,6 @@ import { defineSpread, partsIn, reduceRows, reduceSpread } from './cpu-reduce.ts
 import { type Fused, fuse, keepsOutside } from './fuse.ts';
 import { index, type Kernel } from './kernel.ts';
 import { formulasOf, reductionsOf, trafficOf } from './report.ts';
-import { createScalars } from './scalar.ts';
 import { createTensors, expressionsOf, inputsOf, outputsOf } from './tensors.ts';
 
 export function lowerCpu(
@@ -32,7 +31,7 @@ export function lowerCpu(
   ];
   const names = tensors.locals();
   const found: Builder['found'] = {};
-  const nest = createBody(tensors, names, createScalars(), undefined, {
+  const nest = createBody(tensors, names, {
     namesRows: true,
     found: (scalar, place) => found.current?.(scalar, place),
   });
@@ -60,8 +59,6 @@ export function lowerCpu(
     body,
     phases: [],
     shared: [],
-    workgroupSize: 1,
-    workgroups: index(1),
     reductions: reductionsOf(stages),
     traffic: trafficOf(body, bindings, []),
     formulas: formulasOf(stages),

@@ -145,12 +145,12 @@ export type Statement =
       readonly copies: number;
       readonly body: readonly Statement[];
     }
-  /** GPU only: `name` is `from`, from / 2, … down to and including `downTo`. */
+  /** GPU only: `name` is 1, `factor`, factor², … below `below`. */
   | {
-      readonly do: 'halve';
+      readonly do: 'grow';
       readonly name: string;
-      readonly from: number;
-      readonly downTo: number;
+      readonly factor: number;
+      readonly below: Code;
       readonly body: readonly Statement[];
     }
   | { readonly do: 'if'; readonly test: Code; readonly body: readonly Statement[] }
@@ -197,6 +197,17 @@ export interface Phase {
   readonly routines: readonly Routine[];
 }
 
+/** How a GPU kernel is spread over workgroups. */
+export interface Tiles {
+  /** How many kept indices, and elements of each, as lanes count them. */
+  readonly kept: Code;
+  readonly over: Code;
+  /** Whether neighbouring elements belong to different kept indices. */
+  readonly isAcross: boolean;
+  /** Reductions only: whether it can leave partials of blocks, and merge them when it runs again. */
+  readonly splits?: boolean;
+}
+
 export interface Kernel {
   readonly target: 'cpu' | 'gpu' | 'wasm';
   /** In the order of the function's parameters, or of the bind group. */
@@ -205,11 +216,12 @@ export interface Kernel {
   readonly body: readonly Statement[];
   /** WebAssembly only, whose body is that of all routines. */
   readonly phases: readonly Phase[];
-  /** Arrays shared by a workgroup, by name, and their lengths. */
-  readonly shared: readonly { readonly name: string; readonly length: number }[];
-  readonly workgroupSize: number;
-  /** How many workgroups, over the uniforms. */
-  readonly workgroups: Code;
+  /** Arrays shared by a workgroup, one element a lane. */
+  readonly shared: readonly { readonly name: string; readonly type: RealType }[];
+  /** GPU only. */
+  readonly tiles?: Tiles;
+  /** GPU only: the axis along which elements can be taken in by four. */
+  readonly vector?: string;
   readonly reductions: readonly ReductionReport[];
   /** Elements read and written, by binding: how often the kernel touches each of the elements of the full-size tensors. */
   readonly traffic: readonly { readonly name: string; readonly reads: number; readonly writes: number }[];
@@ -243,8 +255,8 @@ export const load = (array: string, at: Code, type: RealType = 'real'): Code => 
   array,
   index: at,
 });
-/** A real in every lane. */
-export const splat = (x: Code): Code => ({ code: 'splat', type: 'vector', x });
+/** A value as a vector. */
+export const asVector = (x: Code): Code => (isVector(x) ? x : { code: 'splat', type: 'vector', x });
 export const isVector = ({ type }: Code): boolean => type === 'vector' || type === 'mask';
 /** The type of what is computed elementwise from these. */
 export const realTypeOf = (...codes: readonly Code[]): RealType => (codes.some(isVector) ? 'vector' : 'real');
@@ -260,4 +272,5 @@ export const greatest = (a: Code, b: Code): Code => ({ code: 'greatest', type: '
 export const below = (a: Code, b: Code): Code => ({ code: 'compare', type: 'bool', operator: '<', a, b });
 export const times = (...codes: readonly Code[]): Code => codes.reduce((a, b) => binary('*', a, b), index(1));
 /** ⌈a / b⌉ */
-export const ceilDiv = (a: Code, b: number): Code => binary('/', binary('+', a, index(b - 1)), index(b));
+export const ceilDiv = (a: Code, b: Code): Code =>
+  binary('/', binary('+', a, b.code === 'number' ? index(b.value - 1) : binary('-', b, index(1))), b);

@@ -5,7 +5,17 @@
 import { reduce } from '../graph/build.ts';
 import type { Expr } from '../graph/expr.ts';
 import type { Accumulation, Monoid } from '../schedule/stages.ts';
-import { binary, type Code, call, type LaneMerge, real } from './kernel.ts';
+import {
+  asVector,
+  binary,
+  boolTypeOf,
+  type Code,
+  call,
+  isVector,
+  type LaneMerge,
+  real,
+  realTypeOf,
+} from './kernel.ts';
 
 export type Local = (base: string, value: Code) => Code;
 
@@ -26,19 +36,20 @@ export interface MonoidCode {
   readonly state: (parts: readonly Code[], elements: Code, first: Code, local: Local) => Code[];
   /** The state of no elements. */
   readonly identity: readonly number[];
-  /** Which part of a state is the number of its elements, if one is. */
-  readonly count?: number;
+  /** Which parts of the state are counts. */
+  readonly counts?: readonly number[];
   readonly merge: (a: readonly Code[], b: readonly Code[], local: Local) => Code[];
 }
 
 /** Rounding may leave a sum of squares below zero; NaN stays NaN. */
 const notNegative = (x: Code): Code => ({
   code: 'select',
-  type: 'real',
-  test: { code: 'compare', type: 'bool', operator: '<', a: x, b: real(0) },
-  then: real(0),
+  type: realTypeOf(x),
+  test: { code: 'compare', type: boolTypeOf(x), operator: '<', a: x, b: zeroLike(x) },
+  then: zeroLike(x),
   else: x,
 });
+const zeroLike = (x: Code): Code => (isVector(x) ? asVector(real(0)) : real(0));
 
 /** A count that can be divided by: nothing is shared with nothing. */
 const orOne = (count: Code): Code => ({
@@ -86,7 +97,7 @@ export const monoids: { readonly [K in Monoid]: MonoidCode } = {
       return [elements, binary('+', first, offset), notNegative(squares)];
     },
     identity: [0, 0, 0],
-    count: 0,
+    counts: [0],
     merge: ([countA, meanA, squaresA], [countB, meanB, squaresB], local) => {
       const count = local('count', binary('+', countA!, countB!));
       const d = local('d', binary('-', meanB!, meanA!));

@@ -12,6 +12,7 @@ import {
   real,
   realTypeOf,
   type Statement,
+  times,
 } from './kernel.ts';
 import type { Names } from './names.ts';
 import { operands, type Scalar, type Scalars } from './scalar.ts';
@@ -47,7 +48,7 @@ export interface Nest {
   readonly define: (expr: Expr, base: string, code: () => Code) => void;
   /** Names a value in the innermost loop. */
   readonly local: (base: string, value: Code) => Code;
-  /** Sets where along an axis the innermost open loops are. */
+  /** Sets where along an axis, or several joined by a space, the innermost open loops are. */
   readonly at: (axis: string, position: Code) => void;
   /** The flat index of the current element in a buffer with these axes in physical order. */
   readonly flat: (axes: readonly string[]) => Code;
@@ -61,9 +62,11 @@ export interface NestOptions {
   /** Leaves that are found in buffers and uniforms. */
   readonly leaf: (expr: Expr, place: Place) => Code;
   readonly size: (axis: string) => Code;
-  /** Values that need no computing because an earlier kernel left them in a buffer. */
+  /** Whether arithmetic may mix reals and vectors. */
+  readonly isMixed?: boolean;
   /** Whether the index of a row's first element gets a name even where it changes with every element. */
   readonly namesRows?: boolean;
+  /** Values that need no computing because an earlier kernel left them in a buffer. */
   readonly found?: (scalar: Scalar, place: Place) => Code | undefined;
 }
 
@@ -73,7 +76,8 @@ export interface Place {
   readonly type: (axes: readonly string[]) => 'real' | 'vector';
 }
 
-export function createNest({ scalars, names, leaf, size, found, namesRows = false }: NestOptions): Nest {
+export function createNest(options: NestOptions): Nest {
+  const { scalars, names, leaf, size, found, isMixed = false, namesRows = false } = options;
   const newFrame = (axes: Iterable<string>, pinned = false): Frame => ({
     pinned,
     axes: new Set(axes),
@@ -124,10 +128,13 @@ export function createNest({ scalars, names, leaf, size, found, namesRows = fals
   /** Row-major; what the outer loops fix is computed there. */
   function flat(axes: readonly string[]): Code {
     let total: Code | undefined;
-    for (let i = 0; i < axes.length; i++) {
-      const position = positions.get(axes[i]!);
+    for (let i = 0, next = 0; i < axes.length; i = next) {
+      next = axes.length;
+      while (next > i + 1 && !positions.has(axes.slice(i, next).join(' '))) next--;
+      const position = positions.get(axes.slice(i, next).join(' '));
       invariant(position, `no position along ${axes[i]}`);
-      const prefix = axes.slice(0, i + 1);
+      const length = times(...axes.slice(i, next).map(size));
+      const prefix = axes.slice(0, next);
       const inner = frameOf(prefix.filter(isMoving));
       const outer = i > 0 ? frameOf(axes.slice(0, i).filter(isMoving)) : inner;
       if (total && (outer !== inner || namesRows)) {
@@ -135,18 +142,18 @@ export function createNest({ scalars, names, leaf, size, found, namesRows = fals
           .map((a) => (isMoving(a) ? a : `${a} ${JSON.stringify(positions.get(a))}`))
           .join(' ');
         const known = outer.bases.get(key);
-        const base: Code = known ?? baseOf(total, axes[i]!, outer);
+        const base: Code = known ?? baseOf(total, length, outer);
         outer.bases.set(key, base);
         total = binary('+', base, position);
       } else {
-        total = total ? binary('+', binary('*', total, size(axes[i]!)), position) : position;
+        total = total ? binary('+', binary('*', total, length), position) : position;
       }
     }
     return total ?? { code: 'number', type: 'index', value: 0 };
   }
 
-  function baseOf(row: Code, axis: string, frame: Frame): Code {
-    const product = binary('*', row, size(axis));
+  function baseOf(row: Code, length: Code, frame: Frame): Code {
+    const product = binary('*', row, length);
     return product === row ? row : local('base', product, frame);
   }
 
@@ -162,7 +169,7 @@ export function createNest({ scalars, names, leaf, size, found, namesRows = fals
       case '-':
       case '*':
       case '/': {
-        const [a, b] = together(scalar.a, scalar.b);
+        const [a, b] = isMixed ? [visit(scalar.a), visit(scalar.b)] : together(scalar.a, scalar.b);
         return { code: 'binary', type: realTypeOf(a!, b!), operator: scalar.is, a: a!, b: b! };
       }
       case 'and':
@@ -242,13 +249,13 @@ export function createNest({ scalars, names, leaf, size, found, namesRows = fals
     scope(axes, body, options = {}) {
       const outer = lanes;
       lanes = options.lanes ?? outer;
-      const before = axes.map((axis) => [axis, positions.get(axis)] as const);
+      const before = [...axes, axes.join(' ')].map((key) => [key, positions.get(key)] as const);
       frames.push(newFrame([...innermost().axes, ...axes], options.pinned));
       body();
       lanes = outer;
-      for (const [axis, position] of before) {
-        if (position) positions.set(axis, position);
-        else positions.delete(axis);
+      for (const [key, position] of before) {
+        if (position) positions.set(key, position);
+        else positions.delete(key);
       }
       return frames.pop()!.statements;
     },

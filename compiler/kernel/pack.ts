@@ -161,6 +161,6 @@ const leavesOf = (scalar: Scalar): Expr[] =>
   scalar.is === 'leaf' ? [scalar.expr] : [...new Set(operands(scalar).flatMap(leavesOf))];
 
 /** The place of a packed value; `flat` is the flat index over the kept axes. */
-export function packedIndex({ kept }: Packing, slot: number, flat: Code, tensors: Tensors): Code {
-  return binary('+', times(index(slot), ...kept.map(tensors.size)), flat);
+export function packedIndex({ kept }: Packing, slot: number, flat: Code, size: Tensors['size']): Code {
+  return binary('+', times(index(slot), ...kept.map(size)), flat);
 }

@@ -11,6 +11,9 @@ import { createNames, type Names } from './names.ts';
 type Tensor = Omit<Binding, 'access'>;
 type InputNode = Extract<Expr, { op: 'input' }>;
 
+/** How many elements a block of a kept index has, and how many partial results there are to take in. */
+export type Chosen = 'share' | 'taken';
+
 export interface Tensors {
   readonly ofInput: (node: InputNode) => Tensor;
   readonly ofOutput: (output: ProgramOutput) => Tensor;
@@ -19,6 +22,8 @@ export interface Tensors {
   readonly decided: (base: string) => Uniform;
   readonly size: (axis: string) => Code;
   readonly parameter: (of: string) => Code;
+  /** A number that the runtime chooses for each GPU kernel. */
+  readonly chosen: (base: Chosen) => Code;
   readonly uniformOf: (code: Code) => Uniform | undefined;
   /** Names for one kernel's locals, none of which shadows a buffer or number. */
   readonly locals: () => Names;
@@ -51,9 +56,9 @@ export function createTensors(entry: Entry, program: Program, layout: readonly s
   for (const axis of entry.axes) number(axis, 'u32');
   for (const r of entry.returns) if (program.direction === 'forward') make('output', r.name, r.axes);
 
-  function number(of: string, type: Uniform['type']): Code {
+  function number(of: string, type: Uniform['type'], base = of): Code {
     const key = `${type} ${of}`;
-    const known = uniforms.get(key) ?? { name: names.fresh(of), of, type };
+    const known = uniforms.get(key) ?? { name: names.fresh(base), of, type };
     uniforms.set(key, known);
     return name(known.name, type === 'u32' ? 'index' : 'real');
   }
@@ -85,6 +90,7 @@ export function createTensors(entry: Entry, program: Program, layout: readonly s
     },
     size: (axis) => number(axis, 'u32'),
     parameter: (of) => number(of, 'f32'),
+    chosen: (base) => number(`$${base}`, 'u32', base),
     uniformOf: (code) =>
       code.code === 'name' ? [...uniforms.values()].find((u) => u.name === code.name) : undefined,
     locals: () =>

@@ -4,7 +4,7 @@
  */
 import type { Accumulation } from '../schedule/stages.ts';
 import { storeOutputs } from './body.ts';
-import { below, binary, type Code, index, least, load, name, real, splat, times } from './kernel.ts';
+import { asVector, below, binary, type Code, index, least, load, name, real, times } from './kernel.ts';
 import { monoids } from './monoids.ts';
 import {
   columnParts,
@@ -154,7 +154,7 @@ function takeInVectors(
     const firsts = firstsOf(builder, reduction, chunk);
     for (const [k, { accumulation, first }] of slots.entries()) {
       const { running } = monoids[accumulation.monoid];
-      for (const [i, identity] of running.entries()) store(first + i, column, splat(real(identity)));
+      for (const [i, identity] of running.entries()) store(first + i, column, asVector(real(identity)));
       if (isShifted(accumulation)) store(first + running.length, column, firsts[k]!);
     }
   });
@@ -212,13 +212,13 @@ function merge(
   const { nest } = builder;
   const { partials, group } = reduction;
   const { accumulation, first: slot }: Slots = stateSlots(group)[k]!;
-  const { identity, count } = monoids[accumulation.monoid];
+  const { identity, counts } = monoids[accumulation.monoid];
   const places = identity.map((_, i) =>
     nest.local('place', partialAt(builder, reduction, slot + i, block, binary('+', base, column))),
   );
   // the count is the same for all columns, so that what divides by it is computed once
   const totals = places.map((place, i) =>
-    i === count ? before : nest.local('total', load(partials.name, place)),
+    counts?.includes(i) ? before : nest.local('total', load(partials.name, place)),
   );
   const after = mergeChunk(builder, accumulation, parts, elements, first, totals);
   for (const [i, place] of places.entries())

@@ -59,7 +59,7 @@ function mappingOf(context: Context, outputs: readonly ProgramOutput[], outer: r
   const others = hasLanes ? groups.slice(0, -1) : groups;
   // rows of no reduction are walked along one after the other, if that takes no division
   const isRow = (group: AxisGroup): boolean =>
-    hasLanes && (outer.length > 0 ? !isOuter(group[0]!) : others.length === 1);
+    outer.length > 0 ? !isOuter(group[0]!) : hasLanes && others.length === 1;
   return { outputs, lanes, kept: others.filter((g) => !isRow(g)), rows: others.filter(isRow) };
 }
 

@@ -162,7 +162,9 @@ function routine(
   body: (builder: Builder) => void,
   found = foundBy(stage),
 ): Routine {
-  const builder = openRoutine(context, (names) => createBody(context.tensors, names, context.scalars, found));
+  const builder = openRoutine(context, (names) =>
+    createBody(context.tensors, names, { scalars: context.scalars, packed: found }),
+  );
   body(builder);
   const { body: statements, ...rest } = closeRoutine(builder, base, over);
   return { ...rest, body: prune(statements) };

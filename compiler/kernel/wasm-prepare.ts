@@ -42,7 +42,7 @@ export function prepare(builder: Builder, { lanes }: Mapping, packing: Packing):
     const right = nest.local('right', least(binary('+', left, index(tile)), sizeOf(builder, [lanes])));
     laneLoop(builder, lanes, [left, right], 1, () => {
       for (const [scalar, slot] of packing.slots) {
-        const at = packedIndex(packing, slot, nest.flat(packing.kept), tensors);
+        const at = packedIndex(packing, slot, nest.flat(packing.kept), tensors.size);
         nest.push({ do: 'store', array: packing.buffer.name, index: at, value: nest.scalar(scalar) });
       }
     });

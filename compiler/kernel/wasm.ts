@@ -6,7 +6,7 @@ import type { Program } from '../schedule/program.ts';
 import type { Stage } from '../schedule/stages.ts';
 import type { Entry } from '../spec/spec.ts';
 import { collectBindings, collectUniforms } from './collect.ts';
-import { index, type Kernel, type Uniform } from './kernel.ts';
+import type { Kernel, Uniform } from './kernel.ts';
 import { packSmallValues } from './pack.ts';
 import { formulasOf, reductionsOf, trafficOf } from './report.ts';
 import { createScalars } from './scalar.ts';
@@ -44,8 +44,6 @@ export function lowerWasm(
     body,
     phases,
     shared: [],
-    workgroupSize: 1,
-    workgroups: index(1),
     reductions: reductionsOf(stages),
     traffic: trafficOf(body, bindings, []),
     formulas: formulasOf(stages),

@@ -66,8 +66,8 @@ function describesBindings(
     return [String(i), access === 'read' ? 'read' : 'read_write', name];
   });
   assert.equal(listed, declared, kernel.file);
-  const members = text.match(/struct Numbers \{\n([^}]*)\}/)?.[1] ?? '';
-  const numbers = [...members.matchAll(/(\w+): (\w+),/g)].map((m) => m.slice(1));
+  const members = text.match(/struct Numbers \{([^}]*)\}/)?.[1] ?? '';
+  const numbers = [...members.matchAll(/(\w+): (\w+)/g)].map((m) => m.slice(1));
   assert.equal(
     kernel.uniforms.map((name) => [name, manifest.uniforms[name]!.type]),
     numbers,

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { compile } from '../../compiler/compile.ts';
+import { inFours, unrolled } from '../../runtime/pipeline.ts';
 import { nagaMessages, tintMessages, type WgslFile, type WgslMessage } from '../devices/validate.ts';
 import { everyDirection, generating } from './targets.ts';
 
@@ -27,7 +28,11 @@ for (const [file, url] of sources) {
     assert.equal(diagnostics, []);
     const wgsl = [...files].flatMap(([name, code]): WgslFile[] => {
       const entryPoint = name.match(/([^/]+)\.wgsl$/)?.[1];
-      return entryPoint === undefined ? [] : [{ name, code, entryPoint }];
+      if (entryPoint === undefined) return [];
+      return [
+        { name, code, entryPoint },
+        { name: `${name}, unrolled and in fours`, code: unrolled(inFours(code)), entryPoint },
+      ];
     });
     assert.ok(wgsl.length > 0, 'no WGSL was emitted');
     for (const messagesOf of [tintMessages, nagaMessages]) {

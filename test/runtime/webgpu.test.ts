@@ -15,7 +15,7 @@ const device = webgpu(gpuDevice);
 const attributes = { g: 2, training: false, factor: 3 } as const;
 
 /** The number of calls of a method of the device while `f` runs, if `counts` says so of its argument. */
-async function count<K extends 'createBuffer' | 'createComputePipelineAsync'>(
+async function count<K extends 'createBuffer' | 'createBindGroup' | 'createComputePipelineAsync'>(
   method: K,
   counts: (argument: Parameters<GPUDevice[K]>[0]) => boolean,
   f: () => Promise<unknown>,
@@ -168,6 +168,60 @@ test('running out of memory is an error, of the call or of the upload before it'
   Reflect.deleteProperty(gpuDevice, 'popErrorScope');
   await rejects(x.read(), 'out-of-memory', 'no memory left');
   await near(x, [1, 2], [1, 2]);
+});
+
+test('a steady loop creates no buffer and no bind group', async () => {
+  const data = Float32Array.from({ length: 8 }, (_, i) => i);
+  const step = async (k: number) => {
+    const x = device.tensor([2, 2, 2], data);
+    const run = await device.run(scale, { x }, attributes);
+    const { x: dx } = await run.backward({ y: run.outputs.y });
+    await near(
+      run.outputs.y,
+      [2, 2, 2],
+      Array.from(data, (v) => 3 * v),
+    );
+    await near(
+      dx,
+      [2, 2, 2],
+      Array.from(data, (v) => 9 * v),
+    );
+    for (const tensor of [x, dx, ...Object.values(run.outputs)]) tensor.dispose();
+    run.dispose();
+    data[0] = k;
+  };
+  // tensors of one size may take turns with their buffers
+  for (let k = 0; k < 16; k++) await step(k);
+  const isRead = ({ usage }: GPUBufferDescriptor) => (usage & 1) !== 0;
+  const made = (method: 'createBuffer' | 'createBindGroup') =>
+    count(
+      method,
+      (what) => method === 'createBindGroup' || !isRead(what as GPUBufferDescriptor),
+      () => step(9),
+    );
+  assert.is(await made('createBuffer'), 0);
+  assert.is(await made('createBindGroup'), 0);
+});
+
+test('memory that is used again reads as zeros where zeros are asked for', async () => {
+  for (let k = 0; k < 3; k++) {
+    device.tensor([4], [1, 2, 3, 4]).dispose();
+    const zeros = device.tensor([4]);
+    await near(zeros, [4], [0, 0, 0, 0]);
+    zeros.dispose();
+  }
+});
+
+test('no more freed memory is kept than asked for', async () => {
+  const frugal = webgpu(gpuDevice, { keep: 64 });
+  const tensors = [1, 2, 3].map((v) => frugal.tensor([8], Array(8).fill(v)));
+  const buffers = tensors.map(({ storage }) => storage);
+  for (const tensor of tensors) tensor.dispose();
+  const again = [1, 2, 3].map(() => frugal.tensor([8]).storage);
+  assert.equal(
+    buffers.map((buffer) => again.includes(buffer)),
+    [false, false, true],
+  );
 });
 
 test('f64 data is refused', () => {

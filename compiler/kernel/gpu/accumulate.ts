@@ -1,0 +1,130 @@
+/** Accumulators of one lane, and how it takes elements in. */
+import type { Accumulation, Group } from '../../schedule/stages.ts';
+import { asVector, binary, type Code, ceilDiv, index, isVector, least, name, real } from '../kernel.ts';
+import { monoids } from '../monoids.ts';
+import { type Builder, forLoop, locate, openWalk, type Positions, type Walk, walk } from './build.ts';
+
+/** Elements a lane takes in before it merges them into its total. */
+const chunk = 256;
+
+/** Local variables that hold the parts or the state of one accumulation. */
+export interface Variables {
+  readonly accumulation: Accumulation;
+  readonly parts: readonly Code[];
+}
+
+const nameOf = (part: Code): string => (part as Extract<Code, { code: 'name' }>).name;
+
+export function openVariables(
+  { nest, names }: Builder,
+  base: string,
+  accumulation: Accumulation,
+  values: readonly Code[],
+): Variables {
+  const parts = values.map((value) => {
+    const id = names.fresh(base);
+    nest.push({ do: 'var', name: id, value });
+    return name(id, value.type);
+  });
+  return { accumulation, parts };
+}
+
+/** The state of no elements. Where neighbours belong to different results, all but counts are vectors. */
+export const identityOf = ({ monoid }: Accumulation, isAcross: boolean): Code[] => {
+  const { identity, counts } = monoids[monoid];
+  return identity.map((value, i) => (isAcross && !counts?.includes(i) ? asVector(real(value)) : real(value)));
+};
+
+export const openTotals = (builder: Builder, group: Group, isAcross: boolean): Variables[] =>
+  group.accumulations.map((accumulation) =>
+    openVariables(builder, 'total', accumulation, identityOf(accumulation, isAcross)),
+  );
+
+export function assign({ nest }: Builder, { parts }: Variables, values: readonly Code[]): void {
+  const settled = parts.length > 1 ? values.map((value) => nest.local('next', value)) : values;
+  for (const [i, part] of parts.entries())
+    nest.push({ do: 'assign', name: nameOf(part), value: settled[i]! });
+}
+
+/** The total with one more state in it. */
+export function mergeInto(builder: Builder, total: Variables, state: readonly Code[]): void {
+  const { merge } = monoids[total.accumulation.monoid];
+  const { local } = builder.nest;
+  const named = state.length > 1 ? state.map((value) => local('taken', value)) : state;
+  assign(builder, total, merge(total.parts, named, local));
+}
+
+/**
+ * One lane's elements, taken in by chunks that are merged into the totals: rounding grows with the chunk and the number
+ * of chunks, not with the number of elements.
+ */
+export function accumulateChunks(
+  builder: Builder,
+  totals: readonly Variables[],
+  elements: Walk,
+  from: Code,
+  limit: Code,
+  isAcross: boolean,
+  each: () => void,
+): void {
+  const { nest, vector } = builder;
+  const { step } = elements;
+  const isWide = vector !== undefined;
+  const length = nest.local('length', binary('*', step, index(chunk)));
+  forLoop(builder, [], from, limit, length, (start) => {
+    const end = nest.local('end', least(binary('+', start, length), limit));
+    const at = openWalk(builder, elements, start);
+    const firsts = totals.map(({ accumulation }) =>
+      monoids[accumulation.monoid].isShifted
+        ? firstOf(builder, accumulation, elements, start, at, isAcross)
+        : real(0),
+    );
+    const running = totals.map(({ accumulation }) => {
+      const values = monoids[accumulation.monoid].running.map(real);
+      return openVariables(builder, 'sum', accumulation, isWide ? values.map(asVector) : values);
+    });
+    walk(builder, elements, start, end, at, () => {
+      for (const [k, { accumulation, parts }] of running.entries()) {
+        const value = nest.value(accumulation.x);
+        const taken = isWide ? asVector(value) : value;
+        const stepped = monoids[accumulation.monoid].step(parts, taken, firsts[k]!, nest.local);
+        for (const [i, part] of parts.entries())
+          nest.push({ do: 'assign', name: nameOf(part), value: stepped[i]! });
+      }
+      each();
+    });
+    const steps = ceilDiv(binary('-', end, start), step);
+    const count = isWide && !isAcross ? binary('*', steps, name('many', 'index')) : steps;
+    const taken: Code = { code: 'real', type: 'real', x: count };
+    for (const [k, { accumulation, parts }] of running.entries()) {
+      const { state, lanes } = monoids[accumulation.monoid];
+      const folded = parts.map((part): Code => {
+        if (!isWide || isAcross) return part;
+        const one: Code = { code: 'fold', type: 'real', merge: lanes, name: nameOf(part), copies: 1 };
+        return parts.length > 1 ? nest.local('folded', one) : one;
+      });
+      mergeInto(builder, totals[k]!, state(folded, taken, firsts[k]!, nest.local));
+    }
+  });
+}
+
+/** The operand at one of the elements it is reduced over: the shift of its moments. */
+function firstOf(
+  builder: Builder,
+  { x }: Accumulation,
+  elements: Walk,
+  position: Code,
+  at: Positions,
+  isAcross: boolean,
+): Code {
+  const { nest } = builder;
+  let first: Code = real(0);
+  const statements = nest.scope(elements.axes, () => {
+    locate(builder, elements, position, at);
+    const value = nest.value(x);
+    const one: Code = isVector(value) && !isAcross ? { code: 'first', type: 'real', x: value } : value;
+    first = nest.local('first', one);
+  });
+  nest.push(...statements);
+  return first;
+}

@@ -1,0 +1,231 @@
+/** What the parts of a GPU kernel are built from: loops over lanes, positions along axes, and the finished kernel. */
+import type { Axes } from '../../graph/axes.ts';
+import type { Call } from '../../graph/expr.ts';
+import type { Stage } from '../../schedule/stages.ts';
+import { createBody } from '../body.ts';
+import { collectBindings, collectUniforms, mapCode, prune } from '../collect.ts';
+import {
+  type Binding,
+  binary,
+  type Code,
+  index,
+  type Kernel,
+  name,
+  type Statement,
+  times,
+} from '../kernel.ts';
+import type { Names } from '../names.ts';
+import type { Nest } from '../nest.ts';
+import type { Packed } from '../pack.ts';
+import { formulasOf, reductionsOf, trafficOf } from '../report.ts';
+import { operands, type Scalar, type Scalars } from '../scalar.ts';
+import { expressionsOf, type Tensors } from '../tensors.ts';
+
+export const lane = name('lane', 'index');
+/** How many lanes share a kept index, and how many kept indices a workgroup has: decided when a device is known. */
+export const width = name('width', 'index');
+export const together = name('together', 'index');
+/** Elements along the innermost axis that a lane takes at once: four where its size allows. */
+const many = name('many', 'index');
+/** The number of the workgroup's tile, which goes on in a second dimension; of its block; and of all blocks. */
+const tilesInRow = 65535;
+export const tile = binary(
+  '+',
+  name('group.x', 'index'),
+  binary('*', name('group.y', 'index'), index(tilesInRow)),
+);
+export const block = name('group.z', 'index');
+export const blocks = name('groups.z', 'index');
+
+/** What all kernels of one program share. */
+export interface Context {
+  readonly buffers: readonly Tensor[];
+  readonly tensors: Tensors;
+  readonly scalars: Scalars;
+  readonly packed: Packed;
+  readonly inOrder: (axes: Axes) => string[];
+}
+
+export interface Builder extends Context {
+  readonly nest: Nest;
+  readonly names: Names;
+  /** The axis along which lanes take several elements at once. */
+  readonly vector: string | undefined;
+  /** Of an axis, as lanes count it: along `vector` what is taken at once counts as one. */
+  readonly size: (axis: string) => Code;
+  /** The local that has the size along `vector`. */
+  readonly units: Code;
+}
+
+export type Tensor = Omit<Binding, 'access'>;
+
+/** Functions that are computed of one real at a time. */
+const ofReals: ReadonlySet<Call> = new Set(['erf', 'sin', 'cos', 'pow']);
+function usesThem(roots: readonly Scalar[]): boolean {
+  const all = new Set(roots);
+  for (const scalar of all) for (const operand of operands(scalar)) all.add(operand);
+  return [...all].some((scalar) => scalar.is === 'call' && ofReals.has(scalar.fn));
+}
+
+/** A kernel for a stage whose data lie over `space`. */
+export function openKernel(context: Context, stage: Stage, space: Axes): Builder {
+  const { tensors, scalars, packed, inOrder } = context;
+  const vector = usesThem(expressionsOf(stage).map(scalars.of)) ? undefined : inOrder(space).at(-1);
+  const size = (axis: string): Code => (axis === vector ? units : tensors.size(axis));
+  const names = tensors.locals();
+  const nest = createBody(tensors, names, { scalars, packed: packed.in(stage), size, isMixed: true });
+  const units: Code =
+    vector === undefined ? index(1) : nest.local(`some_${vector}`, unitsOf(tensors, vector));
+  return { ...context, names, nest, vector, size, units };
+}
+
+const unitsOf = (tensors: Tensors, axis: string): Code => binary('/', tensors.size(axis), many);
+
+export function finishKernel(
+  { nest, tensors, buffers, vector, units }: Builder,
+  stage: Stage,
+  tiles: NonNullable<Kernel['tiles']>,
+  root: Axes,
+  shared: Kernel['shared'],
+  more: readonly Tensor[] = [],
+): Kernel {
+  const body = prune(nest.finish());
+  const bindings = collectBindings(body, [...buffers, ...more]);
+  // outside the kernel there are no locals
+  const isUnits = (id: string): boolean => units.code === 'name' && units.name === id;
+  const bare = (code: Code): Code =>
+    mapCode(code, (id, type) => (isUnits(id) ? unitsOf(tensors, vector!) : name(id, type)));
+  const [kept, over] = [bare(tiles.kept), bare(tiles.over)];
+  return {
+    target: 'gpu',
+    bindings,
+    uniforms: collectUniforms(body, [kept, over], tensors),
+    body,
+    phases: [],
+    shared,
+    tiles: { ...tiles, kept, over },
+    ...(vector !== undefined && { vector }),
+    reductions: reductionsOf([stage]),
+    traffic: trafficOf(body, bindings, root),
+    formulas: formulasOf([stage]),
+  };
+}
+
+/** Positions along axes from one flat index over them, innermost fastest. */
+export function unflatten({ nest, size }: Builder, flat: Code, axes: readonly string[]): void {
+  nest.at(axes.join(' '), flat);
+  let rest = flat;
+  for (let i = axes.length - 1; i >= 0; i--) {
+    const position = i === 0 ? rest : binary('%', rest, size(axes[i]!));
+    nest.at(axes[i]!, nest.local(`i_${axes[i]}`, position));
+    if (i > 0) rest = quotient(nest, rest, size(axes[i]!), i);
+  }
+}
+
+/** What is left of a position for the axes outside; a local where it is needed more than once. */
+const quotient = (nest: Nest, position: Code, size: Code, axesLeft: number): Code => {
+  const rest = binary('/', position, size);
+  return axesLeft > 1 ? nest.local('rest', rest) : rest;
+};
+
+/** As lanes count them. */
+export const elementsOf = ({ size, inOrder }: Builder, axes: Axes): Code => times(...inOrder(axes).map(size));
+export const realCount = ({ tensors, inOrder }: Builder, axes: Axes): Code => ({
+  code: 'real',
+  type: 'real',
+  x: times(...inOrder(axes).map(tensors.size)),
+});
+
+export function forLoop(
+  { nest, names }: Builder,
+  axes: readonly string[],
+  from: Code,
+  limit: Code,
+  step: Code,
+  body: (position: Code) => void,
+): void {
+  const id = names.fresh('i');
+  const statements = nest.scope(axes, () => body(name(id, 'index')));
+  nest.push({ do: 'for', axes, name: id, from, below: limit, step, body: statements });
+}
+
+/** Elements `step` apart, in memory order over some axes. */
+export interface Walk {
+  readonly axes: readonly string[];
+  readonly step: Code;
+  /** Whether every tensor has either all of the axes, one after the other, or none. */
+  readonly isJoined: boolean;
+  /** By how much the position along each axis grows with a step. */
+  readonly strides: readonly Code[];
+}
+
+export function planWalk(builder: Builder, axes: readonly string[], step: Code, isJoined: boolean): Walk {
+  if (axes.length < 2 || isJoined) return { axes, step, isJoined: true, strides: [] };
+  const { nest, size } = builder;
+  let rest = step;
+  const inner = axes
+    .slice(1)
+    .reverse()
+    .map((axis) => {
+      const stride = nest.local('stride', binary('%', rest, size(axis)));
+      rest = nest.local('rest', binary('/', rest, size(axis)));
+      return stride;
+    });
+  return { axes, step, isJoined, strides: [rest, ...inner.reverse()] };
+}
+
+/** Where along its axes a walk is: variables, or nothing where one position tells. */
+export type Positions = readonly Code[];
+
+/** The positions of an element, to start from. */
+export function openWalk(builder: Builder, { axes, isJoined }: Walk, start: Code): Positions {
+  if (isJoined) return [];
+  const { nest, names, size } = builder;
+  const positions: Code[] = [];
+  let rest = start;
+  for (let i = axes.length - 1; i >= 0; i--) {
+    const id = names.fresh(`i_${axes[i]}`);
+    nest.push({ do: 'var', name: id, value: i === 0 ? rest : binary('%', rest, size(axes[i]!)) });
+    positions.unshift(name(id, 'index'));
+    if (i > 0) rest = quotient(nest, rest, size(axes[i]!), i);
+  }
+  return positions;
+}
+
+/** Says where the innermost loop is. */
+export function locate({ nest }: Builder, { axes, isJoined }: Walk, position: Code, at: Positions): void {
+  if (isJoined) nest.at(axes.join(' '), position);
+  else for (const [i, axis] of axes.entries()) nest.at(axis, at[i]!);
+}
+
+/** Goes from one element to the next; positions are counted up with carry instead of divided out each time. */
+export function walk(
+  builder: Builder,
+  elements: Walk,
+  start: Code,
+  end: Code,
+  at: Positions,
+  body: () => void,
+): void {
+  const { nest, size } = builder;
+  const { axes, step, strides } = elements;
+  const set = (i: number, operator: '+' | '-', by: Code): Statement => ({
+    do: 'assign',
+    name: (at[i] as Extract<Code, { code: 'name' }>).name,
+    value: binary(operator, at[i]!, by),
+  });
+  forLoop(builder, axes, start, end, step, (position) => {
+    locate(builder, elements, position, at);
+    body();
+    for (const i of at.keys()) nest.push(set(i, '+', strides[i]!));
+    for (let i = at.length - 1; i > 0; i--) {
+      const test: Code = { code: 'compare', type: 'bool', operator: '>=', a: at[i]!, b: size(axes[i]!) };
+      nest.push({ do: 'if', test, body: [set(i, '-', size(axes[i]!)), set(i - 1, '+', index(1))] });
+    }
+  });
+}
+
+export function guarded({ nest }: Builder, test: Code, axes: readonly string[], body: () => void): void {
+  const statements = nest.scope(axes, body, { pinned: true });
+  nest.push({ do: 'if', test, body: statements });
+}

@@ -1,0 +1,89 @@
+/** Puts launches into a device's queue; in a loop over the same buffers and numbers it creates nothing anew. */
+import type { Numbers } from './description.ts';
+import { fail } from './error.ts';
+import type { Step } from './execute.ts';
+import type { Launch } from './launch.ts';
+import type { Pipelines } from './pipeline.ts';
+
+/** Bind groups of a launch that are remembered. */
+const mostGroups = 64;
+/** Workgroups of a dimension: as many as every device allows. */
+const limit = 65535;
+const uniformUsage = 64; // GPUBufferUsage.UNIFORM, which Node has not as a global
+
+interface Remembered {
+  readonly uniforms: readonly GPUBuffer[];
+  /** By the numbers of their buffers. */
+  readonly groups: Map<string, GPUBindGroup>;
+}
+
+/** Encodes commands and puts them into the queue. */
+export function submit(device: GPUDevice, encode: (encoder: GPUCommandEncoder) => void): void {
+  const encoder = device.createCommandEncoder();
+  encode(encoder);
+  device.queue.submit([encoder.finish()]);
+}
+
+export function makeDispatch(device: GPUDevice, pipelines: Pipelines) {
+  const remembered = new WeakMap<Launch, Remembered>();
+  const numbered = new WeakMap<GPUBuffer, number>();
+  let next = 0;
+  const numberOf = (buffer: GPUBuffer) => {
+    if (!numbered.has(buffer)) numbered.set(buffer, next++);
+    return numbered.get(buffer);
+  };
+
+  const bindGroupOf = ({ kernel, handles, numbers }: Step<Launch>, layout: GPUBindGroupLayout) => {
+    let known = remembered.get(kernel);
+    if (!known) {
+      const uniforms = kernel.uniforms.length > 0 ? [uniformBuffer(device, kernel, numbers)] : [];
+      known = { uniforms, groups: new Map() };
+      remembered.set(kernel, known);
+    }
+    const { uniforms, groups } = known;
+    const buffers = [...(handles as GPUBuffer[]), ...uniforms];
+    const key = buffers.map(numberOf).join();
+    let group = groups.get(key);
+    if (!group) {
+      const entries = buffers.map((buffer, binding) => ({ binding, resource: { buffer } }));
+      group = device.createBindGroup({ layout, entries });
+      if (groups.size === mostGroups) groups.clear();
+      groups.set(key, group);
+    }
+    return group;
+  };
+
+  return (steps: readonly Step<Launch>[]): void =>
+    submit(device, (encoder) => {
+      const pass = encoder.beginComputePass();
+      for (const step of steps) {
+        const { $groups = 0, $blocks } = step.numbers;
+        if ($groups === 0) continue;
+        const [pipeline, layout] = pipelines.get(step.kernel);
+        pass.setPipeline(pipeline);
+        pass.setBindGroup(0, bindGroupOf(step, layout));
+        const [x, y] = foldWorkgroups(step.kernel.name, $groups);
+        pass.dispatchWorkgroups(x, y, $blocks);
+      }
+      pass.end();
+    });
+}
+
+/** Workgroups in x and y. The kernel numbers them `x + y * 65535` and ignores those past its count. */
+function foldWorkgroups(name: string, count: number): readonly [number, number] {
+  const x = Math.min(count, limit);
+  const y = Math.ceil(count / x);
+  if (y > limit) fail('limit', `${name} needs ${count} workgroups: the tensors are too large`);
+  return [x, y];
+}
+
+/** A struct of 4-byte members in order, padded to 16 bytes. */
+function uniformBuffer(device: GPUDevice, { uniforms }: Launch, numbers: Numbers): GPUBuffer {
+  const size = 16 * Math.ceil(uniforms.length / 4);
+  const buffer = device.createBuffer({ size, usage: uniformUsage, mappedAtCreation: true });
+  const data = buffer.getMappedRange();
+  const [whole, real] = [new Uint32Array(data), new Float32Array(data)];
+  for (const [i, { name, type }] of uniforms.entries()) (type === 'u32' ? whole : real)[i] = numbers[name]!;
+  buffer.unmap();
+  return buffer;
+}
