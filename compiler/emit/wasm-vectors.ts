@@ -1,6 +1,6 @@
 /**
- * Elementwise functions of vectors in WebAssembly, four f32 each, to a few units in the last place (ulp). The error
- * stated is the largest seen over all of f32, specials are those of JavaScript's Math.
+ * Elementwise functions of vectors of four f32 in WebAssembly, right for denormals, −0, infinities and NaN too. The
+ * error stated, in units in the last place (ulp), is the largest at every 97th f32, and at every 11th from 2^−6 to 2^7.
  */
 import type { Call } from '../graph/expr.ts';
 import { createDefine, type Scope, type Value } from './wasm-define.ts';
@@ -45,25 +45,26 @@ export function createVectors(
     return mul(mul(x, power2(half())), power2(i32x4.sub(n(), half())));
   }
 
+  /** To 0.98 ulp. Clamped where e^x is 0 or infinite in f32 anyway. */
   const exp = define('exp_vector', ({ keep }, x) => {
     const { n, p } = reduceExp(keep(min(max(x(), splat(-104)), splat(89))), keep);
     return scale(add(p(), splat(1)), n, keep);
   });
 
-  /** e^x − 1 = 2^n (p + (1 − 2^−n)). */
+  /** e^x − 1 = 2^n (p + (1 − 2^−n)), to 1.57 ulp. Below −30 it is −1. */
   const expm1 = define('expm1_vector', ({ keep }, x) => {
     const { n, p } = reduceExp(keep(min(max(x(), splat(-30)), splat(89))), keep);
     const rest = sub(splat(1), power2(i32x4.neg(i32x4.min_s(n(), ints(127)))));
     return withSignOf(x, scale(add(p(), rest), n, keep));
   });
 
-  /** tanh |x| = −t / (t + 2) for t = expm1(−2 |x|). */
+  /** tanh |x| = −t / (t + 2) for t = expm1(−2 |x|), to 2.5 ulp. */
   const tanh = define('tanh_vector', ({ keep }, x) => {
     const t = keep(expm1(mul(abs(x()), splat(-2))));
     return withSignOf(x, div(neg(t()), add(t(), splat(2))));
   });
 
-  /** 1 / (1 + e^-x), without overflow. */
+  /** 1 / (1 + e^−x) without overflow, to 2.35 ulp. */
   const sigmoid = define('sigmoid_vector', ({ keep }, x) => {
     const t = keep(exp(neg(abs(x()))));
     return div(bitselect(t(), splat(1), lt(x(), splat(0))), add(splat(1), t()));
@@ -87,25 +88,25 @@ export function createVectors(
     return bitselect(splat(Number.NEGATIVE_INFINITY), or(finite, lt(x(), splat(0))), eq(x(), splat(0)));
   });
 
-  /** Denormals are multiplied by 2^23 first. */
+  /** To 0.84 ulp. Denormals are multiplied by 2^23 first. */
   const log = define('log_vector', ({ keep }, x) => {
     const tiny = keep(lt(x(), splat(2 ** -126)));
     const normal = bitselect(mul(x(), splat(2 ** 23)), x(), tiny());
     return logPlus(normal, and(splat(-23 * Math.LN2), tiny()));
   });
 
-  /** log(u) + (x − (u − 1)) / u for u = 1 + x as rounded: the second term is what rounding took. */
+  /** log(u) + (x − (u − 1)) / u for u = 1 + x as rounded: the second term is what rounding took. To 0.84 ulp. */
   const log1p = define('log1p_vector', ({ keep }, x) => {
     const u = keep(add(x(), splat(1)));
     const lost = bitselect(sub(splat(1), sub(u(), x())), sub(x(), sub(u(), splat(1))), ge(x(), splat(1)));
     return withSignOf(x, logPlus(u(), div(lost, u())));
   });
 
-  /** log(1 + e^x), without overflow. */
+  /** log(1 + e^x) without overflow, to 1.65 ulp. */
   const softplus = define('softplus_vector', (_, x) => add(max(x(), splat(0)), log1p(exp(neg(abs(x()))))));
 
   /**
-   * Below 1 a polynomial, above 1 − e^q(|x|), where q is close to log erfc. By Sollya's
+   * To 1.44 ulp: below 1 a polynomial, above 1 − e^q(|x|), where q is close to log erfc. By Sollya's
    * `fpminimax(erf(sqrt(x)) / sqrt(x) - 1, 6, [|single...|], [1e-10; 1], floating, absolute)` and
    * `remez(log(erfc(x)) * w, 6, [1; 4], w)` with `w = erfc(x) / erf(x)`, rounded.
    */
@@ -119,6 +120,7 @@ export function createVectors(
     return bitselect(near(), far, lt(t(), splat(1)));
   });
 
+  /** Exact; −0 and NaN stay. */
   const sign = define('sign_vector', (_, x) => {
     const negative = bitselect(splat(-1), x(), lt(x(), splat(0)));
     return bitselect(splat(1), negative, gt(x(), splat(0)));
