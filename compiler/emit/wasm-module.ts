@@ -4,6 +4,8 @@ import type binaryenModule from 'binaryen';
 export type Binaryen = typeof binaryenModule;
 export type Module = InstanceType<Binaryen['Module']>;
 export type Ref = number;
+/** Adds a function to the module if none has the name, which it returns. */
+export type Once = (name: string, add: () => void) => string;
 
 let loading: Promise<Binaryen> | undefined;
 

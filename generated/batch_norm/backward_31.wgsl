@@ -2,38 +2,28 @@
 //
 // batch_norm, backward:
 //   dx = invstd * grad_y
-// Used by bias running_mean running_var [n, s, c]: backward for x, and 1 more
 
-struct Numbers {
-  c: u32,
-  n: u32,
-  s: u32,
-}
+alias some = f32; const many = 1u;
 
-@group(0) @binding(0) var<storage, read> grad_y: array<f32>;
-@group(0) @binding(1) var<storage, read> invstd: array<f32>;
-@group(0) @binding(2) var<storage, read_write> dx: array<f32>;
+struct Numbers { c: u32, n: u32, s: u32, share: u32 }
+
+@group(0) @binding(0) var<storage, read> grad_y: array<some>;
+@group(0) @binding(1) var<storage, read> invstd: array<some>;
+@group(0) @binding(2) var<storage, read_write> dx: array<some>;
 @group(0) @binding(3) var<uniform> numbers: Numbers;
 
-@compute @workgroup_size(256)
-fn backward_31(
-  @builtin(workgroup_id) workgroup_id: vec3<u32>,
-  @builtin(num_workgroups) num_workgroups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let c = numbers.c;
-  let n = numbers.n;
-  let s = numbers.s;
-  let workgroup = workgroup_id.x + workgroup_id.y * num_workgroups.x;
-  let at = workgroup * 256u + lane;
-  if (at < n * s * c) {
-    let i_c = at % c;
-    let rest = (at / c);
-    let i_s = rest % s;
-    let rest_1 = (rest / s);
-    let i_n = rest_1;
-    let invstd_1 = invstd[i_c];
-    let grad_y_1 = grad_y[(i_n * s + i_s) * c + i_c];
-    dx[(i_n * s + i_s) * c + i_c] = invstd_1 * grad_y_1;
+override width = 1u; override together = 64u;
+
+@compute @workgroup_size(together, width)
+fn backward_31(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
+  let some_c = numbers.c / many;
+  let result = (group.x + group.y * 65535u) * together + own.x;
+  let begin = group.z * numbers.share;
+  let end = min(begin + numbers.share, numbers.n * numbers.s);
+  if (result >= some_c) { return; }
+  let invstd_1 = invstd[result];
+  for (var i = begin + own.y; i < end; i += width) {
+    let grad_y_1 = grad_y[i * some_c + result];
+    dx[i * some_c + result] = invstd_1 * grad_y_1;
   }
 }

@@ -2,48 +2,39 @@
 //
 // batch_norm, backward:
 //   dx = weight * invstd * grad_y - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
-// Used by weight bias running_mean running_var training [n, s, c]: backward for x, and 7 more
 
-struct Numbers {
-  c: u32,
-  n: u32,
-  s: u32,
-}
+alias some = f32; const many = 1u;
 
-@group(0) @binding(0) var<storage, read> grad_y: array<f32>;
-@group(0) @binding(1) var<storage, read> weight: array<f32>;
-@group(0) @binding(2) var<storage, read> x: array<f32>;
-@group(0) @binding(3) var<storage, read> invstd: array<f32>;
-@group(0) @binding(4) var<storage, read> mean: array<f32>;
-@group(0) @binding(5) var<storage, read_write> dx: array<f32>;
-@group(0) @binding(6) var<storage, read> packed: array<f32>;
+struct Numbers { c: u32, n: u32, s: u32, share: u32 }
+
+@group(0) @binding(0) var<storage, read> grad_y: array<some>;
+@group(0) @binding(1) var<storage, read> weight: array<some>;
+@group(0) @binding(2) var<storage, read> x: array<some>;
+@group(0) @binding(3) var<storage, read> invstd: array<some>;
+@group(0) @binding(4) var<storage, read> mean: array<some>;
+@group(0) @binding(5) var<storage, read_write> dx: array<some>;
+@group(0) @binding(6) var<storage, read> packed: array<some>;
 @group(0) @binding(7) var<uniform> numbers: Numbers;
 
-@compute @workgroup_size(256)
-fn backward_6(
-  @builtin(workgroup_id) workgroup_id: vec3<u32>,
-  @builtin(num_workgroups) num_workgroups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let c = numbers.c;
-  let n = numbers.n;
-  let s = numbers.s;
-  let workgroup = workgroup_id.x + workgroup_id.y * num_workgroups.x;
-  let at = workgroup * 256u + lane;
-  if (at < n * s * c) {
-    let i_c = at % c;
-    let rest = (at / c);
-    let i_s = rest % s;
-    let rest_1 = (rest / s);
-    let i_n = rest_1;
-    let weight_1 = weight[i_c];
-    let invstd_1 = invstd[i_c];
-    let grad_y_1 = grad_y[(i_n * s + i_s) * c + i_c];
-    let packed_1 = packed[i_c];
-    let x_1 = x[(i_n * s + i_s) * c + i_c];
-    let mean_3 = mean[i_c];
-    let v = x_1 - mean_3;
-    let packed_2 = packed[c + i_c];
-    dx[(i_n * s + i_s) * c + i_c] = weight_1 * invstd_1 * (grad_y_1 - packed_1 * v - packed_2);
+override width = 1u; override together = 64u;
+
+@compute @workgroup_size(together, width)
+fn backward_6(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
+  let some_c = numbers.c / many;
+  let result = (group.x + group.y * 65535u) * together + own.x;
+  let begin = group.z * numbers.share;
+  let end = min(begin + numbers.share, numbers.n * numbers.s);
+  if (result >= some_c) { return; }
+  let weight_1 = weight[result];
+  let invstd_1 = invstd[result];
+  let v = weight_1 * invstd_1;
+  let packed_1 = packed[result];
+  let mean_3 = mean[result];
+  let packed_2 = packed[some_c + result];
+  for (var i = begin + own.y; i < end; i += width) {
+    let grad_y_1 = grad_y[i * some_c + result];
+    let x_1 = x[i * some_c + result];
+    let v_1 = x_1 - mean_3;
+    dx[i * some_c + result] = v * (grad_y_1 - packed_1 * v_1 - packed_2);
   }
 }

@@ -2,40 +2,33 @@
 //
 // batch_norm, backward:
 //   dx = weight * invstd * grad_y
-// Used by weight bias running_mean running_var [n, c, s]: backward for x, and 1 more
 
-struct Numbers {
-  c: u32,
-  n: u32,
-  s: u32,
-}
+alias some = f32; const many = 1u;
 
-@group(0) @binding(0) var<storage, read> grad_y: array<f32>;
+struct Numbers { c: u32, n: u32, s: u32, share: u32 }
+
+@group(0) @binding(0) var<storage, read> grad_y: array<some>;
 @group(0) @binding(1) var<storage, read> weight: array<f32>;
 @group(0) @binding(2) var<storage, read> invstd: array<f32>;
-@group(0) @binding(3) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(3) var<storage, read_write> dx: array<some>;
 @group(0) @binding(4) var<uniform> numbers: Numbers;
 
-@compute @workgroup_size(256)
-fn backward_9(
-  @builtin(workgroup_id) workgroup_id: vec3<u32>,
-  @builtin(num_workgroups) num_workgroups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let c = numbers.c;
-  let n = numbers.n;
-  let s = numbers.s;
-  let workgroup = workgroup_id.x + workgroup_id.y * num_workgroups.x;
-  let at = workgroup * 256u + lane;
-  if (at < n * c * s) {
-    let i_s = at % s;
-    let rest = (at / s);
-    let i_c = rest % c;
-    let rest_1 = (rest / c);
-    let i_n = rest_1;
-    let weight_1 = weight[i_c];
-    let invstd_1 = invstd[i_c];
-    let grad_y_1 = grad_y[(i_n * c + i_c) * s + i_s];
-    dx[(i_n * c + i_c) * s + i_s] = weight_1 * invstd_1 * grad_y_1;
+override width = 1u; override together = 64u;
+
+@compute @workgroup_size(width, together)
+fn backward_9(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
+  let some_s = numbers.s / many;
+  let result = (group.x + group.y * 65535u) * together + own.y;
+  let begin = group.z * numbers.share;
+  let end = min(begin + numbers.share, some_s);
+  let i_c = result % numbers.c;
+  if (result >= numbers.n * numbers.c) { return; }
+  let weight_1 = weight[i_c];
+  let invstd_1 = invstd[i_c];
+  let v = weight_1 * invstd_1;
+  let base = result * some_s;
+  for (var i = begin + own.x; i < end; i += width) {
+    let grad_y_1 = grad_y[base + i];
+    dx[base + i] = v * grad_y_1;
   }
 }

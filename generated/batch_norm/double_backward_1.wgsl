@@ -7,137 +7,137 @@
 //   mean_3 = mean(grad_y, n, s)
 //   mean_4 = mean((x - mean) * grad_y, n, s)
 //   mean_5 = mean(grad_y * v_x, n, s)
-// Used by weight bias running_mean running_var training [n, c, s]: double_backward for x, weight, bias, and 1 more
 
-struct Numbers {
-  c: u32,
-  n: u32,
-  s: u32,
-}
+alias some = f32; const many = 1u;
 
-@group(0) @binding(0) var<storage, read> grad_y: array<f32>;
+struct Numbers { c: u32, n: u32, s: u32, share: u32 }
+
+@group(0) @binding(0) var<storage, read> grad_y: array<some>;
 @group(0) @binding(1) var<storage, read> v_bias: array<f32>;
 @group(0) @binding(2) var<storage, read> v_weight: array<f32>;
-@group(0) @binding(3) var<storage, read> v_x: array<f32>;
+@group(0) @binding(3) var<storage, read> v_x: array<some>;
 @group(0) @binding(4) var<storage, read> weight: array<f32>;
-@group(0) @binding(5) var<storage, read> x: array<f32>;
+@group(0) @binding(5) var<storage, read> x: array<some>;
 @group(0) @binding(6) var<storage, read> invstd: array<f32>;
 @group(0) @binding(7) var<storage, read> mean: array<f32>;
 @group(0) @binding(8) var<storage, read_write> second_weight: array<f32>;
 @group(0) @binding(9) var<storage, read_write> packed: array<f32>;
 @group(0) @binding(10) var<uniform> numbers: Numbers;
 
-var<workgroup> lanes: array<f32, 256>;
-var<workgroup> lanes_1: array<f32, 256>;
-var<workgroup> lanes_2: array<f32, 256>;
-var<workgroup> lanes_3: array<f32, 256>;
-var<workgroup> lanes_4: array<f32, 256>;
+override width = 1u; override together = 64u; override team = 64u;
+var<workgroup> merged: array<f32, team>;
+var<workgroup> merged_1: array<f32, team>;
+var<workgroup> merged_2: array<f32, team>;
+var<workgroup> merged_3: array<f32, team>;
+var<workgroup> merged_4: array<f32, team>;
 
-@compute @workgroup_size(256)
-fn double_backward_1(
-  @builtin(workgroup_id) workgroup_id: vec3<u32>,
-  @builtin(num_workgroups) num_workgroups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
+fn sum_of(v: some) -> f32 {
+  let u = vec4f(v);
+  return select(u.x + u.y + (u.z + u.w), u.x, many == 1u);
+}
+
+@compute @workgroup_size(width, together)
+fn double_backward_1(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u, @builtin(local_invocation_index) lane: u32) {
   let c = numbers.c;
   let n = numbers.n;
   let s = numbers.s;
-  let workgroup = workgroup_id.x + workgroup_id.y * num_workgroups.x;
-  if (workgroup >= c) { return; }
-  let i_c = workgroup;
+  let some_s = s / many;
+  let result = (group.x + group.y * 65535u) * together + own.y;
+  let begin = group.z * numbers.share;
+  let end = min(begin + numbers.share, n * some_s);
+  let stride = width % some_s;
+  let rest = width / some_s;
+  let start = begin + own.x;
   var total = 0.0;
   var total_1 = 0.0;
   var total_2 = 0.0;
   var total_3 = 0.0;
   var total_4 = 0.0;
-  let mean_6 = mean[i_c];
-  for (var i = lane; i < n * s; i += 16384u) {
-    let end = min(i + 16384u, n * s);
-    var sum = 0.0;
-    var sum_1 = 0.0;
-    var sum_2 = 0.0;
-    var sum_3 = 0.0;
-    var sum_4 = 0.0;
-    for (var i_1 = i; i_1 < end; i_1 += 256u) {
-      let i_s = i_1 % s;
-      let rest = (i_1 / s);
-      let i_n = rest;
-      let v_x_1 = v_x[(i_n * c + i_c) * s + i_s];
-      sum = sum + v_x_1;
-      let grad_y_1 = grad_y[(i_n * c + i_c) * s + i_s];
-      sum_1 = sum_1 + grad_y_1;
-      sum_2 = sum_2 + grad_y_1 * v_x_1;
-      let x_1 = x[(i_n * c + i_c) * s + i_s];
+  let length = width * 256u;
+  let mean_6 = mean[result];
+  for (var i = start; i < end; i += length) {
+    let end_1 = min(i + length, end);
+    var i_s = i % some_s;
+    var i_n = i / some_s;
+    var sum = some(0.0);
+    var sum_1 = some(0.0);
+    var sum_2 = some(0.0);
+    var sum_3 = some(0.0);
+    var sum_4 = some(0.0);
+    for (var i_1 = i; i_1 < end_1; i_1 += width) {
+      let v_x_1 = v_x[(i_n * c + result) * some_s + i_s];
+      sum += v_x_1;
+      let grad_y_1 = grad_y[(i_n * c + result) * some_s + i_s];
+      sum_1 += grad_y_1;
+      sum_2 += grad_y_1 * v_x_1;
+      let x_1 = x[(i_n * c + result) * some_s + i_s];
       let v = x_1 - mean_6;
-      sum_3 = sum_3 + v * v_x_1;
-      sum_4 = sum_4 + v * grad_y_1;
+      sum_3 += v * v_x_1;
+      sum_4 += v * grad_y_1;
+      i_n += rest;
+      i_s += stride;
+      if (i_s >= some_s) {
+        i_s -= some_s;
+        i_n += 1u;
+      }
     }
-    total = total + sum;
-    total_1 = total_1 + sum_1;
-    total_2 = total_2 + sum_2;
-    total_3 = total_3 + sum_3;
-    total_4 = total_4 + sum_4;
+    total += sum_of(sum);
+    total_1 += sum_of(sum_1);
+    total_2 += sum_of(sum_2);
+    total_3 += sum_of(sum_3);
+    total_4 += sum_of(sum_4);
   }
-  lanes[lane] = total;
-  lanes_1[lane] = total_1;
-  lanes_2[lane] = total_2;
-  lanes_3[lane] = total_3;
-  lanes_4[lane] = total_4;
-  workgroupBarrier();
-  for (var half = 128u; half >= 1u; half /= 2u) {
-    if (lane < half) {
-      let other = lane + half;
-      let a = lanes[lane];
-      let b = lanes[other];
-      lanes[lane] = a + b;
-      let a_1 = lanes_1[lane];
-      let b_1 = lanes_1[other];
-      lanes_1[lane] = a_1 + b_1;
-      let a_2 = lanes_2[lane];
-      let b_2 = lanes_2[other];
-      lanes_2[lane] = a_2 + b_2;
-      let a_3 = lanes_3[lane];
-      let b_3 = lanes_3[other];
-      lanes_3[lane] = a_3 + b_3;
-      let a_4 = lanes_4[lane];
-      let b_4 = lanes_4[other];
-      lanes_4[lane] = a_4 + b_4;
+  for (var span = 1u; span < width; span *= 16u) {
+    merged[lane] = total;
+    merged_1[lane] = total_1;
+    merged_2[lane] = total_2;
+    merged_3[lane] = total_3;
+    merged_4[lane] = total_4;
+    workgroupBarrier();
+    let around = min(span * 16u, width);
+    let leader = lane - (own.x % around - own.x % span);
+    total = 0.0;
+    total_1 = 0.0;
+    total_2 = 0.0;
+    total_3 = 0.0;
+    total_4 = 0.0;
+    for (var i_2 = 0u; i_2 < around; i_2 += span) {
+      let at = leader + i_2;
+      total += merged[at];
+      total_1 += merged_1[at];
+      total_2 += merged_2[at];
+      total_3 += merged_3[at];
+      total_4 += merged_4[at];
     }
     workgroupBarrier();
   }
-  total = lanes[lane];
-  total_1 = lanes_1[lane];
-  total_2 = lanes_2[lane];
-  total_3 = lanes_3[lane];
-  total_4 = lanes_4[lane];
-  if (lane == 0u) {
-    let invstd_1 = invstd[i_c];
-    let v_1 = invstd_1 * invstd_1;
-    let mean_7 = total_3 / f32(n * s);
-    let mean_8 = total_1 / f32(n * s);
-    let weight_1 = select(0.0, invstd_1 * (total_2 - v_1 * mean_7 * total_4 - mean_8 * total), (f32(n) * f32(s) > 0.0));
-    let mean_9 = total / f32(n * s);
-    let mean_10 = total_4 / f32(n * s);
-    let mean_11 = total_2 / f32(n * s);
-    let weight_2 = weight[i_c];
-    let v_2 = weight_2 * invstd_1;
-    let v_weight_1 = v_weight[i_c];
-    let v_3 = weight_2 * v_1;
-    let v_4 = v_3 * mean_7;
-    let v_5 = v_weight_1 - v_4;
-    let v_bias_1 = v_bias[i_c];
-    second_weight[i_c] = weight_1;
-    packed[i_c] = v_2;
-    packed[c + i_c] = invstd_1 * v_5;
-    packed[2u * c + i_c] = mean_6;
-    packed[3u * c + i_c] = v_bias_1;
-    packed[4u * c + i_c] = v_2 * mean_9;
-    packed[5u * c + i_c] = invstd_1;
-    packed[6u * c + i_c] = v_1 * (3.0 * weight_2 * v_1 * mean_7 * mean_10 + weight_2 * mean_9 * mean_8 - v_weight_1 * mean_10 - weight_2 * mean_11);
-    packed[7u * c + i_c] = v_5;
-    packed[8u * c + i_c] = v_3 * mean_9 * mean_10;
-    packed[9u * c + i_c] = v_4 * mean_8;
-    packed[10u * c + i_c] = v_3 * mean_10;
-    packed[11u * c + i_c] = v_weight_1 * mean_8;
-  }
+  if ((0u < own.x) || (result >= c)) { return; }
+  let invstd_1 = invstd[result];
+  let v_1 = invstd_1 * invstd_1;
+  let mean_7 = total_3 / f32(n * s);
+  let mean_8 = total_1 / f32(n * s);
+  let weight_1 = select(0.0, invstd_1 * (total_2 - v_1 * mean_7 * total_4 - mean_8 * total), (f32(n) * f32(s) > 0.0));
+  let mean_9 = total / f32(n * s);
+  let mean_10 = total_4 / f32(n * s);
+  let mean_11 = total_2 / f32(n * s);
+  let weight_2 = weight[result];
+  let v_2 = weight_2 * invstd_1;
+  let v_weight_1 = v_weight[result];
+  let v_3 = weight_2 * v_1;
+  let v_4 = v_3 * mean_7;
+  let v_5 = v_weight_1 - v_4;
+  let v_bias_1 = v_bias[result];
+  second_weight[result] = weight_1;
+  packed[result] = v_2;
+  packed[c + result] = invstd_1 * v_5;
+  packed[2u * c + result] = mean_6;
+  packed[3u * c + result] = v_bias_1;
+  packed[4u * c + result] = v_2 * mean_9;
+  packed[5u * c + result] = invstd_1;
+  packed[6u * c + result] = v_1 * (3.0 * weight_2 * v_1 * mean_7 * mean_10 + weight_2 * mean_9 * mean_8 - v_weight_1 * mean_10 - weight_2 * mean_11);
+  packed[7u * c + result] = v_5;
+  packed[8u * c + result] = v_3 * mean_9 * mean_10;
+  packed[9u * c + result] = v_4 * mean_8;
+  packed[10u * c + result] = v_3 * mean_10;
+  packed[11u * c + result] = v_weight_1 * mean_8;
 }

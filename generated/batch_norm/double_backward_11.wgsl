@@ -3,54 +3,47 @@
 // batch_norm, double_backward:
 //   second_grad_y = weight * invstd * v_x + v_weight * invstd * (x - mean) - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
 //   second_x = weight * invstd ^ 3 * mean_1 * mean_4 + weight * invstd ^ 3 * mean_2 * mean_3 + 3 * (weight * invstd ^ 5 * mean_2 * mean_4 * (x - mean)) + v_weight * invstd * grad_y + weight * invstd ^ 3 * mean_1 * mean_3 * (x - mean) - v_weight * invstd * mean_3 - weight * invstd ^ 3 * mean_4 * v_x - v_weight * invstd ^ 3 * mean_4 * (x - mean) - weight * invstd ^ 3 * mean_2 * grad_y - weight * invstd ^ 3 * mean_5 * (x - mean)
-// Used by weight running_mean running_var training [n, c, s]: double_backward for x, weight, and 1 more
 
-struct Numbers {
-  c: u32,
-  n: u32,
-  s: u32,
-}
+alias some = f32; const many = 1u;
 
-@group(0) @binding(0) var<storage, read> grad_y: array<f32>;
-@group(0) @binding(1) var<storage, read> v_x: array<f32>;
-@group(0) @binding(2) var<storage, read> x: array<f32>;
-@group(0) @binding(3) var<storage, read_write> second_grad_y: array<f32>;
-@group(0) @binding(4) var<storage, read_write> second_x: array<f32>;
+struct Numbers { c: u32, n: u32, s: u32, share: u32 }
+
+@group(0) @binding(0) var<storage, read> grad_y: array<some>;
+@group(0) @binding(1) var<storage, read> v_x: array<some>;
+@group(0) @binding(2) var<storage, read> x: array<some>;
+@group(0) @binding(3) var<storage, read_write> second_grad_y: array<some>;
+@group(0) @binding(4) var<storage, read_write> second_x: array<some>;
 @group(0) @binding(5) var<storage, read> packed: array<f32>;
 @group(0) @binding(6) var<uniform> numbers: Numbers;
 
-@compute @workgroup_size(256)
-fn double_backward_11(
-  @builtin(workgroup_id) workgroup_id: vec3<u32>,
-  @builtin(num_workgroups) num_workgroups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
+override width = 1u; override together = 64u;
+
+@compute @workgroup_size(width, together)
+fn double_backward_11(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let c = numbers.c;
-  let n = numbers.n;
-  let s = numbers.s;
-  let workgroup = workgroup_id.x + workgroup_id.y * num_workgroups.x;
-  let at = workgroup * 256u + lane;
-  if (at < n * c * s) {
-    let i_s = at % s;
-    let rest = (at / s);
-    let i_c = rest % c;
-    let rest_1 = (rest / c);
-    let i_n = rest_1;
-    let packed_1 = packed[i_c];
-    let packed_2 = packed[c + i_c];
-    let v_x_1 = v_x[(i_n * c + i_c) * s + i_s];
-    let packed_3 = packed[2u * c + i_c];
-    let x_1 = x[(i_n * c + i_c) * s + i_s];
-    let packed_4 = packed[3u * c + i_c];
+  let some_s = numbers.s / many;
+  let result = (group.x + group.y * 65535u) * together + own.y;
+  let begin = group.z * numbers.share;
+  let end = min(begin + numbers.share, some_s);
+  let i_c = result % c;
+  if (result >= numbers.n * c) { return; }
+  let packed_1 = packed[i_c];
+  let packed_2 = packed[c + i_c];
+  let base = result * some_s;
+  let packed_3 = packed[2u * c + i_c];
+  let packed_4 = packed[3u * c + i_c];
+  let packed_5 = packed[4u * c + i_c];
+  let packed_6 = packed[5u * c + i_c];
+  let packed_7 = packed[6u * c + i_c];
+  let packed_8 = packed[7u * c + i_c];
+  let packed_9 = packed[8u * c + i_c];
+  let packed_10 = packed[9u * c + i_c];
+  for (var i = begin + own.x; i < end; i += width) {
+    let v_x_1 = v_x[base + i];
+    let x_1 = x[base + i];
     let v = x_1 - packed_4;
-    let packed_5 = packed[4u * c + i_c];
-    let packed_6 = packed[5u * c + i_c];
-    let grad_y_1 = grad_y[(i_n * c + i_c) * s + i_s];
-    let packed_7 = packed[6u * c + i_c];
-    let packed_8 = packed[7u * c + i_c];
-    let packed_9 = packed[8u * c + i_c];
-    let packed_10 = packed[9u * c + i_c];
-    second_grad_y[(i_n * c + i_c) * s + i_s] = packed_1 * (packed_2 * v_x_1 + packed_3 * v - packed_5);
-    second_x[(i_n * c + i_c) * s + i_s] = packed_1 * (packed_6 * v + packed_3 * grad_y_1 + packed_7 + packed_8 - packed_9 * v_x_1 - packed_10);
+    let grad_y_1 = grad_y[base + i];
+    second_grad_y[base + i] = packed_1 * (packed_2 * v_x_1 + packed_3 * v - packed_5);
+    second_x[base + i] = packed_1 * (packed_6 * v + packed_3 * grad_y_1 + packed_7 + packed_8 - packed_9 * v_x_1 - packed_10);
   }
 }

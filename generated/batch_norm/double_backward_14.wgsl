@@ -3,50 +3,43 @@
 // batch_norm, double_backward:
 //   second_grad_y = weight * invstd * v_x + v_weight * invstd * (x - mean)
 //   second_x = v_weight * invstd * grad_y
-// Used by weight running_mean running_var [n, c, s]: double_backward for x, weight
 
-struct Numbers {
-  c: u32,
-  n: u32,
-  s: u32,
-}
+alias some = f32; const many = 1u;
 
-@group(0) @binding(0) var<storage, read> grad_y: array<f32>;
+struct Numbers { c: u32, n: u32, s: u32, share: u32 }
+
+@group(0) @binding(0) var<storage, read> grad_y: array<some>;
 @group(0) @binding(1) var<storage, read> v_weight: array<f32>;
-@group(0) @binding(2) var<storage, read> v_x: array<f32>;
+@group(0) @binding(2) var<storage, read> v_x: array<some>;
 @group(0) @binding(3) var<storage, read> weight: array<f32>;
-@group(0) @binding(4) var<storage, read> x: array<f32>;
+@group(0) @binding(4) var<storage, read> x: array<some>;
 @group(0) @binding(5) var<storage, read> invstd: array<f32>;
 @group(0) @binding(6) var<storage, read> mean: array<f32>;
-@group(0) @binding(7) var<storage, read_write> second_grad_y: array<f32>;
-@group(0) @binding(8) var<storage, read_write> second_x: array<f32>;
+@group(0) @binding(7) var<storage, read_write> second_grad_y: array<some>;
+@group(0) @binding(8) var<storage, read_write> second_x: array<some>;
 @group(0) @binding(9) var<uniform> numbers: Numbers;
 
-@compute @workgroup_size(256)
-fn double_backward_14(
-  @builtin(workgroup_id) workgroup_id: vec3<u32>,
-  @builtin(num_workgroups) num_workgroups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let c = numbers.c;
-  let n = numbers.n;
-  let s = numbers.s;
-  let workgroup = workgroup_id.x + workgroup_id.y * num_workgroups.x;
-  let at = workgroup * 256u + lane;
-  if (at < n * c * s) {
-    let i_s = at % s;
-    let rest = (at / s);
-    let i_c = rest % c;
-    let rest_1 = (rest / c);
-    let i_n = rest_1;
-    let invstd_1 = invstd[i_c];
-    let weight_1 = weight[i_c];
-    let v_x_1 = v_x[(i_n * c + i_c) * s + i_s];
-    let v_weight_1 = v_weight[i_c];
-    let x_1 = x[(i_n * c + i_c) * s + i_s];
-    let mean_1 = mean[i_c];
-    let grad_y_1 = grad_y[(i_n * c + i_c) * s + i_s];
-    second_grad_y[(i_n * c + i_c) * s + i_s] = invstd_1 * (weight_1 * v_x_1 + v_weight_1 * (x_1 - mean_1));
-    second_x[(i_n * c + i_c) * s + i_s] = v_weight_1 * invstd_1 * grad_y_1;
+override width = 1u; override together = 64u;
+
+@compute @workgroup_size(width, together)
+fn double_backward_14(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
+  let some_s = numbers.s / many;
+  let result = (group.x + group.y * 65535u) * together + own.y;
+  let begin = group.z * numbers.share;
+  let end = min(begin + numbers.share, some_s);
+  let i_c = result % numbers.c;
+  if (result >= numbers.n * numbers.c) { return; }
+  let invstd_1 = invstd[i_c];
+  let weight_1 = weight[i_c];
+  let base = result * some_s;
+  let v_weight_1 = v_weight[i_c];
+  let mean_1 = mean[i_c];
+  let v = v_weight_1 * invstd_1;
+  for (var i = begin + own.x; i < end; i += width) {
+    let v_x_1 = v_x[base + i];
+    let x_1 = x[base + i];
+    let grad_y_1 = grad_y[base + i];
+    second_grad_y[base + i] = invstd_1 * (weight_1 * v_x_1 + v_weight_1 * (x_1 - mean_1));
+    second_x[base + i] = v * grad_y_1;
   }
 }

@@ -4,60 +4,61 @@
 //   second_grad_y = v_bias + invstd * v_x - invstd * mean_1 - invstd ^ 3 * mean_2 * (x - mean)
 //   second_x = invstd ^ 3 * mean_1 * mean_3 + invstd ^ 3 * mean_2 * mean_4 + 3 * (invstd ^ 5 * mean_2 * mean_3 * (x - mean)) + invstd ^ 3 * mean_1 * mean_4 * (x - mean) - invstd ^ 3 * mean_5 * (x - mean) - invstd ^ 3 * mean_3 * v_x - invstd ^ 3 * mean_2 * grad_y
 //   second_bias = 0
-// Used by bias running_mean running_var training [n, c, s]: double_backward for x, bias, and 1 more
 
-struct Numbers {
-  c: u32,
-  n: u32,
-  s: u32,
-}
+alias some = f32; const many = 1u;
 
-@group(0) @binding(0) var<storage, read> grad_y: array<f32>;
-@group(0) @binding(1) var<storage, read> v_x: array<f32>;
-@group(0) @binding(2) var<storage, read> x: array<f32>;
-@group(0) @binding(3) var<storage, read_write> second_grad_y: array<f32>;
-@group(0) @binding(4) var<storage, read_write> second_x: array<f32>;
+struct Numbers { c: u32, n: u32, s: u32, share: u32 }
+
+@group(0) @binding(0) var<storage, read> grad_y: array<some>;
+@group(0) @binding(1) var<storage, read> v_x: array<some>;
+@group(0) @binding(2) var<storage, read> x: array<some>;
+@group(0) @binding(3) var<storage, read_write> second_grad_y: array<some>;
+@group(0) @binding(4) var<storage, read_write> second_x: array<some>;
 @group(0) @binding(5) var<storage, read_write> second_bias: array<f32>;
 @group(0) @binding(6) var<storage, read> packed: array<f32>;
 @group(0) @binding(7) var<uniform> numbers: Numbers;
 
-@compute @workgroup_size(256)
-fn double_backward_17(
-  @builtin(workgroup_id) workgroup_id: vec3<u32>,
-  @builtin(num_workgroups) num_workgroups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
+override width = 1u; override together = 64u;
+
+@compute @workgroup_size(width, together)
+fn double_backward_17(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let c = numbers.c;
-  let n = numbers.n;
-  let s = numbers.s;
-  let workgroup = workgroup_id.x + workgroup_id.y * num_workgroups.x;
-  let at = workgroup * 256u + lane;
-  if (at < n * c * s) {
-    let i_s = at % s;
-    let rest = (at / s);
-    let i_c = rest % c;
-    let rest_1 = (rest / c);
-    let i_n = rest_1;
-    let packed_1 = packed[i_c];
-    let v_x_1 = v_x[(i_n * c + i_c) * s + i_s];
-    let packed_2 = packed[c + i_c];
-    let packed_3 = packed[2u * c + i_c];
-    let x_1 = x[(i_n * c + i_c) * s + i_s];
-    let packed_4 = packed[3u * c + i_c];
+  let some_s = numbers.s / many;
+  let result = (group.x + group.y * 65535u) * together + own.y;
+  let begin = group.z * numbers.share;
+  let end = min(begin + numbers.share, numbers.n * some_s);
+  let stride = width % some_s;
+  let rest = width / some_s;
+  let start = begin + own.x;
+  if (result >= c) { return; }
+  var i_s = start % some_s;
+  var i_n = start / some_s;
+  let packed_1 = packed[result];
+  let packed_2 = packed[c + result];
+  let packed_3 = packed[2u * c + result];
+  let packed_4 = packed[3u * c + result];
+  let packed_5 = packed[4u * c + result];
+  let packed_6 = packed[5u * c + result];
+  let packed_7 = packed[6u * c + result];
+  let packed_8 = packed[7u * c + result];
+  let packed_9 = packed[8u * c + result];
+  let packed_10 = packed[9u * c + result];
+  let packed_11 = packed[10u * c + result];
+  for (var i = start; i < end; i += width) {
+    let v_x_1 = v_x[(i_n * c + result) * some_s + i_s];
+    let x_1 = x[(i_n * c + result) * some_s + i_s];
     let v = x_1 - packed_4;
-    let packed_5 = packed[4u * c + i_c];
-    let packed_6 = packed[5u * c + i_c];
-    let packed_7 = packed[6u * c + i_c];
-    let packed_8 = packed[7u * c + i_c];
-    let packed_9 = packed[8u * c + i_c];
-    let packed_10 = packed[9u * c + i_c];
-    let packed_11 = packed[10u * c + i_c];
-    let grad_y_1 = grad_y[(i_n * c + i_c) * s + i_s];
-    second_grad_y[(i_n * c + i_c) * s + i_s] = packed_1 * v_x_1 + packed_2 - packed_3 * v - packed_5;
-    second_x[(i_n * c + i_c) * s + i_s] = packed_6 * (packed_7 * v + packed_8 + packed_9 - packed_10 * v_x_1 - packed_11 * grad_y_1);
+    let grad_y_1 = grad_y[(i_n * c + result) * some_s + i_s];
+    second_grad_y[(i_n * c + result) * some_s + i_s] = packed_1 * v_x_1 + packed_2 - packed_3 * v - packed_5;
+    second_x[(i_n * c + result) * some_s + i_s] = packed_6 * (packed_7 * v + packed_8 + packed_9 - packed_10 * v_x_1 - packed_11 * grad_y_1);
+    i_n += rest;
+    i_s += stride;
+    if (i_s >= some_s) {
+      i_s -= some_s;
+      i_n += 1u;
+    }
   }
-  if (at < c) {
-    let i_c_1 = at;
-    second_bias[i_c_1] = 0.0;
+  if ((own.x == 0u) && (group.z == 0u)) {
+    second_bias[result] = 0.0;
   }
 }

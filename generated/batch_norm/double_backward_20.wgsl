@@ -4,47 +4,48 @@
 //   second_grad_y = v_bias + invstd * v_x
 //   second_x = 0
 //   second_bias = 0
-// Used by bias running_mean running_var [n, c, s]: double_backward for x, bias
 
-struct Numbers {
-  c: u32,
-  n: u32,
-  s: u32,
-}
+alias some = f32; const many = 1u;
+
+struct Numbers { c: u32, n: u32, s: u32, share: u32 }
 
 @group(0) @binding(0) var<storage, read> v_bias: array<f32>;
-@group(0) @binding(1) var<storage, read> v_x: array<f32>;
+@group(0) @binding(1) var<storage, read> v_x: array<some>;
 @group(0) @binding(2) var<storage, read> invstd: array<f32>;
-@group(0) @binding(3) var<storage, read_write> second_grad_y: array<f32>;
-@group(0) @binding(4) var<storage, read_write> second_x: array<f32>;
+@group(0) @binding(3) var<storage, read_write> second_grad_y: array<some>;
+@group(0) @binding(4) var<storage, read_write> second_x: array<some>;
 @group(0) @binding(5) var<storage, read_write> second_bias: array<f32>;
 @group(0) @binding(6) var<uniform> numbers: Numbers;
 
-@compute @workgroup_size(256)
-fn double_backward_20(
-  @builtin(workgroup_id) workgroup_id: vec3<u32>,
-  @builtin(num_workgroups) num_workgroups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
+override width = 1u; override together = 64u;
+
+@compute @workgroup_size(width, together)
+fn double_backward_20(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let c = numbers.c;
-  let n = numbers.n;
-  let s = numbers.s;
-  let workgroup = workgroup_id.x + workgroup_id.y * num_workgroups.x;
-  let at = workgroup * 256u + lane;
-  if (at < n * c * s) {
-    let i_s = at % s;
-    let rest = (at / s);
-    let i_c = rest % c;
-    let rest_1 = (rest / c);
-    let i_n = rest_1;
-    let invstd_1 = invstd[i_c];
-    let v_x_1 = v_x[(i_n * c + i_c) * s + i_s];
-    let v_bias_1 = v_bias[i_c];
-    second_grad_y[(i_n * c + i_c) * s + i_s] = invstd_1 * v_x_1 + v_bias_1;
-    second_x[(i_n * c + i_c) * s + i_s] = 0.0;
+  let some_s = numbers.s / many;
+  let result = (group.x + group.y * 65535u) * together + own.y;
+  let begin = group.z * numbers.share;
+  let end = min(begin + numbers.share, numbers.n * some_s);
+  let stride = width % some_s;
+  let rest = width / some_s;
+  let start = begin + own.x;
+  if (result >= c) { return; }
+  var i_s = start % some_s;
+  var i_n = start / some_s;
+  let invstd_1 = invstd[result];
+  let v_bias_1 = v_bias[result];
+  for (var i = start; i < end; i += width) {
+    let v_x_1 = v_x[(i_n * c + result) * some_s + i_s];
+    second_grad_y[(i_n * c + result) * some_s + i_s] = invstd_1 * v_x_1 + v_bias_1;
+    second_x[(i_n * c + result) * some_s + i_s] = some(0.0);
+    i_n += rest;
+    i_s += stride;
+    if (i_s >= some_s) {
+      i_s -= some_s;
+      i_n += 1u;
+    }
   }
-  if (at < c) {
-    let i_c_1 = at;
-    second_bias[i_c_1] = 0.0;
+  if ((own.x == 0u) && (group.z == 0u)) {
+    second_bias[result] = 0.0;
   }
 }

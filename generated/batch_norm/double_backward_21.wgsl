@@ -4,47 +4,36 @@
 //   second_grad_y = v_bias + invstd * v_x
 //   second_x = 0
 //   second_bias = 0
-// Used by bias running_mean running_var [n, s, c]: double_backward for x, bias
 
-struct Numbers {
-  c: u32,
-  n: u32,
-  s: u32,
-}
+alias some = f32; const many = 1u;
 
-@group(0) @binding(0) var<storage, read> v_bias: array<f32>;
-@group(0) @binding(1) var<storage, read> v_x: array<f32>;
-@group(0) @binding(2) var<storage, read> invstd: array<f32>;
-@group(0) @binding(3) var<storage, read_write> second_grad_y: array<f32>;
-@group(0) @binding(4) var<storage, read_write> second_x: array<f32>;
-@group(0) @binding(5) var<storage, read_write> second_bias: array<f32>;
+struct Numbers { c: u32, n: u32, s: u32, share: u32 }
+
+@group(0) @binding(0) var<storage, read> v_bias: array<some>;
+@group(0) @binding(1) var<storage, read> v_x: array<some>;
+@group(0) @binding(2) var<storage, read> invstd: array<some>;
+@group(0) @binding(3) var<storage, read_write> second_grad_y: array<some>;
+@group(0) @binding(4) var<storage, read_write> second_x: array<some>;
+@group(0) @binding(5) var<storage, read_write> second_bias: array<some>;
 @group(0) @binding(6) var<uniform> numbers: Numbers;
 
-@compute @workgroup_size(256)
-fn double_backward_21(
-  @builtin(workgroup_id) workgroup_id: vec3<u32>,
-  @builtin(num_workgroups) num_workgroups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let c = numbers.c;
-  let n = numbers.n;
-  let s = numbers.s;
-  let workgroup = workgroup_id.x + workgroup_id.y * num_workgroups.x;
-  let at = workgroup * 256u + lane;
-  if (at < n * s * c) {
-    let i_c = at % c;
-    let rest = (at / c);
-    let i_s = rest % s;
-    let rest_1 = (rest / s);
-    let i_n = rest_1;
-    let invstd_1 = invstd[i_c];
-    let v_x_1 = v_x[(i_n * s + i_s) * c + i_c];
-    let v_bias_1 = v_bias[i_c];
-    second_grad_y[(i_n * s + i_s) * c + i_c] = invstd_1 * v_x_1 + v_bias_1;
-    second_x[(i_n * s + i_s) * c + i_c] = 0.0;
+override width = 1u; override together = 64u;
+
+@compute @workgroup_size(together, width)
+fn double_backward_21(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
+  let some_c = numbers.c / many;
+  let result = (group.x + group.y * 65535u) * together + own.x;
+  let begin = group.z * numbers.share;
+  let end = min(begin + numbers.share, numbers.n * numbers.s);
+  if (result >= some_c) { return; }
+  let invstd_1 = invstd[result];
+  let v_bias_1 = v_bias[result];
+  for (var i = begin + own.y; i < end; i += width) {
+    let v_x_1 = v_x[i * some_c + result];
+    second_grad_y[i * some_c + result] = invstd_1 * v_x_1 + v_bias_1;
+    second_x[i * some_c + result] = some(0.0);
   }
-  if (at < c) {
-    let i_c_1 = at;
-    second_bias[i_c_1] = 0.0;
+  if ((own.y == 0u) && (group.z == 0u)) {
+    second_bias[result] = some(0.0);
   }
 }

@@ -3,56 +3,47 @@
 // batch_norm, double_backward:
 //   second_grad_y = invstd * v_x - invstd * mean_1 - invstd ^ 3 * mean_2 * (x - mean)
 //   second_x = invstd ^ 3 * mean_1 * mean_3 + invstd ^ 3 * mean_2 * mean_4 + 3 * (invstd ^ 5 * mean_2 * mean_3 * (x - mean)) + invstd ^ 3 * mean_1 * mean_4 * (x - mean) - invstd ^ 3 * mean_5 * (x - mean) - invstd ^ 3 * mean_3 * v_x - invstd ^ 3 * mean_2 * grad_y
-// Used by running_mean running_var training [n, s, c]: double_backward for x, and 1 more
 
-struct Numbers {
-  c: u32,
-  n: u32,
-  s: u32,
-}
+alias some = f32; const many = 1u;
 
-@group(0) @binding(0) var<storage, read> grad_y: array<f32>;
-@group(0) @binding(1) var<storage, read> v_x: array<f32>;
-@group(0) @binding(2) var<storage, read> x: array<f32>;
-@group(0) @binding(3) var<storage, read> invstd: array<f32>;
-@group(0) @binding(4) var<storage, read> mean: array<f32>;
-@group(0) @binding(5) var<storage, read_write> second_grad_y: array<f32>;
-@group(0) @binding(6) var<storage, read_write> second_x: array<f32>;
-@group(0) @binding(7) var<storage, read> packed: array<f32>;
+struct Numbers { c: u32, n: u32, s: u32, share: u32 }
+
+@group(0) @binding(0) var<storage, read> grad_y: array<some>;
+@group(0) @binding(1) var<storage, read> v_x: array<some>;
+@group(0) @binding(2) var<storage, read> x: array<some>;
+@group(0) @binding(3) var<storage, read> invstd: array<some>;
+@group(0) @binding(4) var<storage, read> mean: array<some>;
+@group(0) @binding(5) var<storage, read_write> second_grad_y: array<some>;
+@group(0) @binding(6) var<storage, read_write> second_x: array<some>;
+@group(0) @binding(7) var<storage, read> packed: array<some>;
 @group(0) @binding(8) var<uniform> numbers: Numbers;
 
-@compute @workgroup_size(256)
-fn double_backward_25(
-  @builtin(workgroup_id) workgroup_id: vec3<u32>,
-  @builtin(num_workgroups) num_workgroups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let c = numbers.c;
-  let n = numbers.n;
-  let s = numbers.s;
-  let workgroup = workgroup_id.x + workgroup_id.y * num_workgroups.x;
-  let at = workgroup * 256u + lane;
-  if (at < n * s * c) {
-    let i_c = at % c;
-    let rest = (at / c);
-    let i_s = rest % s;
-    let rest_1 = (rest / s);
-    let i_n = rest_1;
-    let invstd_1 = invstd[i_c];
-    let v_x_1 = v_x[(i_n * s + i_s) * c + i_c];
-    let packed_1 = packed[i_c];
-    let x_1 = x[(i_n * s + i_s) * c + i_c];
-    let mean_6 = mean[i_c];
+override width = 1u; override together = 64u;
+
+@compute @workgroup_size(together, width)
+fn double_backward_25(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
+  let some_c = numbers.c / many;
+  let result = (group.x + group.y * 65535u) * together + own.x;
+  let begin = group.z * numbers.share;
+  let end = min(begin + numbers.share, numbers.n * numbers.s);
+  if (result >= some_c) { return; }
+  let invstd_1 = invstd[result];
+  let packed_1 = packed[result];
+  let mean_6 = mean[result];
+  let packed_2 = packed[some_c + result];
+  let v_1 = invstd_1 * invstd_1;
+  let v_2 = v_1 * invstd_1;
+  let packed_3 = packed[2u * some_c + result];
+  let packed_4 = packed[3u * some_c + result];
+  let packed_5 = packed[4u * some_c + result];
+  let packed_6 = packed[5u * some_c + result];
+  let packed_7 = packed[6u * some_c + result];
+  for (var i = begin + own.y; i < end; i += width) {
+    let v_x_1 = v_x[i * some_c + result];
+    let x_1 = x[i * some_c + result];
     let v = x_1 - mean_6;
-    let packed_2 = packed[c + i_c];
-    let v_1 = invstd_1 * invstd_1;
-    let packed_3 = packed[2u * c + i_c];
-    let packed_4 = packed[3u * c + i_c];
-    let packed_5 = packed[4u * c + i_c];
-    let packed_6 = packed[5u * c + i_c];
-    let packed_7 = packed[6u * c + i_c];
-    let grad_y_1 = grad_y[(i_n * s + i_s) * c + i_c];
-    second_grad_y[(i_n * s + i_s) * c + i_c] = invstd_1 * (v_x_1 - packed_1 * v - packed_2);
-    second_x[(i_n * s + i_s) * c + i_c] = v_1 * invstd_1 * (packed_3 * v + packed_4 + packed_5 - packed_6 * v_x_1 - packed_7 * grad_y_1);
+    let grad_y_1 = grad_y[i * some_c + result];
+    second_grad_y[i * some_c + result] = invstd_1 * (v_x_1 - packed_1 * v - packed_2);
+    second_x[i * some_c + result] = v_2 * (packed_3 * v + packed_4 + packed_5 - packed_6 * v_x_1 - packed_7 * grad_y_1);
   }
 }

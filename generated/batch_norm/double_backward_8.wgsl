@@ -2,66 +2,62 @@
 //
 // batch_norm, double_backward:
 //   second_weight = invstd * sum(grad_y * v_x, n, s)
-// Used by weight bias running_mean running_var [n, s, c]: double_backward for x, weight, bias, and 1 more
 
-struct Numbers {
-  c: u32,
-  n: u32,
-  s: u32,
-}
+alias some = f32; const many = 1u;
 
-@group(0) @binding(0) var<storage, read> grad_y: array<f32>;
-@group(0) @binding(1) var<storage, read> v_x: array<f32>;
-@group(0) @binding(2) var<storage, read> invstd: array<f32>;
-@group(0) @binding(3) var<storage, read_write> second_weight: array<f32>;
-@group(0) @binding(4) var<uniform> numbers: Numbers;
+struct Numbers { c: u32, n: u32, s: u32, share: u32, taken: u32 }
 
-var<workgroup> lanes: array<f32, 256>;
+@group(0) @binding(0) var<storage, read> grad_y: array<some>;
+@group(0) @binding(1) var<storage, read> v_x: array<some>;
+@group(0) @binding(2) var<storage, read> invstd: array<some>;
+@group(0) @binding(3) var<storage, read_write> second_weight: array<some>;
+@group(0) @binding(4) var<storage, read_write> partials_1: array<some>;
+@group(0) @binding(5) var<uniform> numbers: Numbers;
 
-@compute @workgroup_size(256)
-fn double_backward_8(
-  @builtin(workgroup_id) workgroup_id: vec3<u32>,
-  @builtin(num_workgroups) num_workgroups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let c = numbers.c;
-  let n = numbers.n;
-  let s = numbers.s;
-  let workgroup = workgroup_id.x + workgroup_id.y * num_workgroups.x;
-  let column = workgroup * 32u + lane % 32u;
-  let i_c = column;
-  var total = 0.0;
-  if (column < c) {
-    let from_ = (lane / 32u);
-    for (var i = from_; i < n * s; i += 512u) {
-      let end = min(i + 512u, n * s);
-      var sum = 0.0;
-      for (var i_1 = i; i_1 < end; i_1 += 8u) {
-        let i_s = i_1 % s;
-        let rest = (i_1 / s);
-        let i_n = rest;
-        let grad_y_1 = grad_y[(i_n * s + i_s) * c + i_c];
-        let v_x_1 = v_x[(i_n * s + i_s) * c + i_c];
-        sum = sum + grad_y_1 * v_x_1;
-      }
-      total = total + sum;
+override width = 1u; override together = 64u; override team = 64u;
+var<workgroup> merged: array<some, team>;
+
+@compute @workgroup_size(together, width)
+fn double_backward_8(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) own: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let some_c = numbers.c / many;
+  let result = (group.x + group.y * 65535u) * together + own.x;
+  let begin = group.z * numbers.share;
+  let end = min(begin + numbers.share, numbers.n * numbers.s);
+  var total = some(0.0);
+  let length = width * 256u;
+  for (var i = begin + own.y; i < end; i += length) {
+    let end_1 = min(i + length, end);
+    var sum = some(0.0);
+    for (var i_1 = i; i_1 < end_1; i_1 += width) {
+      let grad_y_1 = grad_y[i_1 * some_c + result];
+      let v_x_1 = v_x[i_1 * some_c + result];
+      sum += grad_y_1 * v_x_1;
     }
+    total += sum;
   }
-  lanes[lane] = total;
-  workgroupBarrier();
-  for (var half = 128u; half >= 32u; half /= 2u) {
-    if (lane < half) {
-      let other = lane + half;
-      let a = lanes[lane];
-      let b = lanes[other];
-      lanes[lane] = a + b;
+  for (var i_2 = own.y; i_2 < numbers.taken; i_2 += width) {
+    let slot = i_2 * some_c + result;
+    total += partials_1[slot];
+  }
+  for (var span = 1u; span < width; span *= 16u) {
+    merged[lane] = total;
+    workgroupBarrier();
+    let around = min(span * 16u, width);
+    let leader = lane - (own.y % around - own.y % span) * together;
+    total = some(0.0);
+    for (var i_3 = 0u; i_3 < around; i_3 += span) {
+      let at = leader + i_3 * together;
+      total += merged[at];
     }
     workgroupBarrier();
   }
-  total = lanes[lane];
-  if ((lane < 32u) && (column < c)) {
-    let invstd_1 = invstd[i_c];
-    let weight_1 = invstd_1 * total;
-    second_weight[i_c] = weight_1;
+  if ((0u < own.y) || (result >= some_c)) { return; }
+  if (1u < groups.z) {
+    let slot_1 = group.z * some_c + result;
+    partials_1[slot_1] = total;
+    return;
   }
+  let invstd_1 = invstd[result];
+  let weight_1 = invstd_1 * total;
+  second_weight[result] = weight_1;
 }

@@ -2,42 +2,34 @@
 //
 // batch_norm, forward:
 //   y = bias + invstd * (x - mean)
-// Used by bias running_mean running_var training [n, c, s]: forward, and 1 more
 
-struct Numbers {
-  c: u32,
-  n: u32,
-  s: u32,
-}
+alias some = f32; const many = 1u;
+
+struct Numbers { c: u32, n: u32, s: u32, share: u32 }
 
 @group(0) @binding(0) var<storage, read> bias: array<f32>;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> x: array<some>;
 @group(0) @binding(2) var<storage, read> invstd: array<f32>;
 @group(0) @binding(3) var<storage, read> mean: array<f32>;
-@group(0) @binding(4) var<storage, read_write> y: array<f32>;
+@group(0) @binding(4) var<storage, read_write> y: array<some>;
 @group(0) @binding(5) var<uniform> numbers: Numbers;
 
-@compute @workgroup_size(256)
-fn forward_13(
-  @builtin(workgroup_id) workgroup_id: vec3<u32>,
-  @builtin(num_workgroups) num_workgroups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let c = numbers.c;
-  let n = numbers.n;
-  let s = numbers.s;
-  let workgroup = workgroup_id.x + workgroup_id.y * num_workgroups.x;
-  let at = workgroup * 256u + lane;
-  if (at < n * c * s) {
-    let i_s = at % s;
-    let rest = (at / s);
-    let i_c = rest % c;
-    let rest_1 = (rest / c);
-    let i_n = rest_1;
-    let invstd_1 = invstd[i_c];
-    let x_1 = x[(i_n * c + i_c) * s + i_s];
-    let mean_1 = mean[i_c];
-    let bias_1 = bias[i_c];
-    y[(i_n * c + i_c) * s + i_s] = invstd_1 * (x_1 - mean_1) + bias_1;
+override width = 1u; override together = 64u;
+
+@compute @workgroup_size(width, together)
+fn forward_13(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
+  let some_s = numbers.s / many;
+  let result = (group.x + group.y * 65535u) * together + own.y;
+  let begin = group.z * numbers.share;
+  let end = min(begin + numbers.share, some_s);
+  let i_c = result % numbers.c;
+  if (result >= numbers.n * numbers.c) { return; }
+  let invstd_1 = invstd[i_c];
+  let base = result * some_s;
+  let mean_1 = mean[i_c];
+  let bias_1 = bias[i_c];
+  for (var i = begin + own.x; i < end; i += width) {
+    let x_1 = x[base + i];
+    y[base + i] = invstd_1 * (x_1 - mean_1) + bias_1;
   }
 }

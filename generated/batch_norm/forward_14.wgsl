@@ -2,42 +2,32 @@
 //
 // batch_norm, forward:
 //   y = bias + invstd * (x - mean)
-// Used by bias running_mean running_var training [n, s, c]: forward, and 1 more
 
-struct Numbers {
-  c: u32,
-  n: u32,
-  s: u32,
-}
+alias some = f32; const many = 1u;
 
-@group(0) @binding(0) var<storage, read> bias: array<f32>;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read> invstd: array<f32>;
-@group(0) @binding(3) var<storage, read> mean: array<f32>;
-@group(0) @binding(4) var<storage, read_write> y: array<f32>;
+struct Numbers { c: u32, n: u32, s: u32, share: u32 }
+
+@group(0) @binding(0) var<storage, read> bias: array<some>;
+@group(0) @binding(1) var<storage, read> x: array<some>;
+@group(0) @binding(2) var<storage, read> invstd: array<some>;
+@group(0) @binding(3) var<storage, read> mean: array<some>;
+@group(0) @binding(4) var<storage, read_write> y: array<some>;
 @group(0) @binding(5) var<uniform> numbers: Numbers;
 
-@compute @workgroup_size(256)
-fn forward_14(
-  @builtin(workgroup_id) workgroup_id: vec3<u32>,
-  @builtin(num_workgroups) num_workgroups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let c = numbers.c;
-  let n = numbers.n;
-  let s = numbers.s;
-  let workgroup = workgroup_id.x + workgroup_id.y * num_workgroups.x;
-  let at = workgroup * 256u + lane;
-  if (at < n * s * c) {
-    let i_c = at % c;
-    let rest = (at / c);
-    let i_s = rest % s;
-    let rest_1 = (rest / s);
-    let i_n = rest_1;
-    let invstd_1 = invstd[i_c];
-    let x_1 = x[(i_n * s + i_s) * c + i_c];
-    let mean_1 = mean[i_c];
-    let bias_1 = bias[i_c];
-    y[(i_n * s + i_s) * c + i_c] = invstd_1 * (x_1 - mean_1) + bias_1;
+override width = 1u; override together = 64u;
+
+@compute @workgroup_size(together, width)
+fn forward_14(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
+  let some_c = numbers.c / many;
+  let result = (group.x + group.y * 65535u) * together + own.x;
+  let begin = group.z * numbers.share;
+  let end = min(begin + numbers.share, numbers.n * numbers.s);
+  if (result >= some_c) { return; }
+  let invstd_1 = invstd[result];
+  let mean_1 = mean[result];
+  let bias_1 = bias[result];
+  for (var i = begin + own.y; i < end; i += width) {
+    let x_1 = x[i * some_c + result];
+    y[i * some_c + result] = invstd_1 * (x_1 - mean_1) + bias_1;
   }
 }

@@ -4,51 +4,38 @@
 //   y = (x - running_mean) / sqrt(eps + running_var)
 //   mean = running_mean
 //   invstd = 1 / sqrt(eps + running_var)
-// Used by running_mean running_var [n, s, c]: forward
 
-struct Numbers {
-  c: u32,
-  n: u32,
-  s: u32,
-  eps: f32,
-}
+alias some = f32; const many = 1u;
 
-@group(0) @binding(0) var<storage, read> running_mean: array<f32>;
-@group(0) @binding(1) var<storage, read> running_var: array<f32>;
-@group(0) @binding(2) var<storage, read> x: array<f32>;
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;
-@group(0) @binding(4) var<storage, read_write> mean: array<f32>;
-@group(0) @binding(5) var<storage, read_write> invstd: array<f32>;
+struct Numbers { c: u32, n: u32, s: u32, share: u32, eps: f32 }
+
+@group(0) @binding(0) var<storage, read> running_mean: array<some>;
+@group(0) @binding(1) var<storage, read> running_var: array<some>;
+@group(0) @binding(2) var<storage, read> x: array<some>;
+@group(0) @binding(3) var<storage, read_write> y: array<some>;
+@group(0) @binding(4) var<storage, read_write> mean: array<some>;
+@group(0) @binding(5) var<storage, read_write> invstd: array<some>;
 @group(0) @binding(6) var<uniform> numbers: Numbers;
 
-@compute @workgroup_size(256)
-fn forward_20(
-  @builtin(workgroup_id) workgroup_id: vec3<u32>,
-  @builtin(num_workgroups) num_workgroups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let c = numbers.c;
-  let n = numbers.n;
-  let s = numbers.s;
-  let eps = numbers.eps;
-  let workgroup = workgroup_id.x + workgroup_id.y * num_workgroups.x;
-  let at = workgroup * 256u + lane;
-  if (at < n * s * c) {
-    let i_c = at % c;
-    let rest = (at / c);
-    let i_s = rest % s;
-    let rest_1 = (rest / s);
-    let i_n = rest_1;
-    let running_var_1 = running_var[i_c];
-    let x_1 = x[(i_n * s + i_s) * c + i_c];
-    let running_mean_1 = running_mean[i_c];
-    y[(i_n * s + i_s) * c + i_c] = inverseSqrt(running_var_1 + eps) * (x_1 - running_mean_1);
+override width = 1u; override together = 64u;
+
+@compute @workgroup_size(together, width)
+fn forward_20(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
+  let some_c = numbers.c / many;
+  let result = (group.x + group.y * 65535u) * together + own.x;
+  let begin = group.z * numbers.share;
+  let end = min(begin + numbers.share, numbers.n * numbers.s);
+  if (result >= some_c) { return; }
+  let running_var_1 = running_var[result];
+  let v = running_var_1 + numbers.eps;
+  let root = inverseSqrt(v);
+  let running_mean_1 = running_mean[result];
+  for (var i = begin + own.y; i < end; i += width) {
+    let x_1 = x[i * some_c + result];
+    y[i * some_c + result] = root * (x_1 - running_mean_1);
   }
-  if (at < c) {
-    let i_c_1 = at;
-    let running_mean_2 = running_mean[i_c_1];
-    let running_var_2 = running_var[i_c_1];
-    mean[i_c_1] = running_mean_2;
-    invstd[i_c_1] = inverseSqrt(running_var_2 + eps);
+  if ((own.y == 0u) && (group.z == 0u)) {
+    mean[result] = running_mean_1;
+    invstd[result] = root;
   }
 }

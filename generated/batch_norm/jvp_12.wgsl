@@ -2,46 +2,36 @@
 //
 // batch_norm, jvp:
 //   y_t = invstd * weight_t * (x - mean) + weight * invstd * x_t
-// Used by weight running_mean running_var [n, s, c]: jvp
 
-struct Numbers {
-  c: u32,
-  n: u32,
-  s: u32,
-}
+alias some = f32; const many = 1u;
 
-@group(0) @binding(0) var<storage, read> weight: array<f32>;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read> invstd: array<f32>;
-@group(0) @binding(3) var<storage, read> mean: array<f32>;
-@group(0) @binding(4) var<storage, read> weight_t: array<f32>;
-@group(0) @binding(5) var<storage, read> x_t: array<f32>;
-@group(0) @binding(6) var<storage, read_write> y_t: array<f32>;
+struct Numbers { c: u32, n: u32, s: u32, share: u32 }
+
+@group(0) @binding(0) var<storage, read> weight: array<some>;
+@group(0) @binding(1) var<storage, read> x: array<some>;
+@group(0) @binding(2) var<storage, read> invstd: array<some>;
+@group(0) @binding(3) var<storage, read> mean: array<some>;
+@group(0) @binding(4) var<storage, read> weight_t: array<some>;
+@group(0) @binding(5) var<storage, read> x_t: array<some>;
+@group(0) @binding(6) var<storage, read_write> y_t: array<some>;
 @group(0) @binding(7) var<uniform> numbers: Numbers;
 
-@compute @workgroup_size(256)
-fn jvp_12(
-  @builtin(workgroup_id) workgroup_id: vec3<u32>,
-  @builtin(num_workgroups) num_workgroups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let c = numbers.c;
-  let n = numbers.n;
-  let s = numbers.s;
-  let workgroup = workgroup_id.x + workgroup_id.y * num_workgroups.x;
-  let at = workgroup * 256u + lane;
-  if (at < n * s * c) {
-    let i_c = at % c;
-    let rest = (at / c);
-    let i_s = rest % s;
-    let rest_1 = (rest / s);
-    let i_n = rest_1;
-    let invstd_1 = invstd[i_c];
-    let weight_t_1 = weight_t[i_c];
-    let x_1 = x[(i_n * s + i_s) * c + i_c];
-    let mean_1 = mean[i_c];
-    let weight_1 = weight[i_c];
-    let x_t_1 = x_t[(i_n * s + i_s) * c + i_c];
-    y_t[(i_n * s + i_s) * c + i_c] = invstd_1 * (weight_t_1 * (x_1 - mean_1) + weight_1 * x_t_1);
+override width = 1u; override together = 64u;
+
+@compute @workgroup_size(together, width)
+fn jvp_12(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
+  let some_c = numbers.c / many;
+  let result = (group.x + group.y * 65535u) * together + own.x;
+  let begin = group.z * numbers.share;
+  let end = min(begin + numbers.share, numbers.n * numbers.s);
+  if (result >= some_c) { return; }
+  let invstd_1 = invstd[result];
+  let weight_t_1 = weight_t[result];
+  let mean_1 = mean[result];
+  let weight_1 = weight[result];
+  for (var i = begin + own.y; i < end; i += width) {
+    let x_1 = x[i * some_c + result];
+    let x_t_1 = x_t[i * some_c + result];
+    y_t[i * some_c + result] = invstd_1 * (weight_t_1 * (x_1 - mean_1) + weight_1 * x_t_1);
   }
 }

@@ -2,45 +2,38 @@
 //
 // batch_norm, jvp:
 //   y_t = bias_t + invstd * weight_t * (x - mean) + weight * invstd * x_t - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
-// Used by weight bias running_mean running_var training [n, c, s]: jvp, and 1 more
 
-struct Numbers {
-  c: u32,
-  n: u32,
-  s: u32,
-}
+alias some = f32; const many = 1u;
 
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read> x_t: array<f32>;
-@group(0) @binding(2) var<storage, read_write> y_t: array<f32>;
+struct Numbers { c: u32, n: u32, s: u32, share: u32 }
+
+@group(0) @binding(0) var<storage, read> x: array<some>;
+@group(0) @binding(1) var<storage, read> x_t: array<some>;
+@group(0) @binding(2) var<storage, read_write> y_t: array<some>;
 @group(0) @binding(3) var<storage, read> packed: array<f32>;
 @group(0) @binding(4) var<uniform> numbers: Numbers;
 
-@compute @workgroup_size(256)
-fn jvp_2(
-  @builtin(workgroup_id) workgroup_id: vec3<u32>,
-  @builtin(num_workgroups) num_workgroups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
+override width = 1u; override together = 64u;
+
+@compute @workgroup_size(width, together)
+fn jvp_2(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let c = numbers.c;
-  let n = numbers.n;
-  let s = numbers.s;
-  let workgroup = workgroup_id.x + workgroup_id.y * num_workgroups.x;
-  let at = workgroup * 256u + lane;
-  if (at < n * c * s) {
-    let i_s = at % s;
-    let rest = (at / s);
-    let i_c = rest % c;
-    let rest_1 = (rest / c);
-    let i_n = rest_1;
-    let packed_1 = packed[i_c];
-    let x_1 = x[(i_n * c + i_c) * s + i_s];
-    let packed_2 = packed[c + i_c];
+  let some_s = numbers.s / many;
+  let result = (group.x + group.y * 65535u) * together + own.y;
+  let begin = group.z * numbers.share;
+  let end = min(begin + numbers.share, some_s);
+  let i_c = result % c;
+  if (result >= numbers.n * c) { return; }
+  let packed_1 = packed[i_c];
+  let base = result * some_s;
+  let packed_2 = packed[c + i_c];
+  let packed_3 = packed[2u * c + i_c];
+  let packed_4 = packed[3u * c + i_c];
+  let packed_5 = packed[4u * c + i_c];
+  for (var i = begin + own.x; i < end; i += width) {
+    let x_1 = x[base + i];
     let v = x_1 - packed_2;
-    let packed_3 = packed[2u * c + i_c];
-    let x_t_1 = x_t[(i_n * c + i_c) * s + i_s];
-    let packed_4 = packed[3u * c + i_c];
-    let packed_5 = packed[4u * c + i_c];
-    y_t[(i_n * c + i_c) * s + i_s] = packed_1 * v + packed_3 * x_t_1 + packed_4 - packed_5;
+    let x_t_1 = x_t[base + i];
+    y_t[base + i] = packed_1 * v + packed_3 * x_t_1 + packed_4 - packed_5;
   }
 }

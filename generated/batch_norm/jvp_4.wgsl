@@ -2,45 +2,35 @@
 //
 // batch_norm, jvp:
 //   y_t = bias_t + invstd * weight_t * (x - mean) + weight * invstd * x_t - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
-// Used by weight bias running_mean running_var training [n, s, c]: jvp, and 1 more
 
-struct Numbers {
-  c: u32,
-  n: u32,
-  s: u32,
-}
+alias some = f32; const many = 1u;
 
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read> x_t: array<f32>;
-@group(0) @binding(2) var<storage, read_write> y_t: array<f32>;
-@group(0) @binding(3) var<storage, read> packed: array<f32>;
+struct Numbers { c: u32, n: u32, s: u32, share: u32 }
+
+@group(0) @binding(0) var<storage, read> x: array<some>;
+@group(0) @binding(1) var<storage, read> x_t: array<some>;
+@group(0) @binding(2) var<storage, read_write> y_t: array<some>;
+@group(0) @binding(3) var<storage, read> packed: array<some>;
 @group(0) @binding(4) var<uniform> numbers: Numbers;
 
-@compute @workgroup_size(256)
-fn jvp_4(
-  @builtin(workgroup_id) workgroup_id: vec3<u32>,
-  @builtin(num_workgroups) num_workgroups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let c = numbers.c;
-  let n = numbers.n;
-  let s = numbers.s;
-  let workgroup = workgroup_id.x + workgroup_id.y * num_workgroups.x;
-  let at = workgroup * 256u + lane;
-  if (at < n * s * c) {
-    let i_c = at % c;
-    let rest = (at / c);
-    let i_s = rest % s;
-    let rest_1 = (rest / s);
-    let i_n = rest_1;
-    let packed_1 = packed[i_c];
-    let x_1 = x[(i_n * s + i_s) * c + i_c];
-    let packed_2 = packed[c + i_c];
+override width = 1u; override together = 64u;
+
+@compute @workgroup_size(together, width)
+fn jvp_4(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
+  let some_c = numbers.c / many;
+  let result = (group.x + group.y * 65535u) * together + own.x;
+  let begin = group.z * numbers.share;
+  let end = min(begin + numbers.share, numbers.n * numbers.s);
+  if (result >= some_c) { return; }
+  let packed_1 = packed[result];
+  let packed_2 = packed[some_c + result];
+  let packed_3 = packed[2u * some_c + result];
+  let packed_4 = packed[3u * some_c + result];
+  let packed_5 = packed[4u * some_c + result];
+  for (var i = begin + own.y; i < end; i += width) {
+    let x_1 = x[i * some_c + result];
     let v = x_1 - packed_2;
-    let packed_3 = packed[2u * c + i_c];
-    let x_t_1 = x_t[(i_n * s + i_s) * c + i_c];
-    let packed_4 = packed[3u * c + i_c];
-    let packed_5 = packed[4u * c + i_c];
-    y_t[(i_n * s + i_s) * c + i_c] = packed_1 * v + packed_3 * x_t_1 + packed_4 - packed_5;
+    let x_t_1 = x_t[i * some_c + result];
+    y_t[i * some_c + result] = packed_1 * v + packed_3 * x_t_1 + packed_4 - packed_5;
   }
 }

@@ -3,85 +3,83 @@
 // batch_norm, jvp:
 //   mean_1 = mean(x_t, n, s)
 //   mean_2 = mean((x - mean) * x_t, n, s)
-// Used by weight running_mean running_var training [n, s, c]: jvp, and 1 more
 
-struct Numbers {
-  c: u32,
-  n: u32,
-  s: u32,
-}
+alias some = f32; const many = 1u;
 
-@group(0) @binding(0) var<storage, read> weight: array<f32>;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read> invstd: array<f32>;
-@group(0) @binding(3) var<storage, read> mean: array<f32>;
-@group(0) @binding(4) var<storage, read> weight_t: array<f32>;
-@group(0) @binding(5) var<storage, read> x_t: array<f32>;
-@group(0) @binding(6) var<storage, read_write> packed: array<f32>;
-@group(0) @binding(7) var<uniform> numbers: Numbers;
+struct Numbers { c: u32, n: u32, s: u32, share: u32, taken: u32 }
 
-var<workgroup> lanes: array<f32, 256>;
-var<workgroup> lanes_1: array<f32, 256>;
+@group(0) @binding(0) var<storage, read> weight: array<some>;
+@group(0) @binding(1) var<storage, read> x: array<some>;
+@group(0) @binding(2) var<storage, read> invstd: array<some>;
+@group(0) @binding(3) var<storage, read> mean: array<some>;
+@group(0) @binding(4) var<storage, read> weight_t: array<some>;
+@group(0) @binding(5) var<storage, read> x_t: array<some>;
+@group(0) @binding(6) var<storage, read_write> packed: array<some>;
+@group(0) @binding(7) var<storage, read_write> partials: array<some>;
+@group(0) @binding(8) var<uniform> numbers: Numbers;
 
-@compute @workgroup_size(256)
-fn jvp_9(
-  @builtin(workgroup_id) workgroup_id: vec3<u32>,
-  @builtin(num_workgroups) num_workgroups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let c = numbers.c;
+override width = 1u; override together = 64u; override team = 64u;
+var<workgroup> merged: array<some, team>;
+var<workgroup> merged_1: array<some, team>;
+
+@compute @workgroup_size(together, width)
+fn jvp_9(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) own: vec3u, @builtin(local_invocation_index) lane: u32) {
   let n = numbers.n;
   let s = numbers.s;
-  let workgroup = workgroup_id.x + workgroup_id.y * num_workgroups.x;
-  let column = workgroup * 32u + lane % 32u;
-  let i_c = column;
-  var total = 0.0;
-  var total_1 = 0.0;
-  if (column < c) {
-    let from_ = (lane / 32u);
-    let mean_3 = mean[i_c];
-    for (var i = from_; i < n * s; i += 512u) {
-      let end = min(i + 512u, n * s);
-      var sum = 0.0;
-      var sum_1 = 0.0;
-      for (var i_1 = i; i_1 < end; i_1 += 8u) {
-        let i_s = i_1 % s;
-        let rest = (i_1 / s);
-        let i_n = rest;
-        let x_t_1 = x_t[(i_n * s + i_s) * c + i_c];
-        sum = sum + x_t_1;
-        let x_1 = x[(i_n * s + i_s) * c + i_c];
-        let v = x_1 - mean_3;
-        sum_1 = sum_1 + v * x_t_1;
-      }
-      total = total + sum;
-      total_1 = total_1 + sum_1;
+  let some_c = numbers.c / many;
+  let result = (group.x + group.y * 65535u) * together + own.x;
+  let begin = group.z * numbers.share;
+  let end = min(begin + numbers.share, n * s);
+  var total = some(0.0);
+  var total_1 = some(0.0);
+  let length = width * 256u;
+  let mean_3 = mean[result];
+  for (var i = begin + own.y; i < end; i += length) {
+    let end_1 = min(i + length, end);
+    var sum = some(0.0);
+    var sum_1 = some(0.0);
+    for (var i_1 = i; i_1 < end_1; i_1 += width) {
+      let x_t_1 = x_t[i_1 * some_c + result];
+      sum += x_t_1;
+      let x_1 = x[i_1 * some_c + result];
+      let v = x_1 - mean_3;
+      sum_1 += v * x_t_1;
     }
+    total += sum;
+    total_1 += sum_1;
   }
-  lanes[lane] = total;
-  lanes_1[lane] = total_1;
-  workgroupBarrier();
-  for (var half = 128u; half >= 32u; half /= 2u) {
-    if (lane < half) {
-      let other = lane + half;
-      let a = lanes[lane];
-      let b = lanes[other];
-      lanes[lane] = a + b;
-      let a_1 = lanes_1[lane];
-      let b_1 = lanes_1[other];
-      lanes_1[lane] = a_1 + b_1;
+  for (var i_2 = own.y; i_2 < numbers.taken; i_2 += width) {
+    let slot = i_2 * 2u * some_c + result;
+    total += partials[slot];
+    total_1 += partials[slot + some_c];
+  }
+  for (var span = 1u; span < width; span *= 16u) {
+    merged[lane] = total;
+    merged_1[lane] = total_1;
+    workgroupBarrier();
+    let around = min(span * 16u, width);
+    let leader = lane - (own.y % around - own.y % span) * together;
+    total = some(0.0);
+    total_1 = some(0.0);
+    for (var i_3 = 0u; i_3 < around; i_3 += span) {
+      let at = leader + i_3 * together;
+      total += merged[at];
+      total_1 += merged_1[at];
     }
     workgroupBarrier();
   }
-  total = lanes[lane];
-  total_1 = lanes_1[lane];
-  if ((lane < 32u) && (column < c)) {
-    let mean_4 = total / f32(n * s);
-    let mean_5 = total_1 / f32(n * s);
-    let weight_t_1 = weight_t[i_c];
-    let weight_1 = weight[i_c];
-    let invstd_1 = invstd[i_c];
-    packed[i_c] = weight_t_1 - weight_1 * (invstd_1 * invstd_1) * mean_5;
-    packed[c + i_c] = weight_1 * mean_4;
+  if ((0u < own.y) || (result >= some_c)) { return; }
+  if (1u < groups.z) {
+    let slot_1 = group.z * 2u * some_c + result;
+    partials[slot_1] = total;
+    partials[slot_1 + some_c] = total_1;
+    return;
   }
+  let mean_4 = total / f32(n * s);
+  let mean_5 = total_1 / f32(n * s);
+  let weight_t_1 = weight_t[result];
+  let weight_1 = weight[result];
+  let invstd_1 = invstd[result];
+  packed[result] = weight_t_1 - weight_1 * invstd_1 * invstd_1 * mean_5;
+  packed[some_c + result] = weight_1 * mean_4;
 }

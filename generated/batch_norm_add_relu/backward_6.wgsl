@@ -3,53 +3,45 @@
 // batch_norm_add_relu, backward:
 //   dx = weight * invstd * (bias + residual + weight * invstd * (x - mean) > 0 ? grad_y : 0)
 //   dresidual = bias + residual + weight * invstd * (x - mean) > 0 ? grad_y : 0
-// Used by weight bias running_mean running_var: backward for x, residual, weight, bias
 
-struct Numbers {
-  c: u32,
-  n: u32,
-  s: u32,
-}
+alias some = f32; const many = 1u;
 
-@group(0) @binding(0) var<storage, read> grad_y: array<f32>;
+struct Numbers { c: u32, n: u32, s: u32, share: u32 }
+
+@group(0) @binding(0) var<storage, read> grad_y: array<some>;
 @group(0) @binding(1) var<storage, read> bias: array<f32>;
-@group(0) @binding(2) var<storage, read> residual: array<f32>;
+@group(0) @binding(2) var<storage, read> residual: array<some>;
 @group(0) @binding(3) var<storage, read> weight: array<f32>;
-@group(0) @binding(4) var<storage, read> x: array<f32>;
+@group(0) @binding(4) var<storage, read> x: array<some>;
 @group(0) @binding(5) var<storage, read> invstd: array<f32>;
 @group(0) @binding(6) var<storage, read> mean: array<f32>;
-@group(0) @binding(7) var<storage, read_write> dx: array<f32>;
-@group(0) @binding(8) var<storage, read_write> dresidual: array<f32>;
+@group(0) @binding(7) var<storage, read_write> dx: array<some>;
+@group(0) @binding(8) var<storage, read_write> dresidual: array<some>;
 @group(0) @binding(9) var<uniform> numbers: Numbers;
 
-@compute @workgroup_size(256)
-fn backward_6(
-  @builtin(workgroup_id) workgroup_id: vec3<u32>,
-  @builtin(num_workgroups) num_workgroups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let c = numbers.c;
-  let n = numbers.n;
-  let s = numbers.s;
-  let workgroup = workgroup_id.x + workgroup_id.y * num_workgroups.x;
-  let at = workgroup * 256u + lane;
-  if (at < n * c * s) {
-    let i_s = at % s;
-    let rest = (at / s);
-    let i_c = rest % c;
-    let rest_1 = (rest / c);
-    let i_n = rest_1;
-    let weight_1 = weight[i_c];
-    let invstd_1 = invstd[i_c];
-    let v = weight_1 * invstd_1;
-    let residual_1 = residual[(i_n * c + i_c) * s + i_s];
-    let x_1 = x[(i_n * c + i_c) * s + i_s];
-    let mean_1 = mean[i_c];
+override width = 1u; override together = 64u;
+
+@compute @workgroup_size(width, together)
+fn backward_6(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
+  let some_s = numbers.s / many;
+  let result = (group.x + group.y * 65535u) * together + own.y;
+  let begin = group.z * numbers.share;
+  let end = min(begin + numbers.share, some_s);
+  let i_c = result % numbers.c;
+  if (result >= numbers.n * numbers.c) { return; }
+  let weight_1 = weight[i_c];
+  let invstd_1 = invstd[i_c];
+  let v = weight_1 * invstd_1;
+  let base = result * some_s;
+  let mean_1 = mean[i_c];
+  let bias_1 = bias[i_c];
+  for (var i = begin + own.x; i < end; i += width) {
+    let residual_1 = residual[base + i];
+    let x_1 = x[base + i];
     let v_1 = x_1 - mean_1;
-    let bias_1 = bias[i_c];
-    let test = residual_1 + v * v_1 + bias_1 > 0.0;
-    let grad_y_1 = grad_y[(i_n * c + i_c) * s + i_s];
-    dx[(i_n * c + i_c) * s + i_s] = v * (select(0.0, grad_y_1, test));
-    dresidual[(i_n * c + i_c) * s + i_s] = select(0.0, grad_y_1, test);
+    let v_2 = residual_1 + v * v_1 + bias_1 > some(0.0);
+    let grad_y_1 = grad_y[base + i];
+    dx[base + i] = v * (select(some(0.0), grad_y_1, v_2));
+    dresidual[base + i] = select(some(0.0), grad_y_1, v_2);
   }
 }

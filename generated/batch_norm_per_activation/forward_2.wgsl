@@ -2,44 +2,36 @@
 //
 // batch_norm_per_activation, forward:
 //   y = bias + weight * invstd * (x - mean)
-// Used by weight bias running_mean running_var training: forward, and 1 more
 
-struct Numbers {
-  c: u32,
-  n: u32,
-  s: u32,
-}
+alias some = f32; const many = 1u;
 
-@group(0) @binding(0) var<storage, read> bias: array<f32>;
-@group(0) @binding(1) var<storage, read> weight: array<f32>;
-@group(0) @binding(2) var<storage, read> x: array<f32>;
-@group(0) @binding(3) var<storage, read> invstd: array<f32>;
-@group(0) @binding(4) var<storage, read> mean: array<f32>;
-@group(0) @binding(5) var<storage, read_write> y: array<f32>;
+struct Numbers { c: u32, n: u32, s: u32, share: u32 }
+
+@group(0) @binding(0) var<storage, read> bias: array<some>;
+@group(0) @binding(1) var<storage, read> weight: array<some>;
+@group(0) @binding(2) var<storage, read> x: array<some>;
+@group(0) @binding(3) var<storage, read> invstd: array<some>;
+@group(0) @binding(4) var<storage, read> mean: array<some>;
+@group(0) @binding(5) var<storage, read_write> y: array<some>;
 @group(0) @binding(6) var<uniform> numbers: Numbers;
 
-@compute @workgroup_size(256)
-fn forward_2(
-  @builtin(workgroup_id) workgroup_id: vec3<u32>,
-  @builtin(num_workgroups) num_workgroups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
+override width = 1u; override together = 64u;
+
+@compute @workgroup_size(together, width)
+fn forward_2(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let c = numbers.c;
-  let n = numbers.n;
-  let s = numbers.s;
-  let workgroup = workgroup_id.x + workgroup_id.y * num_workgroups.x;
-  let at = workgroup * 256u + lane;
-  if (at < n * c * s) {
-    let i_s = at % s;
-    let rest = (at / s);
-    let i_c = rest % c;
-    let rest_1 = (rest / c);
-    let i_n = rest_1;
-    let weight_1 = weight[i_c * s + i_s];
-    let invstd_1 = invstd[i_c * s + i_s];
-    let x_1 = x[(i_n * c + i_c) * s + i_s];
-    let mean_1 = mean[i_c * s + i_s];
-    let bias_1 = bias[i_c * s + i_s];
-    y[(i_n * c + i_c) * s + i_s] = weight_1 * invstd_1 * (x_1 - mean_1) + bias_1;
+  let some_s = numbers.s / many;
+  let result = (group.x + group.y * 65535u) * together + own.x;
+  let begin = group.z * numbers.share;
+  let end = min(begin + numbers.share, numbers.n);
+  if (result >= c * some_s) { return; }
+  let weight_1 = weight[result];
+  let invstd_1 = invstd[result];
+  let v = weight_1 * invstd_1;
+  let mean_1 = mean[result];
+  let bias_1 = bias[result];
+  for (var i = begin + own.y; i < end; i += width) {
+    let x_1 = x[i * c * some_s + result];
+    y[i * c * some_s + result] = v * (x_1 - mean_1) + bias_1;
   }
 }

@@ -2,45 +2,37 @@
 //
 // batch_norm_relu, forward:
 //   y = relu(invstd * (x - mean))
-// Used by running_mean running_var training: forward, and 1 more
 
-struct Numbers {
-  c: u32,
-  n: u32,
-  s: u32,
-}
+alias some = f32; const many = 1u;
 
-@group(0) @binding(0) var<storage, read> x: array<f32>;
+struct Numbers { c: u32, n: u32, s: u32, share: u32 }
+
+@group(0) @binding(0) var<storage, read> x: array<some>;
 @group(0) @binding(1) var<storage, read> invstd: array<f32>;
 @group(0) @binding(2) var<storage, read> mean: array<f32>;
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(3) var<storage, read_write> y: array<some>;
 @group(0) @binding(4) var<uniform> numbers: Numbers;
 
+override width = 1u; override together = 64u;
+
 /** The larger of two; NaN if either is, which max() does not promise. */
-fn maximum(a: f32, b: f32) -> f32 {
-  return select(b, a, a > b || a != a);
+fn maximum_some(a: some, b: some) -> some {
+  return select(b, a, (a > b) | (a != a));
 }
 
-@compute @workgroup_size(256)
-fn forward_5(
-  @builtin(workgroup_id) workgroup_id: vec3<u32>,
-  @builtin(num_workgroups) num_workgroups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let c = numbers.c;
-  let n = numbers.n;
-  let s = numbers.s;
-  let workgroup = workgroup_id.x + workgroup_id.y * num_workgroups.x;
-  let at = workgroup * 256u + lane;
-  if (at < n * c * s) {
-    let i_s = at % s;
-    let rest = (at / s);
-    let i_c = rest % c;
-    let rest_1 = (rest / c);
-    let i_n = rest_1;
-    let invstd_1 = invstd[i_c];
-    let x_1 = x[(i_n * c + i_c) * s + i_s];
-    let mean_1 = mean[i_c];
-    y[(i_n * c + i_c) * s + i_s] = maximum(invstd_1 * (x_1 - mean_1), 0.0);
+@compute @workgroup_size(width, together)
+fn forward_5(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
+  let some_s = numbers.s / many;
+  let result = (group.x + group.y * 65535u) * together + own.y;
+  let begin = group.z * numbers.share;
+  let end = min(begin + numbers.share, some_s);
+  let i_c = result % numbers.c;
+  if (result >= numbers.n * numbers.c) { return; }
+  let invstd_1 = invstd[i_c];
+  let base = result * some_s;
+  let mean_1 = mean[i_c];
+  for (var i = begin + own.x; i < end; i += width) {
+    let x_1 = x[base + i];
+    y[base + i] = maximum_some(invstd_1 * (x_1 - mean_1), some(0.0));
   }
 }

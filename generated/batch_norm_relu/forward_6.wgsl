@@ -4,56 +4,55 @@
 //   y = relu((x - running_mean) / sqrt(eps + running_var))
 //   mean = running_mean
 //   invstd = 1 / sqrt(eps + running_var)
-// Used by running_mean running_var: forward
 
-struct Numbers {
-  c: u32,
-  n: u32,
-  s: u32,
-  eps: f32,
-}
+alias some = f32; const many = 1u;
+
+struct Numbers { c: u32, n: u32, s: u32, share: u32, eps: f32 }
 
 @group(0) @binding(0) var<storage, read> running_mean: array<f32>;
 @group(0) @binding(1) var<storage, read> running_var: array<f32>;
-@group(0) @binding(2) var<storage, read> x: array<f32>;
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(2) var<storage, read> x: array<some>;
+@group(0) @binding(3) var<storage, read_write> y: array<some>;
 @group(0) @binding(4) var<storage, read_write> mean: array<f32>;
 @group(0) @binding(5) var<storage, read_write> invstd: array<f32>;
 @group(0) @binding(6) var<uniform> numbers: Numbers;
 
+override width = 1u; override together = 64u;
+
 /** The larger of two; NaN if either is, which max() does not promise. */
-fn maximum(a: f32, b: f32) -> f32 {
-  return select(b, a, a > b || a != a);
+fn maximum_some(a: some, b: some) -> some {
+  return select(b, a, (a > b) | (a != a));
 }
 
-@compute @workgroup_size(256)
-fn forward_6(
-  @builtin(workgroup_id) workgroup_id: vec3<u32>,
-  @builtin(num_workgroups) num_workgroups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
+@compute @workgroup_size(width, together)
+fn forward_6(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let c = numbers.c;
-  let n = numbers.n;
-  let s = numbers.s;
-  let eps = numbers.eps;
-  let workgroup = workgroup_id.x + workgroup_id.y * num_workgroups.x;
-  let at = workgroup * 256u + lane;
-  if (at < n * c * s) {
-    let i_s = at % s;
-    let rest = (at / s);
-    let i_c = rest % c;
-    let rest_1 = (rest / c);
-    let i_n = rest_1;
-    let running_var_1 = running_var[i_c];
-    let x_1 = x[(i_n * c + i_c) * s + i_s];
-    let running_mean_1 = running_mean[i_c];
-    y[(i_n * c + i_c) * s + i_s] = maximum(inverseSqrt(running_var_1 + eps) * (x_1 - running_mean_1), 0.0);
+  let some_s = numbers.s / many;
+  let result = (group.x + group.y * 65535u) * together + own.y;
+  let begin = group.z * numbers.share;
+  let end = min(begin + numbers.share, numbers.n * some_s);
+  let stride = width % some_s;
+  let rest = width / some_s;
+  let start = begin + own.x;
+  if (result >= c) { return; }
+  var i_s = start % some_s;
+  var i_n = start / some_s;
+  let running_var_1 = running_var[result];
+  let v = running_var_1 + numbers.eps;
+  let root = inverseSqrt(v);
+  let running_mean_1 = running_mean[result];
+  for (var i = start; i < end; i += width) {
+    let x_1 = x[(i_n * c + result) * some_s + i_s];
+    y[(i_n * c + result) * some_s + i_s] = maximum_some(root * (x_1 - running_mean_1), some(0.0));
+    i_n += rest;
+    i_s += stride;
+    if (i_s >= some_s) {
+      i_s -= some_s;
+      i_n += 1u;
+    }
   }
-  if (at < c) {
-    let i_c_1 = at;
-    let running_mean_2 = running_mean[i_c_1];
-    let running_var_2 = running_var[i_c_1];
-    mean[i_c_1] = running_mean_2;
-    invstd[i_c_1] = inverseSqrt(running_var_2 + eps);
+  if ((own.x == 0u) && (group.z == 0u)) {
+    mean[result] = running_mean_1;
+    invstd[result] = root;
   }
 }

@@ -2,49 +2,43 @@
 //
 // batch_norm_with_stats, backward:
 //   dx = grad_mean / (count(n) * count(s)) + 2 * (grad_var * (x - mean) / (count(n) * count(s))) + saved_1 * grad_y - saved_1 * mean_1 - saved_1 ^ 3 * mean_2 * (x - mean)
-// Used by no options: backward for x
 
-struct Numbers {
-  c: u32,
-  n: u32,
-  s: u32,
-}
+alias some = f32; const many = 1u;
+
+struct Numbers { c: u32, n: u32, s: u32, share: u32 }
 
 @group(0) @binding(0) var<storage, read> grad_mean: array<f32>;
-@group(0) @binding(1) var<storage, read> grad_y: array<f32>;
-@group(0) @binding(2) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> grad_y: array<some>;
+@group(0) @binding(2) var<storage, read> x: array<some>;
 @group(0) @binding(3) var<storage, read> mean: array<f32>;
 @group(0) @binding(4) var<storage, read> saved_1: array<f32>;
-@group(0) @binding(5) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(5) var<storage, read_write> dx: array<some>;
 @group(0) @binding(6) var<storage, read> packed: array<f32>;
 @group(0) @binding(7) var<uniform> numbers: Numbers;
 
-@compute @workgroup_size(256)
-fn backward_5(
-  @builtin(workgroup_id) workgroup_id: vec3<u32>,
-  @builtin(num_workgroups) num_workgroups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
+override width = 1u; override together = 64u;
+
+@compute @workgroup_size(width, together)
+fn backward_5(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let c = numbers.c;
-  let n = numbers.n;
-  let s = numbers.s;
-  let workgroup = workgroup_id.x + workgroup_id.y * num_workgroups.x;
-  let at = workgroup * 256u + lane;
-  if (at < n * c * s) {
-    let i_s = at % s;
-    let rest = (at / s);
-    let i_c = rest % c;
-    let rest_1 = (rest / c);
-    let i_n = rest_1;
-    let packed_1 = packed[i_c];
-    let x_1 = x[(i_n * c + i_c) * s + i_s];
-    let mean_3 = mean[i_c];
+  let some_s = numbers.s / many;
+  let v_1 = f32(numbers.n) * f32(numbers.s);
+  let result = (group.x + group.y * 65535u) * together + own.y;
+  let begin = group.z * numbers.share;
+  let end = min(begin + numbers.share, some_s);
+  let i_c = result % c;
+  if (result >= numbers.n * c) { return; }
+  let packed_1 = packed[i_c];
+  let base = result * some_s;
+  let mean_3 = mean[i_c];
+  let saved_1_1 = saved_1[i_c];
+  let grad_mean_1 = grad_mean[i_c];
+  let v_2 = grad_mean_1 / v_1;
+  let packed_2 = packed[c + i_c];
+  for (var i = begin + own.x; i < end; i += width) {
+    let x_1 = x[base + i];
     let v = x_1 - mean_3;
-    let saved_1_1 = saved_1[i_c];
-    let grad_y_1 = grad_y[(i_n * c + i_c) * s + i_s];
-    let grad_mean_1 = grad_mean[i_c];
-    let v_1 = f32(n) * f32(s);
-    let packed_2 = packed[c + i_c];
-    dx[(i_n * c + i_c) * s + i_s] = packed_1 * v + saved_1_1 * grad_y_1 + grad_mean_1 / v_1 - packed_2;
+    let grad_y_1 = grad_y[base + i];
+    dx[base + i] = packed_1 * v + saved_1_1 * grad_y_1 + v_2 - packed_2;
   }
 }

@@ -2,56 +2,52 @@
 //
 // batch_norm_with_stats, double_backward:
 //   second_grad_y = v_bias + v_weight * saved_1 * (x - mean) + weight * saved_1 * v_x - weight * saved_1 * second_grad_mean - weight * saved_1 ^ 3 * mean_1 * (x - mean)
-// Used by weight bias: double_backward for x, weight, bias
 
-struct Numbers {
-  c: u32,
-  n: u32,
-  s: u32,
-}
+alias some = f32; const many = 1u;
+
+struct Numbers { c: u32, n: u32, s: u32, share: u32 }
 
 @group(0) @binding(0) var<storage, read> v_bias: array<f32>;
 @group(0) @binding(1) var<storage, read> v_weight: array<f32>;
-@group(0) @binding(2) var<storage, read> v_x: array<f32>;
+@group(0) @binding(2) var<storage, read> v_x: array<some>;
 @group(0) @binding(3) var<storage, read> weight: array<f32>;
-@group(0) @binding(4) var<storage, read> x: array<f32>;
+@group(0) @binding(4) var<storage, read> x: array<some>;
 @group(0) @binding(5) var<storage, read> mean: array<f32>;
 @group(0) @binding(6) var<storage, read> saved_1: array<f32>;
 @group(0) @binding(7) var<storage, read> second_grad_mean: array<f32>;
-@group(0) @binding(8) var<storage, read_write> second_grad_y: array<f32>;
+@group(0) @binding(8) var<storage, read_write> second_grad_y: array<some>;
 @group(0) @binding(9) var<storage, read> packed: array<f32>;
 @group(0) @binding(10) var<uniform> numbers: Numbers;
 
-@compute @workgroup_size(256)
-fn double_backward_2(
-  @builtin(workgroup_id) workgroup_id: vec3<u32>,
-  @builtin(num_workgroups) num_workgroups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let c = numbers.c;
-  let n = numbers.n;
-  let s = numbers.s;
-  let workgroup = workgroup_id.x + workgroup_id.y * num_workgroups.x;
-  let at = workgroup * 256u + lane;
-  if (at < n * c * s) {
-    let i_s = at % s;
-    let rest = (at / s);
-    let i_c = rest % c;
-    let rest_1 = (rest / c);
-    let i_n = rest_1;
-    let saved_1_1 = saved_1[i_c];
-    let v_weight_1 = v_weight[i_c];
-    let weight_1 = weight[i_c];
-    let v = saved_1_1 * saved_1_1;
-    let packed_1 = packed[i_c];
-    let v_1 = saved_1_1 * (v_weight_1 - weight_1 * v * packed_1);
-    let x_1 = x[(i_n * c + i_c) * s + i_s];
-    let mean_5 = mean[i_c];
-    let v_2 = x_1 - mean_5;
-    let v_3 = weight_1 * saved_1_1;
-    let v_x_1 = v_x[(i_n * c + i_c) * s + i_s];
-    let v_bias_1 = v_bias[i_c];
-    let second_grad_mean_1 = second_grad_mean[i_c];
-    second_grad_y[(i_n * c + i_c) * s + i_s] = v_1 * v_2 + v_3 * v_x_1 + v_bias_1 - v_3 * second_grad_mean_1;
+override width = 1u; override together = 64u;
+
+@compute @workgroup_size(width, together)
+fn double_backward_2(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
+  let some_s = numbers.s / many;
+  let result = (group.x + group.y * 65535u) * together + own.y;
+  let begin = group.z * numbers.share;
+  let end = min(begin + numbers.share, some_s);
+  let i_c = result % numbers.c;
+  if (result >= numbers.n * numbers.c) { return; }
+  let saved_1_1 = saved_1[i_c];
+  let v_weight_1 = v_weight[i_c];
+  let weight_1 = weight[i_c];
+  let v = saved_1_1 * saved_1_1;
+  let v_1 = weight_1 * v;
+  let packed_1 = packed[i_c];
+  let v_2 = v_1 * packed_1;
+  let v_3 = v_weight_1 - v_2;
+  let v_4 = saved_1_1 * v_3;
+  let base = result * some_s;
+  let mean_5 = mean[i_c];
+  let v_6 = weight_1 * saved_1_1;
+  let v_bias_1 = v_bias[i_c];
+  let second_grad_mean_1 = second_grad_mean[i_c];
+  let v_7 = v_6 * second_grad_mean_1;
+  for (var i = begin + own.x; i < end; i += width) {
+    let x_1 = x[base + i];
+    let v_5 = x_1 - mean_5;
+    let v_x_1 = v_x[base + i];
+    second_grad_y[base + i] = v_4 * v_5 + v_6 * v_x_1 + v_bias_1 - v_7;
   }
 }

@@ -2,65 +2,81 @@
 //
 // batch_norm_with_stats, double_backward:
 //   second_x = weight * saved_1 ^ 3 * mean_3 * second_grad_mean + weight * saved_1 ^ 3 * mean_1 * mean_2 + weight * saved_1 ^ 3 * mean_2 * second_grad_mean * (x - mean) + 2 * (grad_var * v_x / (count(n) * count(s))) + 3 * (weight * saved_1 ^ 5 * mean_1 * mean_3 * (x - mean)) + v_weight * saved_1 * grad_y - 2 * (grad_var * second_grad_mean / (count(n) * count(s))) - v_weight * saved_1 * mean_2 - weight * saved_1 ^ 3 * mean_3 * v_x - weight * saved_1 ^ 3 * mean_4 * (x - mean) - v_weight * saved_1 ^ 3 * mean_3 * (x - mean) - weight * saved_1 ^ 3 * mean_1 * grad_y
-// Used by weight bias: double_backward for x, weight, bias
 
-struct Numbers {
-  c: u32,
-  n: u32,
-  s: u32,
-}
+alias some = f32; const many = 1u;
+
+struct Numbers { c: u32, n: u32, s: u32, share: u32 }
 
 @group(0) @binding(0) var<storage, read> grad_var: array<f32>;
-@group(0) @binding(1) var<storage, read> grad_y: array<f32>;
+@group(0) @binding(1) var<storage, read> grad_y: array<some>;
 @group(0) @binding(2) var<storage, read> v_weight: array<f32>;
-@group(0) @binding(3) var<storage, read> v_x: array<f32>;
+@group(0) @binding(3) var<storage, read> v_x: array<some>;
 @group(0) @binding(4) var<storage, read> weight: array<f32>;
-@group(0) @binding(5) var<storage, read> x: array<f32>;
+@group(0) @binding(5) var<storage, read> x: array<some>;
 @group(0) @binding(6) var<storage, read> mean: array<f32>;
 @group(0) @binding(7) var<storage, read> saved_1: array<f32>;
 @group(0) @binding(8) var<storage, read> second_grad_mean: array<f32>;
-@group(0) @binding(9) var<storage, read_write> second_x: array<f32>;
+@group(0) @binding(9) var<storage, read_write> second_x: array<some>;
 @group(0) @binding(10) var<storage, read> packed: array<f32>;
 @group(0) @binding(11) var<uniform> numbers: Numbers;
 
-@compute @workgroup_size(256)
-fn double_backward_3(
-  @builtin(workgroup_id) workgroup_id: vec3<u32>,
-  @builtin(num_workgroups) num_workgroups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
+override width = 1u; override together = 64u;
+
+@compute @workgroup_size(width, together)
+fn double_backward_3(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let c = numbers.c;
-  let n = numbers.n;
-  let s = numbers.s;
-  let workgroup = workgroup_id.x + workgroup_id.y * num_workgroups.x;
-  let at = workgroup * 256u + lane;
-  if (at < n * c * s) {
-    let i_s = at % s;
-    let rest = (at / s);
-    let i_c = rest % c;
-    let rest_1 = (rest / c);
-    let i_n = rest_1;
-    let saved_1_1 = saved_1[i_c];
-    let v = saved_1_1 * saved_1_1;
-    let v_1 = v * saved_1_1;
-    let weight_1 = weight[i_c];
-    let packed_1 = packed[c + i_c];
-    let second_grad_mean_1 = second_grad_mean[i_c];
-    let packed_2 = packed[i_c];
-    let packed_3 = packed[2u * c + i_c];
-    let packed_4 = packed[3u * c + i_c];
-    let v_weight_1 = v_weight[i_c];
-    let x_1 = x[(i_n * c + i_c) * s + i_s];
-    let mean_5 = mean[i_c];
-    let v_2 = x_1 - mean_5;
-    let v_3 = f32(n) * f32(s);
-    let grad_var_1 = grad_var[i_c];
-    let v_4 = 2.0 / v_3 * grad_var_1;
-    let v_5 = weight_1 * v_1;
-    let v_6 = v_5 * packed_3;
-    let v_x_1 = v_x[(i_n * c + i_c) * s + i_s];
-    let v_7 = saved_1_1 * (v_weight_1 - weight_1 * v * packed_2);
-    let grad_y_1 = grad_y[(i_n * c + i_c) * s + i_s];
-    second_x[(i_n * c + i_c) * s + i_s] = v_1 * (weight_1 * packed_1 * second_grad_mean_1 + 3.0 * weight_1 * v * packed_2 * packed_3 - weight_1 * packed_4 - v_weight_1 * packed_3) * v_2 + (v_4 - v_6) * v_x_1 + v_7 * grad_y_1 + v_6 * second_grad_mean_1 + v_5 * packed_2 * packed_1 - v_4 * second_grad_mean_1 - v_weight_1 * saved_1_1 * packed_1;
+  let some_s = numbers.s / many;
+  let v_15 = f32(numbers.n) * f32(numbers.s);
+  let v_16 = 2.0 / v_15;
+  let result = (group.x + group.y * 65535u) * together + own.y;
+  let begin = group.z * numbers.share;
+  let end = min(begin + numbers.share, some_s);
+  let i_c = result % c;
+  if (result >= numbers.n * c) { return; }
+  let saved_1_1 = saved_1[i_c];
+  let v = saved_1_1 * saved_1_1;
+  let v_1 = v * saved_1_1;
+  let weight_1 = weight[i_c];
+  let packed_1 = packed[c + i_c];
+  let v_2 = weight_1 * packed_1;
+  let second_grad_mean_1 = second_grad_mean[i_c];
+  let v_3 = v_2 * second_grad_mean_1;
+  let v_4 = 3.0 * weight_1;
+  let v_5 = v_4 * v;
+  let packed_2 = packed[i_c];
+  let v_6 = v_5 * packed_2;
+  let packed_3 = packed[2u * c + i_c];
+  let v_7 = v_6 * packed_3;
+  let v_8 = v_3 + v_7;
+  let packed_4 = packed[3u * c + i_c];
+  let v_9 = weight_1 * packed_4;
+  let v_10 = v_8 - v_9;
+  let v_weight_1 = v_weight[i_c];
+  let v_11 = v_weight_1 * packed_3;
+  let v_12 = v_10 - v_11;
+  let v_13 = v_1 * v_12;
+  let base = result * some_s;
+  let mean_5 = mean[i_c];
+  let grad_var_1 = grad_var[i_c];
+  let v_17 = v_16 * grad_var_1;
+  let v_18 = weight_1 * v_1;
+  let v_19 = v_18 * packed_3;
+  let v_20 = v_17 - v_19;
+  let v_21 = weight_1 * v;
+  let v_22 = v_21 * packed_2;
+  let v_23 = v_weight_1 - v_22;
+  let v_24 = saved_1_1 * v_23;
+  let v_25 = v_19 * second_grad_mean_1;
+  let v_26 = v_18 * packed_2;
+  let v_27 = v_26 * packed_1;
+  let v_28 = v_17 * second_grad_mean_1;
+  let v_29 = v_weight_1 * saved_1_1;
+  let v_30 = v_29 * packed_1;
+  for (var i = begin + own.x; i < end; i += width) {
+    let x_1 = x[base + i];
+    let v_14 = x_1 - mean_5;
+    let v_x_1 = v_x[base + i];
+    let grad_y_1 = grad_y[base + i];
+    second_x[base + i] = v_13 * v_14 + v_20 * v_x_1 + v_24 * grad_y_1 + v_25 + v_27 - v_28 - v_30;
   }
 }

@@ -3,54 +3,47 @@
 // batch_norm_with_stats, double_backward:
 //   second_grad_y = saved_1 * v_x - saved_1 * second_grad_mean - saved_1 ^ 3 * mean_1 * (x - mean)
 //   second_x = saved_1 ^ 3 * mean_1 * mean_2 + saved_1 ^ 3 * mean_3 * second_grad_mean + 2 * (grad_var * v_x / (count(n) * count(s))) + saved_1 ^ 3 * mean_2 * second_grad_mean * (x - mean) + 3 * (saved_1 ^ 5 * mean_1 * mean_3 * (x - mean)) - 2 * (grad_var * second_grad_mean / (count(n) * count(s))) - saved_1 ^ 3 * mean_1 * grad_y - saved_1 ^ 3 * mean_3 * v_x - saved_1 ^ 3 * mean_4 * (x - mean)
-// Used by no options: double_backward for x
 
-struct Numbers {
-  c: u32,
-  n: u32,
-  s: u32,
-}
+alias some = f32; const many = 1u;
 
-@group(0) @binding(0) var<storage, read> grad_y: array<f32>;
-@group(0) @binding(1) var<storage, read> v_x: array<f32>;
-@group(0) @binding(2) var<storage, read> x: array<f32>;
-@group(0) @binding(3) var<storage, read_write> second_grad_y: array<f32>;
-@group(0) @binding(4) var<storage, read_write> second_x: array<f32>;
+struct Numbers { c: u32, n: u32, s: u32, share: u32 }
+
+@group(0) @binding(0) var<storage, read> grad_y: array<some>;
+@group(0) @binding(1) var<storage, read> v_x: array<some>;
+@group(0) @binding(2) var<storage, read> x: array<some>;
+@group(0) @binding(3) var<storage, read_write> second_grad_y: array<some>;
+@group(0) @binding(4) var<storage, read_write> second_x: array<some>;
 @group(0) @binding(5) var<storage, read> packed: array<f32>;
 @group(0) @binding(6) var<uniform> numbers: Numbers;
 
-@compute @workgroup_size(256)
-fn double_backward_6(
-  @builtin(workgroup_id) workgroup_id: vec3<u32>,
-  @builtin(num_workgroups) num_workgroups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
+override width = 1u; override together = 64u;
+
+@compute @workgroup_size(width, together)
+fn double_backward_6(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let c = numbers.c;
-  let n = numbers.n;
-  let s = numbers.s;
-  let workgroup = workgroup_id.x + workgroup_id.y * num_workgroups.x;
-  let at = workgroup * 256u + lane;
-  if (at < n * c * s) {
-    let i_s = at % s;
-    let rest = (at / s);
-    let i_c = rest % c;
-    let rest_1 = (rest / c);
-    let i_n = rest_1;
-    let packed_1 = packed[i_c];
-    let v_x_1 = v_x[(i_n * c + i_c) * s + i_s];
-    let packed_2 = packed[c + i_c];
-    let x_1 = x[(i_n * c + i_c) * s + i_s];
-    let packed_3 = packed[2u * c + i_c];
+  let some_s = numbers.s / many;
+  let result = (group.x + group.y * 65535u) * together + own.y;
+  let begin = group.z * numbers.share;
+  let end = min(begin + numbers.share, some_s);
+  let i_c = result % c;
+  if (result >= numbers.n * c) { return; }
+  let packed_1 = packed[i_c];
+  let base = result * some_s;
+  let packed_2 = packed[c + i_c];
+  let packed_3 = packed[2u * c + i_c];
+  let packed_4 = packed[3u * c + i_c];
+  let packed_5 = packed[4u * c + i_c];
+  let packed_6 = packed[5u * c + i_c];
+  let packed_7 = packed[6u * c + i_c];
+  let packed_8 = packed[7u * c + i_c];
+  let packed_9 = packed[8u * c + i_c];
+  let packed_10 = packed[9u * c + i_c];
+  for (var i = begin + own.x; i < end; i += width) {
+    let v_x_1 = v_x[base + i];
+    let x_1 = x[base + i];
     let v = x_1 - packed_3;
-    let packed_4 = packed[3u * c + i_c];
-    let packed_5 = packed[4u * c + i_c];
-    let packed_6 = packed[5u * c + i_c];
-    let packed_7 = packed[6u * c + i_c];
-    let packed_8 = packed[7u * c + i_c];
-    let packed_9 = packed[8u * c + i_c];
-    let grad_y_1 = grad_y[(i_n * c + i_c) * s + i_s];
-    let packed_10 = packed[9u * c + i_c];
-    second_grad_y[(i_n * c + i_c) * s + i_s] = packed_1 * (v_x_1 - packed_2 * v - packed_4);
-    second_x[(i_n * c + i_c) * s + i_s] = packed_5 * v_x_1 + packed_6 * v + packed_7 + packed_8 - packed_9 * grad_y_1 - packed_10;
+    let grad_y_1 = grad_y[base + i];
+    second_grad_y[base + i] = packed_1 * (v_x_1 - packed_2 * v - packed_4);
+    second_x[base + i] = packed_5 * v_x_1 + packed_6 * v + packed_7 + packed_8 - packed_9 * grad_y_1 - packed_10;
   }
 }

@@ -2,50 +2,41 @@
 //
 // group_norm, backward:
 //   dx = invstd * grad_y - invstd * mean_1 - invstd ^ 3 * mean_2 * (x - mean)
-// Used by bias: backward for x, and 1 more
 
-struct Numbers {
-  g: u32,
-  k: u32,
-  n: u32,
-  s: u32,
-}
+alias some = f32; const many = 1u;
 
-@group(0) @binding(0) var<storage, read> grad_y: array<f32>;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
+struct Numbers { g: u32, k: u32, n: u32, s: u32, share: u32 }
+
+@group(0) @binding(0) var<storage, read> grad_y: array<some>;
+@group(0) @binding(1) var<storage, read> x: array<some>;
 @group(0) @binding(2) var<storage, read> invstd: array<f32>;
 @group(0) @binding(3) var<storage, read> mean: array<f32>;
-@group(0) @binding(4) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(4) var<storage, read_write> dx: array<some>;
 @group(0) @binding(5) var<storage, read> packed: array<f32>;
 @group(0) @binding(6) var<uniform> numbers: Numbers;
 
-@compute @workgroup_size(256)
-fn backward_11(
-  @builtin(workgroup_id) workgroup_id: vec3<u32>,
-  @builtin(num_workgroups) num_workgroups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
+override width = 1u; override together = 64u;
+
+@compute @workgroup_size(width, together)
+fn backward_11(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let g = numbers.g;
-  let k = numbers.k;
-  let n = numbers.n;
-  let s = numbers.s;
-  let workgroup = workgroup_id.x + workgroup_id.y * num_workgroups.x;
-  let at = workgroup * 256u + lane;
-  if (at < n * g * k * s) {
-    let i_s = at % s;
-    let rest = (at / s);
-    let i_k = rest % k;
-    let rest_1 = (rest / k);
-    let i_g = rest_1 % g;
-    let rest_2 = (rest_1 / g);
-    let i_n = rest_2;
-    let invstd_1 = invstd[i_n * g + i_g];
-    let grad_y_1 = grad_y[((i_n * g + i_g) * k + i_k) * s + i_s];
-    let packed_1 = packed[i_n * g + i_g];
-    let x_1 = x[((i_n * g + i_g) * k + i_k) * s + i_s];
-    let mean_3 = mean[i_n * g + i_g];
+  let some_s = numbers.s / many;
+  let result = (group.x + group.y * 65535u) * together + own.y;
+  let begin = group.z * numbers.share;
+  let end = min(begin + numbers.share, some_s);
+  let rest = result / numbers.k;
+  let i_g = rest % g;
+  let i_n = rest / g;
+  if (result >= numbers.n * g * numbers.k) { return; }
+  let invstd_1 = invstd[i_n * g + i_g];
+  let base = result * some_s;
+  let packed_1 = packed[i_n * g + i_g];
+  let mean_3 = mean[i_n * g + i_g];
+  let packed_2 = packed[numbers.n * g + i_n * g + i_g];
+  for (var i = begin + own.x; i < end; i += width) {
+    let grad_y_1 = grad_y[base + i];
+    let x_1 = x[base + i];
     let v = x_1 - mean_3;
-    let packed_2 = packed[n * g + i_n * g + i_g];
-    dx[((i_n * g + i_g) * k + i_k) * s + i_s] = invstd_1 * (grad_y_1 - packed_1 * v - packed_2);
+    dx[base + i] = invstd_1 * (grad_y_1 - packed_1 * v - packed_2);
   }
 }

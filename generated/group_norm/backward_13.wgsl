@@ -3,86 +3,80 @@
 // group_norm, backward:
 //   sum_3 = sum(sum_1, k)
 //   sum_4 = sum(sum_2, k)
-// Used by bias: backward for x, bias
 
-struct Numbers {
-  g: u32,
-  k: u32,
-  n: u32,
-  s: u32,
-}
+alias some = f32; const many = 1u;
+
+struct Numbers { g: u32, k: u32, n: u32, s: u32, share: u32, taken: u32 }
 
 @group(0) @binding(0) var<storage, read> invstd: array<f32>;
-@group(0) @binding(1) var<storage, read> packed: array<f32>;
+@group(0) @binding(1) var<storage, read> packed: array<some>;
 @group(0) @binding(2) var<storage, read_write> packed_1: array<f32>;
-@group(0) @binding(3) var<storage, read_write> partials: array<f32>;
+@group(0) @binding(3) var<storage, read_write> partials_1: array<f32>;
 @group(0) @binding(4) var<uniform> numbers: Numbers;
 
-var<workgroup> lanes: array<f32, 256>;
-var<workgroup> lanes_1: array<f32, 256>;
+override width = 1u; override together = 64u; override team = 64u;
+var<workgroup> merged: array<f32, team>;
+var<workgroup> merged_1: array<f32, team>;
 
-@compute @workgroup_size(256)
-fn backward_13(
-  @builtin(workgroup_id) workgroup_id: vec3<u32>,
-  @builtin(num_workgroups) num_workgroups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
+fn sum_of(v: some) -> f32 {
+  let u = vec4f(v);
+  return select(u.x + u.y + (u.z + u.w), u.x, many == 1u);
+}
+
+@compute @workgroup_size(width, together)
+fn backward_13(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) own: vec3u, @builtin(local_invocation_index) lane: u32) {
   let g = numbers.g;
-  let k = numbers.k;
   let n = numbers.n;
-  let s = numbers.s;
-  let workgroup = workgroup_id.x + workgroup_id.y * num_workgroups.x;
-  if (workgroup >= g * ((n + 15u) / 16u)) { return; }
-  let outer = workgroup % g;
-  let i_g = outer;
-  let block = (workgroup / g);
-  let start = block * 16u;
-  let end = min(start + 16u, n);
-  var rows: array<f32, 16>;
-  var rows_1: array<f32, 16>;
-  for (var i = lane; i < k; i += 256u) {
-    let i_k = i;
-    var total = 0.0;
-    for (var i_1 = start; i_1 < end; i_1++) {
-      let i_n = i_1;
-      let packed_2 = packed[(i_n * g + i_g) * k + i_k];
-      total = total + packed_2;
-      let slot = i_1 - start;
-      rows[slot] = rows[slot] + packed_2;
-      let packed_3 = packed[n * g * k + (i_n * g + i_g) * k + i_k];
-      rows_1[slot] = rows_1[slot] + packed_3;
+  let some_k = numbers.k / many;
+  let result = (group.x + group.y * 65535u) * together + own.y;
+  let begin = group.z * numbers.share;
+  let end = min(begin + numbers.share, some_k);
+  var total = 0.0;
+  var total_1 = 0.0;
+  let length = width * 256u;
+  let base = result * some_k;
+  for (var i = begin + own.x; i < end; i += length) {
+    let end_1 = min(i + length, end);
+    var sum = some(0.0);
+    var sum_5 = some(0.0);
+    for (var i_1 = i; i_1 < end_1; i_1 += width) {
+      let packed_2 = packed[base + i_1];
+      sum += packed_2;
+      let packed_3 = packed[n * g * some_k + base + i_1];
+      sum_5 += packed_3;
     }
-    let at = workgroup * k + i;
-    partials[at] = total;
+    total += sum_of(sum);
+    total_1 += sum_of(sum_5);
   }
-  for (var i_2 = start; i_2 < end; i_2++) {
-    let i_n_1 = i_2;
-    let slot_1 = i_2 - start;
-    var total_1 = rows[slot_1];
-    var total_2 = rows_1[slot_1];
-    lanes[lane] = total_1;
-    lanes_1[lane] = total_2;
+  for (var i_2 = own.x; i_2 < numbers.taken; i_2 += width) {
+    let slot = i_2 * 2u * n * g + result;
+    total += partials_1[slot];
+    total_1 += partials_1[slot + n * g];
+  }
+  for (var span = 1u; span < width; span *= 16u) {
+    merged[lane] = total;
+    merged_1[lane] = total_1;
     workgroupBarrier();
-    for (var half = 128u; half >= 1u; half /= 2u) {
-      if (lane < half) {
-        let other = lane + half;
-        let a = lanes[lane];
-        let b = lanes[other];
-        lanes[lane] = a + b;
-        let a_1 = lanes_1[lane];
-        let b_1 = lanes_1[other];
-        lanes_1[lane] = a_1 + b_1;
-      }
-      workgroupBarrier();
-    }
-    total_1 = lanes[lane];
-    total_2 = lanes_1[lane];
-    if (lane == 0u) {
-      let invstd_1 = invstd[i_n_1 * g + i_g];
-      let v = f32(k) * f32(s);
-      packed_1[i_n_1 * g + i_g] = invstd_1 * invstd_1 / v * total_2;
-      packed_1[n * g + i_n_1 * g + i_g] = total_1 / v;
+    let around = min(span * 16u, width);
+    let leader = lane - (own.x % around - own.x % span);
+    total = 0.0;
+    total_1 = 0.0;
+    for (var i_3 = 0u; i_3 < around; i_3 += span) {
+      let at = leader + i_3;
+      total += merged[at];
+      total_1 += merged_1[at];
     }
     workgroupBarrier();
   }
+  if ((0u < own.x) || (result >= n * g)) { return; }
+  if (1u < groups.z) {
+    let slot_1 = group.z * 2u * n * g + result;
+    partials_1[slot_1] = total;
+    partials_1[slot_1 + n * g] = total_1;
+    return;
+  }
+  let invstd_1 = invstd[result];
+  let v = f32(numbers.k) * f32(numbers.s);
+  packed_1[result] = invstd_1 * invstd_1 / v * total_1;
+  packed_1[n * g + result] = total / v;
 }

@@ -3,73 +3,72 @@
 // instance_norm, backward:
 //   dweight = count(n) * count(s) > 0 ? sum(invstd * sum_1, n) : 0
 //   dbias = sum(sum_2, n)
-// Used by weight bias running_mean running_var use_input_stats: backward for x, weight, bias, and 1 more
 
-struct Numbers {
-  c: u32,
-  n: u32,
-  s: u32,
-}
+alias some = f32; const many = 1u;
 
-@group(0) @binding(0) var<storage, read_write> dweight: array<f32>;
-@group(0) @binding(1) var<storage, read_write> dbias: array<f32>;
-@group(0) @binding(2) var<storage, read> packed: array<f32>;
-@group(0) @binding(3) var<uniform> numbers: Numbers;
+struct Numbers { c: u32, n: u32, s: u32, share: u32, taken: u32 }
 
-var<workgroup> lanes: array<f32, 256>;
-var<workgroup> lanes_1: array<f32, 256>;
+@group(0) @binding(0) var<storage, read_write> dweight: array<some>;
+@group(0) @binding(1) var<storage, read_write> dbias: array<some>;
+@group(0) @binding(2) var<storage, read> packed: array<some>;
+@group(0) @binding(3) var<storage, read_write> partials_1: array<some>;
+@group(0) @binding(4) var<uniform> numbers: Numbers;
 
-@compute @workgroup_size(256)
-fn backward_4(
-  @builtin(workgroup_id) workgroup_id: vec3<u32>,
-  @builtin(num_workgroups) num_workgroups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let c = numbers.c;
+override width = 1u; override together = 64u; override team = 64u;
+var<workgroup> merged: array<some, team>;
+var<workgroup> merged_1: array<some, team>;
+
+@compute @workgroup_size(together, width)
+fn backward_4(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) own: vec3u, @builtin(local_invocation_index) lane: u32) {
   let n = numbers.n;
-  let s = numbers.s;
-  let workgroup = workgroup_id.x + workgroup_id.y * num_workgroups.x;
-  let column = workgroup * 32u + lane % 32u;
-  let i_c = column;
-  var total = 0.0;
-  var total_1 = 0.0;
-  if (column < c) {
-    let from_ = (lane / 32u);
-    for (var i = from_; i < n; i += 512u) {
-      let end = min(i + 512u, n);
-      var sum = 0.0;
-      var sum_3 = 0.0;
-      for (var i_1 = i; i_1 < end; i_1 += 8u) {
-        let i_n = i_1;
-        let packed_1 = packed[i_n * c + i_c];
-        sum = sum + packed_1;
-        let packed_2 = packed[n * c + i_n * c + i_c];
-        sum_3 = sum_3 + packed_2;
-      }
-      total = total + sum;
-      total_1 = total_1 + sum_3;
+  let some_c = numbers.c / many;
+  let result = (group.x + group.y * 65535u) * together + own.x;
+  let begin = group.z * numbers.share;
+  let end = min(begin + numbers.share, n);
+  var total = some(0.0);
+  var total_1 = some(0.0);
+  let length = width * 256u;
+  for (var i = begin + own.y; i < end; i += length) {
+    let end_1 = min(i + length, end);
+    var sum = some(0.0);
+    var sum_3 = some(0.0);
+    for (var i_1 = i; i_1 < end_1; i_1 += width) {
+      let packed_1 = packed[i_1 * some_c + result];
+      sum += packed_1;
+      let packed_2 = packed[n * some_c + i_1 * some_c + result];
+      sum_3 += packed_2;
     }
+    total += sum;
+    total_1 += sum_3;
   }
-  lanes[lane] = total;
-  lanes_1[lane] = total_1;
-  workgroupBarrier();
-  for (var half = 128u; half >= 32u; half /= 2u) {
-    if (lane < half) {
-      let other = lane + half;
-      let a = lanes[lane];
-      let b = lanes[other];
-      lanes[lane] = a + b;
-      let a_1 = lanes_1[lane];
-      let b_1 = lanes_1[other];
-      lanes_1[lane] = a_1 + b_1;
+  for (var i_2 = own.y; i_2 < numbers.taken; i_2 += width) {
+    let slot = i_2 * 2u * some_c + result;
+    total += partials_1[slot];
+    total_1 += partials_1[slot + some_c];
+  }
+  for (var span = 1u; span < width; span *= 16u) {
+    merged[lane] = total;
+    merged_1[lane] = total_1;
+    workgroupBarrier();
+    let around = min(span * 16u, width);
+    let leader = lane - (own.y % around - own.y % span) * together;
+    total = some(0.0);
+    total_1 = some(0.0);
+    for (var i_3 = 0u; i_3 < around; i_3 += span) {
+      let at = leader + i_3 * together;
+      total += merged[at];
+      total_1 += merged_1[at];
     }
     workgroupBarrier();
   }
-  total = lanes[lane];
-  total_1 = lanes_1[lane];
-  if ((lane < 32u) && (column < c)) {
-    let weight_1 = select(0.0, total_1, (f32(n) * f32(s) > 0.0));
-    dweight[i_c] = weight_1;
-    dbias[i_c] = total;
+  if ((0u < own.y) || (result >= some_c)) { return; }
+  if (1u < groups.z) {
+    let slot_1 = group.z * 2u * some_c + result;
+    partials_1[slot_1] = total;
+    partials_1[slot_1 + some_c] = total_1;
+    return;
   }
+  let weight_1 = select(some(0.0), total_1, (f32(n) * f32(numbers.s) > 0.0));
+  dweight[result] = weight_1;
+  dbias[result] = total;
 }

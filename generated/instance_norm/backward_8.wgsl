@@ -2,46 +2,37 @@
 //
 // instance_norm, backward:
 //   dx = invstd * grad_y - invstd * mean_1 - invstd ^ 3 * mean_2 * (x - mean)
-// Used by running_mean running_var use_input_stats: backward for x, and 1 more
 
-struct Numbers {
-  c: u32,
-  n: u32,
-  s: u32,
-}
+alias some = f32; const many = 1u;
 
-@group(0) @binding(0) var<storage, read> grad_y: array<f32>;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
+struct Numbers { c: u32, n: u32, s: u32, share: u32 }
+
+@group(0) @binding(0) var<storage, read> grad_y: array<some>;
+@group(0) @binding(1) var<storage, read> x: array<some>;
 @group(0) @binding(2) var<storage, read> invstd: array<f32>;
 @group(0) @binding(3) var<storage, read> mean: array<f32>;
-@group(0) @binding(4) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(4) var<storage, read_write> dx: array<some>;
 @group(0) @binding(5) var<storage, read> packed: array<f32>;
 @group(0) @binding(6) var<uniform> numbers: Numbers;
 
-@compute @workgroup_size(256)
-fn backward_8(
-  @builtin(workgroup_id) workgroup_id: vec3<u32>,
-  @builtin(num_workgroups) num_workgroups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let c = numbers.c;
-  let n = numbers.n;
-  let s = numbers.s;
-  let workgroup = workgroup_id.x + workgroup_id.y * num_workgroups.x;
-  let at = workgroup * 256u + lane;
-  if (at < n * c * s) {
-    let i_s = at % s;
-    let rest = (at / s);
-    let i_c = rest % c;
-    let rest_1 = (rest / c);
-    let i_n = rest_1;
-    let invstd_1 = invstd[i_n * c + i_c];
-    let grad_y_1 = grad_y[(i_n * c + i_c) * s + i_s];
-    let packed_1 = packed[i_n * c + i_c];
-    let x_1 = x[(i_n * c + i_c) * s + i_s];
-    let mean_3 = mean[i_n * c + i_c];
+override width = 1u; override together = 64u;
+
+@compute @workgroup_size(width, together)
+fn backward_8(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
+  let some_s = numbers.s / many;
+  let result = (group.x + group.y * 65535u) * together + own.y;
+  let begin = group.z * numbers.share;
+  let end = min(begin + numbers.share, some_s);
+  if (result >= numbers.n * numbers.c) { return; }
+  let invstd_1 = invstd[result];
+  let base = result * some_s;
+  let packed_1 = packed[result];
+  let mean_3 = mean[result];
+  let packed_2 = packed[numbers.n * numbers.c + result];
+  for (var i = begin + own.x; i < end; i += width) {
+    let grad_y_1 = grad_y[base + i];
+    let x_1 = x[base + i];
     let v = x_1 - mean_3;
-    let packed_2 = packed[n * c + i_n * c + i_c];
-    dx[(i_n * c + i_c) * s + i_s] = invstd_1 * (grad_y_1 - packed_1 * v - packed_2);
+    dx[base + i] = invstd_1 * (grad_y_1 - packed_1 * v - packed_2);
   }
 }

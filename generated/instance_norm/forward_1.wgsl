@@ -4,101 +4,122 @@
 //   invstd = 1 / sqrt(eps + var(x, s))
 //   mean = mean(x, s)
 //   var_1 = var(x, s)
-// Used by weight bias running_mean running_var use_input_stats: forward, and 1 more
 
-struct Numbers {
-  c: u32,
-  n: u32,
-  s: u32,
-  eps: f32,
-}
+alias some = f32; const many = 1u;
 
-@group(0) @binding(0) var<storage, read> x: array<f32>;
+struct Numbers { c: u32, n: u32, s: u32, share: u32, taken: u32, eps: f32 }
+
+@group(0) @binding(0) var<storage, read> x: array<some>;
 @group(0) @binding(1) var<storage, read_write> invstd: array<f32>;
 @group(0) @binding(2) var<storage, read_write> mean: array<f32>;
 @group(0) @binding(3) var<storage, read_write> packed: array<f32>;
-@group(0) @binding(4) var<uniform> numbers: Numbers;
+@group(0) @binding(4) var<storage, read_write> partials: array<f32>;
+@group(0) @binding(5) var<uniform> numbers: Numbers;
 
-var<workgroup> lanes: array<f32, 256>;
-var<workgroup> lanes_1: array<f32, 256>;
-var<workgroup> lanes_2: array<f32, 256>;
+override width = 1u; override together = 64u; override team = 64u;
+var<workgroup> merged: array<f32, team>;
+var<workgroup> merged_1: array<f32, team>;
+var<workgroup> merged_2: array<f32, team>;
 
-@compute @workgroup_size(256)
-fn forward_1(
-  @builtin(workgroup_id) workgroup_id: vec3<u32>,
-  @builtin(num_workgroups) num_workgroups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
+fn head(v: some) -> f32 { return vec4f(v).x; }
+
+fn sum_of(v: some) -> f32 {
+  let u = vec4f(v);
+  return select(u.x + u.y + (u.z + u.w), u.x, many == 1u);
+}
+
+@compute @workgroup_size(width, together)
+fn forward_1(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) own: vec3u, @builtin(local_invocation_index) lane: u32) {
   let c = numbers.c;
   let n = numbers.n;
-  let s = numbers.s;
-  let eps = numbers.eps;
-  let workgroup = workgroup_id.x + workgroup_id.y * num_workgroups.x;
-  if (workgroup >= n * c) { return; }
-  let i_c = workgroup % c;
-  let rest = (workgroup / c);
-  let i_n = rest;
+  let some_s = numbers.s / many;
+  let result = (group.x + group.y * 65535u) * together + own.y;
+  let begin = group.z * numbers.share;
+  let end = min(begin + numbers.share, some_s);
   var total = 0.0;
   var total_1 = 0.0;
   var total_2 = 0.0;
-  let base = (i_n * c + i_c) * s;
-  for (var i = lane; i < s; i += 16384u) {
-    let end = min(i + 16384u, s);
-    let i_s = i;
-    let x_1 = x[base + i_s];
-    var sum = 0.0;
-    var sum_1 = 0.0;
-    for (var i_1 = i; i_1 < end; i_1 += 256u) {
-      let i_s_1 = i_1;
-      let x_2 = x[base + i_s_1];
-      let d = x_2 - x_1;
-      sum = sum + d;
-      sum_1 = sum_1 + d * d;
+  let length = width * 256u;
+  let base = result * some_s;
+  for (var i = begin + own.x; i < end; i += length) {
+    let end_1 = min(i + length, end);
+    let x_1 = x[base + i];
+    let first = head(x_1);
+    var sum = some(0.0);
+    var sum_1 = some(0.0);
+    for (var i_1 = i; i_1 < end_1; i_1 += width) {
+      let x_2 = x[base + i_1];
+      let d = x_2 - first;
+      sum += d;
+      sum_1 += d * d;
     }
-    let offset = sum * (1.0 / f32(((end - i + 255u) / 256u)));
-    let squares = sum_1 - sum * offset;
-    let taken = f32(((end - i + 255u) / 256u));
-    let taken_1 = x_1 + offset;
-    let taken_2 = select(squares, 0.0, (squares < 0.0));
-    let count = total + taken;
-    let d_1 = taken_1 - total_1;
-    let share = taken / (select(1.0, count, (count > 0.0)));
-    let next = total_1 + d_1 * share;
-    let next_1 = total_2 + taken_2 + d_1 * d_1 * (total * share);
+    let folded = sum_of(sum);
+    let folded_1 = sum_of(sum_1);
+    let offset = folded * (1.0 / f32(((end_1 - i + width - 1u) / width) * many));
+    let squares = folded_1 - folded * offset;
+    let taken_1 = f32(((end_1 - i + width - 1u) / width) * many);
+    let taken_2 = first + offset;
+    let taken_3 = select(squares, 0.0, (squares < 0.0));
+    let count = total + taken_1;
+    let d_1 = taken_2 - total_1;
+    let share_1 = taken_1 / (select(1.0, count, (count > 0.0)));
+    let next = total_1 + d_1 * share_1;
+    let next_1 = total_2 + taken_3 + d_1 * d_1 * (total * share_1);
     total = count;
     total_1 = next;
     total_2 = next_1;
   }
-  lanes[lane] = total;
-  lanes_1[lane] = total_1;
-  lanes_2[lane] = total_2;
-  workgroupBarrier();
-  for (var half = 128u; half >= 1u; half /= 2u) {
-    if (lane < half) {
-      let other = lane + half;
-      let a = lanes[lane];
-      let a_1 = lanes_1[lane];
-      let a_2 = lanes_2[lane];
-      let b = lanes[other];
-      let b_1 = lanes_1[other];
-      let b_2 = lanes_2[other];
-      let count_1 = a + b;
-      let d_2 = b_1 - a_1;
-      let share_1 = b / (select(1.0, count_1, (count_1 > 0.0)));
-      lanes[lane] = count_1;
-      lanes_1[lane] = a_1 + d_2 * share_1;
-      lanes_2[lane] = a_2 + b_2 + d_2 * d_2 * (a * share_1);
+  for (var i_2 = own.x; i_2 < numbers.taken; i_2 += width) {
+    let slot = i_2 * 3u * n * c + result;
+    let taken_4 = partials[slot];
+    let taken_5 = partials[slot + n * c];
+    let taken_6 = partials[slot + 2u * n * c];
+    let count_1 = total + taken_4;
+    let d_2 = taken_5 - total_1;
+    let share_2 = taken_4 / (select(1.0, count_1, (count_1 > 0.0)));
+    let next_2 = total_1 + d_2 * share_2;
+    let next_3 = total_2 + taken_6 + d_2 * d_2 * (total * share_2);
+    total = count_1;
+    total_1 = next_2;
+    total_2 = next_3;
+  }
+  for (var span = 1u; span < width; span *= 16u) {
+    merged[lane] = total;
+    merged_1[lane] = total_1;
+    merged_2[lane] = total_2;
+    workgroupBarrier();
+    let around = min(span * 16u, width);
+    let leader = lane - (own.x % around - own.x % span);
+    total = 0.0;
+    total_1 = 0.0;
+    total_2 = 0.0;
+    for (var i_3 = 0u; i_3 < around; i_3 += span) {
+      let at = leader + i_3;
+      let taken_7 = merged[at];
+      let taken_8 = merged_1[at];
+      let taken_9 = merged_2[at];
+      let count_2 = total + taken_7;
+      let d_3 = taken_8 - total_1;
+      let share_3 = taken_7 / (select(1.0, count_2, (count_2 > 0.0)));
+      let next_4 = total_1 + d_3 * share_3;
+      let next_5 = total_2 + taken_9 + d_3 * d_3 * (total * share_3);
+      total = count_2;
+      total_1 = next_4;
+      total_2 = next_5;
     }
     workgroupBarrier();
   }
-  total = lanes[lane];
-  total_1 = lanes_1[lane];
-  total_2 = lanes_2[lane];
-  if (lane == 0u) {
-    let variance = total_2 / f32(s);
-    let invstd_1 = inverseSqrt(variance + eps);
-    invstd[i_n * c + i_c] = invstd_1;
-    mean[i_n * c + i_c] = total_1;
-    packed[i_n * c + i_c] = variance;
+  if ((0u < own.x) || (result >= n * c)) { return; }
+  if (1u < groups.z) {
+    let slot_1 = group.z * 3u * n * c + result;
+    partials[slot_1] = total;
+    partials[slot_1 + n * c] = total_1;
+    partials[slot_1 + 2u * n * c] = total_2;
+    return;
   }
+  let variance = total_2 / f32(numbers.s);
+  let invstd_1 = inverseSqrt(variance + numbers.eps);
+  invstd[result] = invstd_1;
+  mean[result] = total_1;
+  packed[result] = variance;
 }

@@ -2,44 +2,39 @@
 //
 // layer_norm, backward:
 //   dx = weight * invstd * grad_y - invstd * mean_1 - invstd ^ 3 * mean_2 * (x - mean)
-// Used by weight bias: backward for x, and 3 more
 
-struct Numbers {
-  d: u32,
-  n: u32,
-}
+alias some = f32; const many = 1u;
 
-@group(0) @binding(0) var<storage, read> grad_y: array<f32>;
-@group(0) @binding(1) var<storage, read> weight: array<f32>;
-@group(0) @binding(2) var<storage, read> x: array<f32>;
+struct Numbers { d: u32, n: u32, share: u32 }
+
+@group(0) @binding(0) var<storage, read> grad_y: array<some>;
+@group(0) @binding(1) var<storage, read> weight: array<some>;
+@group(0) @binding(2) var<storage, read> x: array<some>;
 @group(0) @binding(3) var<storage, read> invstd: array<f32>;
 @group(0) @binding(4) var<storage, read> mean: array<f32>;
-@group(0) @binding(5) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(5) var<storage, read_write> dx: array<some>;
 @group(0) @binding(6) var<storage, read> packed: array<f32>;
 @group(0) @binding(7) var<uniform> numbers: Numbers;
 
-@compute @workgroup_size(256)
-fn backward_2(
-  @builtin(workgroup_id) workgroup_id: vec3<u32>,
-  @builtin(num_workgroups) num_workgroups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let d = numbers.d;
-  let n = numbers.n;
-  let workgroup = workgroup_id.x + workgroup_id.y * num_workgroups.x;
-  let at = workgroup * 256u + lane;
-  if (at < n * d) {
-    let i_d = at % d;
-    let rest = (at / d);
-    let i_n = rest;
-    let invstd_1 = invstd[i_n];
-    let weight_1 = weight[i_d];
-    let grad_y_1 = grad_y[i_n * d + i_d];
-    let packed_1 = packed[i_n];
-    let x_1 = x[i_n * d + i_d];
-    let mean_3 = mean[i_n];
+override width = 1u; override together = 64u;
+
+@compute @workgroup_size(width, together)
+fn backward_2(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
+  let some_d = numbers.d / many;
+  let result = (group.x + group.y * 65535u) * together + own.y;
+  let begin = group.z * numbers.share;
+  let end = min(begin + numbers.share, some_d);
+  if (result >= numbers.n) { return; }
+  let invstd_1 = invstd[result];
+  let base = result * some_d;
+  let packed_1 = packed[result];
+  let mean_3 = mean[result];
+  let packed_2 = packed[numbers.n + result];
+  for (var i = begin + own.x; i < end; i += width) {
+    let weight_1 = weight[i];
+    let grad_y_1 = grad_y[base + i];
+    let x_1 = x[base + i];
     let v = x_1 - mean_3;
-    let packed_2 = packed[n + i_n];
-    dx[i_n * d + i_d] = invstd_1 * (weight_1 * grad_y_1 - packed_1 * v - packed_2);
+    dx[base + i] = invstd_1 * (weight_1 * grad_y_1 - packed_1 * v - packed_2);
   }
 }

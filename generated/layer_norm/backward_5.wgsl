@@ -2,39 +2,63 @@
 //
 // layer_norm, backward:
 //   dweight = sum(invstd * (x - mean) * grad_y, n)
-//   dbias = sum(grad_y, n)
-// Used by weight bias: backward for x, weight, bias
 
-struct Numbers {
-  d: u32,
-  n: u32,
-}
+alias some = f32; const many = 1u;
 
-@group(0) @binding(0) var<storage, read_write> dweight: array<f32>;
-@group(0) @binding(1) var<storage, read_write> dbias: array<f32>;
-@group(0) @binding(2) var<storage, read> partials: array<f32>;
-@group(0) @binding(3) var<uniform> numbers: Numbers;
+struct Numbers { d: u32, n: u32, share: u32, taken: u32 }
 
-@compute @workgroup_size(256)
-fn backward_5(
-  @builtin(workgroup_id) workgroup_id: vec3<u32>,
-  @builtin(num_workgroups) num_workgroups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let d = numbers.d;
-  let n = numbers.n;
-  let workgroup = workgroup_id.x + workgroup_id.y * num_workgroups.x;
-  let at = workgroup * 256u + lane;
-  if (at < d) {
-    let i_d = at;
-    var total = 0.0;
-    var total_1 = 0.0;
-    for (var i = 0u; i < ((n + 15u) / 16u); i++) {
-      let from_ = i * d + at;
-      total = total + partials[from_];
-      total_1 = total_1 + partials[((n + 15u) / 16u) * d + from_];
+@group(0) @binding(0) var<storage, read> grad_y: array<some>;
+@group(0) @binding(1) var<storage, read> x: array<some>;
+@group(0) @binding(2) var<storage, read> invstd: array<f32>;
+@group(0) @binding(3) var<storage, read> mean: array<f32>;
+@group(0) @binding(4) var<storage, read_write> dweight: array<some>;
+@group(0) @binding(5) var<storage, read_write> partials: array<some>;
+@group(0) @binding(6) var<uniform> numbers: Numbers;
+
+override width = 1u; override together = 64u; override team = 64u;
+var<workgroup> merged: array<some, team>;
+
+@compute @workgroup_size(together, width)
+fn backward_5(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) own: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let some_d = numbers.d / many;
+  let result = (group.x + group.y * 65535u) * together + own.x;
+  let begin = group.z * numbers.share;
+  let end = min(begin + numbers.share, numbers.n);
+  var total = some(0.0);
+  let length = width * 256u;
+  for (var i = begin + own.y; i < end; i += length) {
+    let end_1 = min(i + length, end);
+    var sum = some(0.0);
+    for (var i_1 = i; i_1 < end_1; i_1 += width) {
+      let invstd_1 = invstd[i_1];
+      let x_1 = x[i_1 * some_d + result];
+      let mean_1 = mean[i_1];
+      let grad_y_1 = grad_y[i_1 * some_d + result];
+      sum += invstd_1 * (x_1 - mean_1) * grad_y_1;
     }
-    dweight[i_d] = total_1;
-    dbias[i_d] = total;
+    total += sum;
   }
+  for (var i_2 = own.y; i_2 < numbers.taken; i_2 += width) {
+    let slot = i_2 * some_d + result;
+    total += partials[slot];
+  }
+  for (var span = 1u; span < width; span *= 16u) {
+    merged[lane] = total;
+    workgroupBarrier();
+    let around = min(span * 16u, width);
+    let leader = lane - (own.y % around - own.y % span) * together;
+    total = some(0.0);
+    for (var i_3 = 0u; i_3 < around; i_3 += span) {
+      let at = leader + i_3 * together;
+      total += merged[at];
+    }
+    workgroupBarrier();
+  }
+  if ((0u < own.y) || (result >= some_d)) { return; }
+  if (1u < groups.z) {
+    let slot_1 = group.z * some_d + result;
+    partials[slot_1] = total;
+    return;
+  }
+  dweight[result] = total;
 }

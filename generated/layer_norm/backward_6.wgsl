@@ -2,63 +2,64 @@
 //
 // layer_norm, backward:
 //   dweight = sum(invstd * (x - mean) * grad_y, n)
-// Used by weight: backward for weight
 
-struct Numbers {
-  d: u32,
-  n: u32,
-}
+alias some = f32; const many = 1u;
 
-@group(0) @binding(0) var<storage, read> grad_y: array<f32>;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
+struct Numbers { d: u32, n: u32, share: u32, taken: u32 }
+
+@group(0) @binding(0) var<storage, read> grad_y: array<some>;
+@group(0) @binding(1) var<storage, read> x: array<some>;
 @group(0) @binding(2) var<storage, read> invstd: array<f32>;
 @group(0) @binding(3) var<storage, read> mean: array<f32>;
-@group(0) @binding(4) var<storage, read_write> dweight: array<f32>;
-@group(0) @binding(5) var<uniform> numbers: Numbers;
+@group(0) @binding(4) var<storage, read_write> dweight: array<some>;
+@group(0) @binding(5) var<storage, read_write> partials_1: array<some>;
+@group(0) @binding(6) var<uniform> numbers: Numbers;
 
-var<workgroup> lanes: array<f32, 256>;
+override width = 1u; override together = 64u; override team = 64u;
+var<workgroup> merged: array<some, team>;
 
-@compute @workgroup_size(256)
-fn backward_6(
-  @builtin(workgroup_id) workgroup_id: vec3<u32>,
-  @builtin(num_workgroups) num_workgroups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let d = numbers.d;
-  let n = numbers.n;
-  let workgroup = workgroup_id.x + workgroup_id.y * num_workgroups.x;
-  let column = workgroup * 32u + lane % 32u;
-  let i_d = column;
-  var total = 0.0;
-  if (column < d) {
-    let from_ = (lane / 32u);
-    for (var i = from_; i < n; i += 512u) {
-      let end = min(i + 512u, n);
-      var sum = 0.0;
-      for (var i_1 = i; i_1 < end; i_1 += 8u) {
-        let i_n = i_1;
-        let invstd_1 = invstd[i_n];
-        let x_1 = x[i_n * d + i_d];
-        let mean_1 = mean[i_n];
-        let grad_y_1 = grad_y[i_n * d + i_d];
-        sum = sum + invstd_1 * (x_1 - mean_1) * grad_y_1;
-      }
-      total = total + sum;
+@compute @workgroup_size(together, width)
+fn backward_6(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) own: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let some_d = numbers.d / many;
+  let result = (group.x + group.y * 65535u) * together + own.x;
+  let begin = group.z * numbers.share;
+  let end = min(begin + numbers.share, numbers.n);
+  var total = some(0.0);
+  let length = width * 256u;
+  for (var i = begin + own.y; i < end; i += length) {
+    let end_1 = min(i + length, end);
+    var sum = some(0.0);
+    for (var i_1 = i; i_1 < end_1; i_1 += width) {
+      let invstd_1 = invstd[i_1];
+      let x_1 = x[i_1 * some_d + result];
+      let mean_3 = mean[i_1];
+      let v = x_1 - mean_3;
+      let grad_y_1 = grad_y[i_1 * some_d + result];
+      sum += invstd_1 * v * grad_y_1;
     }
+    total += sum;
   }
-  lanes[lane] = total;
-  workgroupBarrier();
-  for (var half = 128u; half >= 32u; half /= 2u) {
-    if (lane < half) {
-      let other = lane + half;
-      let a = lanes[lane];
-      let b = lanes[other];
-      lanes[lane] = a + b;
+  for (var i_2 = own.y; i_2 < numbers.taken; i_2 += width) {
+    let slot = i_2 * some_d + result;
+    total += partials_1[slot];
+  }
+  for (var span = 1u; span < width; span *= 16u) {
+    merged[lane] = total;
+    workgroupBarrier();
+    let around = min(span * 16u, width);
+    let leader = lane - (own.y % around - own.y % span) * together;
+    total = some(0.0);
+    for (var i_3 = 0u; i_3 < around; i_3 += span) {
+      let at = leader + i_3 * together;
+      total += merged[at];
     }
     workgroupBarrier();
   }
-  total = lanes[lane];
-  if ((lane < 32u) && (column < d)) {
-    dweight[i_d] = total;
+  if ((0u < own.y) || (result >= some_d)) { return; }
+  if (1u < groups.z) {
+    let slot_1 = group.z * some_d + result;
+    partials_1[slot_1] = total;
+    return;
   }
+  dweight[result] = total;
 }

@@ -2,38 +2,32 @@
 //
 // layer_norm, forward:
 //   y = bias + invstd * (x - mean)
-// Used by bias: forward
 
-struct Numbers {
-  d: u32,
-  n: u32,
-}
+alias some = f32; const many = 1u;
 
-@group(0) @binding(0) var<storage, read> bias: array<f32>;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
+struct Numbers { d: u32, n: u32, share: u32 }
+
+@group(0) @binding(0) var<storage, read> bias: array<some>;
+@group(0) @binding(1) var<storage, read> x: array<some>;
 @group(0) @binding(2) var<storage, read> invstd: array<f32>;
 @group(0) @binding(3) var<storage, read> mean: array<f32>;
-@group(0) @binding(4) var<storage, read_write> y: array<f32>;
+@group(0) @binding(4) var<storage, read_write> y: array<some>;
 @group(0) @binding(5) var<uniform> numbers: Numbers;
 
-@compute @workgroup_size(256)
-fn forward_4(
-  @builtin(workgroup_id) workgroup_id: vec3<u32>,
-  @builtin(num_workgroups) num_workgroups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let d = numbers.d;
-  let n = numbers.n;
-  let workgroup = workgroup_id.x + workgroup_id.y * num_workgroups.x;
-  let at = workgroup * 256u + lane;
-  if (at < n * d) {
-    let i_d = at % d;
-    let rest = (at / d);
-    let i_n = rest;
-    let invstd_1 = invstd[i_n];
-    let x_1 = x[i_n * d + i_d];
-    let mean_1 = mean[i_n];
-    let bias_1 = bias[i_d];
-    y[i_n * d + i_d] = invstd_1 * (x_1 - mean_1) + bias_1;
+override width = 1u; override together = 64u;
+
+@compute @workgroup_size(together, width)
+fn forward_4(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
+  let some_d = numbers.d / many;
+  let result = (group.x + group.y * 65535u) * together + own.x;
+  let begin = group.z * numbers.share;
+  let end = min(begin + numbers.share, numbers.n);
+  if (result >= some_d) { return; }
+  let bias_1 = bias[result];
+  for (var i = begin + own.y; i < end; i += width) {
+    let invstd_1 = invstd[i];
+    let x_1 = x[i * some_d + result];
+    let mean_1 = mean[i];
+    y[i * some_d + result] = invstd_1 * (x_1 - mean_1) + bias_1;
   }
 }

@@ -2,63 +2,72 @@
 //
 // rms_norm, backward:
 //   mean_1 = mean(weight * grad_y * x, d)
-// Used by weight: backward for x
 
-struct Numbers {
-  d: u32,
-  n: u32,
-}
+alias some = f32; const many = 1u;
 
-@group(0) @binding(0) var<storage, read> grad_y: array<f32>;
-@group(0) @binding(1) var<storage, read> weight: array<f32>;
-@group(0) @binding(2) var<storage, read> x: array<f32>;
+struct Numbers { d: u32, n: u32, share: u32, taken: u32 }
+
+@group(0) @binding(0) var<storage, read> grad_y: array<some>;
+@group(0) @binding(1) var<storage, read> weight: array<some>;
+@group(0) @binding(2) var<storage, read> x: array<some>;
 @group(0) @binding(3) var<storage, read> invrms: array<f32>;
 @group(0) @binding(4) var<storage, read_write> packed: array<f32>;
-@group(0) @binding(5) var<uniform> numbers: Numbers;
+@group(0) @binding(5) var<storage, read_write> partials: array<f32>;
+@group(0) @binding(6) var<uniform> numbers: Numbers;
 
-var<workgroup> lanes: array<f32, 256>;
+override width = 1u; override together = 64u; override team = 64u;
+var<workgroup> merged: array<f32, team>;
 
-@compute @workgroup_size(256)
-fn backward_1(
-  @builtin(workgroup_id) workgroup_id: vec3<u32>,
-  @builtin(num_workgroups) num_workgroups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let d = numbers.d;
+fn sum_of(v: some) -> f32 {
+  let u = vec4f(v);
+  return select(u.x + u.y + (u.z + u.w), u.x, many == 1u);
+}
+
+@compute @workgroup_size(width, together)
+fn backward_1(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) own: vec3u, @builtin(local_invocation_index) lane: u32) {
   let n = numbers.n;
-  let workgroup = workgroup_id.x + workgroup_id.y * num_workgroups.x;
-  if (workgroup >= n) { return; }
-  let i_n = workgroup;
+  let some_d = numbers.d / many;
+  let result = (group.x + group.y * 65535u) * together + own.y;
+  let begin = group.z * numbers.share;
+  let end = min(begin + numbers.share, some_d);
   var total = 0.0;
-  let base = i_n * d;
-  for (var i = lane; i < d; i += 16384u) {
-    let end = min(i + 16384u, d);
-    var sum = 0.0;
-    for (var i_1 = i; i_1 < end; i_1 += 256u) {
-      let i_d = i_1;
-      let weight_1 = weight[i_d];
-      let grad_y_1 = grad_y[base + i_d];
+  let length = width * 256u;
+  let base = result * some_d;
+  for (var i = begin + own.x; i < end; i += length) {
+    let end_1 = min(i + length, end);
+    var sum = some(0.0);
+    for (var i_1 = i; i_1 < end_1; i_1 += width) {
+      let weight_1 = weight[i_1];
+      let grad_y_1 = grad_y[base + i_1];
       let v = weight_1 * grad_y_1;
-      let x_1 = x[base + i_d];
-      sum = sum + v * x_1;
+      let x_1 = x[base + i_1];
+      sum += v * x_1;
     }
-    total = total + sum;
+    total += sum_of(sum);
   }
-  lanes[lane] = total;
-  workgroupBarrier();
-  for (var half = 128u; half >= 1u; half /= 2u) {
-    if (lane < half) {
-      let other = lane + half;
-      let a = lanes[lane];
-      let b = lanes[other];
-      lanes[lane] = a + b;
+  for (var i_2 = own.x; i_2 < numbers.taken; i_2 += width) {
+    let slot = i_2 * n + result;
+    total += partials[slot];
+  }
+  for (var span = 1u; span < width; span *= 16u) {
+    merged[lane] = total;
+    workgroupBarrier();
+    let around = min(span * 16u, width);
+    let leader = lane - (own.x % around - own.x % span);
+    total = 0.0;
+    for (var i_3 = 0u; i_3 < around; i_3 += span) {
+      let at = leader + i_3;
+      total += merged[at];
     }
     workgroupBarrier();
   }
-  total = lanes[lane];
-  if (lane == 0u) {
-    let mean = total / f32(d);
-    let invrms_1 = invrms[i_n];
-    packed[i_n] = invrms_1 * invrms_1 * mean;
+  if ((0u < own.x) || (result >= n)) { return; }
+  if (1u < groups.z) {
+    let slot_1 = group.z * n + result;
+    partials[slot_1] = total;
+    return;
   }
+  let mean = total / f32(numbers.d);
+  let invrms_1 = invrms[result];
+  packed[result] = invrms_1 * invrms_1 * mean;
 }

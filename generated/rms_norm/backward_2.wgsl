@@ -2,41 +2,35 @@
 //
 // rms_norm, backward:
 //   dx = weight * invrms * grad_y - invrms ^ 3 * mean_1 * x
-// Used by weight: backward for x, and 1 more
 
-struct Numbers {
-  d: u32,
-  n: u32,
-}
+alias some = f32; const many = 1u;
 
-@group(0) @binding(0) var<storage, read> grad_y: array<f32>;
-@group(0) @binding(1) var<storage, read> weight: array<f32>;
-@group(0) @binding(2) var<storage, read> x: array<f32>;
+struct Numbers { d: u32, n: u32, share: u32 }
+
+@group(0) @binding(0) var<storage, read> grad_y: array<some>;
+@group(0) @binding(1) var<storage, read> weight: array<some>;
+@group(0) @binding(2) var<storage, read> x: array<some>;
 @group(0) @binding(3) var<storage, read> invrms: array<f32>;
-@group(0) @binding(4) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(4) var<storage, read_write> dx: array<some>;
 @group(0) @binding(5) var<storage, read> packed: array<f32>;
 @group(0) @binding(6) var<uniform> numbers: Numbers;
 
-@compute @workgroup_size(256)
-fn backward_2(
-  @builtin(workgroup_id) workgroup_id: vec3<u32>,
-  @builtin(num_workgroups) num_workgroups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let d = numbers.d;
-  let n = numbers.n;
-  let workgroup = workgroup_id.x + workgroup_id.y * num_workgroups.x;
-  let at = workgroup * 256u + lane;
-  if (at < n * d) {
-    let i_d = at % d;
-    let rest = (at / d);
-    let i_n = rest;
-    let invrms_1 = invrms[i_n];
-    let weight_1 = weight[i_d];
-    let grad_y_1 = grad_y[i_n * d + i_d];
+override width = 1u; override together = 64u;
+
+@compute @workgroup_size(together, width)
+fn backward_2(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
+  let some_d = numbers.d / many;
+  let result = (group.x + group.y * 65535u) * together + own.x;
+  let begin = group.z * numbers.share;
+  let end = min(begin + numbers.share, numbers.n);
+  if (result >= some_d) { return; }
+  let weight_1 = weight[result];
+  for (var i = begin + own.y; i < end; i += width) {
+    let invrms_1 = invrms[i];
+    let grad_y_1 = grad_y[i * some_d + result];
     let v = weight_1 * grad_y_1;
-    let packed_1 = packed[i_n];
-    let x_1 = x[i_n * d + i_d];
-    dx[i_n * d + i_d] = invrms_1 * (v - packed_1 * x_1);
+    let packed_1 = packed[i];
+    let x_1 = x[i * some_d + result];
+    dx[i * some_d + result] = invrms_1 * (v - packed_1 * x_1);
   }
 }

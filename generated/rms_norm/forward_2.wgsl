@@ -2,36 +2,30 @@
 //
 // rms_norm, forward:
 //   y = weight * invrms * x
-// Used by weight: forward
 
-struct Numbers {
-  d: u32,
-  n: u32,
-}
+alias some = f32; const many = 1u;
 
-@group(0) @binding(0) var<storage, read> weight: array<f32>;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
+struct Numbers { d: u32, n: u32, share: u32 }
+
+@group(0) @binding(0) var<storage, read> weight: array<some>;
+@group(0) @binding(1) var<storage, read> x: array<some>;
 @group(0) @binding(2) var<storage, read> invrms: array<f32>;
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(3) var<storage, read_write> y: array<some>;
 @group(0) @binding(4) var<uniform> numbers: Numbers;
 
-@compute @workgroup_size(256)
-fn forward_2(
-  @builtin(workgroup_id) workgroup_id: vec3<u32>,
-  @builtin(num_workgroups) num_workgroups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let d = numbers.d;
-  let n = numbers.n;
-  let workgroup = workgroup_id.x + workgroup_id.y * num_workgroups.x;
-  let at = workgroup * 256u + lane;
-  if (at < n * d) {
-    let i_d = at % d;
-    let rest = (at / d);
-    let i_n = rest;
-    let weight_1 = weight[i_d];
-    let invrms_1 = invrms[i_n];
-    let x_1 = x[i_n * d + i_d];
-    y[i_n * d + i_d] = weight_1 * invrms_1 * x_1;
+override width = 1u; override together = 64u;
+
+@compute @workgroup_size(together, width)
+fn forward_2(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
+  let some_d = numbers.d / many;
+  let result = (group.x + group.y * 65535u) * together + own.x;
+  let begin = group.z * numbers.share;
+  let end = min(begin + numbers.share, numbers.n);
+  if (result >= some_d) { return; }
+  let weight_1 = weight[result];
+  for (var i = begin + own.y; i < end; i += width) {
+    let invrms_1 = invrms[i];
+    let x_1 = x[i * some_d + result];
+    y[i * some_d + result] = weight_1 * invrms_1 * x_1;
   }
 }

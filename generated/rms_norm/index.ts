@@ -4,7 +4,7 @@ import { rms_norm_forward_1, rms_norm_forward_2 } from './forward.ts';
 import { rms_norm_backward_1, rms_norm_backward_2, rms_norm_backward_3, rms_norm_backward_4 } from './backward.ts';
 import { module as forward_module } from './forward.wasm.ts';
 import { module as backward_module } from './backward.wasm.ts';
-import type { BindingDescription, CpuKernelDescription, DirectionDescription, GpuKernelDescription, Numbers, OpDescription, OpTypes, UniformDescription, WasmKernelDescription, WasmPhaseDescription } from 'normgrad/runtime';
+import type { BindingDescription, CpuKernelDescription, DirectionDescription, GpuKernelDescription, Numbers, OpDescription, OpTypes, TilesDescription, UniformDescription, WasmKernelDescription, WasmPhaseDescription } from 'normgrad/runtime';
 
 /** What a call of rms_norm takes and gives. */
 export interface RmsNormTypes extends OpTypes {
@@ -22,18 +22,16 @@ function describe(): OpDescription<RmsNormTypes> {
     (n) => n.n!,
     (n) => Math.floor((1 + Math.max(1, Math.floor(1024 / Math.max(1, n.d!))) - 1) / Math.max(1, Math.floor(1024 / Math.max(1, n.d!)))) * Math.floor((n.d! + 1024 - 1) / 1024),
     (n) => n.n! * n.d!,
-    (n) => Math.floor((n.n! * n.d! + 255) / 256),
+    (n) => n.n! * n.$taken!,
+    (n) => Math.floor(n.d! / n.$many!),
     (n) => n.d! * n.$blocks!,
     (n) => Math.floor((n.d! + 1024 - 1) / 1024) * n.$blocks! * 1024,
     (n) => Math.floor((n.d! + 1024 - 1) / 1024),
     (n) => Math.floor((n.n! + 128 - 1) / 128),
     (n) => n.d!,
     () => 1,
-    (n) => Math.floor((n.d! + 31) / 32),
+    (n) => n.d! * n.$taken!,
     (n) => n.n! * n.$blocks_2!,
-    (n) => Math.floor((n.n! + 15) / 16) * n.d!,
-    (n) => Math.floor((n.n! + 15) / 16),
-    (n) => Math.floor((n.d! + 255) / 256),
   ];
   const b: readonly (BindingDescription)[] = [
     { name: 'x', role: 'input', of: 'x', axes: ['n', 'd'], access: 'read' },
@@ -42,6 +40,7 @@ function describe(): OpDescription<RmsNormTypes> {
     { name: 'y', role: 'output', of: 'y', axes: ['n', 'd'], access: 'write' },
     { name: 'invrms', role: 'output', of: 'invrms', axes: ['n'], access: 'read_write' },
     { name: 'partials', role: 'scratch', of: 'partials', axes: ['n'], access: 'read_write', length: f[0]!, dtype: 'f64' },
+    { name: 'partials', role: 'scratch', of: 'partials', axes: ['n'], access: 'read_write', length: f[4]! },
     { name: 'invrms', role: 'output', of: 'invrms', axes: ['n'], access: 'read' },
     { name: 'grad_y', role: 'cotangent', of: 'y', axes: ['n', 'd'], access: 'read' },
     { name: 'invrms', role: 'saved', of: 'invrms', axes: ['n'], access: 'read' },
@@ -50,66 +49,74 @@ function describe(): OpDescription<RmsNormTypes> {
     { name: 'packed', role: 'scratch', of: 'packed', axes: ['n'], access: 'write', length: f[1]! },
     { name: 'packed', role: 'scratch', of: 'packed', axes: ['n'], access: 'read', length: f[1]! },
     { name: 'dweight', role: 'gradient', of: 'weight', axes: ['d'], access: 'write' },
-    { name: 'partials', role: 'scratch', of: 'partials', axes: ['d'], access: 'read_write', length: f[5]!, dtype: 'f64' },
-    { name: 'columns', role: 'scratch', of: 'columns', axes: ['d'], access: 'read_write', length: f[6]! },
-    { name: 'partials_1', role: 'scratch', of: 'partials_1', axes: ['n'], access: 'read_write', length: f[12]!, dtype: 'f64' },
-    { name: 'partials', role: 'scratch', of: 'partials', axes: ['d'], access: 'write', length: f[13]! },
-    { name: 'partials', role: 'scratch', of: 'partials', axes: ['d'], access: 'read', length: f[13]! },
+    { name: 'partials', role: 'scratch', of: 'partials', axes: ['d'], access: 'read_write', length: f[6]!, dtype: 'f64' },
+    { name: 'columns', role: 'scratch', of: 'columns', axes: ['d'], access: 'read_write', length: f[7]! },
+    { name: 'partials', role: 'scratch', of: 'partials', axes: ['d'], access: 'read_write', length: f[12]! },
+    { name: 'partials_1', role: 'scratch', of: 'partials_1', axes: ['n'], access: 'read_write', length: f[13]!, dtype: 'f64' },
+    { name: 'partials_1', role: 'scratch', of: 'partials_1', axes: ['d'], access: 'read_write', length: f[12]! },
   ];
   const p: readonly (WasmPhaseDescription)[] = [
     { kept: f[1]!, units: f[2]!, elements: f[3]!, blocks: '$blocks', routines: [{ name: 'reduce_1', over: 'parts' }, { name: 'finish_1', over: 'kept' }, { name: 'map_1', over: 'parts' }], together: 'phase_1' },
-    { kept: f[7]!, units: f[8]!, elements: f[3]!, blocks: '$blocks', routines: [{ name: 'reduce_2', over: 'parts' }], together: 'reduce_2' },
-    { kept: f[9]!, units: f[10]!, elements: f[9]!, blocks: '$blocks_1', routines: [{ name: 'finish_2', over: 'kept' }], together: 'finish_2' },
+    { kept: f[8]!, units: f[9]!, elements: f[3]!, blocks: '$blocks', routines: [{ name: 'reduce_2', over: 'parts' }], together: 'reduce_2' },
+    { kept: f[10]!, units: f[11]!, elements: f[10]!, blocks: '$blocks_1', routines: [{ name: 'finish_2', over: 'kept' }], together: 'finish_2' },
     { kept: f[1]!, units: f[2]!, elements: f[3]!, blocks: '$blocks_2', routines: [{ name: 'reduce_3', over: 'parts' }, { name: 'finish_3', over: 'kept' }, { name: 'map_2', over: 'parts' }], together: 'phase_2' },
     { kept: f[1]!, units: f[2]!, elements: f[3]!, blocks: '$blocks', routines: [{ name: 'reduce_1', over: 'parts' }, { name: 'finish_1', over: 'kept' }, { name: 'map_2', over: 'parts' }], together: 'phase_2' },
     { kept: f[1]!, units: f[2]!, elements: f[3]!, blocks: '$blocks', routines: [{ name: 'reduce_4', over: 'parts' }, { name: 'finish_1', over: 'kept' }, { name: 'map_3', over: 'parts' }], together: 'phase_3' },
   ];
+  const t: readonly (TilesDescription)[] = [
+    { kept: f[1]!, over: f[5]!, vector: 'd', shared: 1, splits: true },
+    { kept: f[5]!, over: f[1]!, vector: 'd', isAcross: true },
+    { kept: f[5]!, over: f[1]!, vector: 'd', isAcross: true, shared: 4, splits: true },
+    { kept: f[1]!, over: f[5]!, vector: 'd' },
+  ];
   const u: readonly (readonly UniformDescription[])[] = [
     [{ name: 'd', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 'eps', type: 'f32' }],
     [{ name: 'd', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 'eps', type: 'f32' }, { name: '$blocks', type: 'u32' }],
+    [{ name: 'd', type: 'u32' }, { name: 'n', type: 'u32' }, { name: '$share', type: 'u32' }, { name: '$taken', type: 'u32' }, { name: 'eps', type: 'f32' }],
+    [{ name: 'd', type: 'u32' }, { name: 'n', type: 'u32' }, { name: '$share', type: 'u32' }],
     [{ name: 'd', type: 'u32' }, { name: 'n', type: 'u32' }],
     [{ name: 'd', type: 'u32' }, { name: 'n', type: 'u32' }, { name: '$blocks', type: 'u32' }],
+    [{ name: 'd', type: 'u32' }, { name: 'n', type: 'u32' }, { name: '$share', type: 'u32' }, { name: '$taken', type: 'u32' }],
     [{ name: 'd', type: 'u32' }, { name: 'n', type: 'u32' }, { name: '$blocks', type: 'u32' }, { name: '$blocks_2', type: 'u32' }],
   ];
 
   const cpu = {
     forward_1: { name: 'forward_1', run: rms_norm_forward_1, bindings: [b[0]!, b[1]!, b[2]!, b[3]!], uniforms: u[0]! },
-    backward_1: { name: 'backward_1', run: rms_norm_backward_1, bindings: [b[7]!, b[1]!, b[0]!, b[8]!, b[9]!], uniforms: u[2]! },
-    backward_2: { name: 'backward_2', run: rms_norm_backward_2, bindings: [b[7]!, b[0]!, b[8]!, b[13]!], uniforms: u[2]! },
-    backward_3: { name: 'backward_3', run: rms_norm_backward_3, bindings: [b[7]!, b[1]!, b[0]!, b[8]!, b[13]!, b[9]!], uniforms: u[2]! },
+    backward_1: { name: 'backward_1', run: rms_norm_backward_1, bindings: [b[8]!, b[1]!, b[0]!, b[9]!, b[10]!], uniforms: u[4]! },
+    backward_2: { name: 'backward_2', run: rms_norm_backward_2, bindings: [b[8]!, b[0]!, b[9]!, b[14]!], uniforms: u[4]! },
+    backward_3: { name: 'backward_3', run: rms_norm_backward_3, bindings: [b[8]!, b[1]!, b[0]!, b[9]!, b[14]!, b[10]!], uniforms: u[4]! },
     forward_2: { name: 'forward_2', run: rms_norm_forward_2, bindings: [b[0]!, b[2]!, b[3]!], uniforms: u[0]! },
-    backward_4: { name: 'backward_4', run: rms_norm_backward_4, bindings: [b[7]!, b[0]!, b[8]!, b[9]!], uniforms: u[2]! },
+    backward_4: { name: 'backward_4', run: rms_norm_backward_4, bindings: [b[8]!, b[0]!, b[9]!, b[10]!], uniforms: u[4]! },
   } satisfies { [name: string]: CpuKernelDescription };
 
   const wasm = {
     forward_1: { name: 'forward_1', module: forward_module, bindings: [b[1]!, b[0]!, b[4]!, b[3]!, b[5]!], uniforms: u[1]!, slots: [0, 1, 2, 3, 4, 5, 6, 7, 8], phases: [p[0]!] },
-    backward_1: { name: 'backward_1', module: backward_module, bindings: [b[7]!, b[1]!, b[0]!, b[8]!, b[9]!, b[10]!, b[5]!], uniforms: u[3]!, slots: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9], phases: [p[0]!] },
-    backward_2: { name: 'backward_2', module: backward_module, bindings: [b[7]!, b[0]!, b[8]!, b[13]!, b[14]!, b[15]!], uniforms: u[3]!, slots: [0, 2, 3, 10, 6, 11, 7, 8, 9], phases: [p[1]!, p[2]!] },
-    backward_3: { name: 'backward_3', module: backward_module, bindings: [b[7]!, b[1]!, b[0]!, b[8]!, b[13]!, b[9]!, b[10]!, b[14]!, b[15]!, b[16]!], uniforms: u[4]!, slots: [0, 1, 2, 3, 10, 4, 5, 6, 11, 12, 7, 8, 9, 13], phases: [p[1]!, p[2]!, p[3]!] },
+    backward_1: { name: 'backward_1', module: backward_module, bindings: [b[8]!, b[1]!, b[0]!, b[9]!, b[10]!, b[11]!, b[5]!], uniforms: u[5]!, slots: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9], phases: [p[0]!] },
+    backward_2: { name: 'backward_2', module: backward_module, bindings: [b[8]!, b[0]!, b[9]!, b[14]!, b[15]!, b[16]!], uniforms: u[5]!, slots: [0, 2, 3, 10, 6, 11, 7, 8, 9], phases: [p[1]!, p[2]!] },
+    backward_3: { name: 'backward_3', module: backward_module, bindings: [b[8]!, b[1]!, b[0]!, b[9]!, b[14]!, b[10]!, b[11]!, b[15]!, b[16]!, b[18]!], uniforms: u[7]!, slots: [0, 1, 2, 3, 10, 4, 5, 6, 11, 12, 7, 8, 9, 13], phases: [p[1]!, p[2]!, p[3]!] },
     forward_2: { name: 'forward_2', module: forward_module, bindings: [b[0]!, b[4]!, b[3]!, b[5]!], uniforms: u[1]!, slots: [1, 2, 3, 4, 5, 6, 7, 8], phases: [p[4]!] },
-    backward_4: { name: 'backward_4', module: backward_module, bindings: [b[7]!, b[0]!, b[8]!, b[9]!, b[10]!, b[5]!], uniforms: u[3]!, slots: [0, 2, 3, 4, 5, 6, 7, 8, 9], phases: [p[5]!] },
+    backward_4: { name: 'backward_4', module: backward_module, bindings: [b[8]!, b[0]!, b[9]!, b[10]!, b[11]!, b[5]!], uniforms: u[5]!, slots: [0, 2, 3, 4, 5, 6, 7, 8, 9], phases: [p[5]!] },
   } satisfies { [name: string]: WasmKernelDescription };
 
   const gpu = {
-    forward_1: { name: 'forward_1', source: new URL('./forward_1.wgsl', import.meta.url), entryPoint: 'forward_1', bindings: [b[0]!, b[2]!], uniforms: u[0]!, workgroups: f[1]! },
-    forward_2: { name: 'forward_2', source: new URL('./forward_2.wgsl', import.meta.url), entryPoint: 'forward_2', bindings: [b[1]!, b[0]!, b[6]!, b[3]!], uniforms: u[2]!, workgroups: f[4]! },
-    backward_1: { name: 'backward_1', source: new URL('./backward_1.wgsl', import.meta.url), entryPoint: 'backward_1', bindings: [b[7]!, b[1]!, b[0]!, b[8]!, b[11]!], uniforms: u[2]!, workgroups: f[1]! },
-    backward_2: { name: 'backward_2', source: new URL('./backward_2.wgsl', import.meta.url), entryPoint: 'backward_2', bindings: [b[7]!, b[1]!, b[0]!, b[8]!, b[9]!, b[12]!], uniforms: u[2]!, workgroups: f[4]! },
-    backward_3: { name: 'backward_3', source: new URL('./backward_3.wgsl', import.meta.url), entryPoint: 'backward_3', bindings: [b[7]!, b[0]!, b[8]!, b[13]!], uniforms: u[2]!, workgroups: f[11]! },
-    backward_4: { name: 'backward_4', source: new URL('./backward_4.wgsl', import.meta.url), entryPoint: 'backward_4', bindings: [b[7]!, b[1]!, b[0]!, b[8]!, b[11]!, b[17]!], uniforms: u[2]!, workgroups: f[14]! },
-    backward_5: { name: 'backward_5', source: new URL('./backward_5.wgsl', import.meta.url), entryPoint: 'backward_5', bindings: [b[13]!, b[18]!], uniforms: u[2]!, workgroups: f[15]! },
-    forward_3: { name: 'forward_3', source: new URL('./forward_3.wgsl', import.meta.url), entryPoint: 'forward_3', bindings: [b[0]!, b[6]!, b[3]!], uniforms: u[2]!, workgroups: f[4]! },
-    backward_6: { name: 'backward_6', source: new URL('./backward_6.wgsl', import.meta.url), entryPoint: 'backward_6', bindings: [b[7]!, b[0]!, b[8]!, b[11]!], uniforms: u[2]!, workgroups: f[1]! },
-    backward_7: { name: 'backward_7', source: new URL('./backward_7.wgsl', import.meta.url), entryPoint: 'backward_7', bindings: [b[7]!, b[0]!, b[8]!, b[9]!, b[12]!], uniforms: u[2]!, workgroups: f[4]! },
+    forward_1: { name: 'forward_1', source: new URL('./forward_1.wgsl', import.meta.url), entryPoint: 'forward_1', bindings: [b[0]!, b[2]!, b[6]!], uniforms: u[2]!, tiles: t[0]! },
+    forward_2: { name: 'forward_2', source: new URL('./forward_2.wgsl', import.meta.url), entryPoint: 'forward_2', bindings: [b[1]!, b[0]!, b[7]!, b[3]!], uniforms: u[3]!, tiles: t[1]! },
+    backward_1: { name: 'backward_1', source: new URL('./backward_1.wgsl', import.meta.url), entryPoint: 'backward_1', bindings: [b[8]!, b[1]!, b[0]!, b[9]!, b[12]!, b[6]!], uniforms: u[6]!, tiles: t[0]! },
+    backward_2: { name: 'backward_2', source: new URL('./backward_2.wgsl', import.meta.url), entryPoint: 'backward_2', bindings: [b[8]!, b[1]!, b[0]!, b[9]!, b[10]!, b[13]!], uniforms: u[3]!, tiles: t[1]! },
+    backward_3: { name: 'backward_3', source: new URL('./backward_3.wgsl', import.meta.url), entryPoint: 'backward_3', bindings: [b[8]!, b[0]!, b[9]!, b[14]!, b[17]!], uniforms: u[6]!, tiles: t[2]! },
+    backward_4: { name: 'backward_4', source: new URL('./backward_4.wgsl', import.meta.url), entryPoint: 'backward_4', bindings: [b[8]!, b[0]!, b[9]!, b[14]!, b[19]!], uniforms: u[6]!, tiles: t[2]! },
+    forward_3: { name: 'forward_3', source: new URL('./forward_3.wgsl', import.meta.url), entryPoint: 'forward_3', bindings: [b[0]!, b[7]!, b[3]!], uniforms: u[3]!, tiles: t[3]! },
+    backward_5: { name: 'backward_5', source: new URL('./backward_5.wgsl', import.meta.url), entryPoint: 'backward_5', bindings: [b[8]!, b[0]!, b[9]!, b[12]!, b[6]!], uniforms: u[6]!, tiles: t[0]! },
+    backward_6: { name: 'backward_6', source: new URL('./backward_6.wgsl', import.meta.url), entryPoint: 'backward_6', bindings: [b[8]!, b[0]!, b[9]!, b[10]!, b[13]!], uniforms: u[3]!, tiles: t[3]! },
   } satisfies { [name: string]: GpuKernelDescription };
 
   const d: readonly DirectionDescription[] = [
     { cpu: [cpu.forward_1], wasm: [wasm.forward_1], gpu: [gpu.forward_1, gpu.forward_2] },
     { cpu: [cpu.backward_1], wasm: [wasm.backward_1], gpu: [gpu.backward_1, gpu.backward_2] },
     { cpu: [cpu.backward_2], wasm: [wasm.backward_2], gpu: [gpu.backward_3] },
-    { cpu: [cpu.backward_3], wasm: [wasm.backward_3], gpu: [gpu.backward_4, gpu.backward_5, gpu.backward_2] },
+    { cpu: [cpu.backward_3], wasm: [wasm.backward_3], gpu: [gpu.backward_1, gpu.backward_4, gpu.backward_2] },
     { cpu: [cpu.forward_2], wasm: [wasm.forward_2], gpu: [gpu.forward_1, gpu.forward_3] },
-    { cpu: [cpu.backward_4], wasm: [wasm.backward_4], gpu: [gpu.backward_6, gpu.backward_7] },
+    { cpu: [cpu.backward_4], wasm: [wasm.backward_4], gpu: [gpu.backward_5, gpu.backward_6] },
   ];
 
   return {
