@@ -285,7 +285,7 @@ export function isFullSize(entry: Entry): (binding: Pick<Binding, 'axes'>) => bo
 /** JSON in which what fits on a long line stands on one. */
 export function stringify(value: unknown, indent: string): string {
   const flat = JSON.stringify(value);
-  if (typeof value !== 'object' || value === null || flat.length + indent.length < 240) return spaced(flat);
+  if (typeof value !== 'object' || value === null || flat.length + indent.length < 400) return spaced(flat);
   const inner = `${indent} `;
   if (Array.isArray(value))
     return `[\n${value.map((v) => inner + stringify(v, inner)).join(',\n')}\n${indent}]`;

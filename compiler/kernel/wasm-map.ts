@@ -11,9 +11,7 @@ import {
   forLoop,
   laneLoop,
   partLoop,
-  type Settle,
   sizeOf,
-  type Units,
   unflatten,
   unitLoop,
   unitsOf,
@@ -63,9 +61,6 @@ function mappingOf(context: Context, outputs: readonly ProgramOutput[], outer: r
   return { outputs, lanes, kept: others.filter((g) => !isRow(g)), rows: others.filter(isRow) };
 }
 
-export const mapUnits = (context: Context, { rows, lanes }: Mapping, settle: Settle): Units =>
-  unitsOf(context, rows, lanes, settle);
-
 export function mapElements(builder: Builder, mapping: Mapping, blocks: Code): void {
   const { nest, tensors } = builder;
   const { outputs, kept, rows, lanes } = mapping;
@@ -84,7 +79,7 @@ export function mapElements(builder: Builder, mapping: Mapping, blocks: Code): v
     });
     return;
   }
-  const units = mapUnits(builder, mapping, nest.local);
+  const units = unitsOf(builder, rows, lanes);
   partLoop(builder, kept, blocks, (block) => {
     unitLoop(builder, units, block, blocks, ([row, lastRow], piece) => {
       const onRow = (at: Code): void => {

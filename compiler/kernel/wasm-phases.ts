@@ -7,10 +7,18 @@ import { type Binding, type Code, greatest, index, name, type Phase, type Routin
 import type { Found } from './pack.ts';
 import { reduceColumns } from './wasm-columns.ts';
 import { finishGroup } from './wasm-finish.ts';
-import { type Mapping, mapElements, mappingsOf, mapUnits } from './wasm-map.ts';
+import { type Mapping, mapElements, mappingsOf } from './wasm-map.ts';
 import { prepare, preparedFor, prepareParts } from './wasm-prepare.ts';
-import { columnParts, describeReduction, type Reduction, rowUnits } from './wasm-reduction.ts';
-import { asFormula, type Builder, type Context, closeRoutine, openRoutine, sizeOf } from './wasm-routine.ts';
+import { columnParts, describeReduction, type Reduction } from './wasm-reduction.ts';
+import {
+  asFormula,
+  type Builder,
+  type Context,
+  closeRoutine,
+  openRoutine,
+  roughUnits,
+  sizeOf,
+} from './wasm-routine.ts';
 import { reduceRows } from './wasm-rows.ts';
 
 type Scratch = Omit<Binding, 'access'>;
@@ -94,7 +102,7 @@ function rowPhase(
   for (const stage of stages) {
     if (stage.kind === 'map') {
       for (const mapping of mappingsOf(context, stage.outputs, outer)) {
-        if (mapping.lanes.length > 0) units.push(mapUnits(context, mapping, asFormula).count);
+        if (mapping.lanes.length > 0) units.push(roughUnits(context, [...mapping.rows, mapping.lanes]));
         routines.push(
           routine(making, stage, 'map', 'parts', (builder) => mapElements(builder, mapping, first.blocks)),
         );
@@ -102,7 +110,7 @@ function rowPhase(
       continue;
     }
     const own = stage === first.stage ? first : describe(making, stage, first.blocks, outer);
-    units.push(rowUnits(context, own, asFormula).count);
+    units.push(roughUnits(context, own.over));
     routines.push(
       routine(making, stage, 'reduce', 'parts', (builder) => reduceRows(builder, own)),
       finish(making, own),
@@ -137,7 +145,7 @@ function mapPhases(making: Making, stage: Stage, mapping: Mapping): Phase[] {
   const body = (builder: Builder): void => mapElements(builder, mapping, name(blocks.name, 'index'));
   phases.push({
     kept: sizeOf(context, mapping.kept),
-    units: mapping.lanes.length > 0 ? mapUnits(context, mapping, asFormula).count : index(1),
+    units: mapping.lanes.length > 0 ? roughUnits(context, [...mapping.rows, mapping.lanes]) : index(1),
     elements: elementsOf(context, mapping.outputs[0]!.axes),
     blocks,
     routines: [routine(making, stage, 'map', 'parts', body, found)],

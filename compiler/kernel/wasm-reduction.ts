@@ -15,8 +15,6 @@ import {
   roundUp,
   type Settle,
   sizeOf,
-  type Units,
-  unitsOf,
 } from './wasm-routine.ts';
 
 type Scratch = Omit<Binding, 'access'>;
@@ -72,10 +70,6 @@ export function describeReduction(
   );
   return { ...reduction, columns: tensors.scratch('columns', inOrder(group.kept), parts) };
 }
-
-/** How a row reduction can be cut. */
-export const rowUnits = (context: Context, { over }: Reduction, settle: Settle): Units =>
-  unitsOf(context, over.slice(0, -1), over.at(-1)!, settle);
 
 /** How a column reduction can be cut: into tiles of columns, and units of rows. */
 export function columnParts(

@@ -178,20 +178,20 @@ export interface Units {
 export type Settle = (base: string, value: Code) => Code;
 export const asFormula: Settle = (_, value) => value;
 
-export function unitsOf(
-  context: Context,
-  rowGroups: readonly AxisGroup[],
-  lanes: AxisGroup,
-  settle: Settle,
-): Units {
-  const rows = settle('rows', sizeOf(context, rowGroups));
-  const width = settle('width', sizeOf(context, [lanes]));
+export function unitsOf(builder: Builder, rowGroups: readonly AxisGroup[], lanes: AxisGroup): Units {
+  const settle = builder.nest.local;
+  const rows = settle('rows', sizeOf(builder, rowGroups));
+  const width = settle('width', sizeOf(builder, [lanes]));
   const least = greatest(index(1), binary('/', index(chunk), greatest(index(1), width)));
   const rowsEach = settle('rows_each', least);
   const pieces = settle('pieces', roundUp(width, index(chunk)));
   const count = settle('units', binary('*', roundUp(rows, rowsEach), pieces));
   return { rows, width, rowsEach, pieces, count };
 }
+
+/** About how many units there are, for the runtime to decide into how many blocks they are worth cutting. */
+export const roughUnits = (context: Context, groups: readonly AxisGroup[]): Code =>
+  roundUp(sizeOf(context, groups), index(chunk));
 
 /** Visits the units of one block; `unit` gets the rows and the piece of each row that are its own. */
 export function unitLoop(

@@ -15,7 +15,6 @@ import {
   type Reduction,
   realOf,
   reals,
-  rowUnits,
   stateSlots,
   step,
 } from './wasm-reduction.ts';
@@ -28,6 +27,7 @@ import {
   partLoop,
   unflatten,
   unitLoop,
+  unitsOf,
 } from './wasm-routine.ts';
 
 export function reduceRows(builder: Builder, reduction: Reduction): void {
@@ -36,7 +36,7 @@ export function reduceRows(builder: Builder, reduction: Reduction): void {
   const rowGroups = over.slice(0, -1);
   const lanes = over.at(-1)!;
   const copies = copiesFor(group);
-  const units = rowUnits(builder, reduction, nest.local);
+  const units = unitsOf(builder, rowGroups, lanes);
   partLoop(builder, kept, blocks, (block) => {
     const totals = openTotals(builder, group);
     unitLoop(builder, units, block, blocks, ([row, lastRow], [left, right]) => {

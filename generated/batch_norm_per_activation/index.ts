@@ -25,7 +25,7 @@ function describe(): OpDescription<BatchNormPerActivationTypes> {
     (n) => Math.floor((n.n! + 128 - 1) / 128),
     (n) => n.n! * n.c! * n.s!,
     () => 1,
-    (n) => Math.floor((n.n! + Math.max(1, Math.floor(1024 / Math.max(1, n.c! * n.s!))) - 1) / Math.max(1, Math.floor(1024 / Math.max(1, n.c! * n.s!)))) * Math.floor((n.c! * n.s! + 1024 - 1) / 1024),
+    (n) => Math.floor((n.n! * n.c! * n.s! + 1024 - 1) / 1024),
     (n) => 3 * n.c! * n.s! * n.$taken!,
     (n) => n.c! * Math.floor(n.s! / n.$many!),
     (n) => n.n!,
@@ -34,7 +34,6 @@ function describe(): OpDescription<BatchNormPerActivationTypes> {
     (n) => Math.floor((n.c! * n.s! + 1024 - 1) / 1024) * n.$blocks! * 2048,
     (n) => 2 * n.c! * n.s!,
     (n) => 2 * n.c! * n.s! * n.$taken!,
-    (n) => Math.floor((1 + Math.max(1, Math.floor(1024 / Math.max(1, n.c! * n.s!))) - 1) / Math.max(1, Math.floor(1024 / Math.max(1, n.c! * n.s!)))) * Math.floor((n.c! * n.s! + 1024 - 1) / 1024),
   ];
   const b: readonly (BindingDescription)[] = [
     { name: 'running_mean', role: 'state', of: 'running_mean', axes: ['c', 's'], access: 'read_write' },
@@ -77,7 +76,7 @@ function describe(): OpDescription<BatchNormPerActivationTypes> {
     { kept: f[0]!, units: f[6]!, elements: f[0]!, blocks: '$blocks_1', routines: [{ name: 'finish_2', over: 'kept' }], together: 'finish_2' },
     { kept: f[3]!, units: f[6]!, elements: f[3]!, blocks: '$blocks_1', routines: [{ name: 'prepare_1', over: 'parts' }], together: 'prepare_1' },
     { kept: f[6]!, units: f[7]!, elements: f[5]!, blocks: '$blocks', routines: [{ name: 'map_2', over: 'parts' }], together: 'map_2' },
-    { kept: f[6]!, units: f[16]!, elements: f[0]!, blocks: '$blocks_2', routines: [{ name: 'map_3', over: 'parts' }], together: 'map_3' },
+    { kept: f[6]!, units: f[3]!, elements: f[0]!, blocks: '$blocks_2', routines: [{ name: 'map_3', over: 'parts' }], together: 'map_3' },
     { kept: f[3]!, units: f[4]!, elements: f[5]!, blocks: '$blocks', routines: [{ name: 'reduce_2', over: 'parts' }], together: 'reduce_2' },
     { kept: f[0]!, units: f[6]!, elements: f[0]!, blocks: '$blocks_1', routines: [{ name: 'finish_3', over: 'kept' }], together: 'finish_3' },
     { kept: f[6]!, units: f[7]!, elements: f[5]!, blocks: '$blocks_2', routines: [{ name: 'map_4', over: 'parts' }], together: 'map_4' },

@@ -20,7 +20,7 @@ function describe(): OpDescription<BatchNormReluTypes> {
   const f: readonly ((n: Numbers) => number)[] = [
     (n) => n.c!,
     (n) => 3 * n.c! * n.$blocks!,
-    (n) => Math.floor((n.n! + Math.max(1, Math.floor(1024 / Math.max(1, n.s!))) - 1) / Math.max(1, Math.floor(1024 / Math.max(1, n.s!)))) * Math.floor((n.s! + 1024 - 1) / 1024),
+    (n) => Math.floor((n.n! * n.s! + 1024 - 1) / 1024),
     (n) => n.n! * n.c! * n.s!,
     (n) => 3 * n.c! * n.$taken!,
     (n) => n.n! * Math.floor(n.s! / n.$many!),
@@ -30,9 +30,9 @@ function describe(): OpDescription<BatchNormReluTypes> {
     (n) => 2 * n.c! * n.$blocks!,
     (n) => 2 * n.c!,
     (n) => 2 * n.c! * n.$taken!,
-    (n) => Math.floor((1 + Math.max(1, Math.floor(1024 / Math.max(1, n.s!))) - 1) / Math.max(1, Math.floor(1024 / Math.max(1, n.s!)))) * Math.floor((n.s! + 1024 - 1) / 1024),
+    (n) => Math.floor((n.s! + 1024 - 1) / 1024),
     () => 1,
-    (n) => Math.floor((1 + Math.max(1, Math.floor(1024 / Math.max(1, n.c!))) - 1) / Math.max(1, Math.floor(1024 / Math.max(1, n.c!)))) * Math.floor((n.c! + 1024 - 1) / 1024),
+    (n) => Math.floor((n.c! + 1024 - 1) / 1024),
   ];
   const b: readonly (BindingDescription)[] = [
     { name: 'running_mean', role: 'state', of: 'running_mean', axes: ['c'], access: 'read_write' },

@@ -23,7 +23,7 @@ function describe(): OpDescription<InstanceNormTypes> {
     (n) => 2 * n.c! * n.$blocks_1!,
     (n) => Math.floor((n.c! + 1024 - 1) / 1024) * n.$blocks_1! * 2048,
     (n) => n.n! * n.c!,
-    (n) => Math.floor((1 + Math.max(1, Math.floor(1024 / Math.max(1, n.s!))) - 1) / Math.max(1, Math.floor(1024 / Math.max(1, n.s!)))) * Math.floor((n.s! + 1024 - 1) / 1024),
+    (n) => Math.floor((n.s! + 1024 - 1) / 1024),
     (n) => n.n! * n.c! * n.s!,
     (n) => Math.floor((n.c! + 1024 - 1) / 1024),
     (n) => Math.floor((n.n! + 128 - 1) / 128),
@@ -39,11 +39,10 @@ function describe(): OpDescription<InstanceNormTypes> {
     (n) => 2 * n.n! * n.c! * n.$taken!,
     (n) => 5 * n.n! * n.c!,
     (n) => 4 * n.n! * n.c!,
-    (n) => Math.floor((1 + Math.max(1, Math.floor(1024 / Math.max(1, n.c!))) - 1) / Math.max(1, Math.floor(1024 / Math.max(1, n.c!)))) * Math.floor((n.c! + 1024 - 1) / 1024),
     (n) => n.n! * Math.floor(n.s! / n.$many!),
     (n) => 2 * n.c! * n.$blocks!,
-    (n) => Math.floor((n.n! + Math.max(1, Math.floor(1024 / Math.max(1, n.s!))) - 1) / Math.max(1, Math.floor(1024 / Math.max(1, n.s!)))) * Math.floor((n.s! + 1024 - 1) / 1024),
-    (n) => Math.floor((n.n! * n.c! + Math.max(1, Math.floor(1024 / Math.max(1, n.s!))) - 1) / Math.max(1, Math.floor(1024 / Math.max(1, n.s!)))) * Math.floor((n.s! + 1024 - 1) / 1024),
+    (n) => Math.floor((n.n! * n.s! + 1024 - 1) / 1024),
+    (n) => Math.floor((n.n! * n.c! * n.s! + 1024 - 1) / 1024),
   ];
   const b: readonly (BindingDescription)[] = [
     { name: 'x', role: 'input', of: 'x', axes: ['n', 'c', 's'], access: 'read' },
@@ -84,7 +83,7 @@ function describe(): OpDescription<InstanceNormTypes> {
     { name: 'mean', role: 'saved', of: 'mean', axes: ['c'], access: 'write' },
     { name: 'invstd', role: 'saved', of: 'invstd', axes: ['c'], access: 'read' },
     { name: 'mean', role: 'saved', of: 'mean', axes: ['c'], access: 'read' },
-    { name: 'partials', role: 'scratch', of: 'partials', axes: ['c'], access: 'read_write', length: f[23]!, dtype: 'f64' },
+    { name: 'partials', role: 'scratch', of: 'partials', axes: ['c'], access: 'read_write', length: f[22]!, dtype: 'f64' },
     { name: 'packed', role: 'scratch', of: 'packed', axes: ['n', 'c'], access: 'read_write', length: f[4]! },
   ];
   const p: readonly (WasmPhaseDescription)[] = [
@@ -98,15 +97,15 @@ function describe(): OpDescription<InstanceNormTypes> {
     { kept: f[9]!, units: f[10]!, elements: f[9]!, blocks: '$blocks_2', routines: [{ name: 'finish_3', over: 'kept' }], together: 'finish_3' },
     { kept: f[4]!, units: f[5]!, elements: f[6]!, blocks: '$blocks_3', routines: [{ name: 'map_2', over: 'parts' }], together: 'map_2' },
     { kept: f[4]!, units: f[5]!, elements: f[6]!, blocks: '$blocks', routines: [{ name: 'map_2', over: 'parts' }], together: 'map_2' },
-    { kept: f[10]!, units: f[21]!, elements: f[9]!, blocks: '$blocks_1', routines: [{ name: 'map_3', over: 'parts' }], together: 'map_3' },
+    { kept: f[10]!, units: f[7]!, elements: f[9]!, blocks: '$blocks_1', routines: [{ name: 'map_3', over: 'parts' }], together: 'map_3' },
     { kept: f[4]!, units: f[5]!, elements: f[6]!, blocks: '$blocks', routines: [{ name: 'map_3', over: 'parts' }], together: 'map_3' },
-    { kept: f[9]!, units: f[24]!, elements: f[6]!, blocks: '$blocks', routines: [{ name: 'reduce_4', over: 'parts' }, { name: 'finish_4', over: 'kept' }], together: 'phase_3' },
+    { kept: f[9]!, units: f[23]!, elements: f[6]!, blocks: '$blocks', routines: [{ name: 'reduce_4', over: 'parts' }, { name: 'finish_4', over: 'kept' }], together: 'phase_3' },
     { kept: f[4]!, units: f[5]!, elements: f[6]!, blocks: '$blocks', routines: [{ name: 'reduce_1', over: 'parts' }, { name: 'finish_3', over: 'kept' }, { name: 'map_4', over: 'parts' }], together: 'phase_2' },
     { kept: f[4]!, units: f[5]!, elements: f[6]!, blocks: '$blocks', routines: [{ name: 'reduce_1', over: 'parts' }, { name: 'finish_4', over: 'kept' }], together: 'phase_3' },
-    { kept: f[10]!, units: f[25]!, elements: f[6]!, blocks: '$blocks_3', routines: [{ name: 'map_5', over: 'parts' }], together: 'map_5' },
+    { kept: f[10]!, units: f[24]!, elements: f[6]!, blocks: '$blocks_3', routines: [{ name: 'map_5', over: 'parts' }], together: 'map_5' },
     { kept: f[4]!, units: f[5]!, elements: f[6]!, blocks: '$blocks', routines: [{ name: 'reduce_1', over: 'parts' }, { name: 'finish_5', over: 'kept' }, { name: 'map_4', over: 'parts' }], together: 'phase_4' },
     { kept: f[4]!, units: f[5]!, elements: f[6]!, blocks: '$blocks', routines: [{ name: 'map_6', over: 'parts' }], together: 'map_6' },
-    { kept: f[10]!, units: f[21]!, elements: f[9]!, blocks: '$blocks_1', routines: [{ name: 'map_7', over: 'parts' }], together: 'map_7' },
+    { kept: f[10]!, units: f[7]!, elements: f[9]!, blocks: '$blocks_1', routines: [{ name: 'map_7', over: 'parts' }], together: 'map_7' },
     { kept: f[4]!, units: f[5]!, elements: f[6]!, blocks: '$blocks', routines: [{ name: 'map_5', over: 'parts' }], together: 'map_5' },
     { kept: f[4]!, units: f[5]!, elements: f[6]!, blocks: '$blocks', routines: [{ name: 'reduce_1', over: 'parts' }, { name: 'finish_5', over: 'kept' }, { name: 'map_8', over: 'parts' }], together: 'phase_4' },
   ];
@@ -115,8 +114,8 @@ function describe(): OpDescription<InstanceNormTypes> {
     { kept: f[14]!, over: f[15]!, vector: 'c', isAcross: true, shared: 8, splits: true },
     { kept: f[4]!, over: f[12]!, vector: 's' },
     { kept: f[4]!, over: f[12]!, vector: 's', shared: 2, splits: true },
-    { kept: f[9]!, over: f[22]!, vector: 's' },
-    { kept: f[9]!, over: f[22]!, vector: 's', shared: 2 },
+    { kept: f[9]!, over: f[21]!, vector: 's' },
+    { kept: f[9]!, over: f[21]!, vector: 's', shared: 2 },
   ];
   const u: readonly (readonly UniformDescription[])[] = [
     [{ name: 'c', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 's', type: 'u32' }, { name: 'eps', type: 'f32' }, { name: 'momentum', type: 'f32' }],
