@@ -4,10 +4,8 @@ import { binary, type Code, index, least, times } from './kernel.ts';
 import { type Found, type Packing, packedIndex } from './pack.ts';
 import { operands, type Scalar } from './scalar.ts';
 import type { Mapping } from './wasm-map.ts';
+import { tile } from './wasm-reduction.ts';
 import { type Builder, type Context, forLoop, laneLoop, roundUp, sizeOf } from './wasm-routine.ts';
-
-/** Columns in one part. */
-const tile = 1024;
 
 /** The largest parts of a mapping's outputs that vary along the lanes alone and take computing, if there are any. */
 export function preparedFor(
