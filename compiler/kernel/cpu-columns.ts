@@ -2,10 +2,11 @@
  * Loops over lines whose elements belong to different kept indices, as where channels are last: some rows are taken
  * for a few columns at a time. What is the same all along a column is computed before, into one array of factors.
  */
+
+import type { AxisGroup } from './axis-groups.ts';
 import { type Builder, chunks, lanes, loop, loops, sizeOf } from './cpu-loops.ts';
 import { binary, type Code, index, load, type Statement, times } from './kernel.ts';
 import type { Scalar } from './scalar.ts';
-import type { AxisGroup } from './wasm-routine.ts';
 
 /** Finds what a column has in common among factors, each over the columns. */
 export interface Factors {

@@ -3,12 +3,12 @@ import type { Axes } from '../graph/axes.ts';
 import { formula } from '../graph/print.ts';
 import type { Accumulation, Group } from '../schedule/stages.ts';
 import type { Direction } from '../spec/spec.ts';
+import type { AxisGroup } from './axis-groups.ts';
 import { type Code, index, name, real, type Statement, times } from './kernel.ts';
 import { monoids } from './monoids.ts';
 import type { Names } from './names.ts';
 import type { Nest, NestOptions } from './nest.ts';
 import type { Tensors } from './tensors.ts';
-import type { AxisGroup } from './wasm-routine.ts';
 
 export interface Builder {
   readonly tensors: Tensors;

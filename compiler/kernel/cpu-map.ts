@@ -1,9 +1,9 @@
 /** Outputs computed element by element on the CPU: row by row, or some rows of a few columns at a time. */
 import type { ProgramOutput } from '../schedule/program.ts';
+import { type AxisGroup, buffersOf, collapse } from './axis-groups.ts';
 import { storeOutputs } from './body.ts';
 import { columnLoops } from './cpu-columns.ts';
 import { type Builder, lanes, loops, outlined } from './cpu-loops.ts';
-import { type AxisGroup, buffersOf, collapse } from './wasm-routine.ts';
 
 /** Outputs by the space they fill. `outer` are the axes of the loops around. */
 export function mapElements(

@@ -1,5 +1,6 @@
 /** Reductions on the CPU: for one kept index at a time, or where what is kept is innermost, for all in one pass. */
 import type { Accumulation, Group, ReduceStage } from '../schedule/stages.ts';
+import { buffersOf, collapse } from './axis-groups.ts';
 import { storeOutputs } from './body.ts';
 import { columnLoops } from './cpu-columns.ts';
 import {
@@ -17,7 +18,6 @@ import {
 import { binary, type Code, index, load, name, real, times } from './kernel.ts';
 import { monoids, resultsOf } from './monoids.ts';
 import { expressionsOf } from './tensors.ts';
-import { buffersOf, collapse } from './wasm-routine.ts';
 
 /** Lets what follows use the results of an accumulation, from its running parts. */
 function define(

@@ -1,4 +1,6 @@
 /** Merges the blocks of each kept index, and computes what follows from the results. */
+
+import type { AxisGroup } from './axis-groups.ts';
 import { storeEpilogue } from './body.ts';
 import { type Code, index, load, times } from './kernel.ts';
 import { monoids, resultsOf } from './monoids.ts';
@@ -12,7 +14,7 @@ import {
   reals,
   stateSlots,
 } from './wasm-reduction.ts';
-import { type AxisGroup, type Builder, forLoop, unflatten } from './wasm-routine.ts';
+import { type Builder, forLoop, unflatten } from './wasm-routine.ts';
 
 export function finishGroup(builder: Builder, reduction: Reduction): void {
   const { nest, tensors, packed, inOrder, begin, end } = builder;

@@ -1,13 +1,11 @@
 /** Outputs computed element by element, with lanes along the innermost axis. */
 import type { ProgramOutput } from '../schedule/program.ts';
+import { type AxisGroup, buffersOf, collapse } from './axis-groups.ts';
 import { storeOutputs } from './body.ts';
 import { below, type Code, index } from './kernel.ts';
 import {
-  type AxisGroup,
   type Builder,
-  buffersOf,
   type Context,
-  collapse,
   forLoop,
   laneLoop,
   partLoop,

@@ -3,19 +3,10 @@
  * f64. Where the innermost axis is summed, lanes run along rows; where it is kept, along columns, which are kept indices.
  */
 import type { Accumulation, Group, ReduceStage } from '../schedule/stages.ts';
+import { type AxisGroup, buffersOf, collapse } from './axis-groups.ts';
 import { type Binding, binary, type Code, index, name, real, times } from './kernel.ts';
 import { monoids } from './monoids.ts';
-import {
-  type AxisGroup,
-  asFormula,
-  type Builder,
-  buffersOf,
-  type Context,
-  collapse,
-  roundUp,
-  type Settle,
-  sizeOf,
-} from './wasm-routine.ts';
+import { asFormula, type Builder, type Context, roundUp, type Settle, sizeOf } from './wasm-routine.ts';
 
 type Scratch = Omit<Binding, 'access'>;
 

@@ -1,5 +1,6 @@
 /** What the routines of a WebAssembly kernel are built of: loops over parts, units of work and lanes. */
 import type { Axes } from '../graph/axes.ts';
+import type { AxisGroup } from './axis-groups.ts';
 import {
   below,
   binary,
@@ -16,7 +17,7 @@ import type { Names } from './names.ts';
 import type { Nest, ScopeOptions } from './nest.ts';
 import type { Packed } from './pack.ts';
 import type { Scalars } from './scalar.ts';
-import { inputsOf, type Tensors } from './tensors.ts';
+import type { Tensors } from './tensors.ts';
 
 /** Elements that are accumulated in f32 before they are merged in f64, and that a unit of work has at least. */
 export const chunk = 1024;
@@ -51,31 +52,6 @@ export function closeRoutine(builder: Builder, id: string, over: Routine['over']
   const nameOf = (code: Code): string => (code.code === 'name' ? code.name : '');
   return { name: id, over, begin: nameOf(begin), end: nameOf(end), body: nest.finish() };
 }
-
-/** Neighbouring axes that are walked as one, because every buffer has all of them or none. */
-export type AxisGroup = readonly string[];
-
-/** Groups of axes, in memory order, that share their membership in every buffer. */
-export function collapse(
-  axes: readonly string[],
-  buffers: readonly (readonly string[])[],
-  isApart: (a: string, b: string) => boolean = () => false,
-): AxisGroup[] {
-  const groups: string[][] = [];
-  for (const axis of axes) {
-    const last = groups.at(-1)?.at(-1);
-    const isJoined =
-      last !== undefined &&
-      !isApart(last, axis) &&
-      buffers.every((buffer) => areNeighbours(buffer, last, axis));
-    if (isJoined) groups.at(-1)!.push(axis);
-    else groups.push([axis]);
-  }
-  return groups;
-}
-
-const areNeighbours = (buffer: readonly string[], a: string, b: string): boolean =>
-  buffer.includes(a) ? buffer[buffer.indexOf(a) + 1] === b : !buffer.includes(b);
 
 export const sizeOf = ({ tensors }: Context, groups: readonly AxisGroup[]): Code =>
   times(...groups.flat().map(tensors.size));
@@ -283,13 +259,3 @@ export function inLanes(builder: Builder, lanes: AxisGroup, position: Code, body
     options,
   );
 }
-
-/** The axes of the buffers that a routine touches, each in its physical order. */
-export const buffersOf = (
-  { tensors, inOrder }: Pick<Context, 'tensors' | 'inOrder'>,
-  exprs: Parameters<typeof inputsOf>[0],
-  outputs: readonly { readonly axes: readonly string[] }[],
-): string[][] => [
-  ...inputsOf(exprs).map((node) => [...tensors.ofInput(node).axes]),
-  ...outputs.map(({ axes }) => inOrder([...axes])),
-];

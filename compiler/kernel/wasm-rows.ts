@@ -1,5 +1,6 @@
 /** Reductions whose lanes run along the rows: each part has a kept index, or a block of one, to itself. */
 import type { Accumulation } from '../schedule/stages.ts';
+import type { AxisGroup } from './axis-groups.ts';
 import { storeOutputs } from './body.ts';
 import { binary, type Code, isVector, name, real, type Statement } from './kernel.ts';
 import {
@@ -19,7 +20,6 @@ import {
   step,
 } from './wasm-reduction.ts';
 import {
-  type AxisGroup,
   type Builder,
   forLoop,
   inLanes,
