@@ -236,10 +236,10 @@ function guardOf(e: Expr, axes: Axes): Expr {
   const isPrimal = (e: Expr): boolean =>
     topological([e]).every((n) => n.op !== 'input' || n.role === 'input');
   const statistics = reductions.filter(isPrimal);
-  const sums = reductions.filter(
-    (r) => !isPrimal(r) && !overlaps(r.over, axes) && statistics.some((s) => overlaps(s.over, r.over)),
-  );
-  const counts = [...new Set(sums.map((r) => count(r.over)))];
+  // without elements along its own axes there is no gradient at all
+  const summed = reductions.filter((r) => !isPrimal(r)).map((r) => difference(r.over, axes));
+  const isRisky = (over: Axes): boolean => statistics.some((s) => overlaps(s.over, over));
+  const counts = [...new Set(summed.filter(isRisky).map(count))];
   return counts.map((elements) => compare('>', elements, number(0))).reduce(and, truth(true));
 }
 
