@@ -12,6 +12,7 @@ import {
   wordOf,
   wordsOf,
 } from './document.ts';
+import { commonOrder } from './order.ts';
 import type { Parameter, Signature } from './signature.ts';
 import type { Argument, Axis, Direction, Entry, Return } from './spec.ts';
 import { isReservedName } from './words.ts';
@@ -48,14 +49,15 @@ export function declare(source: Source, signature: Signature, fields: Fields): D
   const fixed = new Set(among(words, names, 'tensor argument', report).map(({ word }) => word));
   const args = signature.parameters.map((parameter) => argumentOf(parameter, fixed));
   const returns = returnsOf(source, signature, fields);
-  const axes = axesOf([...args, ...returns]);
+  const tensors = [...args, ...returns].flatMap((one) => ('axes' in one ? [one.axes] : []));
+  const axes = [...new Set(tensors.flat())];
   return {
     arguments: args,
     returns,
     axes,
     absent: absentOf(source, args, fields),
     together: togetherOf(source, args, fields),
-    layouts: layoutsOf(source, axes, fields),
+    layouts: layoutsOf(source, axes, fields) ?? [commonOrder(axes, tensors)],
     generate: generateOf(source, fields),
     wrt: wrtOf(source, args, fields),
   };
@@ -121,9 +123,6 @@ function returnsOf(source: Source, signature: Signature, fields: Fields): Return
 }
 
 /** In order of first appearance. */
-const axesOf = (of: readonly (Argument | Return)[]): Axis[] => [
-  ...new Set(of.flatMap((one) => ('axes' in one ? one.axes : []))),
-];
 
 const optionalOf = (args: readonly Argument[]): string[] =>
   args.flatMap((a) => (a.kind === 'tensor' && a.optional ? [a.name] : []));
@@ -169,9 +168,10 @@ function togetherOf(source: Source, args: readonly Argument[], fields: Fields): 
   );
 }
 
-function layoutsOf(source: Source, axes: readonly Axis[], fields: Fields): (readonly Axis[])[] {
+/** Undefined where there is none. */
+function layoutsOf(source: Source, axes: readonly Axis[], fields: Fields): (readonly Axis[])[] | undefined {
   const field = fields.get('layouts');
-  if (!field) return [axes];
+  if (!field) return undefined;
   const seen = new Set<string>();
   const lists = wordListsOf(source, field.value, field.keySpan, quoted(field.key));
   const layouts = lists?.flatMap(({ words, span }) => {
@@ -195,7 +195,7 @@ function layoutsOf(source: Source, axes: readonly Axis[], fields: Fields): (read
       'there is no layout',
       'leave the key out for the order of the signature',
     );
-  return layouts?.length ? layouts : [axes];
+  return layouts?.length ? layouts : undefined;
 }
 
 const directions: readonly Direction[] = ['forward', 'backward', 'jvp', 'double_backward'];
