@@ -50,14 +50,14 @@ export function declare(source: Source, signature: Signature, fields: Fields): D
   const args = signature.parameters.map((parameter) => argumentOf(parameter, fixed));
   const returns = returnsOf(source, signature, fields);
   const tensors = [...args, ...returns].flatMap((one) => ('axes' in one ? [one.axes] : []));
-  const axes = [...new Set(tensors.flat())];
+  const axes = commonOrder(tensors);
   return {
     arguments: args,
     returns,
     axes,
     absent: absentOf(source, args, fields),
     together: togetherOf(source, args, fields),
-    layouts: layoutsOf(source, axes, fields) ?? [commonOrder(axes, tensors)],
+    layouts: layoutsOf(source, axes, fields),
     generate: generateOf(source, fields),
     wrt: wrtOf(source, args, fields),
   };
@@ -168,10 +168,9 @@ function togetherOf(source: Source, args: readonly Argument[], fields: Fields): 
   );
 }
 
-/** Undefined where there is none. */
-function layoutsOf(source: Source, axes: readonly Axis[], fields: Fields): (readonly Axis[])[] | undefined {
+function layoutsOf(source: Source, axes: readonly Axis[], fields: Fields): (readonly Axis[])[] {
   const field = fields.get('layouts');
-  if (!field) return undefined;
+  if (!field) return [axes];
   const seen = new Set<string>();
   const lists = wordListsOf(source, field.value, field.keySpan, quoted(field.key));
   const layouts = lists?.flatMap(({ words, span }) => {
@@ -195,7 +194,7 @@ function layoutsOf(source: Source, axes: readonly Axis[], fields: Fields): (read
       'there is no layout',
       'leave the key out for the order of the signature',
     );
-  return layouts?.length ? layouts : undefined;
+  return layouts?.length ? layouts : [axes];
 }
 
 const directions: readonly Direction[] = ['forward', 'backward', 'jvp', 'double_backward'];

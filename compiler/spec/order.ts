@@ -1,11 +1,12 @@
-/** The physical order of axes where an entry names none. */
+/** The order of an entry's axes. */
 import type { Axis } from './spec.ts';
 
 /**
- * An order of all axes that keeps each tensor's own; of several, the one nearest to the order given. Where tensors
- * contradict each other, as x[i, j] and y[j, i] do, the earlier one counts.
+ * All axes in an order that keeps each tensor's own; of several, the one nearest to the order in which they are met.
+ * Where tensors contradict each other, as x[i, j] and y[j, i] do, the earlier one counts.
  */
-export function commonOrder(axes: readonly Axis[], tensors: readonly (readonly Axis[])[]): Axis[] {
+export function commonOrder(tensors: readonly (readonly Axis[])[]): Axis[] {
+  const axes = [...new Set(tensors.flat())];
   const inside = new Map(axes.map((axis) => [axis, new Set<Axis>()]));
   const contains = (outer: Axis, axis: Axis): boolean =>
     outer === axis || [...inside.get(outer)!].some((next) => contains(next, axis));

@@ -3,10 +3,8 @@ import * as assert from 'uvu/assert';
 import { commonOrder } from '../../compiler/spec/order.ts';
 import { parseSpec } from '../../compiler/spec/parse.ts';
 
-const orderOf = (...tensors: readonly string[]): string => {
-  const axes = tensors.map((tensor) => [...tensor]);
-  return commonOrder([...new Set(axes.flat())], axes).join('');
-};
+const orderOf = (...tensors: readonly string[]): string =>
+  commonOrder(tensors.map((tensor) => [...tensor])).join('');
 
 test('every tensor keeps its own order', () => {
   assert.is(orderOf('nc', 'mc', 'c'), 'nmc');
@@ -17,7 +15,7 @@ test('every tensor keeps its own order', () => {
 
 test('of several orders it is the one of the signature', () => {
   assert.is(orderOf('ab', 'cd'), 'abcd');
-  assert.is(orderOf('', 'c', 'a', 'b'), 'cab');
+  assert.is(orderOf('c', '', 'a', 'b'), 'cab');
 });
 
 test('where tensors contradict each other, the earlier ones count', () => {
