@@ -7,10 +7,10 @@ import {
   type Block,
   checkShape,
   type Data,
+  DeviceTensor,
   type Dtype,
   type Handle,
   handleOf,
-  makeTensor,
   type Tensor,
 } from './tensor.ts';
 import { type Machine, makeRunner, openMachine } from './wasm.ts';
@@ -76,12 +76,13 @@ export function cpu(options: CpuOptions = {}): CpuDevice {
       const wanted = arrays[dtype];
       const isThere =
         data instanceof wanted && (dtype === 'f64' || !memory || memory.addressOf(data) !== undefined);
-      if (isThere) return makeTensor(backend, data, own, dtype, true);
+      if (isThere) return new DeviceTensor(backend, data, own, dtype, true);
       const handle = backend.allocate(length, dtype, !data);
-      const made = makeTensor(backend, handle, own, dtype);
-      backend.track!(made, handle);
-      if (data) (made.storage as Data).set(data);
-      if (data && isBlock(handle)) copied += 4 * length;
+      const made = new DeviceTensor(backend, handle, own, dtype);
+      if (data) {
+        (made.storage as Data).set(data);
+        if (isBlock(handle)) copied += 4 * length;
+      }
       return made;
     },
     run: makeRunFunction<CpuKernel, 'async'>(backend, async <R>(plan: Plan<R>) => plan().execute()),
@@ -112,7 +113,7 @@ function runFunction(
 
 /** Keeps a tensor alive as long as the array of its elements is. */
 const heldBy = Symbol('tensor');
-const isBlock = (handle: Handle): handle is Block => 'address' in handle;
+const isBlock = (handle: Handle): handle is Block => 'isFree' in handle;
 const isWasm = (kernel: CpuKernel): kernel is WasmKernelDescription => 'module' in kernel;
 
 /** The size of tensors that need not be watched at once, and how many of these there are at most. */
@@ -127,12 +128,9 @@ function makeBackend(machine: Machine | undefined, threads: number): CpuBackend 
   /** Small tensors of late, not yet watched: most are disposed soon, and to watch one takes as long as to make it. */
   const young: Tensor[] = [];
   const addressOf = (handle: Handle): number =>
-    isBlock(handle) ? handle.address : memory!.addressOf(handle as Data)!;
+    isBlock(handle) ? handle.byteOffset : memory!.addressOf(handle as Data)!;
   const arrayOf = (handle: Handle, length: number): Data =>
     isBlock(handle) ? memory!.view(handle, length) : (handle as Data);
-  const free = (handle: Handle): void => {
-    if (isBlock(handle)) memory!.free(handle);
-  };
   return {
     kernelsOf: ({ wasm, cpu }, dtype) => (memory && dtype === 'f32' && wasm ? wasm : cpu),
     decide: (kernels, numbers) => runner?.decide(kernels.filter(isWasm), numbers) ?? numbers,
@@ -144,7 +142,7 @@ function makeBackend(machine: Machine | undefined, threads: number): CpuBackend 
     },
     track: (tensor, handle) => {
       if (!isBlock(handle)) return;
-      if (handle.bytes > fewBytes) unreachable.register(tensor, handle);
+      if (handle.byteLength > fewBytes) unreachable.register(tensor, handle);
       else if (young.push(tensor) === mostYoung)
         for (const one of young.splice(0))
           if (!one.disposed) unreachable.register(one, handleOf(one) as Block);
@@ -152,8 +150,9 @@ function makeBackend(machine: Machine | undefined, threads: number): CpuBackend 
     scratch: (length, dtype) =>
       memory?.allocate(length * (dtype === 'f64' ? 8 : 4)) ?? allocateArray(length, dtype),
     read: async (handle, length) => arrayOf(handle, length).slice(),
-    free,
-    freeScratch: free,
+    free: (handle) => {
+      if (isBlock(handle)) memory!.free(handle);
+    },
     storageOf: (handle, tensor) =>
       isBlock(handle)
         ? Object.assign(arrayOf(handle, tensor.length), { [heldBy]: tensor })

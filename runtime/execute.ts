@@ -10,10 +10,10 @@ import type {
 import { fail } from './error.ts';
 import {
   type Data,
+  DeviceTensor,
   type Dtype,
   type Handle,
   handleOf,
-  makeTensor,
   type Owner,
   product,
   type Tensor,
@@ -46,11 +46,8 @@ export interface Backend<K extends Kernel> extends Owner {
   decide?(kernels: readonly K[], numbers: Numbers): Numbers;
   /** Memory for that many elements, all zero if `isZero`. Throws where the device has no room for it. */
   allocate(length: number, dtype: Dtype, isZero: boolean): Handle;
-  /** A tensor now has that memory. */
-  track?(tensor: Tensor, handle: Handle): void;
   /** Memory that only the kernels of one direction use, with whatever in it. */
   scratch(length: number, dtype: Dtype): Handle;
-  freeScratch?(handle: Handle): void;
   /** Runs the steps in order; on a GPU, puts them into its queue. */
   dispatch(steps: readonly Step<K>[]): void;
 }
@@ -63,6 +60,10 @@ export interface Pending<K extends Kernel, R> {
   discard(): void;
 }
 
+/** Tensors by role, and then by name. */
+export type ByRole = { readonly [R in Role]?: Given };
+export type Results = { [R in Role]?: Record<string, Tensor> };
+
 /** A tensor to compute. */
 export interface Wanted {
   readonly role: Role;
@@ -70,30 +71,24 @@ export interface Wanted {
   readonly shape: readonly number[];
 }
 
-/** Where a binding gets its buffer: a result, scratch, or a tensor that is looked up. */
-type Source = (
-  results: readonly Tensor[],
-  scratch: readonly Handle[],
-  given: (role: Role, of: string, length: number) => Handle,
-) => Handle;
-
 /** All of a direction that depends on shapes and numbers alone, for calls to come. */
 export interface Prepared<K extends Kernel> {
   readonly kernels: readonly K[];
   /** By kernel. */
   readonly numbers: readonly Numbers[];
-  readonly wanted: readonly (Wanted & { readonly length: number; readonly isZero: boolean })[];
-  readonly scratch: readonly { readonly length: number; readonly dtype: Dtype }[];
-  readonly sources: readonly (readonly Source[])[];
+  /** By kernel and binding. */
   readonly lengths: readonly (readonly number[])[];
+  readonly wanted: readonly (Wanted & { readonly length: number; readonly isZero: boolean })[];
+  /** By the keys of their bindings. */
+  readonly scratch: ReadonlyMap<string, { readonly length: number; readonly dtype: Dtype }>;
   /** The states that kernels update. */
   readonly updated: readonly string[];
 }
 
 /** What was generated for a direction, and the tensors that it is to compute. */
-export type Described<K extends Kernel> = readonly [
+export type Described = readonly [
   description: DirectionDescription | undefined,
-  wanted: (kernels: readonly K[]) => readonly Wanted[],
+  wanted: (bindings: readonly BindingDescription[]) => readonly Wanted[],
 ];
 
 /** Prepares a direction, or finds it prepared. Throws where it was not generated for the device's target. */
@@ -101,7 +96,7 @@ function prepare<K extends Kernel>(
   backend: Backend<K>,
   call: Call,
   name: string,
-  describe: () => Described<K>,
+  describe: () => Described,
 ): Prepared<K> {
   const known = call.prepared.get(name) as Prepared<K> | undefined;
   if (known) return known;
@@ -111,125 +106,95 @@ function prepare<K extends Kernel>(
     fail('not-generated', `${name} was not generated for this target`);
   const common = backend.decide?.(kernels, call.numbers) ?? call.numbers;
   const numbers = kernels.map((kernel) => kernel.numbers ?? common);
-  for (const [k, { name: kernel, uniforms }] of kernels.entries()) {
-    const unknown = uniforms.find((uniform) => !(uniform.name in numbers[k]!));
-    if (unknown) fail('missing', `${kernel} needs ${unknown.name}, which is not known`);
-  }
-  const prepared = connect(kernels, numbers, wanted(kernels));
+  const bindings = kernels.flatMap((kernel) => kernel.bindings);
+  const lengthOf = lengthsOf(kernels, numbers);
+  const isWritten = (one: Wanted): boolean =>
+    bindings.some(({ role, of, access }) => role === one.role && of === one.of && access === 'write');
+  const prepared: Prepared<K> = {
+    kernels,
+    numbers,
+    lengths: kernels.map((kernel) => kernel.bindings.map(lengthOf)),
+    wanted: wanted(bindings).map((one) => ({ ...one, length: product(one.shape), isZero: !isWritten(one) })),
+    scratch: new Map(
+      bindings
+        .filter(({ role }) => role === 'scratch')
+        .map((binding) => [keyOf(binding), { length: lengthOf(binding), dtype: binding.dtype ?? 'f32' }]),
+    ),
+    updated: bindings.filter((b) => b.role === 'state' && b.access !== 'read').map((b) => b.of),
+  };
   call.prepared.set(name, prepared);
   return prepared;
 }
 
-const keyOf = (role: Role, of: string): string => `${role} ${of}`;
-
-function connect<K extends Kernel>(
-  kernels: readonly K[],
-  numbers: readonly Numbers[],
-  wanted: readonly Wanted[],
-): Prepared<K> {
-  const bindings = kernels.flatMap((kernel) => kernel.bindings);
-  const written = new Set(
-    bindings.filter(({ access }) => access === 'write').map(({ role, of }) => keyOf(role, of)),
-  );
-  const results = new Map(wanted.map(({ role, of }, at) => [keyOf(role, of), at]));
-  const scratch: { length: number; dtype: Dtype }[] = [];
-  const places = new Map<string, number>();
-  const lengths = lengthsOf(kernels, numbers);
-  const sourceOf = ({ role, of, dtype }: BindingDescription): Source => {
-    const key = keyOf(role, of);
-    const length = lengths.get(key)!;
-    // what forward saves may be one of its outputs
-    const result = results.get(key) ?? (role === 'saved' ? results.get(keyOf('output', of)) : undefined);
-    if (result !== undefined) return (results) => handleOf(results[result]!);
-    if (role !== 'scratch') return (_, __, given) => given(role, of, length);
-    const at = places.get(key) ?? scratch.push({ length, dtype: dtype ?? 'f32' }) - 1;
-    places.set(key, at);
-    return (_, temporary) => temporary[at]!;
-  };
-  return {
-    kernels,
-    numbers,
-    wanted: wanted.map((one) => {
-      const isZero = !written.has(keyOf(one.role, one.of));
-      return { ...one, length: product(one.shape), isZero };
-    }),
-    sources: kernels.map((kernel) => kernel.bindings.map(sourceOf)),
-    lengths: kernels.map((kernel) => kernel.bindings.map(({ role, of }) => lengths.get(keyOf(role, of))!)),
-    scratch,
-    updated: bindings.filter((b) => b.role === 'state' && b.access !== 'read').map((b) => b.of),
-  };
-}
-
 /**
- * A direction of a call of these tensors. What it needs beside them `find` gives; what is missing reads as zero. `finish`
- * makes the result of the tensors computed, in the order wanted.
+ * A direction of a call. What it needs `given` has; what is missing reads as zero. `finish` makes the result of the
+ * tensors computed.
  */
 export function plan<K extends Kernel, R>(
   backend: Backend<K>,
   call: Call,
-  tensors: Given,
   name: string,
-  describe: () => Described<K>,
-  find: (role: Role, of: string) => Tensor | null | undefined,
-  finish: (results: readonly Tensor[], wanted: readonly Wanted[]) => R,
+  describe: () => Described,
+  given: ByRole,
+  finish: (results: Results) => R,
 ): Pending<K, R> {
-  const prepared = prepare(backend, call, name, describe);
-  const { kernels, numbers, wanted, scratch, sources, lengths, updated } = prepared;
-  for (const state of updated) checkAliasing(state, tensors);
-  const { dtype } = call;
-  let results: Tensor[] = [];
+  const { kernels, numbers, lengths, wanted, scratch, updated } = prepare(backend, call, name, describe);
+  for (const state of updated) checkAliasing(state, given.input!);
+  const results: Results = {};
   const discard = () => {
-    for (const tensor of results) tensor.dispose();
-    results = [];
+    for (const { role, of } of wanted) results[role]?.[of]?.dispose();
   };
   const execute = () => {
-    const temporary: Handle[] = [];
-    const zeros: Tensor[] = [];
-    const make = (length: number, shape: readonly number[], isZero: boolean): Tensor => {
-      const handle = backend.allocate(length, dtype, isZero);
-      const tensor = makeTensor(backend, handle, shape, dtype);
-      backend.track?.(tensor, handle);
-      return tensor;
-    };
-    const given = (role: Role, of: string, length: number): Handle => {
-      let tensor = role === 'input' || role === 'state' ? tensors[of] : find(role, of);
+    const temporary = new Map<string, Handle>();
+    const handleFor = (binding: BindingDescription, length: number): Handle => {
+      const { role, of } = binding;
+      // what forward saves may be one of its outputs
+      const tensor =
+        results[role]?.[of] ?? given[role]?.[of] ?? (role === 'saved' ? results.output?.[of] : undefined);
       if (tensor?.disposed) fail('disposed', `${of} was disposed, but ${name} needs it`);
-      if (!tensor) {
-        tensor = make(length, [length], true);
-        zeros.push(tensor);
-      }
-      return handleOf(tensor);
+      if (tensor) return handleOf(tensor);
+      const key = keyOf(binding);
+      const handle = temporary.get(key) ?? backend.allocate(length, call.dtype, true);
+      temporary.set(key, handle);
+      return handle;
     };
     try {
-      for (const { shape, length, isZero } of wanted) results.push(make(length, shape, isZero));
-      for (const { length, dtype: type } of scratch) temporary.push(backend.scratch(length, type));
-      const steps = kernels.map((kernel, k): Step<K> => {
-        const handles = sources[k]!.map((source) => source(results, temporary, given));
-        return { kernel, handles, lengths: lengths[k]!, numbers: numbers[k]! };
-      });
-      backend.dispatch(steps);
+      for (const { role, of, shape, length, isZero } of wanted) {
+        const handle = backend.allocate(length, call.dtype, isZero);
+        results[role] ??= {};
+        results[role][of] = new DeviceTensor(backend, handle, shape, call.dtype);
+      }
+      for (const [key, { length, dtype }] of scratch) temporary.set(key, backend.scratch(length, dtype));
+      backend.dispatch(
+        kernels.map((kernel, k): Step<K> => {
+          const handles = kernel.bindings.map((binding, b) => handleFor(binding, lengths[k]![b]!));
+          return { kernel, handles, lengths: lengths[k]!, numbers: numbers[k]! };
+        }),
+      );
     } catch (error) {
       discard();
       throw error;
     } finally {
-      for (const tensor of zeros) tensor.dispose();
-      for (const handle of temporary) backend.freeScratch?.(handle);
+      for (const handle of temporary.values()) backend.free(handle);
     }
-    return finish(results, wanted);
+    return finish(results);
   };
   return { kernels, discard, execute };
 }
 
+const keyOf = ({ role, of }: BindingDescription): string => `${role} ${of}`;
+
 /** Elements of each buffer: kernels of one direction may ask different lengths of the same scratch. */
-function lengthsOf(kernels: readonly Kernel[], numbers: readonly Numbers[]): Map<string, number> {
+function lengthsOf(kernels: readonly Kernel[], numbers: readonly Numbers[]) {
   const lengths = new Map<string, number>();
   for (const [k, { bindings }] of kernels.entries()) {
-    for (const { role, of, axes, length } of bindings) {
+    for (const binding of bindings) {
+      const { axes, length } = binding;
       const mine = length ? length(numbers[k]!) : product(axes.map((axis) => numbers[k]![axis]!));
-      lengths.set(keyOf(role, of), Math.max(mine, lengths.get(keyOf(role, of)) ?? 0));
+      lengths.set(keyOf(binding), Math.max(mine, lengths.get(keyOf(binding)) ?? 0));
     }
   }
-  return lengths;
+  return (binding: BindingDescription): number => lengths.get(keyOf(binding))!;
 }
 
 /** A state is written while other tensors are read: sharing memory would make the result depend on the order. */
@@ -242,17 +207,12 @@ function checkAliasing(state: string, tensors: Given): void {
   }
 }
 
+/** Of a GPU buffer nothing is known but which it is: what is undefined is neither below nor above anything. */
 function overlap(a: Handle, b: Handle): boolean {
-  if (a === b) return true;
-  if (memoryOf(a) !== memoryOf(b)) return false;
-  return startOf(a) < startOf(b) + bytesOf(b) && startOf(b) < startOf(a) + bytesOf(a);
+  const [one, other] = [a, b] as [Data, Data];
+  return a === b || (memoryOf(one) === memoryOf(other) && startsIn(one, other) && startsIn(other, one));
 }
 
-/** What a handle is part of: blocks and arrays over WebAssembly memory lie in the same one. */
-function memoryOf(handle: Handle): unknown {
-  if ('address' in handle) return 'wasm';
-  if (!('buffer' in handle)) return handle;
-  return handle.buffer instanceof ArrayBuffer ? handle.buffer : 'wasm';
-}
-const startOf = (handle: Handle) => ('address' in handle ? handle.address : (handle as Data).byteOffset);
-const bytesOf = (handle: Handle) => ('address' in handle ? handle.bytes : (handle as Data).byteLength);
+/** Blocks and arrays of WebAssembly memory lie in the same one, even if it has grown between them. */
+const memoryOf = ({ buffer }: Data) => buffer instanceof ArrayBuffer && buffer;
+const startsIn = (a: Data, b: Data) => a.byteOffset < b.byteOffset + b.byteLength;

@@ -15,7 +15,7 @@ export interface Memory {
   /** Does nothing where it is free already. */
   free(block: Block): void;
   /** The elements of a block. */
-  view(block: Pick<Block, 'address'>, length: number): Float32Array;
+  view(block: Block, length: number): Float32Array;
   /** Where an array lies in this memory, or undefined. */
   addressOf(array: ArrayBufferView): number | undefined;
 }
@@ -29,33 +29,30 @@ export function openMemory(): Memory | undefined {
   const buffers = new WeakSet<object>();
   // what threads share comes first, see `threads.ts`
   let next = 64;
-  let limit = memory.buffer.byteLength;
   return {
     memory,
     allocate: (needed) => {
       const bytes = roundUp(needed + padding);
       let address = free.get(bytes)?.pop();
       if (address === undefined) {
-        if (next + bytes > limit) {
-          grow(memory, next + bytes - limit);
-          limit = memory.buffer.byteLength;
-        }
+        const missing = next + bytes - memory.buffer.byteLength;
+        if (missing > 0) grow(memory, missing);
         address = next;
         next += bytes;
       }
-      return { address, bytes, isFree: false };
+      return { byteOffset: address, byteLength: bytes, isFree: false };
     },
     free: (block) => {
       if (block.isFree) return;
       block.isFree = true;
-      const known = free.get(block.bytes);
-      if (known) known.push(block.address);
-      else free.set(block.bytes, [block.address]);
+      const known = free.get(block.byteLength);
+      if (known) known.push(block.byteOffset);
+      else free.set(block.byteLength, [block.byteOffset]);
     },
-    view: ({ address }, length) => {
+    view: ({ byteOffset }, length) => {
       const { buffer } = memory;
       buffers.add(buffer);
-      return new Float32Array(buffer, address, length);
+      return new Float32Array(buffer, byteOffset, length);
     },
     addressOf: ({ buffer, byteOffset }) => (buffers.has(buffer) ? byteOffset : undefined),
   };

@@ -25,14 +25,20 @@ export function makeRunner(machine: Machine, threads: number): WasmRunner {
   const { memory } = machine;
   const block = memory.allocate(mostSlots * slotBytes);
   const { buffer } = memory.memory;
-  const integers = new Uint32Array(buffer, block.address, 2 * mostSlots);
-  const floats = new Float64Array(buffer, block.address, mostSlots);
+  const integers = new Uint32Array(buffer, block.byteOffset, 2 * mostSlots);
+  const floats = new Float64Array(buffer, block.byteOffset, mostSlots);
 
   const call = (routine: SharedRoutine, items: number, elements: number): void => {
     if (items === 0) return;
-    if (threads === 1 || elements < fewElements || items === 1) routine.run(block.address, 0, items);
+    if (threads === 1 || elements < fewElements || items === 1) routine.run(block.byteOffset, 0, items);
     else
-      machine.threads.run(routine, block.address, items, Math.min(items, 8 * threads, mostChunks), threads);
+      machine.threads.run(
+        routine,
+        block.byteOffset,
+        items,
+        Math.min(items, 8 * threads, mostChunks),
+        threads,
+      );
   };
   return {
     decide: (kernels, numbers) => {

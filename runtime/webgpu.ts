@@ -7,7 +7,7 @@ import { shapeOf } from './model.ts';
 import { makePipelines } from './pipeline.ts';
 import { makePool } from './pool.ts';
 import { makeDispatch, submit } from './submit.ts';
-import { checkShape, makeTensor, type Tensor } from './tensor.ts';
+import { checkShape, DeviceTensor, type Tensor } from './tensor.ts';
 
 export interface WebGpuDevice {
   readonly kind: 'webgpu';
@@ -85,7 +85,6 @@ export function webgpu(device: GPUDevice, { keep = 2 ** 28 }: WebGpuOptions = {}
     kernelsOf: ({ gpu }, _, numbers) => gpu?.flatMap((kernel) => launchesOf(kernel, shape, numbers)),
     allocate: (length, _, isZero) => allocate(length, isZero ? 0 : undefined),
     scratch: (length) => allocate(length),
-    freeScratch: (handle) => give(handle as GPUBuffer),
     storageOf: (handle) => handle as GPUBuffer,
     free: (handle) => give(handle as GPUBuffer),
     read: async (storage, length) => {
@@ -142,7 +141,7 @@ export function webgpu(device: GPUDevice, { keep = 2 ** 28 }: WebGpuOptions = {}
       const [buffer, outcome] = watch(device, () => allocate(length, data ?? 0));
       uploads.push(outcome);
       outcome.then((error) => error && broken.add(buffer));
-      return makeTensor(backend, buffer, shape, 'f32');
+      return new DeviceTensor(backend, buffer, shape, 'f32');
     },
     run: makeRunFunction<Launch, 'async'>(backend, perform),
   };
@@ -178,7 +177,7 @@ function adopt(backend: Backend<Launch>, shape: readonly number[], buffer: GPUBu
   const length = checkShape(shape);
   if (buffer.size < 4 * length)
     fail('shape', `shape [${shape}] does not fit a buffer of ${buffer.size} bytes`);
-  return makeTensor(backend, buffer, shape, 'f32', true);
+  return new DeviceTensor(backend, buffer, shape, 'f32', true);
 }
 
 function copyOut(device: GPUDevice, source: GPUBuffer, size: number): GPUBuffer {
