@@ -33,34 +33,16 @@ export interface Call {
 
 type Attributes = { readonly [name: string]: unknown };
 
-/** A call that was resolved, by all that it depended on. */
-interface Known {
-  readonly attributes: Attributes;
-  readonly order: string | undefined;
-  /** By argument; undefined where it was not given. */
-  readonly shapes: readonly (readonly number[] | undefined)[];
-  readonly call: Call;
-}
-
 /** Resolves calls, and finds again what it resolved before: a training loop makes the same few calls. */
 export function makeResolver(owner: Owner) {
-  const byOp = new WeakMap<OpDescription, { names: readonly string[]; calls: Known[] }>();
+  const byOp = new WeakMap<OpDescription, { readonly key: readonly unknown[]; readonly call: Call }[]>();
   return (op: OpDescription, tensors: Given, attributes: Attributes, order: string | undefined): Call => {
-    let known = byOp.get(op);
-    if (!known) {
-      known = { names: op.arguments.filter(isTensor).map(nameOf), calls: [] };
-      byOp.set(op, known);
-    }
-    const { names, calls } = known;
-    for (const like of calls) if (isLike(like, owner, names, tensors, attributes, order)) return like.call;
-    const call = resolveCall(owner, op, names, tensors, attributes, order);
-    calls.unshift({
-      attributes: { ...attributes },
-      order,
-      shapes: names.map((name) => tensors[name]?.shape),
-      call,
-    });
-    calls.splice(mostKnown);
+    const known = byOp.get(op) ?? [];
+    const key = keyOf(tensors, attributes, order);
+    const like = known.find((one) => isSame(one.key, key));
+    if (like) return like.call;
+    const call = resolveCall(owner, op, tensors, attributes, order);
+    byOp.set(op, [{ key, call }, ...known.slice(0, mostKnown)]);
     return call;
   };
 }
@@ -68,38 +50,19 @@ export function makeResolver(owner: Owner) {
 /** Calls remembered for each op. */
 const mostKnown = 16;
 
-function isLike(
-  known: Known,
-  owner: Owner,
-  names: readonly string[],
-  tensors: Given,
-  attributes: Attributes,
-  order: string | undefined,
-): boolean {
-  if (known.order !== order || !isSame(known.attributes, attributes)) return false;
-  for (const name in tensors) if (!names.includes(name)) return false;
-  for (let i = 0; i < names.length; i++) {
-    const tensor = tensors[names[i]!];
-    const shape = known.shapes[i];
-    if (!tensor !== !shape) return false;
-    if (!tensor) continue;
-    if (tensor.owner !== owner || tensor.disposed || tensor.dtype !== known.call.dtype) return false;
-    if (!isSameShape(tensor.shape, shape!)) return false;
+/** All that a call depends on. */
+function keyOf(tensors: Given, attributes: Attributes, order: string | undefined): readonly unknown[] {
+  const key: unknown[] = [order];
+  for (const name in attributes) key.push(name, attributes[name]);
+  for (const name in tensors) {
+    const tensor = tensors[name];
+    key.push(name, tensor?.owner);
+    if (tensor) key.push(tensor.disposed, tensor.dtype, ...tensor.shape);
   }
-  return true;
+  return key;
 }
 
-function isSame(a: Attributes, b: Attributes): boolean {
-  let left = 0;
-  for (const name in a) {
-    if (a[name] !== b[name]) return false;
-    left++;
-  }
-  for (const _ in b) left--;
-  return left === 0;
-}
-
-export function isSameShape(a: readonly number[], b: readonly number[]): boolean {
+export function isSame(a: readonly unknown[], b: readonly unknown[]): boolean {
   if (a === b) return true;
   if (a.length !== b.length) return false;
   for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
@@ -108,13 +71,12 @@ export function isSameShape(a: readonly number[], b: readonly number[]): boolean
 
 const isTensor = (argument: ArgumentDescription): argument is TensorDescription => argument.kind === 'tensor';
 
-const nameOf = ({ name }: { readonly name: string }): string => name;
+export const nameOf = ({ name }: { readonly name: string }): string => name;
 
 /** Throws a `NormgradError` that names what is wrong with the call. */
 function resolveCall(
   owner: Owner,
   op: OpDescription,
-  names: readonly string[],
   tensors: Given,
   attributes: Attributes,
   order = op.layouts[0]!.join(' '),
@@ -122,6 +84,7 @@ function resolveCall(
   const layouts = op.layouts.map((layout) => layout.join(' '));
   checkNames(layouts, [order], 'layout');
   const expected = op.arguments.filter(isTensor);
+  const names = expected.map(nameOf);
   const dtype = checkTensors(owner, names, tensors, 'tensor');
   checkPresence(op, expected, tensors);
   const numbers = readAttributes(op, attributes);

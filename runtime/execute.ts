@@ -65,80 +65,90 @@ export type ByRole = { readonly [R in Role]?: Given };
 export type Results = { [R in Role]?: Record<string, Tensor> };
 
 /** A tensor to compute. */
-export interface Wanted {
+interface Wanted {
   readonly role: Role;
   readonly of: string;
   readonly shape: readonly number[];
+  readonly length: number;
+  readonly isZero: boolean;
 }
 
 /** All of a direction that depends on shapes and numbers alone, for calls to come. */
-export interface Prepared<K extends Kernel> {
+interface Prepared<K extends Kernel> {
   readonly kernels: readonly K[];
   /** By kernel. */
   readonly numbers: readonly Numbers[];
   /** By kernel and binding. */
   readonly lengths: readonly (readonly number[])[];
-  readonly wanted: readonly (Wanted & { readonly length: number; readonly isZero: boolean })[];
+  readonly wanted: readonly Wanted[];
   /** By the keys of their bindings. */
   readonly scratch: ReadonlyMap<string, { readonly length: number; readonly dtype: Dtype }>;
   /** The states that kernels update. */
   readonly updated: readonly string[];
 }
 
-/** What was generated for a direction, and the tensors that it is to compute. */
-export type Described = readonly [
-  description: DirectionDescription | undefined,
-  wanted: (bindings: readonly BindingDescription[]) => readonly Wanted[],
-];
+/** What was generated for a direction, and which tensors of its role it is to compute. */
+export type Described = readonly [description: DirectionDescription | undefined, names: readonly string[]];
 
 /** Prepares a direction, or finds it prepared. Throws where it was not generated for the device's target. */
 function prepare<K extends Kernel>(
   backend: Backend<K>,
   call: Call,
   name: string,
+  result: Role,
   describe: () => Described,
 ): Prepared<K> {
   const known = call.prepared.get(name) as Prepared<K> | undefined;
   if (known) return known;
-  const [description, wanted] = describe();
+  const [description, names] = describe();
   const kernels =
     (description && backend.kernelsOf(description, call.dtype, call.numbers)) ??
     fail('not-generated', `${name} was not generated for this target`);
   const common = backend.decide?.(kernels, call.numbers) ?? call.numbers;
   const numbers = kernels.map((kernel) => kernel.numbers ?? common);
-  const bindings = kernels.flatMap((kernel) => kernel.bindings);
-  const lengthOf = lengthsOf(kernels, numbers);
-  const isWritten = (one: Wanted): boolean =>
-    bindings.some(({ role, of, access }) => role === one.role && of === one.of && access === 'write');
-  const prepared: Prepared<K> = {
-    kernels,
-    numbers,
-    lengths: kernels.map((kernel) => kernel.bindings.map(lengthOf)),
-    wanted: wanted(bindings).map((one) => ({ ...one, length: product(one.shape), isZero: !isWritten(one) })),
-    scratch: new Map(
-      bindings
-        .filter(({ role }) => role === 'scratch')
-        .map((binding) => [keyOf(binding), { length: lengthOf(binding), dtype: binding.dtype ?? 'f32' }]),
-    ),
-    updated: bindings.filter((b) => b.role === 'state' && b.access !== 'read').map((b) => b.of),
-  };
+  const wanted = new Map<string, Wanted>();
+  const want = (role: Role, of: string, shape: readonly number[], isZero: boolean) =>
+    wanted.set(keyOf({ role, of }), { role, of, shape, length: product(shape), isZero });
+  // what no kernel writes is zero
+  for (const of of names) want(result, of, call.shapeOf(of), true);
+  const scratch = new Map<string, { length: number; dtype: Dtype }>();
+  const updated: string[] = [];
+  const lengths = kernels.map(({ bindings }, k) =>
+    bindings.map((binding) => {
+      const { role, of, axes, access, dtype = 'f32' } = binding;
+      const sizes = axes.map((axis) => numbers[k]![axis]!);
+      const length = binding.length?.(numbers[k]!) ?? product(sizes);
+      const key = keyOf(binding);
+      if (role === 'scratch')
+        // kernels may ask different lengths of the same
+        scratch.set(key, { dtype, length: Math.max(length, scratch.get(key)?.length ?? 0) });
+      else if (role === 'state' && access !== 'read') updated.push(of);
+      else if (access === 'write') want(role, of, role === 'saved' ? sizes : call.shapeOf(of), false);
+      return length;
+    }),
+  );
+  const prepared = { kernels, numbers, lengths, wanted: [...wanted.values()], scratch, updated };
   call.prepared.set(name, prepared);
   return prepared;
 }
 
+const keyOf = ({ role, of }: { readonly role: Role; readonly of: string }): string => `${role} ${of}`;
+
 /**
  * A direction of a call. What it needs `given` has; what is missing reads as zero. `finish` makes the result of the
- * tensors computed.
+ * tensors computed: those described, of the role `result`, and what else kernels write.
  */
 export function plan<K extends Kernel, R>(
   backend: Backend<K>,
   call: Call,
   name: string,
+  result: Role,
   describe: () => Described,
   given: ByRole,
   finish: (results: Results) => R,
 ): Pending<K, R> {
-  const { kernels, numbers, lengths, wanted, scratch, updated } = prepare(backend, call, name, describe);
+  const prepared = prepare(backend, call, name, result, describe);
+  const { kernels, numbers, lengths, wanted, scratch, updated } = prepared;
   for (const state of updated) checkAliasing(state, given.input!);
   const results: Results = {};
   const discard = () => {
@@ -180,21 +190,6 @@ export function plan<K extends Kernel, R>(
     return finish(results);
   };
   return { kernels, discard, execute };
-}
-
-const keyOf = ({ role, of }: BindingDescription): string => `${role} ${of}`;
-
-/** Elements of each buffer: kernels of one direction may ask different lengths of the same scratch. */
-function lengthsOf(kernels: readonly Kernel[], numbers: readonly Numbers[]) {
-  const lengths = new Map<string, number>();
-  for (const [k, { bindings }] of kernels.entries()) {
-    for (const binding of bindings) {
-      const { axes, length } = binding;
-      const mine = length ? length(numbers[k]!) : product(axes.map((axis) => numbers[k]![axis]!));
-      lengths.set(keyOf(binding), Math.max(mine, lengths.get(keyOf(binding)) ?? 0));
-    }
-  }
-  return (binding: BindingDescription): number => lengths.get(keyOf(binding))!;
 }
 
 /** A state is written while other tensors are read: sharing memory would make the result depend on the order. */

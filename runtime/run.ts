@@ -1,6 +1,6 @@
 /** Forward, and from what it leaves, the directions that differentiate it. */
-import { type Call, checkNames, checkTensors, type Given, isSameShape } from './call.ts';
-import type { BindingDescription, DirectionDescription, Role } from './description.ts';
+import { type Call, checkNames, checkTensors, type Given, isSame, nameOf } from './call.ts';
+import type { DirectionDescription, Role } from './description.ts';
 import type { Perform } from './device.ts';
 import { fail } from './error.ts';
 import {
@@ -11,7 +11,6 @@ import {
   type Pending,
   plan,
   type Results,
-  type Wanted,
 } from './execute.ts';
 import type { Tensor } from './tensor.ts';
 import type { Mode } from './types.ts';
@@ -29,24 +28,11 @@ export const planForward = <K extends Kernel, M extends Mode>(
     backend,
     call,
     'forward',
-    () => [call.layout.forward, (bindings) => wantedByForward(call, bindings)],
+    'output',
+    () => [call.layout.forward, call.op.returns.map(nameOf)],
     { input: tensors, state: tensors },
     (results) => finishForward(backend, call, tensors, results, perform),
   );
-
-/** All returns, and what forward saves beside them. */
-function wantedByForward({ op, numbers, shapeOf }: Call, bindings: readonly BindingDescription[]): Wanted[] {
-  const wanted = new Map(
-    op.returns.map(({ name }): [string, Wanted] => [
-      name,
-      { role: 'output', of: name, shape: shapeOf(name) },
-    ]),
-  );
-  for (const { role, of, axes } of bindings)
-    if (role === 'saved' && !wanted.has(of))
-      wanted.set(of, { role, of, shape: axes.map((axis) => numbers[axis]!) });
-  return [...wanted.values()];
-}
 
 function finishForward<K extends Kernel, M extends Mode>(
   backend: Backend<K>,
@@ -63,12 +49,13 @@ function finishForward<K extends Kernel, M extends Mode>(
   /** Plans a direction, which has what forward left, and what is given. */
   const planFrom = (
     name: string,
+    result: Role,
     describe: () => Described,
     given: ByRole,
     finish: (results: Results) => Tensors,
   ): Pending<K, Tensors> => {
     if (disposed) fail('disposed', 'this run was disposed');
-    return plan(backend, call, name, describe, { ...left, ...given }, finish);
+    return plan(backend, call, name, result, describe, { ...left, ...given }, finish);
   };
   /** A copy of the tensors that belong to arguments or returns, with their shapes checked. */
   const readAs = (role: Role, of: readonly string[], given: Given): Given => {
@@ -77,7 +64,7 @@ function finishForward<K extends Kernel, M extends Mode>(
     for (const name of names) {
       const shape = call.shapeOf(name);
       const { shape: found } = given[name]!;
-      if (!isSameShape(shape, found))
+      if (!isSame(shape, found))
         fail('shape', `the ${role} of ${name} has shape [${found}], expected [${shape}]`);
     }
     if (names.length === 0) fail('missing', `no ${role} was given; expected ${of.join(', ')}`);
@@ -90,9 +77,6 @@ function finishForward<K extends Kernel, M extends Mode>(
     if (missing) fail('missing', `${missing} was not given, so it has no gradient`);
     return differentiable.filter((name) => wrt.includes(name));
   };
-  const like = (role: Role, names: readonly string[]): Wanted[] =>
-    names.map((of) => ({ role, of, shape: call.shapeOf(of) }));
-
   return {
     outputs,
     saved,
@@ -101,17 +85,22 @@ function finishForward<K extends Kernel, M extends Mode>(
         const names = wrt ? checkWrt(wrt) : call.given;
         const name = `backward for ${names}`;
         const cotangent = readAs('cotangent', differentiableReturns, cotangents);
-        const describe = (): Described => {
-          const [subset, description] = smallest(layout.backward, names, name);
-          return [description, () => like('gradient', subset)];
-        };
-        return planFrom(name, describe, { cotangent }, ({ gradient = {} }) => only(names, gradient));
+        const describe = () => smallest(layout.backward, names, name);
+        return planFrom(name, 'gradient', describe, { cotangent }, ({ gradient = {} }) =>
+          only(names, gradient),
+        );
       }),
     jvp: (tangents: Given) =>
       perform(() => {
         const tangent = readAs('tangent', call.given, tangents);
-        const describe = (): Described => [layout.jvp, () => like('output_tangent', differentiableReturns)];
-        return planFrom('forward mode', describe, { tangent }, ({ output_tangent = {} }) => output_tangent);
+        const role = 'output_tangent';
+        return planFrom(
+          'forward mode',
+          role,
+          () => [layout.jvp, differentiableReturns],
+          { tangent },
+          (results) => results[role] ?? {},
+        );
       }),
     doubleBackward: (
       cotangents: Given,
@@ -123,14 +112,10 @@ function finishForward<K extends Kernel, M extends Mode>(
         const name = `double backward for ${names}`;
         const cotangent = readAs('cotangent', differentiableReturns, cotangents);
         const cotangent2 = readAs('cotangent2', names, cotangents2);
-        const describe = (): Described => [
-          smallest(layout.double_backward ?? {}, names, name)[1],
-          (bindings) =>
-            (['second', 'second_cotangent'] as const).flatMap((role) =>
-              like(role, [...new Set(bindings.filter((b) => b.role === role).map(({ of }) => of))]),
-            ),
-        ];
-        return planFrom(name, describe, { cotangent, cotangent2 }, ({ second_cotangent = {}, second }) => {
+        // which gradients are not zero its kernels say
+        const describe = (): Described => [smallest(layout.double_backward ?? {}, names, name)[0], []];
+        const given = { cotangent, cotangent2 };
+        return planFrom(name, 'second', describe, given, ({ second_cotangent = {}, second }) => {
           const ofCotangents = Object.entries(second_cotangent).map(([of, tensor]) => [`grad_${of}`, tensor]);
           return { ...Object.fromEntries(ofCotangents), ...second };
         });
@@ -156,11 +141,11 @@ function smallest(
   generated: { readonly [wrt: string]: DirectionDescription },
   wanted: readonly string[],
   name: string,
-): readonly [string[], DirectionDescription] {
+): readonly [DirectionDescription, readonly string[]] {
   if (wanted.length === 0) fail('missing', `${name} needs at least one tensor to differentiate for`);
   const [best] = Object.entries(generated)
-    .map(([key, description]) => [key.split(' '), description] as const)
-    .filter(([subset]) => wanted.every((of) => subset.includes(of)))
-    .sort(([a], [b]) => a.length - b.length);
+    .map(([key, description]) => [description, key.split(' ')] as const)
+    .filter(([, subset]) => wanted.every((of) => subset.includes(of)))
+    .sort(([, a], [, b]) => a.length - b.length);
   return best ?? fail('not-generated', `${name} was not generated`);
 }
