@@ -9,6 +9,7 @@ import type {
   VariantDescription,
 } from './description.ts';
 import { fail } from './error.ts';
+import { remember } from './remember.ts';
 import { inferSizes, physicalDimensions, type Sizes, shapeOf } from './sizes.ts';
 import type { Dtype, Owner, Tensor } from './tensor.ts';
 
@@ -124,9 +125,7 @@ function resolveCall(
 function shapesOf(op: OpDescription, axes: readonly string[], sizes: Sizes) {
   const shapes = new Map<string, readonly number[]>();
   return (name: string): readonly number[] => {
-    const shape = shapes.get(name) ?? shapeOf(name, dimensionsOf(op, name, axes), sizes);
-    shapes.set(name, shape);
-    return shape;
+    return remember(shapes, name, () => shapeOf(name, dimensionsOf(op, name, axes), sizes));
   };
 }
 

@@ -1,6 +1,7 @@
 /** Compiles kernels into compute pipelines, each once a device. */
 import { fail } from './error.ts';
 import type { Launch } from './launch.ts';
+import { rememberSuccess } from './remember.ts';
 import { loadSource } from './source.ts';
 
 type Compiled = readonly [GPUComputePipeline, GPUBindGroupLayout];
@@ -47,13 +48,7 @@ export function makePipelines(device: GPUDevice): Pipelines {
     const some = numbers.$many === 4 ? inFours(text) : text;
     const code = numbers.$turns! >= longLoop ? unrolled(some) : some;
     const key = JSON.stringify([kernel.entryPoint, constants, code]);
-    let compiled = byText.get(key);
-    if (!compiled) {
-      compiled = compile(device, launch, code);
-      compiled.catch(() => byText.delete(key));
-      byText.set(key, compiled);
-    }
-    ready.set(launch, await compiled);
+    ready.set(launch, await rememberSuccess(byText, key, () => compile(device, launch, code)));
   };
   return {
     prepare: (launches) => Promise.all(launches.filter((launch) => !ready.has(launch)).map(prepareOne)),

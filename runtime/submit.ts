@@ -4,6 +4,7 @@ import { fail } from './error.ts';
 import type { Step } from './execute.ts';
 import type { Launch } from './launch.ts';
 import type { Pipelines } from './pipeline.ts';
+import { remember } from './remember.ts';
 
 /** Bind groups of a launch that are remembered. */
 const mostGroups = 64;
@@ -28,29 +29,19 @@ export function makeDispatch(device: GPUDevice, pipelines: Pipelines) {
   const remembered = new WeakMap<Launch, Remembered>();
   const numbered = new WeakMap<GPUBuffer, number>();
   let next = 0;
-  const numberOf = (buffer: GPUBuffer) => {
-    if (!numbered.has(buffer)) numbered.set(buffer, next++);
-    return numbered.get(buffer);
-  };
+  const numberOf = (buffer: GPUBuffer) => remember(numbered, buffer, () => next++);
 
   const bindGroupOf = ({ kernel, handles, numbers }: Step<Launch>, layout: GPUBindGroupLayout) => {
-    let known = remembered.get(kernel);
-    if (!known) {
-      const uniforms = kernel.uniforms.length > 0 ? [uniformBuffer(device, kernel, numbers)] : [];
-      known = { uniforms, groups: new Map() };
-      remembered.set(kernel, known);
-    }
-    const { uniforms, groups } = known;
+    const { uniforms, groups } = remember(remembered, kernel, () => ({
+      uniforms: kernel.uniforms.length > 0 ? [uniformBuffer(device, kernel, numbers)] : [],
+      groups: new Map(),
+    }));
     const buffers = [...(handles as GPUBuffer[]), ...uniforms];
-    const key = buffers.map(numberOf).join();
-    let group = groups.get(key);
-    if (!group) {
-      const entries = buffers.map((buffer, binding) => ({ binding, resource: { buffer } }));
-      group = device.createBindGroup({ layout, entries });
+    return remember(groups, buffers.map(numberOf).join(), () => {
       if (groups.size === mostGroups) groups.clear();
-      groups.set(key, group);
-    }
-    return group;
+      const entries = buffers.map((buffer, binding) => ({ binding, resource: { buffer } }));
+      return device.createBindGroup({ layout, entries });
+    });
   };
 
   return (steps: readonly Step<Launch>[]): void =>

@@ -13,10 +13,11 @@ export interface SharedRoutine {
   readonly index: number;
   readonly run: WasmFunction;
 }
+export type SharedRoutines = { readonly [name: string]: SharedRoutine };
 
 export interface Threads {
-  /** Makes a module's exports known to all threads. */
-  share(module: WebAssembly.Module, name: string, run: WasmFunction): SharedRoutine;
+  /** Makes a module's functions known to all threads. */
+  share(module: WebAssembly.Module): SharedRoutines;
   /** Runs a routine for `items`, in so many chunks, on up to so many threads. Returns when all is done. */
   run(routine: SharedRoutine, numbers: number, items: number, chunks: number, threads: number): void;
 }
@@ -26,11 +27,10 @@ interface Listener {
   postMessage(message: Post): void;
 }
 
-/** An export that every thread is told of, in the same order. */
+/** A module that every thread is told of, in the same order. */
 interface Post {
   readonly memory: WebAssembly.Memory;
   readonly module: WebAssembly.Module;
-  readonly name: string;
 }
 
 /** What all threads of a process share. */
@@ -50,13 +50,11 @@ export function openThreads(memory: WebAssembly.Memory): Threads {
         .catch(() => {}); // no threads here: the caller does all the work
   };
   return {
-    share: (module, name, run) => {
-      const post = { memory, module, name };
-      const index = posts.push(post) - 1;
-      caller.routines.push(run);
+    share: (module) => {
+      const post = { memory, module };
+      posts.push(post);
       for (const worker of workers) worker.postMessage(post);
-      caller.announce(posts.length);
-      return { index, run };
+      return caller.load(module);
     },
     run: ({ index }, numbers, items, chunks, threads) => {
       want(threads);
@@ -86,11 +84,9 @@ async function startWorker(): Promise<Listener> {
 /** The program of a worker, which consists of this and `join` alone. */
 function work(port: { onmessage: (event: { readonly data: Post }) => void }, enter: typeof join): void {
   let thread: Thread | undefined;
-  port.onmessage = ({ data: { memory, module, name } }) => {
+  port.onmessage = ({ data: { memory, module } }) => {
     thread ??= enter(memory);
-    // biome-ignore lint/suspicious/noExplicitAny: Math is a record of functions
-    const { exports } = new WebAssembly.Instance(module, { env: { memory }, math: Math as any });
-    thread.routines.push(exports[name] as WasmFunction);
+    thread.load(module);
     thread.work();
   };
 }
@@ -140,12 +136,18 @@ function join(memory: WebAssembly.Memory) {
     return true;
   };
   return {
-    /** Those this thread knows, by index. */
-    routines,
-    /** There are so many routines: those who do not know them are to read their messages. */
-    announce: (count: number): void => {
-      Atomics.store(control, postedAt, count);
+    /** Makes a module's functions known to this thread, and has others read their messages who do not know them. */
+    load: (module: WebAssembly.Module): SharedRoutines => {
+      // biome-ignore lint/suspicious/noExplicitAny: Math is a record of functions
+      const { exports } = new WebAssembly.Instance(module, { env: { memory }, math: Math as any });
+      const shared: Record<string, SharedRoutine> = {};
+      for (const name in exports) {
+        const run = exports[name] as WasmFunction;
+        shared[name] = { run, index: routines.push(run) - 1 };
+      }
+      if (mine === 0) Atomics.store(control, postedAt, routines.length);
       Atomics.notify(control, stateAt);
+      return shared;
     },
     run: (routine: number, numbers: number, items: number, chunks: number, threads: number): void => {
       Atomics.store(control, doneAt, 0);

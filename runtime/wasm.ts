@@ -1,7 +1,8 @@
 /** Runs WebAssembly kernels: modules compiled once, phases cut into blocks and shared by threads. */
 import type { Numbers, WasmKernelDescription, WasmPhaseDescription } from './description.ts';
 import { type Memory, openMemory } from './memory.ts';
-import { mostChunks, openThreads, type SharedRoutine, type Threads, type WasmFunction } from './threads.ts';
+import { remember } from './remember.ts';
+import { mostChunks, openThreads, type SharedRoutine, type SharedRoutines, type Threads } from './threads.ts';
 
 /** Elements below which a phase is not worth waking another thread for. */
 const fewElements = 32768;
@@ -17,16 +18,16 @@ export interface WasmRunner {
   run(kernel: WasmKernelDescription, addresses: readonly number[], numbers: Numbers): void;
 }
 
-const slotBytes = 8;
-const mostSlots = 512;
+/** Of 512 slots: more than any call has numbers. */
+const numbersBytes = 4096;
 
 /** `threads` is how many work at a time, the caller included. */
 export function makeRunner(machine: Machine, threads: number): WasmRunner {
   const { memory } = machine;
-  const block = memory.allocate(mostSlots * slotBytes);
+  const block = memory.allocate(numbersBytes);
   const { buffer } = memory.memory;
-  const integers = new Uint32Array(buffer, block.byteOffset, 2 * mostSlots);
-  const floats = new Float64Array(buffer, block.byteOffset, mostSlots);
+  const integers = new Uint32Array(buffer, block.byteOffset);
+  const floats = new Float64Array(buffer, block.byteOffset);
 
   const call = (routine: SharedRoutine, items: number, elements: number): void => {
     if (items === 0) return;
@@ -47,8 +48,7 @@ export function makeRunner(machine: Machine, threads: number): WasmRunner {
         for (const phase of phases) decided[phase.blocks] = blocksOf(phase, numbers);
       return decided;
     },
-    run: (kernel, addresses, numbers) => {
-      const { slots, uniforms } = kernel;
+    run: ({ module, slots, uniforms, phases }, addresses, numbers) => {
       for (let i = 0; i < addresses.length; i++) integers[2 * slots[i]!] = addresses[i]!;
       for (let i = 0; i < uniforms.length; i++) {
         const { name, type } = uniforms[i]!;
@@ -56,14 +56,15 @@ export function makeRunner(machine: Machine, threads: number): WasmRunner {
         if (type === 'u32') integers[2 * slot] = numbers[name]!;
         else floats[slot] = numbers[name]!;
       }
-      for (const { phase, together, routines } of machine.load(kernel)) {
+      const shared = machine.load(module);
+      for (const phase of phases) {
         const kept = phase.kept(numbers);
         const blocks = numbers[phase.blocks]!;
         const elements = phase.elements(numbers);
-        if (blocks === 1) call(together, kept, elements);
+        if (blocks === 1) call(shared[phase.together]!, kept, elements);
         else
-          for (const { over, routine } of routines)
-            call(routine, over === 'parts' ? kept * blocks : kept, elements);
+          for (const { name, over } of phase.routines)
+            call(shared[name]!, over === 'parts' ? kept * blocks : kept, elements);
       }
     },
   };
@@ -75,18 +76,12 @@ function blocksOf(phase: WasmPhaseDescription, numbers: Numbers): number {
   return Math.max(1, Math.min(phase.units(numbers), Math.ceil(parts / kept)));
 }
 
-/** A phase with its routines, and what runs all of them in turn. */
-interface LoadedPhase {
-  readonly phase: WasmPhaseDescription;
-  readonly together: SharedRoutine;
-  readonly routines: readonly { readonly over: 'kept' | 'parts'; readonly routine: SharedRoutine }[];
-}
-
 /** What all devices of a process share: the memory, the threads and the modules compiled for them. */
 export interface Machine {
   readonly memory: Memory;
   readonly threads: Threads;
-  load(kernel: WasmKernelDescription): readonly LoadedPhase[];
+  /** The functions of a module, given as text, by name. */
+  load(text: string): SharedRoutines;
 }
 
 /** Undefined where the host has no shared memory. */
@@ -94,37 +89,13 @@ export function openMachine(): Machine | undefined {
   const memory = openMemory();
   if (!memory) return undefined;
   const threads = openThreads(memory.memory);
-  const kernels = new Map<WasmKernelDescription, readonly LoadedPhase[]>();
-  const modules = new Map<string, WebAssembly.WebAssemblyInstantiatedSource>();
-  const instantiate = (text: string): WebAssembly.WebAssemblyInstantiatedSource => {
-    let known = modules.get(text);
-    if (!known) {
-      const module = new WebAssembly.Module(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)));
-      const math = Math as unknown as WebAssembly.ModuleImports;
-      known = {
-        module,
-        instance: new WebAssembly.Instance(module, { env: { memory: memory.memory }, math }),
-      };
-      modules.set(text, known);
-    }
-    return known;
-  };
+  const modules = new Map<string, SharedRoutines>();
   return {
     memory,
     threads,
-    load: (kernel) => {
-      const known = kernels.get(kernel);
-      if (known) return known;
-      const { module, instance } = instantiate(kernel.module);
-      const share = (name: string): SharedRoutine =>
-        threads.share(module, name, instance.exports[name] as WasmFunction);
-      const made = kernel.phases.map((phase) => ({
-        phase,
-        together: share(phase.together),
-        routines: phase.routines.map(({ name, over }) => ({ over, routine: share(name) })),
-      }));
-      kernels.set(kernel, made);
-      return made;
-    },
+    load: (text) =>
+      remember(modules, text, () =>
+        threads.share(new WebAssembly.Module(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)))),
+      ),
   };
 }

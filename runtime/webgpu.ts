@@ -26,10 +26,10 @@ export interface WebGpuDevice {
   readonly run: RunFunction<'async'>;
 }
 
-// The values of GPUBufferUsage and GPUMapMode, which Node has not as globals.
-const usage = { mapRead: 1, copySrc: 4, copyDst: 8, storage: 128 };
+// Values of GPUBufferUsage and GPUMapMode, which Node has not as globals.
+const tensorUsage = 128 | 4 | 8; // STORAGE, COPY_SRC and COPY_DST
+const stagingUsage = 1 | 8; // MAP_READ and COPY_DST
 const mapRead = 1;
-const tensorUsage = usage.storage | usage.copySrc | usage.copyDst;
 
 export interface WebGpuOptions {
   /** How many bytes of freed tensors are kept for new ones of the same size; 256 MiB by default. */
@@ -147,16 +147,14 @@ export function webgpu(device: GPUDevice, { keep = 2 ** 28 }: WebGpuOptions = {}
   };
 }
 
-type Outcome = Promise<NormgradError | undefined>;
+type Outcome = Promise<NormgradError | null | undefined>;
 
 /** Does something now and says later whether the device could do it. */
 function watch<R>(device: GPUDevice, f: () => R): readonly [R, Outcome] {
-  const codes = ['out-of-memory', 'validation'] as const;
-  const pop = (code: (typeof codes)[number]): Outcome =>
+  const pop = (code: 'out-of-memory' | 'kernel'): Outcome =>
     device.popErrorScope().then(
-      (error) =>
-        error ? new NormgradError(code === 'validation' ? 'kernel' : code, error.message) : undefined,
-      () => undefined, // a lost device, which has its own error
+      (error) => error && new NormgradError(code, error.message),
+      () => null, // a lost device, which has its own error
     );
   device.pushErrorScope('validation');
   device.pushErrorScope('out-of-memory');
@@ -165,7 +163,7 @@ function watch<R>(device: GPUDevice, f: () => R): readonly [R, Outcome] {
   try {
     result = f();
   } finally {
-    outcomes = codes.map(pop);
+    outcomes = [pop('out-of-memory'), pop('kernel')];
   }
   return [result, Promise.all(outcomes).then((errors) => errors.find((e) => e))];
 }
@@ -181,7 +179,7 @@ function adopt(backend: Backend<Launch>, shape: readonly number[], buffer: GPUBu
 }
 
 function copyOut(device: GPUDevice, source: GPUBuffer, size: number): GPUBuffer {
-  const staging = device.createBuffer({ size, usage: usage.mapRead | usage.copyDst });
+  const staging = device.createBuffer({ size, usage: stagingUsage });
   submit(device, (encoder) => encoder.copyBufferToBuffer(source, 0, staging, 0, size));
   return staging;
 }
