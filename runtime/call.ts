@@ -87,9 +87,14 @@ function resolveCall(
   const expected = op.arguments.filter(isTensor);
   const names = expected.map(nameOf);
   const dtype = checkTensors(owner, names, tensors, 'tensor');
-  checkPresence(op, expected, tensors);
   const numbers = readAttributes(op, attributes);
-  for (const { name, optional } of expected) if (optional) numbers[`given_${name}`] = tensors[name] ? 1 : 0;
+  for (const { name, optional } of expected) {
+    if (optional) numbers[`given_${name}`] = tensors[name] ? 1 : 0;
+    else if (!tensors[name]) fail('missing', `missing tensor ${name}`);
+  }
+  for (const group of op.together)
+    if (new Set(group.map((name) => numbers[`given_${name}`])).size > 1)
+      fail('together', `${group.join(', ')} must be given together`);
 
   const axes = order.split(' ');
   const sizes: Sizes = new Map();
@@ -104,7 +109,7 @@ function resolveCall(
   );
   for (const [axis, { size }] of sizes) numbers[axis] = size;
 
-  const variant = findVariant(op, numbers, tensors);
+  const variant = findVariant(op, numbers);
   for (const { test, message } of variant.requirements ?? [])
     if (!test(numbers)) fail('requirement', message);
   const differentiable = expected.filter(isDifferentiable).map(nameOf);
@@ -163,15 +168,6 @@ export function checkNames(names: readonly string[], given: readonly string[], w
       fail('unknown-name', `unknown ${what} '${name}'; expected ${names.join(', ') || 'none'}`);
 }
 
-function checkPresence(op: OpDescription, expected: readonly TensorDescription[], given: Given): void {
-  for (const { name, optional } of expected)
-    if (!optional && !given[name]) fail('missing', `missing tensor ${name}`);
-  for (const group of op.together) {
-    if (new Set(group.map((name) => !given[name])).size > 1)
-      fail('together', `${group.join(', ')} must be given together`);
-  }
-}
-
 const check = {
   bool: (value: unknown) => typeof value === 'boolean',
   int: (value: unknown) => Number.isInteger(value),
@@ -180,36 +176,33 @@ const check = {
 
 /** Numbers and flags by name, defaults filled in. An int that is also an axis may be left to be inferred. */
 function readAttributes(op: OpDescription, given: Attributes): Record<string, number> {
-  const expected = op.arguments.filter((argument) => !isTensor(argument));
+  const expected = op.arguments.filter((argument) => argument.kind !== 'tensor');
   checkNames(expected.map(nameOf), Object.keys(given), 'attribute');
   const numbers: Record<string, number> = {};
-  for (const { name, kind, ...rest } of expected) {
-    const value = given[name] ?? ('default' in rest ? rest.default : undefined);
+  for (const { name, kind, default: otherwise } of expected) {
+    const value = given[name] ?? otherwise;
     const isAxis = op.axes.includes(name);
     if (value === undefined) {
       if (!isAxis) fail('missing', `missing attribute ${name} (${kind})`);
       continue;
     }
-    if (!check[kind as keyof typeof check](value) || (isAxis && Number(value) < 0)) {
-      fail(
-        'type',
-        `attribute ${name} must be ${isAxis ? 'a size' : `of type ${kind}`}, not ${String(value)}`,
-      );
+    if (!check[kind](value) || (isAxis && Number(value) < 0)) {
+      const wanted = isAxis ? 'a size' : `of type ${kind}`;
+      fail('type', `attribute ${name} must be ${wanted}, not ${String(value)}`);
     }
     numbers[name] = Number(value);
   }
   return numbers;
 }
 
-function findVariant(op: OpDescription, numbers: Numbers, given: Given): VariantDescription {
+function findVariant(op: OpDescription, numbers: Numbers): VariantDescription {
   const key = op.arguments
-    .filter((a) => (a.kind === 'bool' ? numbers[a.name] : isTensor(a) && a.optional && given[a.name]))
+    .filter(({ kind, name }) => numbers[`given_${name}`] || (kind === 'bool' && numbers[name]))
     .map(nameOf)
     .join(' ');
-  const variant = op.variants[key];
-  if (variant) return variant;
   const reason = op.unavailable[key];
-  return reason ? fail('requirement', reason) : fail('not-generated', `there is no variant '${key}'`);
+  if (reason) fail('requirement', reason);
+  return op.variants[key] ?? fail('not-generated', `there is no variant '${key}'`);
 }
 
 /**

@@ -22,8 +22,12 @@ export interface Memory {
 
 /** Undefined where the host has no shared memory. */
 export function openMemory(): Memory | undefined {
-  const memory = createMemory();
-  if (!memory) return undefined;
+  let memory: WebAssembly.Memory;
+  try {
+    memory = new WebAssembly.Memory({ initial: 256, maximum: mostPages, shared: true });
+  } catch {
+    return undefined;
+  }
   const free = new Map<number, number[]>();
   // a memory that has grown, or another beside it, has a new buffer; those before are the same bytes
   const buffers = new WeakSet<object>();
@@ -56,14 +60,6 @@ export function openMemory(): Memory | undefined {
     },
     addressOf: ({ buffer, byteOffset }) => (buffers.has(buffer) ? byteOffset : undefined),
   };
-}
-
-function createMemory(): WebAssembly.Memory | undefined {
-  try {
-    return new WebAssembly.Memory({ initial: 256, maximum: mostPages, shared: true });
-  } catch {
-    return undefined;
-  }
 }
 
 /** At least 16 MiB at a time. */
