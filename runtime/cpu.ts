@@ -1,5 +1,5 @@
 /** The CPU as a device: WebAssembly kernels on several threads, and plain functions where there are none. */
-import type { CpuKernelDescription, Numbers, WasmKernelDescription } from './description.ts';
+import type { CpuKernelDescription, Numbers } from './description.ts';
 import { makeRunFunction, type RunFunction } from './device.ts';
 import { fail } from './error.ts';
 import type { Backend, Pending } from './execute.ts';
@@ -13,7 +13,7 @@ import {
   handleOf,
   type Tensor,
 } from './tensor.ts';
-import { type Machine, makeRunner, openMachine } from './wasm.ts';
+import { type Machine, makeRunner, openMachine, type WasmLaunch } from './wasm.ts';
 
 export interface CpuOptions {
   /** How many threads work on one call, this one included; by default all that the machine has, but no more than 8. */
@@ -48,7 +48,8 @@ export interface CpuDevice {
   readonly runSync: RunFunction<'sync'>;
 }
 
-type CpuKernel = CpuKernelDescription | WasmKernelDescription;
+type CpuLaunch = CpuKernelDescription & { readonly numbers: Numbers };
+type CpuKernel = CpuLaunch | WasmLaunch;
 type CpuBackend = Backend<CpuKernel>;
 
 export function cpu(options: CpuOptions = {}): CpuDevice {
@@ -100,11 +101,7 @@ function allocateArray(length: number, dtype: Dtype): Data {
   }
 }
 
-function runFunction(
-  { run, uniforms }: CpuKernelDescription,
-  arrays: readonly Data[],
-  numbers: Numbers,
-): void {
+function runFunction({ run, uniforms, numbers }: CpuLaunch, arrays: readonly Data[]): void {
   // one array for all: in one of numbers alone V8 would make sizes doubles, and then indices too
   const args: unknown[] = [...arrays];
   for (const { name } of uniforms) args.push(numbers[name]);
@@ -114,7 +111,7 @@ function runFunction(
 /** Keeps a tensor alive as long as the array of its elements is. */
 const heldBy = Symbol('tensor');
 const isBlock = (handle: Handle): handle is Block => 'isFree' in handle;
-const isWasm = (kernel: CpuKernel): kernel is WasmKernelDescription => 'module' in kernel;
+const isWasm = (kernel: CpuKernel): kernel is WasmLaunch => 'calls' in kernel;
 
 /** The size of tensors that need not be watched at once, and how many of these there are at most. */
 const fewBytes = 4096;
@@ -132,8 +129,10 @@ function makeBackend(machine: Machine | undefined, threads: number): CpuBackend 
   const arrayOf = (handle: Handle, length: number): Data =>
     isBlock(handle) ? memory!.view(handle, length) : (handle as Data);
   return {
-    kernelsOf: ({ wasm, cpu }, dtype) => (memory && dtype === 'f32' && wasm ? wasm : cpu),
-    decide: (kernels, numbers) => runner?.decide(kernels.filter(isWasm), numbers) ?? numbers,
+    kernelsOf: ({ wasm, cpu }, dtype, numbers) =>
+      runner && dtype === 'f32' && wasm
+        ? wasm.map((kernel) => runner.launch(kernel, numbers))
+        : cpu?.map((kernel) => ({ ...kernel, numbers })),
     allocate: (length, dtype, isZero) => {
       if (!memory || dtype === 'f64') return allocateArray(length, dtype);
       const block = memory.allocate(4 * length);
@@ -158,13 +157,12 @@ function makeBackend(machine: Machine | undefined, threads: number): CpuBackend 
         ? Object.assign(arrayOf(handle, tensor.length), { [heldBy]: tensor })
         : (handle as Data),
     dispatch: (steps) => {
-      for (const { kernel, handles, lengths, numbers } of steps)
-        if (isWasm(kernel)) runner!.run(kernel, handles.map(addressOf), numbers);
+      for (const { kernel, handles, lengths } of steps)
+        if (isWasm(kernel)) runner!.run(kernel, handles.map(addressOf));
         else
           runFunction(
             kernel,
             handles.map((handle, i) => arrayOf(handle, lengths[i]!)),
-            numbers,
           );
     },
   };

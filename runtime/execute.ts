@@ -24,8 +24,8 @@ export interface Kernel {
   readonly name: string;
   readonly bindings: readonly BindingDescription[];
   readonly uniforms: readonly UniformDescription[];
-  /** Instead of those of the call, where each kernel has its own. */
-  readonly numbers?: Numbers;
+  /** Those of the call, and what the device decides for this kernel. */
+  readonly numbers: Numbers;
 }
 
 /** One kernel with everything it needs. */
@@ -35,15 +35,12 @@ export interface Step<K extends Kernel> {
   readonly handles: readonly Handle[];
   /** How many elements each of them has. */
   readonly lengths: readonly number[];
-  readonly numbers: Numbers;
 }
 
 /** What a device does for the runtime. */
 export interface Backend<K extends Kernel> extends Owner {
   /** The kernels of a direction, as they are launched for a call of these numbers. */
   kernelsOf(direction: DirectionDescription, dtype: Dtype, numbers: Numbers): readonly K[] | undefined;
-  /** The call's numbers with those that the device decides. */
-  decide?(kernels: readonly K[], numbers: Numbers): Numbers;
   /** Memory for that many elements, all zero if `isZero`. Throws where the device has no room for it. */
   allocate(length: number, dtype: Dtype, isZero: boolean): Handle;
   /** Memory that only the kernels of one direction use, with whatever in it. */
@@ -76,8 +73,6 @@ interface Wanted {
 /** All of a direction that depends on shapes and numbers alone, for calls to come. */
 interface Prepared<K extends Kernel> {
   readonly kernels: readonly K[];
-  /** By kernel. */
-  readonly numbers: readonly Numbers[];
   /** By kernel and binding. */
   readonly lengths: readonly (readonly number[])[];
   readonly wanted: readonly Wanted[];
@@ -104,8 +99,6 @@ function prepare<K extends Kernel>(
   const kernels =
     (description && backend.kernelsOf(description, call.dtype, call.numbers)) ??
     fail('not-generated', `${name} was not generated for this target`);
-  const common = backend.decide?.(kernels, call.numbers) ?? call.numbers;
-  const numbers = kernels.map((kernel) => kernel.numbers ?? common);
   const wanted = new Map<string, Wanted>();
   const want = (role: Role, of: string, shape: readonly number[], isZero: boolean) =>
     wanted.set(keyOf({ role, of }), { role, of, shape, length: product(shape), isZero });
@@ -113,11 +106,11 @@ function prepare<K extends Kernel>(
   for (const of of names) want(result, of, call.shapeOf(of), true);
   const scratch = new Map<string, { length: number; dtype: Dtype }>();
   const updated: string[] = [];
-  const lengths = kernels.map(({ bindings }, k) =>
+  const lengths = kernels.map(({ bindings, numbers }) =>
     bindings.map((binding) => {
       const { role, of, axes, access, dtype = 'f32' } = binding;
-      const sizes = axes.map((axis) => numbers[k]![axis]!);
-      const length = binding.length?.(numbers[k]!) ?? product(sizes);
+      const sizes = axes.map((axis) => numbers[axis]!);
+      const length = binding.length?.(numbers) ?? product(sizes);
       const key = keyOf(binding);
       if (role === 'scratch')
         // kernels may ask different lengths of the same
@@ -127,7 +120,7 @@ function prepare<K extends Kernel>(
       return length;
     }),
   );
-  const prepared = { kernels, numbers, lengths, wanted: [...wanted.values()], scratch, updated };
+  const prepared = { kernels, lengths, wanted: [...wanted.values()], scratch, updated };
   call.prepared.set(name, prepared);
   return prepared;
 }
@@ -147,8 +140,7 @@ export function plan<K extends Kernel, R>(
   given: ByRole,
   finish: (results: Results) => R,
 ): Pending<K, R> {
-  const prepared = prepare(backend, call, name, result, describe);
-  const { kernels, numbers, lengths, wanted, scratch, updated } = prepared;
+  const { kernels, lengths, wanted, scratch, updated } = prepare(backend, call, name, result, describe);
   for (const state of updated) checkAliasing(state, given.input!);
   const results: Results = {};
   const discard = () => {
@@ -178,7 +170,7 @@ export function plan<K extends Kernel, R>(
       backend.dispatch(
         kernels.map((kernel, k): Step<K> => {
           const handles = kernel.bindings.map((binding, b) => handleFor(binding, lengths[k]![b]!));
-          return { kernel, handles, lengths: lengths[k]!, numbers: numbers[k]! };
+          return { kernel, handles, lengths: lengths[k]! };
         }),
       );
     } catch (error) {

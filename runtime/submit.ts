@@ -1,5 +1,4 @@
 /** Puts launches into a device's queue; in a loop over the same buffers and numbers it creates nothing anew. */
-import type { Numbers } from './description.ts';
 import { fail } from './error.ts';
 import type { Step } from './execute.ts';
 import type { Launch } from './launch.ts';
@@ -31,9 +30,9 @@ export function makeDispatch(device: GPUDevice, pipelines: Pipelines) {
   let next = 0;
   const numberOf = (buffer: GPUBuffer) => remember(numbered, buffer, () => next++);
 
-  const bindGroupOf = ({ kernel, handles, numbers }: Step<Launch>, layout: GPUBindGroupLayout) => {
+  const bindGroupOf = ({ kernel, handles }: Step<Launch>, layout: GPUBindGroupLayout) => {
     const { uniforms, groups } = remember(remembered, kernel, () => ({
-      uniforms: kernel.uniforms.length > 0 ? [uniformBuffer(device, kernel, numbers)] : [],
+      uniforms: kernel.uniforms.length > 0 ? [uniformBuffer(device, kernel)] : [],
       groups: new Map(),
     }));
     const buffers = [...(handles as GPUBuffer[]), ...uniforms];
@@ -48,12 +47,13 @@ export function makeDispatch(device: GPUDevice, pipelines: Pipelines) {
     submit(device, (encoder) => {
       const pass = encoder.beginComputePass();
       for (const step of steps) {
-        const { $groups = 0, $blocks } = step.numbers;
+        const { name, numbers } = step.kernel;
+        const { $groups = 0, $blocks } = numbers;
         if ($groups === 0) continue;
         const [pipeline, layout] = pipelines.get(step.kernel);
         pass.setPipeline(pipeline);
         pass.setBindGroup(0, bindGroupOf(step, layout));
-        const [x, y] = foldWorkgroups(step.kernel.name, $groups);
+        const [x, y] = foldWorkgroups(name, $groups);
         pass.dispatchWorkgroups(x, y, $blocks);
       }
       pass.end();
@@ -69,7 +69,7 @@ function foldWorkgroups(name: string, count: number): readonly [number, number] 
 }
 
 /** A struct of 4-byte members in order, padded to 16 bytes. */
-function uniformBuffer(device: GPUDevice, { uniforms }: Launch, numbers: Numbers): GPUBuffer {
+function uniformBuffer(device: GPUDevice, { uniforms, numbers }: Launch): GPUBuffer {
   const size = 16 * Math.ceil(uniforms.length / 4);
   const buffer = device.createBuffer({ size, usage: uniformUsage, mappedAtCreation: true });
   const data = buffer.getMappedRange();

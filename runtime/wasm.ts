@@ -11,44 +11,45 @@ const parts = 16;
 /** A phase whose kept indices alone make this many parts is not cut further. */
 const enoughKept = 8;
 
+/** A kernel whose phases were cut for a call. */
+export interface WasmLaunch extends WasmKernelDescription {
+  readonly numbers: Numbers;
+  /** What to run for how many parts or kept indices, and how many elements that visits. */
+  readonly calls: readonly (readonly [SharedRoutine, items: number, elements: number])[];
+}
+
 export interface WasmRunner {
-  /** Into how many blocks the kept indices of each phase are cut. */
-  decide(kernels: readonly WasmKernelDescription[], numbers: Numbers): Numbers;
+  launch(kernel: WasmKernelDescription, numbers: Numbers): WasmLaunch;
   /** `addresses` are those of the bindings. */
-  run(kernel: WasmKernelDescription, addresses: readonly number[], numbers: Numbers): void;
+  run(launch: WasmLaunch, addresses: readonly number[]): void;
 }
 
 /** Of 512 slots: more than any call has numbers. */
 const numbersBytes = 4096;
 
 /** `threads` is how many work at a time, the caller included. */
-export function makeRunner(machine: Machine, threads: number): WasmRunner {
-  const { memory } = machine;
-  const block = memory.allocate(numbersBytes);
+export function makeRunner({ memory, threads: team, load }: Machine, threads: number): WasmRunner {
+  const { byteOffset: at } = memory.allocate(numbersBytes);
   const { buffer } = memory.memory;
-  const integers = new Uint32Array(buffer, block.byteOffset);
-  const floats = new Float64Array(buffer, block.byteOffset);
-
-  const call = (routine: SharedRoutine, items: number, elements: number): void => {
-    if (items === 0) return;
-    if (threads === 1 || elements < fewElements || items === 1) routine.run(block.byteOffset, 0, items);
-    else
-      machine.threads.run(
-        routine,
-        block.byteOffset,
-        items,
-        Math.min(items, 8 * threads, mostChunks),
-        threads,
-      );
-  };
+  const [integers, floats] = [new Uint32Array(buffer, at), new Float64Array(buffer, at)];
   return {
-    decide: (kernels, numbers) => {
-      const decided: Record<string, number> = { ...numbers };
-      for (const { phases } of kernels)
-        for (const phase of phases) decided[phase.blocks] = blocksOf(phase, numbers);
-      return decided;
+    launch: (kernel, given) => {
+      const shared = load(kernel.module);
+      const numbers: Record<string, number> = { ...given };
+      const calls = kernel.phases.flatMap((phase): WasmLaunch['calls'] => {
+        const [kept, elements] = [phase.kept(given), phase.elements(given)];
+        const blocks = blocksOf(phase, kept, elements, given);
+        numbers[phase.blocks] = blocks;
+        if (blocks === 1) return [[shared[phase.together]!, kept, elements]];
+        return phase.routines.map(({ name, over }) => [
+          shared[name]!,
+          over === 'parts' ? kept * blocks : kept,
+          elements,
+        ]);
+      });
+      return { ...kernel, numbers, calls };
     },
-    run: ({ module, slots, uniforms, phases }, addresses, numbers) => {
+    run: ({ slots, uniforms, numbers, calls }, addresses) => {
       for (let i = 0; i < addresses.length; i++) integers[2 * slots[i]!] = addresses[i]!;
       for (let i = 0; i < uniforms.length; i++) {
         const { name, type } = uniforms[i]!;
@@ -56,23 +57,17 @@ export function makeRunner(machine: Machine, threads: number): WasmRunner {
         if (type === 'u32') integers[2 * slot] = numbers[name]!;
         else floats[slot] = numbers[name]!;
       }
-      const shared = machine.load(module);
-      for (const phase of phases) {
-        const kept = phase.kept(numbers);
-        const blocks = numbers[phase.blocks]!;
-        const elements = phase.elements(numbers);
-        if (blocks === 1) call(shared[phase.together]!, kept, elements);
-        else
-          for (const { name, over } of phase.routines)
-            call(shared[name]!, over === 'parts' ? kept * blocks : kept, elements);
+      for (const [routine, items, elements] of calls) {
+        if (items === 0) continue;
+        if (threads === 1 || elements < fewElements || items === 1) routine.run(at, 0, items);
+        else team.run(routine, at, items, Math.min(items, 8 * threads, mostChunks), threads);
       }
     },
   };
 }
 
-function blocksOf(phase: WasmPhaseDescription, numbers: Numbers): number {
-  const kept = phase.kept(numbers);
-  if (kept === 0 || kept >= enoughKept || phase.elements(numbers) < 2 * fewElements) return 1;
+function blocksOf(phase: WasmPhaseDescription, kept: number, elements: number, numbers: Numbers): number {
+  if (kept === 0 || kept >= enoughKept || elements < 2 * fewElements) return 1;
   return Math.max(1, Math.min(phase.units(numbers), Math.ceil(parts / kept)));
 }
 
