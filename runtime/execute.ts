@@ -73,11 +73,11 @@ interface Wanted {
 /** All of a direction that depends on shapes and numbers alone, for calls to come. */
 interface Prepared<K extends Kernel> {
   readonly kernels: readonly K[];
-  /** By kernel and binding. */
+  /** By kernel and binding: how many elements, and which of what is wanted and of scratch it is, or -1. */
   readonly lengths: readonly (readonly number[])[];
+  readonly places: readonly (readonly number[])[];
   readonly wanted: readonly Wanted[];
-  /** By the keys of their bindings. */
-  readonly scratch: ReadonlyMap<string, { readonly length: number; readonly dtype: Dtype }>;
+  readonly scratch: readonly { readonly length: number; readonly dtype: Dtype }[];
   /** The states that kernels update. */
   readonly updated: readonly string[];
 }
@@ -101,7 +101,7 @@ function prepare<K extends Kernel>(
     fail('not-generated', `${name} was not generated for this target`);
   const wanted = new Map<string, Wanted>();
   const want = (role: Role, of: string, shape: readonly number[], isZero: boolean) =>
-    wanted.set(keyOf({ role, of }), { role, of, shape, length: product(shape), isZero });
+    wanted.set(keyOf(role, of), { role, of, shape, length: product(shape), isZero });
   // what no kernel writes is zero
   for (const of of names) want(result, of, call.shapeOf(of), true);
   const scratch = new Map<string, { length: number; dtype: Dtype }>();
@@ -111,25 +111,38 @@ function prepare<K extends Kernel>(
       const { role, of, axes, access, dtype = 'f32' } = binding;
       const sizes = axes.map((axis) => numbers[axis]!);
       const length = binding.length?.(numbers) ?? product(sizes);
-      const key = keyOf(binding);
-      if (role === 'scratch')
+      if (role === 'scratch') {
         // kernels may ask different lengths of the same
-        scratch.set(key, { dtype, length: Math.max(length, scratch.get(key)?.length ?? 0) });
-      else if (role === 'state' && access !== 'read') updated.push(of);
+        const before = scratch.get(keyOf(role, of))?.length ?? 0;
+        scratch.set(keyOf(role, of), { dtype, length: Math.max(length, before) });
+      } else if (role === 'state' && access !== 'read') updated.push(of);
       else if (access === 'write') want(role, of, role === 'saved' ? sizes : call.shapeOf(of), false);
       return length;
     }),
   );
-  const prepared = { kernels, lengths, wanted: [...wanted.values()], scratch, updated };
+  const keys = [...wanted.keys(), ...scratch.keys()];
+  const placeOf = ({ role, of }: BindingDescription): number => {
+    const place = keys.indexOf(keyOf(role, of));
+    // what forward saves may be one of its outputs
+    return place < 0 && role === 'saved' ? keys.indexOf(keyOf('output', of)) : place;
+  };
+  const prepared = {
+    kernels,
+    lengths,
+    places: kernels.map(({ bindings }) => bindings.map(placeOf)),
+    wanted: [...wanted.values()],
+    scratch: [...scratch.values()],
+    updated,
+  };
   call.prepared.set(name, prepared);
   return prepared;
 }
 
-const keyOf = ({ role, of }: { readonly role: Role; readonly of: string }): string => `${role} ${of}`;
+const keyOf = (role: Role, of: string): string => `${role} ${of}`;
 
 /**
- * A direction of a call. What it needs `given` has; what is missing reads as zero. `finish` makes the result of the
- * tensors computed: those described, of the role `result`, and what else kernels write.
+ * A direction of a call. What it needs `given` has or is `left` by forward; what is missing reads as zero. `finish` makes
+ * the result of the tensors computed: those described, of the role `result`, and what else kernels write.
  */
 export function plan<K extends Kernel, R>(
   backend: Backend<K>,
@@ -137,47 +150,55 @@ export function plan<K extends Kernel, R>(
   name: string,
   result: Role,
   describe: () => Described,
+  left: ByRole,
   given: ByRole,
   finish: (results: Results) => R,
 ): Pending<K, R> {
-  const { kernels, lengths, wanted, scratch, updated } = prepare(backend, call, name, result, describe);
-  for (const state of updated) checkAliasing(state, given.input!);
+  const { kernels, lengths, places, wanted, scratch, updated } = prepare(
+    backend,
+    call,
+    name,
+    result,
+    describe,
+  );
+  for (const state of updated) checkAliasing(state, left.input!);
   const results: Results = {};
   const discard = () => {
     for (const { role, of } of wanted) results[role]?.[of]?.dispose();
   };
   const execute = () => {
-    const temporary = new Map<string, Handle>();
-    const handleFor = (binding: BindingDescription, length: number): Handle => {
-      const { role, of } = binding;
-      // what forward saves may be one of its outputs
-      const tensor =
-        results[role]?.[of] ?? given[role]?.[of] ?? (role === 'saved' ? results.output?.[of] : undefined);
+    // of what is wanted, and then what is needed meanwhile
+    const handles: Handle[] = [];
+    const find = ({ role, of }: BindingDescription, length: number): Handle => {
+      const tensor = (given[role] ?? left[role])?.[of] ?? (role === 'saved' ? left.output?.[of] : undefined);
       if (tensor?.disposed) fail('disposed', `${of} was disposed, but ${name} needs it`);
       if (tensor) return handleOf(tensor);
-      const key = keyOf(binding);
-      const handle = temporary.get(key) ?? backend.allocate(length, call.dtype, true);
-      temporary.set(key, handle);
-      return handle;
+      const zero = backend.allocate(length, call.dtype, true);
+      handles.push(zero);
+      return zero;
     };
     try {
       for (const { role, of, shape, length, isZero } of wanted) {
         const handle = backend.allocate(length, call.dtype, isZero);
+        handles.push(handle);
         results[role] ??= {};
         results[role][of] = new DeviceTensor(backend, handle, shape, call.dtype);
       }
-      for (const [key, { length, dtype }] of scratch) temporary.set(key, backend.scratch(length, dtype));
+      for (const { length, dtype } of scratch) handles.push(backend.scratch(length, dtype));
       backend.dispatch(
         kernels.map((kernel, k): Step<K> => {
-          const handles = kernel.bindings.map((binding, b) => handleFor(binding, lengths[k]![b]!));
-          return { kernel, handles, lengths: lengths[k]! };
+          const [at, sizes] = [places[k]!, lengths[k]!];
+          const bound = kernel.bindings.map((binding, b) =>
+            at[b]! < 0 ? find(binding, sizes[b]!) : handles[at[b]!]!,
+          );
+          return { kernel, handles: bound, lengths: sizes };
         }),
       );
     } catch (error) {
       discard();
       throw error;
     } finally {
-      for (const handle of temporary.values()) backend.free(handle);
+      for (const handle of handles.slice(wanted.length)) backend.free(handle);
     }
     return finish(results);
   };

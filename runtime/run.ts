@@ -31,6 +31,7 @@ export const planForward = <K extends Kernel, M extends Mode>(
     'output',
     () => [call.layout.forward, call.op.returns.map(nameOf)],
     { input: tensors, state: tensors },
+    {},
     (results) => finishForward(backend, call, tensors, results, perform),
   );
 
@@ -42,8 +43,7 @@ function finishForward<K extends Kernel, M extends Mode>(
   perform: Perform<K, M>,
 ) {
   const { layout, differentiable, differentiableReturns } = call;
-  // an output may serve as a saved tensor
-  const left: ByRole = { input: tensors, state: tensors, output: outputs, saved: { ...outputs, ...saved } };
+  const left: ByRole = { input: tensors, state: tensors, output: outputs, saved };
   let disposed = false;
 
   /** Plans a direction, which has what forward left, and what is given. */
@@ -55,7 +55,7 @@ function finishForward<K extends Kernel, M extends Mode>(
     finish: (results: Results) => Tensors,
   ): Pending<K, Tensors> => {
     if (disposed) fail('disposed', 'this run was disposed');
-    return plan(backend, call, name, result, describe, { ...left, ...given }, finish);
+    return plan(backend, call, name, result, describe, left, given, finish);
   };
   /** A copy of the tensors that belong to arguments or returns, with their shapes checked. */
   const readAs = (role: Role, of: readonly string[], given: Given): Given => {

@@ -14,8 +14,13 @@ const enoughKept = 8;
 /** A kernel whose phases were cut for a call. */
 export interface WasmLaunch extends WasmKernelDescription {
   readonly numbers: Numbers;
-  /** What to run for how many parts or kept indices, and how many elements that visits. */
-  readonly calls: readonly (readonly [SharedRoutine, items: number, elements: number])[];
+  readonly calls: readonly {
+    readonly routine: SharedRoutine;
+    /** Parts or kept indices. */
+    readonly items: number;
+    /** How many are visited. */
+    readonly elements: number;
+  }[];
 }
 
 export interface WasmRunner {
@@ -40,12 +45,12 @@ export function makeRunner({ memory, threads: team, load }: Machine, threads: nu
         const [kept, elements] = [phase.kept(given), phase.elements(given)];
         const blocks = blocksOf(phase, kept, elements, given);
         numbers[phase.blocks] = blocks;
-        if (blocks === 1) return [[shared[phase.together]!, kept, elements]];
-        return phase.routines.map(({ name, over }) => [
-          shared[name]!,
-          over === 'parts' ? kept * blocks : kept,
+        if (blocks === 1) return [{ routine: shared[phase.together]!, items: kept, elements }];
+        return phase.routines.map(({ name, over }) => ({
+          routine: shared[name]!,
+          items: over === 'parts' ? kept * blocks : kept,
           elements,
-        ]);
+        }));
       });
       return { ...kernel, numbers, calls };
     },
@@ -57,7 +62,7 @@ export function makeRunner({ memory, threads: team, load }: Machine, threads: nu
         if (type === 'u32') integers[2 * slot] = numbers[name]!;
         else floats[slot] = numbers[name]!;
       }
-      for (const [routine, items, elements] of calls) {
+      for (const { routine, items, elements } of calls) {
         if (items === 0) continue;
         if (threads === 1 || elements < fewElements || items === 1) routine.run(at, 0, items);
         else team.run(routine, at, items, Math.min(items, 8 * threads, mostChunks), threads);
