@@ -38,16 +38,16 @@ export function makePipelines(device: GPUDevice): Pipelines {
   const ready = new WeakMap<Launch, Compiled>();
 
   const prepareOne = async (launch: Launch) => {
-    const { kernel, constants, numbers, name, bindings } = launch;
+    const { source, entryPoint, constants, numbers, name, bindings } = launch;
     const allowed = device.limits.maxStorageBuffersPerShaderStage;
     if (bindings.length > allowed) {
       const limit = `maxStorageBuffersPerShaderStage = ${allowed}`;
       fail('limit', `${name} binds ${bindings.length} buffers, but the device was requested with ${limit}`);
     }
-    const text = await loadSource(kernel.source);
+    const text = await loadSource(source);
     const some = numbers.$many === 4 ? inFours(text) : text;
     const code = numbers.$turns! >= longLoop ? unrolled(some) : some;
-    const key = JSON.stringify([kernel.entryPoint, constants, code]);
+    const key = JSON.stringify([entryPoint, constants, code]);
     ready.set(launch, await rememberSuccess(byText, key, () => compile(device, launch, code)));
   };
   return {
@@ -58,7 +58,7 @@ export function makePipelines(device: GPUDevice): Pipelines {
 
 async function compile(
   device: GPUDevice,
-  { kernel: { name, entryPoint }, constants }: Launch,
+  { name, entryPoint, constants }: Launch,
   code: string,
 ): Promise<Compiled> {
   device.pushErrorScope('validation');

@@ -101,6 +101,7 @@ function join(memory: WebAssembly.Memory) {
   const failedAt = 2;
   const postedAt = 3;
   const joinedAt = 4;
+  // A job, in this order.
   const limitAt = 5;
   const routineAt = 6;
   const numbersAt = 7;
@@ -152,11 +153,7 @@ function join(memory: WebAssembly.Memory) {
     run: (routine: number, numbers: number, items: number, chunks: number, threads: number): void => {
       Atomics.store(control, doneAt, 0);
       Atomics.store(control, failedAt, 0);
-      control[limitAt] = threads;
-      control[routineAt] = routine;
-      control[numbersAt] = numbers;
-      control[itemsAt] = items;
-      control[chunksAt] = chunks;
+      control.set([threads, routine, numbers, items, chunks], limitAt);
       Atomics.store(control, stateAt, (control[stateAt]! | closed) + 1);
       Atomics.notify(control, stateAt);
       while (take(Atomics.load(control, stateAt)));

@@ -90,7 +90,12 @@ export function webgpu(device: GPUDevice, { keep = 2 ** 28 }: WebGpuOptions = {}
     read: async (storage, length) => {
       checkLost();
       if (length === 0) return new Float32Array();
-      const [staging, outcome] = watch(device, () => copyOut(device, storage as GPUBuffer, 4 * length));
+      const [staging, outcome] = watch(device, () => {
+        const size = 4 * length;
+        const copy = device.createBuffer({ size, usage: stagingUsage });
+        submit(device, (encoder) => encoder.copyBufferToBuffer(storage as GPUBuffer, 0, copy, 0, size));
+        return copy;
+      });
       try {
         await settle(outcome);
         await staging.mapAsync(mapRead);
@@ -176,10 +181,4 @@ function adopt(backend: Backend<Launch>, shape: readonly number[], buffer: GPUBu
   if (buffer.size < 4 * length)
     fail('shape', `shape [${shape}] does not fit a buffer of ${buffer.size} bytes`);
   return new DeviceTensor(backend, buffer, shape, 'f32', true);
-}
-
-function copyOut(device: GPUDevice, source: GPUBuffer, size: number): GPUBuffer {
-  const staging = device.createBuffer({ size, usage: stagingUsage });
-  submit(device, (encoder) => encoder.copyBufferToBuffer(source, 0, staging, 0, size));
-  return staging;
 }
