@@ -81,11 +81,11 @@ export function forLoop(
   limit: Code,
   body: (position: Code) => void,
   base = 'i',
-  options: ScopeOptions = {},
+  { step = index(1), ...options }: ScopeOptions & { readonly step?: Code } = {},
 ): void {
   const id = names.fresh(base);
   const statements = nest.scope(axes, () => body(name(id, 'index')), options);
-  nest.push({ do: 'for', axes, name: id, from, below: limit, step: index(1), body: statements });
+  nest.push({ do: 'for', axes, name: id, from, below: limit, step, body: statements });
 }
 
 /**
