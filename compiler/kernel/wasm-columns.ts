@@ -8,7 +8,6 @@ import { asVector, below, binary, type Code, index, least, load, name, real, tim
 import { monoids } from './monoids.ts';
 import {
   columnParts,
-  copiesFor,
   isShifted,
   mergeChunk,
   openRunning,
@@ -37,12 +36,13 @@ import {
 } from './wasm-routine.ts';
 
 /**
- * Rows that are walked along at a time, so that accumulators are loaded and stored less often; where the data is small
- * or rows are short, since memory far away is read ahead only along one row.
+ * Rows that are walked along at a time, so that accumulators are loaded and stored less often: neighbours where they are
+ * short, otherwise a row of each part of a chunk, since memory is read ahead where one row follows the other.
  */
 const rowsAbreast = 4;
-const smallData = 2 ** 19;
 const shortRow = 128;
+/** Vectors side by side in each of these rows; with more, registers run out. */
+const copies = 2;
 
 /** A tile of columns in one part. */
 interface Tile {
@@ -51,18 +51,15 @@ interface Tile {
   /** The kept index of column 0. */
   readonly base: Code;
   readonly columns: readonly [Code, Code];
-  readonly rowsEach: Code;
+  readonly isShort: Code;
 }
 
 export function reduceColumns(builder: Builder, reduction: Reduction): void {
   const { nest, begin, end } = builder;
-  const { kept, over, lanes, blocks } = reduction;
+  const { kept, lanes, blocks } = reduction;
   const outer = kept.slice(0, -1);
   const { tiles, units } = columnParts(builder, reduction, nest.local);
-  const rowsEach = openVariable(builder, 'rows_each', index(1));
-  const elements = times(...[...kept, ...over].map((group) => sizeOf(builder, [group])));
-  for (const isNear of [below(elements, index(smallData)), below(sizeOf(builder, [lanes]), index(shortRow))])
-    assignIf(builder, isNear, [[rowsEach, index(rowsAbreast)]]);
+  const isShort = below(sizeOf(builder, [lanes]), index(shortRow));
   const onPart = (part: Code): void => {
     const block = nest.local('block', binary('%', part, blocks));
     const at = nest.local('at', binary('/', part, blocks));
@@ -72,7 +69,7 @@ export function reduceColumns(builder: Builder, reduction: Reduction): void {
     const row = nest.local('outer', binary('/', at, tiles));
     unflatten(builder, row, outer);
     const base = nest.local('base', binary('*', row, width));
-    const mine: Tile = { part, block, base, columns: [left, right], rowsEach };
+    const mine: Tile = { part, block, base, columns: [left, right], isShort };
     clear(builder, reduction, mine);
     const share = (k: Code): Code => binary('/', binary('*', units, k), blocks);
     const from = nest.local('from', share(block));
@@ -158,10 +155,17 @@ function takeInVectors(
       if (isShifted(accumulation)) store(first + running.length, column, firsts[k]!);
     }
   });
-  const onBlock = (block: Code): void => {
-    const row = nest.local('row', binary('+', from, binary('*', block, mine.rowsEach)));
-    const last = nest.local('last_row', least(binary('+', row, mine.rowsEach), to));
-    laneLoop(builder, lanes, mine.columns, copiesFor(group), (column) => {
+  const turns = nest.local('turns', roundUp(binary('-', to, from), index(rowsAbreast)));
+  const apart = openVariable(builder, 'apart', turns);
+  const next = openVariable(builder, 'next', index(1));
+  assignIf(builder, mine.isShort, [
+    [apart, index(1)],
+    [next, index(rowsAbreast)],
+  ]);
+  const onTurn = (turn: Code): void => {
+    const row = nest.local('row', binary('+', from, binary('*', turn, next)));
+    const last = nest.local('last_row', least(binary('+', row, binary('*', apart, index(rowsAbreast))), to));
+    laneLoop(builder, lanes, mine.columns, copies, (column) => {
       const running = slots.map(({ accumulation, first }): Running => {
         const parts = monoids[accumulation.monoid].running.length;
         const names = Array.from({ length: parts }, (_, i) => {
@@ -175,12 +179,13 @@ function takeInVectors(
           first: isShifted(accumulation) ? nest.local('first', waits(first + parts, column)) : real(0),
         };
       });
-      forLoop(builder, over.flat(), row, last, (k) => onRow(builder, reduction, k, running), 'row');
+      const onEach = (k: Code): void => onRow(builder, reduction, k, running);
+      forLoop(builder, over.flat(), row, last, onEach, 'row', { step: apart });
       for (const [k, { names }] of running.entries())
         for (const [i, id] of names.entries()) store(slots[k]!.first + i, column, name(id, 'vector'));
     });
   };
-  forLoop(builder, [], index(0), roundUp(binary('-', to, from), mine.rowsEach), onBlock, 'block');
+  forLoop(builder, [], index(0), turns, onTurn, 'turn');
   forLoop(builder, [], ...mine.columns, (column) => {
     for (const [k, { accumulation, first }] of slots.entries()) {
       const read = (i: number): Code => nest.local('part', load(columns.name, at(first + i, column)));

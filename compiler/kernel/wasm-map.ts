@@ -15,9 +15,6 @@ import {
   unitsOf,
 } from './wasm-routine.ts';
 
-/** Vectors computed side by side in one turn of the loop. */
-const copies = 2;
-
 /** Outputs over one space, cut at the kept indices of the reductions they follow, or at rows. */
 export interface Mapping {
   readonly outputs: readonly ProgramOutput[];
@@ -82,7 +79,7 @@ export function mapElements(builder: Builder, mapping: Mapping, blocks: Code): v
     unitLoop(builder, units, block, blocks, ([row, lastRow], piece) => {
       const onRow = (at: Code): void => {
         unflatten(builder, at, rows);
-        laneLoop(builder, lanes, piece, copies, () => storeOutputs(nest, tensors, outputs));
+        laneLoop(builder, lanes, piece, 'by length', () => storeOutputs(nest, tensors, outputs));
       };
       if (rows.length === 0) onRow(index(0));
       else forLoop(builder, rows.flat(), row, lastRow, onRow, 'row');
