@@ -40,7 +40,7 @@ function describe(): OpDescription<BatchNormTypes> {
     (n) => 12 * n.c!,
     (n) => Math.floor((n.c! + 1024 - 1) / 1024) * n.$blocks! * 3072,
     (n) => Math.floor((n.c! + 1024 - 1) / 1024),
-    (n) => Math.floor((n.n! * n.s! + 128 - 1) / 128),
+    (n) => Math.floor((n.n! * n.s! + 124 - 1) / 124),
     (n) => n.n! * n.s! * n.c!,
     () => 1,
     (n) => Math.floor((n.n! * n.s! * n.c! + 1024 - 1) / 1024),

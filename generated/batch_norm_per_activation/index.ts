@@ -22,7 +22,7 @@ function describe(): OpDescription<BatchNormPerActivationTypes> {
     (n) => 3 * n.c! * n.s! * n.$blocks!,
     (n) => Math.floor((n.c! * n.s! + 1024 - 1) / 1024) * n.$blocks! * 3072,
     (n) => Math.floor((n.c! * n.s! + 1024 - 1) / 1024),
-    (n) => Math.floor((n.n! + 128 - 1) / 128),
+    (n) => Math.floor((n.n! + 124 - 1) / 124),
     (n) => n.n! * n.c! * n.s!,
     () => 1,
     (n) => Math.floor((n.n! * n.c! * n.s! + 1024 - 1) / 1024),

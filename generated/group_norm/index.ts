@@ -36,7 +36,7 @@ function describe(): OpDescription<GroupNormTypes> {
     (n) => 2 * n.n! * n.g! * n.$blocks_3!,
     (n) => Math.floor((n.s! + 1024 - 1) / 1024),
     (n) => n.g! * Math.floor((n.k! + 1024 - 1) / 1024),
-    (n) => Math.floor((n.n! + 128 - 1) / 128),
+    (n) => Math.floor((n.n! + 124 - 1) / 124),
     (n) => n.g! * n.k!,
     () => 1,
     (n) => Math.max(Math.floor((n.k! + 1024 - 1) / 1024), Math.floor((n.k! * n.s! + 1024 - 1) / 1024)),

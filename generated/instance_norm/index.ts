@@ -26,7 +26,7 @@ function describe(): OpDescription<InstanceNormTypes> {
     (n) => Math.floor((n.s! + 1024 - 1) / 1024),
     (n) => n.n! * n.c! * n.s!,
     (n) => Math.floor((n.c! + 1024 - 1) / 1024),
-    (n) => Math.floor((n.n! + 128 - 1) / 128),
+    (n) => Math.floor((n.n! + 124 - 1) / 124),
     (n) => n.c!,
     () => 1,
     (n) => 3 * n.n! * n.c! * n.$taken!,

@@ -29,7 +29,7 @@ function describe(): OpDescription<LayerNormTypes> {
     (n) => 2 * n.n! * n.$taken!,
     (n) => 2 * n.d! * n.$blocks!,
     (n) => Math.floor((n.d! + 1024 - 1) / 1024) * n.$blocks! * 2048,
-    (n) => Math.floor((n.n! + 128 - 1) / 128),
+    (n) => Math.floor((n.n! + 124 - 1) / 124),
     (n) => n.d!,
     () => 1,
     (n) => 2 * n.d! * n.$taken!,

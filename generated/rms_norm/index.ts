@@ -26,7 +26,7 @@ function describe(): OpDescription<RmsNormTypes> {
     (n) => Math.floor(n.d! / n.$many!),
     (n) => n.d! * n.$blocks!,
     (n) => Math.floor((n.d! + 1024 - 1) / 1024) * n.$blocks! * 1024,
-    (n) => Math.floor((n.n! + 128 - 1) / 128),
+    (n) => Math.floor((n.n! + 124 - 1) / 124),
     (n) => n.d!,
     () => 1,
     (n) => n.d! * n.$taken!,
