@@ -286,7 +286,7 @@ export const describeTiles = ({ isAcross, splits }: Tiles, { shared, vector }: K
   ...(vector !== undefined && { vector }),
   ...(isAcross && { isAcross }),
   ...(shared.length > 0 && {
-    shared: shared.reduce((reals, { type }) => reals + (type === 'vector' ? 4 : 1), 0),
+    shared: shared.reduce((sum, { reals }) => sum + reals, 0),
   }),
   ...(splits && { splits }),
 });

@@ -95,6 +95,8 @@ export function printCode(code: Code, language: Language): string {
       return language.first!(print(code.x));
     case 'fold':
       return language.fold!(code.merge, code.name);
+    case 'make':
+      return `${code.name}(${code.args.map(print).join(', ')})`;
     case 'call':
       return language.call(code.fn, code.args.map(print), code.type);
     case 'least':

@@ -8,6 +8,7 @@ import {
   type Kernel,
   type LaneMerge,
   name,
+  type RecordType,
   type Statement,
 } from '../kernel/kernel.ts';
 import { type Language, printCode, printStatements } from './printer.ts';
@@ -244,7 +245,7 @@ const language: Language = {
 
 /** The whole module. `entryPoint` is the function's name. */
 export function printWgsl(kernel: Kernel, entryPoint: string, comment: readonly string[]): string {
-  const { bindings, uniforms, shared, body } = kernel;
+  const { bindings, uniforms, shared, records = [], body } = kernel;
   const parts = [comment.map((line) => `// ${line}`.trimEnd()).join('\n')];
   if (kernel.vector !== undefined) parts.push(usesMasks(body) ? `${oneAtATime}\n${oneMask}` : oneAtATime);
   const vectors = vectorsOf(kernel);
@@ -261,7 +262,11 @@ export function printWgsl(kernel: Kernel, entryPoint: string, comment: readonly 
   parts.push(declarations.join('\n'));
   const constants = ['override width = 1u;', 'override together = 64u;'];
   if (shared.length > 0) constants.push('override team = 64u;');
-  const arrays = shared.map(({ name }) => `var<workgroup> ${name}: array<${typeOf(name)}, team>;`);
+  const arrays = shared.map(
+    ({ name, type }) =>
+      `var<workgroup> ${name}: array<${typeof type === 'string' ? types[type] : type.name}, team>;`,
+  );
+  parts.push(...records.map(printRecord));
   parts.push([constants.join(' '), ...arrays].join('\n'));
   parts.push(...helpersOf(kernel));
   const often = uniforms.filter(({ name }) => usesOf(body, name) > 2);
@@ -275,6 +280,19 @@ fn ${entryPoint}(${builtins.map(([id, { builtin, type }]) => `@builtin(${builtin
 ${[...lines, printStatements(renamed(body, seldom), storingTo(vectors), '  ')].join('\n')}
 }`);
   return `${parts.join('\n\n')}\n`;
+}
+
+const types = { real: 'f32', vector: 'some' };
+
+/** A struct, and the function that merges two. */
+function printRecord({ name, members, merge }: RecordType): string {
+  const fields = members.map((member) => `${member.name}: ${types[member.type]}`).join(', ');
+  return `struct ${name} { ${fields} }
+
+fn ${merge.name}(a: ${name}, b: ${name}) -> ${name} {
+${printStatements(merge.body, language, '  ')}
+  return ${printCode(merge.result, language)};
+}`;
 }
 
 /** Without their members. */

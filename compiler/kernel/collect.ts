@@ -23,6 +23,7 @@ export function operandsOf(code: Code): readonly Code[] {
     case 'not':
       return [code.x];
     case 'call':
+    case 'make':
       return code.args;
     case 'select':
       return [code.test, code.then, code.else];

@@ -11,6 +11,7 @@ import {
   index,
   type Kernel,
   name,
+  type RecordType,
   type Statement,
   times,
 } from '../kernel.ts';
@@ -86,7 +87,8 @@ export function finishKernel(
   stage: Stage,
   tiles: NonNullable<Kernel['tiles']>,
   root: Axes,
-  shared: Kernel['shared'],
+  shared: Kernel['shared'] = [],
+  records: readonly RecordType[] = [],
   more: readonly Tensor[] = [],
 ): Kernel {
   const body = prune(nest.finish());
@@ -103,6 +105,7 @@ export function finishKernel(
     body,
     phases: [],
     shared,
+    records: [...new Map(records.map((record) => [record.name, record])).values()],
     tiles: { ...tiles, kept, over },
     ...(vector !== undefined && { vector }),
     reductions: reductionsOf([stage]),

@@ -73,5 +73,5 @@ function mapKernel(outputs: readonly ProgramOutput[], space: Axes, kept: Axes, c
     { lanes: vector },
   );
   nest.push(...statements);
-  return finishKernel(builder, stage, tile.tiles, kept, []);
+  return finishKernel(builder, stage, tile.tiles, kept);
 }

@@ -3,7 +3,7 @@ import type { Group, ReduceStage } from '../../schedule/stages.ts';
 import { storeOutputs } from '../body.ts';
 import { fewBindings } from '../bound.ts';
 import { below, binary, type Code, index, type Kernel, load, times } from '../kernel.ts';
-import { accumulateChunks, mergeInto, openTotals, type Variables } from './accumulate.ts';
+import { accumulateChunks, mergeInto, openTotals } from './accumulate.ts';
 import {
   type Builder,
   block,
@@ -18,6 +18,7 @@ import {
   width,
 } from './build.ts';
 import { epilogue, mergeLanes } from './merge.ts';
+import { stateOf, type Total } from './state.ts';
 import { either, openTile, type Tile } from './tile.ts';
 
 /** A stage of one group. Partials take a binding, of which there may be too few. */
@@ -33,12 +34,13 @@ function lower(stage: ReduceStage, context: Context, splits: boolean): Kernel {
   let made: Kernel['shared'] = [];
   let tile!: Tile;
   const partials: Partial[] = [];
+  let totals: Total[] = [];
   const statements = nest.scope(
     [...reduced.kept],
     () => {
       tile = openTile(builder, stage, stage.space, reduced.kept, reduced.over);
       const isSpread = tile.isAcross && vector !== undefined;
-      const totals = openTotals(builder, reduced, isSpread);
+      totals = openTotals(builder, reduced, isSpread);
       if (splits) partials.push(openPartials(builder, reduced, totals, isSpread));
       const accumulate = () =>
         accumulateChunks(builder, totals, tile.elements, tile.start, tile.end, isSpread, () => {
@@ -48,7 +50,7 @@ function lower(stage: ReduceStage, context: Context, splits: boolean): Kernel {
       if (stage.riders.length === 0) accumulate();
       else guarded(builder, { code: 'not', type: 'bool', x: tile.isOutside }, [], accumulate);
       for (const partial of partials) takePartials(builder, partial, tile);
-      made = mergeLanes(builder, totals, { ...tile, isAcross: isSpread });
+      made = mergeLanes(builder, totals, tile);
       nest.push({ do: 'return_if', test: isOther(tile) });
       for (const partial of partials) {
         const leaves = below(index(1), blocks);
@@ -67,6 +69,7 @@ function lower(stage: ReduceStage, context: Context, splits: boolean): Kernel {
     tiles,
     reduced.kept,
     made,
+    totals.flatMap(({ record }) => record ?? []),
     partials.map(({ buffer }) => buffer),
   );
 }
@@ -77,7 +80,7 @@ const isOther = ({ item, isOutside }: Tile): Code => either(below(index(0), item
 /** The states of blocks: block after block, each part of each state over the kept axes. */
 interface Partial {
   readonly buffer: Tensor;
-  readonly totals: readonly Variables[];
+  readonly totals: readonly Total[];
   readonly isVector: boolean;
   /** The places of a block's parts. */
   readonly of: (block: Code) => (part: number) => Code;
@@ -86,7 +89,7 @@ interface Partial {
 function openPartials(
   builder: Builder,
   reduced: Group,
-  totals: readonly Variables[],
+  totals: readonly Total[],
   isVector: boolean,
 ): Partial {
   const { tensors, inOrder, nest } = builder;
@@ -117,7 +120,7 @@ function takePartials(builder: Builder, { buffer, totals, isVector, of }: Partia
         const value = load(buffer.name, at(part++), isVector ? 'vector' : 'real');
         return isVector && type === 'real' ? { code: 'first', type, x: value } : value;
       });
-      mergeInto(builder, total, state);
+      mergeInto(builder, total, stateOf(total, state));
     }
   });
 }
