@@ -43,10 +43,11 @@ export function makePipelines(device: GPUDevice): Pipelines {
       const limit = `maxStorageBuffersPerShaderStage = ${allowed}`;
       fail('limit', `${name} binds ${bindings.length} buffers, but the device was requested with ${limit}`);
     }
-    const text = await loadSource(kernel.source);
+    const { before, source } = kernel;
+    const text = (before ? await loadSource(before) : '') + (await loadSource(source));
     const some = numbers.$many === 4 ? inFours(text) : text;
     const code = numbers.$turns! >= longLoop ? unrolled(some) : some;
-    const key = JSON.stringify([kernel.entryPoint, constants, code]);
+    const key = JSON.stringify([name, kernel.entryPoint, constants, code]);
     let compiled = byText.get(key);
     if (!compiled) {
       compiled = compile(device, launch, code);
@@ -63,7 +64,7 @@ export function makePipelines(device: GPUDevice): Pipelines {
 
 async function compile(
   device: GPUDevice,
-  { kernel: { name, entryPoint }, constants }: Launch,
+  { kernel: { name, entryPoint = name }, constants }: Launch,
   code: string,
 ): Promise<Compiled> {
   device.pushErrorScope('validation');

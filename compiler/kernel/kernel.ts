@@ -66,8 +66,8 @@ export type Code =
   | { readonly code: 'negate' | 'sqrt' | 'rsqrt'; readonly type: RealType; readonly x: Code }
   | { readonly code: 'real'; readonly type: 'real'; readonly x: Code }
   | { readonly code: 'call'; readonly type: RealType; readonly fn: Call; readonly args: readonly Code[] }
-  /** GPU only: a record of these members, or of zeros where there are none; or what one of its functions makes of two. */
-  | { readonly code: 'make'; readonly type: 'record'; readonly name: string; readonly args: readonly Code[] }
+  /** GPU only: what a function of the kernel returns, or a record of these members, or of zeros where there are none. */
+  | { readonly code: 'make'; readonly type: CodeType; readonly name: string; readonly args: readonly Code[] }
   /** A real in every lane. */
   | { readonly code: 'splat'; readonly type: 'vector'; readonly x: Code }
   /** The first lane of a vector. */
@@ -204,11 +204,21 @@ export interface Phase {
   readonly routines: readonly Routine[];
 }
 
-/** A record, and the function `merge` of two of them, `a` and `b`. */
+/** A record, and if it has one, the function `merge` of two of them, `a` and `b`. */
 export interface RecordType {
   readonly name: string;
-  readonly members: readonly { readonly name: string; readonly type: RealType }[];
-  readonly merge: { readonly name: string; readonly body: readonly Statement[]; readonly result: Code };
+  readonly members: readonly { readonly name: string; readonly type: RealType | RecordType }[];
+  readonly merge?: { readonly name: string; readonly body: readonly Statement[]; readonly result: Code };
+}
+
+/** The function of a kernel that reduces, which kernels that go on differently from the same reductions share. */
+export interface ReduceFunction {
+  readonly name: string;
+  /** The kept index, and what the body needs to know of where the lane is. */
+  readonly parameters: readonly string[];
+  readonly body: readonly Statement[];
+  readonly result: Code;
+  readonly returns: RealType | RecordType;
 }
 
 /** How a GPU kernel is spread over workgroups. */
@@ -220,6 +230,8 @@ export interface Tiles {
   readonly isAcross: boolean;
   /** Reductions only: whether it can leave partials of blocks, and merge them when it runs again. */
   readonly splits?: boolean;
+  /** Reductions only: whether it goes on to compute the same elements from the results. */
+  readonly maps?: boolean;
 }
 
 export interface SharedArray {
@@ -238,6 +250,10 @@ export interface Kernel {
   readonly phases: readonly Phase[];
   /** Arrays shared by a workgroup, one element a lane, and how many reals that takes at most. */
   readonly shared: readonly SharedArray[];
+  /** GPU only: called by the body. Its bindings come first. */
+  readonly reduce?: ReduceFunction;
+  /** GPU only: what runs instead where kept indices have to be cut into blocks. */
+  readonly otherwise?: readonly Kernel[];
   /** GPU only: of the body's records. */
   readonly records?: readonly RecordType[];
   /** GPU only. */

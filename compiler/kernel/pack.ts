@@ -41,6 +41,8 @@ export interface PackOptions {
   readonly dtype?: 'f64' | undefined;
   /** Whether a kernel may bind as many buffers as it likes. */
   readonly isUnbound?: boolean;
+  /** Whether a stage has the results of a group at hand. */
+  readonly isAtHand?: (stage: Stage, group: Group) => boolean;
 }
 
 export function packSmallValues(
@@ -48,14 +50,15 @@ export function packSmallValues(
   scalars: Scalars,
   tensors: Tensors,
   inOrder: (axes: Axes) => string[],
-  { dtype, isUnbound = false }: PackOptions = {},
+  { dtype, isUnbound = false, isAtHand = () => false }: PackOptions = {},
 ): Packed {
   const owners = new Map<Expr, Group>();
   const slots: Slots = new Map();
   const consumed = new Map<Stage, readonly Group[]>();
   for (const stage of stages) {
     const exprs = expressionsOf(stage);
-    const groups = [...new Set(inputsOf(exprs).flatMap((node) => owners.get(node) ?? []))];
+    const read = new Set(inputsOf(exprs).flatMap((node) => owners.get(node) ?? []));
+    const groups = [...read].filter((group) => !isAtHand(stage, group));
     consumed.set(stage, groups);
     if (groups.length > 0) {
       const extents: Extent[] = isUnbound

@@ -79,20 +79,17 @@ function mergeRound(builder: Builder, placed: readonly Placed[], span: Code, { i
   nest.push({ do: 'barrier' });
 }
 
-/** Results, scratch and outputs that follow from a group's totals, at the current kept index. */
-export function epilogue(builder: Builder, group: Group, totals: readonly Total[]): void {
-  const { nest, tensors } = builder;
+/** Results of reductions by the totals, at the current kept index. */
+export function defineResults(builder: Builder, group: Group, totals: readonly Total[]): void {
+  const { nest } = builder;
   for (const { accumulation, parts } of totals) {
     const elements = realCount(builder, group.over);
     for (const { expr, base, value } of resultsOf(accumulation, parts, elements))
       nest.define(expr, base, value);
   }
-  storeEpilogue(
-    nest,
-    tensors,
-    group,
-    ({ role }) => role !== 'scratch',
-    builder.packed.by(group),
-    builder.size,
-  );
+}
+
+/** Stores what follows from a group's results, at the current kept index. */
+export function epilogue({ nest, tensors, packed, size }: Builder, group: Group): void {
+  storeEpilogue(nest, tensors, group, ({ role }) => role !== 'scratch', packed.by(group), size);
 }

@@ -39,7 +39,7 @@ export const stateOf = ({ record }: Total, parts: readonly Code[]): Code =>
 
 /** The total with one more state in it. */
 export function merged({ accumulation, record, value }: Total, state: Code, local: Local): Code {
-  if (record) return make(record.merge.name, [value, state]);
+  if (record) return make(record.merge!.name, [value, state]);
   return monoids[accumulation.monoid].merge([value], [state], local)[0]!;
 }
 
@@ -54,7 +54,9 @@ export const realsOf = ({ value, record }: Total): number => {
 const make = (id: string, args: readonly Code[]): Code => ({ code: 'make', type: 'record', name: id, args });
 
 const membersOf = (id: string, { members }: Pick<RecordType, 'members'>): Code[] =>
-  members.map((member) => name(`${id}.${member.name}`, member.type));
+  members.map(({ name: member, type }) =>
+    name(`${id}.${member}`, typeof type === 'object' ? 'record' : type),
+  );
 
 function recordOf(monoid: Monoid, isAcross: boolean): RecordType | undefined {
   const { record, counts = [], merge } = monoids[monoid];
