@@ -148,13 +148,16 @@ export async function describeOp(emitted: Omit<EmittedOp, 'files'>, options: Emi
       return `\nconst ${id} = {${byTarget(kind)}} satisfies { [name: string]: ${type} };`;
     });
   const directions = `\nconst d: readonly DirectionDescription[] = [${lines([...runs.keys()])}];`;
-  const constants = [...tables.declarations(), ...kernelTables, directions];
+  const hasBefore = kernels.some(({ before }) => before !== undefined);
+  const makers = options.targets.includes('wgsl') ? [makeGpuKernel(hasBefore)] : [];
+  const constants = [...tables.declarations(), ...makers, ...kernelTables, directions];
   const type = `OpDescription<${typesName(entry)}>`;
   // in a function that is marked as free of effects, so that a bundler leaves out an op that nobody imports
   const names = createNames([
     'b',
     'd',
     'f',
+    'k',
     'p',
     's',
     't',
@@ -245,19 +248,43 @@ function bindingText(
   return record(parts);
 }
 
+/** Said once, since there are many GPU kernels. */
+const makeGpuKernel = (
+  hasBefore: boolean,
+): string => `/** A kernel of these bindings, uniforms and tiles by number. */
+const k = (
+  name: string,
+  source: URL,
+  bindings: readonly number[],
+  uniforms: number,
+  tiles: number,${hasBefore ? '\n  before?: number,' : ''}
+): GpuKernelDescription => ({
+  name,
+  source,${hasBefore ? '\n  ...(before !== undefined && { before: s[before]! }),' : ''}
+  bindings: bindings.map((i) => b[i]!),
+  uniforms: u[uniforms]!,
+  tiles: t[tiles]!,
+});`;
+
+/** The number in a reference to a table. */
+const numberIn = (reference: string): string => reference.match(/\d+/)![0];
+
 function kernelText({ op, planOf }: Omit<EmittedOp, 'files'>, named: NamedKernel, tables: Tables): string {
   const { kernel } = named;
+  const bindings = kernel.bindings.map((binding) => tables.binding(bindingText(binding, kernel, tables)));
+  const uniforms = tables.uniforms(list(kernel.uniforms.map(uniformText)));
+  if (kernel.target === 'gpu') {
+    const tiles = tables.tiles(tilesText(kernel.tiles!, kernel, tables));
+    const before = named.before ? [tables.source(urlOf(named.before))] : [];
+    const numbers = [uniforms, tiles, ...before].map(numberIn);
+    const parts = [quote(named.name), urlOf(named.file), list(bindings.map(numberIn)), ...numbers];
+    return `k(${parts.join(', ')})`;
+  }
   const parts: [string, string][] = [['name', quote(named.name)]];
   if (kernel.target === 'cpu') parts.push(['run', functionName(op, named)]);
-  else if (kernel.target === 'wasm') parts.push(['module', moduleName(named.file)]);
-  else {
-    parts.push(['source', urlOf(named.file)]);
-    if (named.before) parts.push(['before', tables.source(urlOf(named.before))]);
-  }
-  const bindings = kernel.bindings.map((binding) => tables.binding(bindingText(binding, kernel, tables)));
+  else parts.push(['module', moduleName(named.file)]);
   parts.push(['bindings', list(bindings)]);
-  parts.push(['uniforms', tables.uniforms(list(kernel.uniforms.map(uniformText)))]);
-  if (kernel.tiles) parts.push(['tiles', tables.tiles(tilesText(kernel.tiles, kernel, tables))]);
+  parts.push(['uniforms', uniforms]);
   if (kernel.target === 'wasm') {
     const plan = planOf(named);
     parts.push(['slots', list(plan.argumentsOf(kernel).map(({ slot }) => String(slot)))]);

@@ -225,7 +225,7 @@ function describeKernel(
             .map(({ slot }) => slot),
           phases: labelPhases(named, plan(), phases),
         }
-      : { entryPoint: isGpu ? named.name : functionName(op, named) }),
+      : !isGpu && { entryPoint: functionName(op, named) }),
     ...(kernel.tiles && { tiles: labelTiles(kernel.tiles, kernel, tiles) }),
     bindings: kernel.bindings.map((binding) => label(binding, kernel)),
     uniforms: kernel.uniforms.map(({ name }) => name),

@@ -216,6 +216,7 @@ const language: Language = {
   fold: (merge, name) => `${folds[merge].name}(${name})`,
   masks: (x) => `mask(${x})`,
   select: (test, then, otherwise) => `select(${otherwise}, ${then}, ${test})`,
+  isLean: true,
   equal: { '==': '==', '!=': '!=' },
   statements: {
     comment: ({ text }) => `// ${text}`,
@@ -269,7 +270,7 @@ export function printWgsl(
     declarations.push(`@group(0) @binding(${bindings.length}) var<uniform> numbers: Numbers;`);
   }
   parts.push(declarations.join('\n'));
-  if (!reduce) parts.push(spread);
+  if (!reduce) parts.push(spreadOver(mostLanes));
   const shared = new Map(reduce ? helpersOf(reduce.body) : []);
   parts.push(...helpersOf(body).flatMap(([key, text]) => (shared.has(key) ? [] : [text])));
   const size = kernel.tiles?.isAcross ? 'together, width' : 'width, together';
@@ -297,7 +298,8 @@ function reductionParts(kernel: Kernel, reduce: ReduceFunction): string[] {
   if (vector !== undefined) parts.push(usesMasks(body) ? `${oneAtATime}\n${oneMask}` : oneAtATime);
   parts.push(reducedBy(kernel, reduce).map(declaring(kernel)).join('\n'));
   parts.push(...records.map(printRecord));
-  parts.push([`${spread} override team = 64u;`, ...arrays].join('\n'));
+  const lanes = lanesFor(shared);
+  parts.push([`${spreadOver(lanes)} override team = ${lanes}u;`, ...arrays].join('\n'));
   parts.push(...helpersOf(body).map(([, text]) => text));
   parts.push(`fn ${name}(${own.join(', ')}) -> ${typeName(returns)} {
 ${printBody(kernel, body)}
@@ -309,8 +311,15 @@ ${printBody(kernel, body)}
 const printComment = (lines: readonly string[]): string =>
   lines.map((line) => `// ${line}`.trimEnd()).join('\n');
 
-/** How many lanes share a kept index, and how many kept indices a workgroup has. */
-const spread = 'override width = 1u; override together = 64u;';
+/** How many lanes share a kept index, and how many kept indices a workgroup has, unless the runtime says otherwise. */
+const spreadOver = (lanes: number): string => `override width = 1u; override together = ${lanes}u;`;
+const mostLanes = 64;
+
+/** As many lanes as fit into the workgroup memory that every device has. */
+function lanesFor(shared: Kernel['shared']): number {
+  const bytes = 4 * shared.reduce((sum, { reals }) => sum + reals, 0);
+  return Math.min(mostLanes, Math.max(1, 2 ** Math.floor(Math.log2(16384 / bytes))));
+}
 
 /** The bindings of the function that reduces. */
 const reducedBy = ({ bindings }: Kernel, { body }: ReduceFunction): Binding[] =>
@@ -354,7 +363,6 @@ const places = {
   group: { builtin: 'workgroup_id', type: 'vec3u' },
   groups: { builtin: 'num_workgroups', type: 'vec3u' },
   own: { builtin: 'local_invocation_id', type: 'vec3u' },
-  lane: { builtin: 'local_invocation_index', type: 'u32' },
 };
 
 function usesOf(body: readonly Statement[], id: string): number {

@@ -2,7 +2,8 @@
 
 interface KernelEntry {
   readonly file: string;
-  readonly entryPoint: string;
+  /** Of a WGSL kernel it is the kernel's name. */
+  readonly entryPoint?: string;
   /** WGSL only: the file whose text comes before. */
   readonly before?: string;
   /** WebAssembly only. */

@@ -31,7 +31,7 @@ for (const [file, url] of sources) {
     const wgsl = manifests.flatMap(([path, manifest]) => {
       const folder = path.replace('manifest.json', '');
       const { kernels } = JSON.parse(manifest) as OpManifest;
-      return Object.values(kernels.wgsl).flatMap(({ file, before, entryPoint }): WgslFile[] => {
+      return Object.entries(kernels.wgsl).flatMap(([entryPoint, { file, before }]): WgslFile[] => {
         const name = folder + file;
         const code = (before ? files.get(folder + before)! : '') + files.get(name)!;
         return [

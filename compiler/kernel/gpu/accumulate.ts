@@ -3,7 +3,7 @@ import type { Accumulation, Group } from '../../schedule/stages.ts';
 import { asVector, binary, type Code, ceilDiv, index, isVector, least, name, real } from '../kernel.ts';
 import { monoids } from '../monoids.ts';
 import { type Builder, forLoop, locate, openWalk, type Positions, type Walk, walk } from './build.ts';
-import { merged, stateOf, type Total, totalOf } from './state.ts';
+import { merged, stateOf, type Total, type Totals, totalsOf } from './state.ts';
 
 /** Elements a lane takes in before it merges them into its total. */
 const chunk = 256;
@@ -22,14 +22,13 @@ function openVariable({ nest, names }: Builder, base: string, value: Code): Code
   return name(id, value.type);
 }
 
-export const openTotals = ({ nest, names }: Builder, group: Group, isAcross: boolean): Total[] =>
-  group.accumulations.map((accumulation) => {
-    const total = totalOf(names.fresh('total'), accumulation, isAcross);
-    nest.push({ do: 'var', name: nameOf(total.value), value: total.identity });
-    return total;
-  });
+export function openTotals({ nest, names }: Builder, group: Group, isAcross: boolean): Totals {
+  const totals = totalsOf(names.fresh('total'), group.accumulations, isAcross);
+  nest.push({ do: 'var', name: nameOf(totals.value), value: totals.identity });
+  return totals;
+}
 
-export function assign({ nest }: Builder, { value }: Total, next: Code): void {
+export function assign({ nest }: Builder, { value }: Pick<Total, 'value'>, next: Code): void {
   nest.push({ do: 'assign', name: nameOf(value), value: next });
 }
 

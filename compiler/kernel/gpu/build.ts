@@ -17,12 +17,11 @@ import {
 } from '../kernel.ts';
 import type { Names } from '../names.ts';
 import type { Nest } from '../nest.ts';
-import type { Found, Packed } from '../pack.ts';
+import type { Found, Packed, Packing } from '../pack.ts';
 import { formulasOf, reductionsOf, trafficOf } from '../report.ts';
-import { createScalars, operands, type Scalars } from '../scalar.ts';
+import { createScalars, operands, type Scalar, type Scalars } from '../scalar.ts';
 import { expressionsOf, type Tensors } from '../tensors.ts';
 
-export const lane = name('lane', 'index');
 /** How many lanes share a kept index, and how many kept indices a workgroup has: decided when a device is known. */
 export const width = name('width', 'index');
 export const together = name('together', 'index');
@@ -45,6 +44,8 @@ export interface Context {
   readonly scalars: Scalars;
   readonly packed: PackedHere;
   readonly inOrder: (axes: Axes) => string[];
+  /** Whether outputs of one map may go to several kernels. */
+  readonly isCut: boolean;
 }
 
 /** What a kernel finds of earlier ones, and what a group has to hand over to later ones. */
@@ -68,16 +69,21 @@ export type Tensor = Omit<Binding, 'access'>;
 
 /** Functions that are computed of one real at a time. */
 const ofReals: ReadonlySet<Call> = new Set(['erf', 'sin', 'cos', 'pow']);
-function usesThem(stages: readonly Stage[]): boolean {
-  const all = new Set(stages.flatMap(expressionsOf).map(createScalars().of));
+function usesThem(stages: readonly Stage[], handedOver: Iterable<Scalar>): boolean {
+  const all = new Set([...stages.flatMap(expressionsOf).map(createScalars().of), ...handedOver]);
   for (const scalar of all) for (const operand of operands(scalar)) all.add(operand);
   return [...all].some((scalar) => scalar.is === 'call' && ofReals.has(scalar.fn));
 }
 
-/** A kernel for stages whose data lie over `space`. */
-export function openKernel(context: Context, stages: readonly Stage[], space: Axes): Builder {
+/** A kernel for stages whose data lie over `space`, which hands values over if it has some of a group. */
+export function openKernel(
+  context: Context,
+  stages: readonly Stage[],
+  space: Axes,
+  handedOver?: Packing,
+): Builder {
   const { tensors, scalars, packed, inOrder } = context;
-  const vector = usesThem(stages) ? undefined : inOrder(space).at(-1);
+  const vector = usesThem(stages, handedOver?.slots.keys() ?? []) ? undefined : inOrder(space).at(-1);
   const size = (axis: string): Code => (axis === vector ? units : tensors.size(axis));
   const names = tensors.locals();
   const nest = createBody(tensors, names, { scalars, packed: packed.found, size, isMixed: true });

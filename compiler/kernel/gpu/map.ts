@@ -4,7 +4,7 @@ import type { Expr } from '../../graph/expr.ts';
 import type { ProgramOutput } from '../../schedule/program.ts';
 import type { Stage } from '../../schedule/stages.ts';
 import { storeOutputs } from '../body.ts';
-import { manyBindings } from '../bound.ts';
+import { fewBindings } from '../bound.ts';
 import type { Kernel } from '../kernel.ts';
 import { inputsOf } from '../tensors.ts';
 import { block, type Context, finishKernel, guarded, openKernel, openWalk, walk } from './build.ts';
@@ -20,7 +20,7 @@ export function mapKernels(outputs: readonly ProgramOutput[], context: Context):
   const isOwn = (output: ProgramOutput): boolean => isWhole(output) || sameAxes(axesOf(output.axes), kept);
   const fitting = (own: readonly ProgramOutput[]): Kernel[] => {
     const kernel = mapKernel(own, space, kept, context);
-    if (kernel.bindings.length <= manyBindings || own.length === 1) return [kernel];
+    if (!context.isCut || kernel.bindings.length <= fewBindings || own.length === 1) return [kernel];
     // state is stored last, after all else has been read
     const half = Math.ceil(own.length / 2);
     return [own.slice(0, half), own.slice(half)].flatMap((part) => mapKernels(part, context));

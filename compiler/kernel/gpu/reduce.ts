@@ -39,7 +39,7 @@ function lower(stage: ReduceStage, map: MapStage | undefined, context: Context, 
   const [group] = stage.groups as [Group];
   const partials = splits ? partialsOf(context, group) : undefined;
   const reduction = reductionOf(stage, stages, context, partials);
-  const builder = openKernel(context, stages, stage.space);
+  const builder = openKernel(context, stages, stage.space, context.packed.by(group));
   const { nest, names, tensors, vector } = builder;
   let tile!: Tile;
   const statements = nest.scope(
@@ -48,7 +48,7 @@ function lower(stage: ReduceStage, map: MapStage | undefined, context: Context, 
       tile = openTile(builder, stages, stage.space, group.kept, group.over);
       const { name: fn, returns, parameters } = reduction.function;
       const places = parameters.slice(1).map((place) => name(place, 'index'));
-      const id = names.fresh(typeof returns === 'object' && returns.name === 'Totals' ? 'totals' : 'total');
+      const id = names.fresh('total');
       const type = typeof returns === 'object' ? 'record' : returns;
       nest.push({
         do: 'let',

@@ -13,8 +13,7 @@ import {
   type SharedArray,
   times,
 } from '../kernel.ts';
-import { createScalars } from '../scalar.ts';
-import { expressionsOf, inputsOf } from '../tensors.ts';
+import { createScalars, operands, type Scalar, type Scalars } from '../scalar.ts';
 import { accumulateChunks, mergeInto, openTotals } from './accumulate.ts';
 import {
   type Builder,
@@ -27,18 +26,18 @@ import {
   width,
 } from './build.ts';
 import { mergeLanes } from './merge.ts';
-import { stateOf, type Total, totalOf } from './state.ts';
+import { stateOf, type Total, type Totals, totalOf, totalsOf } from './state.ts';
 import { openTile, rangeOf, type Tile } from './tile.ts';
 
 /** Of the lane in the dispatch. */
-const places = ['group', 'own', 'lane'];
+const places = ['group', 'own'];
 
 export interface Reduction {
   readonly function: ReduceFunction;
   readonly shared: readonly SharedArray[];
   readonly records: readonly RecordType[];
   /** The totals that it returns, where that is in a local of this name. */
-  readonly totalsIn: (id: string) => Total[];
+  readonly totalsIn: (id: string) => readonly Total[];
 }
 
 /**
@@ -52,15 +51,14 @@ export function reductionOf(
   partials: Tensor | undefined,
 ): Reduction {
   // the same whatever else the program computes, unless that left something for it
-  const inputs = inputsOf(expressionsOf(stage));
-  const isFirst = inputs.every(({ role }) => role !== 'scratch');
-  const own = isFirst ? { ...context, scalars: createScalars() } : context;
-  const builder = openKernel(own, stages, stage.space);
-  const { nest, names, tensors, vector } = builder;
+  const findsNothing = reachedBy(stage, context.scalars).every((scalar) => !context.packed.found(scalar));
+  const own = findsNothing ? { ...context, scalars: createScalars() } : context;
   const [group] = stage.groups as [Group];
+  const builder = openKernel(own, stages, stage.space, context.packed.by(group));
+  const { nest, names, tensors, vector } = builder;
   const result = names.fresh('result');
-  let shared: readonly SharedArray[] = [];
-  let totals: Total[] = [];
+  let shared!: SharedArray;
+  let totals!: Totals;
   let isSpread = false;
   const statements = nest.scope(
     [...group.kept],
@@ -70,27 +68,18 @@ export function reductionOf(
       isSpread = tile.isAcross && vector !== undefined;
       totals = openTotals(builder, group, isSpread);
       const accumulate = () =>
-        accumulateChunks(builder, totals, tile.elements, start, end, isSpread, () => {
+        accumulateChunks(builder, totals.each, tile.elements, start, end, isSpread, () => {
           storeOutputs(nest, tensors, stage.riders);
         });
       // all lanes have to reach the barriers; where there is no such kept index, reads alone do no harm
       if (stage.riders.length === 0) accumulate();
       else guarded(builder, { code: 'not', type: 'bool', x: tile.isOutside }, [], accumulate);
-      if (partials) takePartials(builder, group, totals, partials, tile);
-      shared = mergeLanes(builder, totals, tile);
+      if (partials) takePartials(builder, group, totals.each, partials, tile);
+      shared = mergeLanes(builder, group, totals, tile);
     },
     { lanes: vector },
   );
   nest.push(...statements);
-  const [first] = totals;
-  const isAlone = totals.length === 1;
-  const members = totals.map(({ value, record }) => ({
-    name: nameOf(value),
-    type: record ?? realTypeOf(value),
-  }));
-  const all: RecordType = { name: 'Totals', members };
-  const records = [...totals.flatMap(({ record }) => record ?? []), ...(isAlone ? [] : [all])];
-  const values = totals.map(({ value }) => value);
   const body = prune(nest.finish());
   const used = namesIn(body);
   return {
@@ -98,20 +87,25 @@ export function reductionOf(
       name: 'reduced',
       parameters: [result, ...places.filter((place) => used.has(place))],
       body,
-      result: isAlone ? first!.value : { code: 'make', type: 'record', name: all.name, args: values },
-      returns: isAlone ? members[0]!.type : all,
+      result: totals.value,
+      returns: totals.type,
     },
-    shared,
-    records: [...new Map(records.map((record) => [record.name, record])).values()],
-    totalsIn: (id) =>
-      totals.map(({ accumulation, value }) =>
-        totalOf(isAlone ? id : `${id}.${nameOf(value)}`, accumulation, isSpread),
-      ),
+    shared: [shared],
+    records: totals.records,
+    totalsIn: (id) => totalsOf(id, group.accumulations, isSpread).each,
   };
 }
 
-const nameOf = (value: Code): string => (value as Extract<Code, { code: 'name' }>).name;
-const realTypeOf = ({ type }: Code): 'real' | 'vector' => (type === 'vector' ? type : 'real');
+/** All that a stage's reductions are computed from. */
+function reachedBy({ groups, riders }: ReduceStage, scalars: Scalars): Scalar[] {
+  const exprs = [
+    ...groups.flatMap((g) => g.accumulations.map(({ x }) => x)),
+    ...riders.map(({ expr }) => expr),
+  ];
+  const all = new Set(exprs.map(scalars.of));
+  for (const scalar of all) for (const operand of operands(scalar)) all.add(operand);
+  return [...all];
+}
 
 /** The states of blocks: block after block, each part of each state over the kept axes. */
 export function partialsOf({ tensors, inOrder }: Context, { kept, accumulations }: Group): Tensor {

@@ -1,6 +1,15 @@
 /** What a lane knows of the elements it has taken in: a real, or where a state has several parts, a record. */
 import type { Accumulation, Monoid } from '../../schedule/stages.ts';
-import { asVector, type Code, isVector, name, type RecordType, real, type Statement } from '../kernel.ts';
+import {
+  asVector,
+  type Code,
+  isVector,
+  name,
+  type RecordType,
+  real,
+  type SharedArray,
+  type Statement,
+} from '../kernel.ts';
 import { type Local, monoids } from '../monoids.ts';
 import { createNames } from '../names.ts';
 
@@ -43,13 +52,58 @@ export function merged({ accumulation, record, value }: Total, state: Code, loca
   return monoids[accumulation.monoid].merge([value], [state], local)[0]!;
 }
 
-/** How many reals a record takes in an array: vectors start at multiples of four, and so does what has some. */
-export const realsOf = ({ value, record }: Total): number => {
-  if (!record) return isVector(value) ? 4 : 1;
-  const wide = record.members.filter(({ type }) => type === 'vector').length;
-  const narrow = record.members.length - wide;
-  return wide > 0 ? 4 * (wide + Math.ceil(narrow / 4)) : narrow;
-};
+/** The totals of a group in one variable: that of its accumulation, or a record of those of several. */
+export interface Totals {
+  readonly value: Code;
+  readonly type: SharedArray['type'];
+  readonly identity: Code;
+  readonly each: readonly Total[];
+  readonly records: readonly RecordType[];
+}
+
+export function totalsOf(id: string, accumulations: readonly Accumulation[], isAcross: boolean): Totals {
+  const [first, ...others] = accumulations.map((accumulation) => totalOf(id, accumulation, isAcross));
+  if (others.length === 0) {
+    const { value, identity, record } = first!;
+    return { value, type: typeOf(first!), identity, each: [first!], records: record ? [record] : [] };
+  }
+  const members = accumulations.map(({ monoid }, i) => (i === 0 ? monoid : `${monoid}_${i}`));
+  const each = accumulations.map((one, i) => totalOf(`${id}.${members[i]}`, one, isAcross));
+  const own = new Map(each.flatMap(({ record }) => (record ? [[record.name, record]] : [])));
+  const all = {
+    name: 'Totals',
+    members: each.map((total, i) => ({ name: members[i]!, type: typeOf(total) })),
+  };
+  const identities = each.map(({ identity }) => identity);
+  return {
+    value: name(id, 'record'),
+    type: all,
+    identity: make(all.name, identities.every(isZero) ? [] : identities),
+    each,
+    records: [...own.values(), all],
+  };
+}
+
+const typeOf = ({ value, record }: Total): SharedArray['type'] =>
+  record ?? (isVector(value) ? 'vector' : 'real');
+
+const isZero = (code: Code): boolean =>
+  (code.code === 'number' && code.value === 0) ||
+  (code.code === 'splat' && isZero(code.x)) ||
+  (code.code === 'make' && code.args.length === 0);
+
+/** How many reals something takes in an array, where lanes take four elements at once. */
+export const realsOf = (type: SharedArray['type']): number => layoutOf(type).size;
+
+/** Vectors start at multiples of four reals, and so does what has some. */
+function layoutOf(type: SharedArray['type']): { readonly size: number; readonly align: number } {
+  if (typeof type === 'string') return type === 'vector' ? { size: 4, align: 4 } : { size: 1, align: 1 };
+  const members = type.members.map((member) => layoutOf(member.type));
+  const align = Math.max(...members.map((member) => member.align));
+  const upTo = (size: number, by: number): number => Math.ceil(size / by) * by;
+  const end = members.reduce((at, member) => upTo(at, member.align) + member.size, 0);
+  return { size: upTo(end, align), align };
+}
 
 const make = (id: string, args: readonly Code[]): Code => ({ code: 'make', type: 'record', name: id, args });
 

@@ -26,6 +26,8 @@ export interface Tile {
   readonly result: Code;
   /** Which of the lanes that share a kept index this is, and how many lanes the next one is further. */
   readonly item: Code;
+  /** Which of the workgroup's kept indices. */
+  readonly number: Code;
   readonly apart: Code;
   /** Whether there is no such kept index. */
   readonly isOutside: Code;
@@ -59,6 +61,7 @@ export function openTile(
     isAcross,
     result,
     item,
+    number,
     apart: isAcross ? together : index(1),
     isOutside: { code: 'compare', type: 'bool', operator: '>=', a: result, b: kept },
     elements,
