@@ -23,6 +23,7 @@ export function operandsOf(code: Code): readonly Code[] {
     case 'not':
       return [code.x];
     case 'call':
+    case 'make':
       return code.args;
     case 'select':
       return [code.test, code.then, code.else];
@@ -90,6 +91,30 @@ export function collectBindings(body: readonly Statement[], tensors: readonly Te
     });
 }
 
+/** A name without its members. */
+const rootOf = (name: string): string => name.replace(/\..*/, '');
+
+/** The names in the statements' expressions, without their members. */
+export function namesIn(body: readonly Statement[]): Set<string> {
+  const names = new Set<string>();
+  eachCode(body, (code) => {
+    if (code.code === 'name') names.add(rootOf(code.name));
+  });
+  return names;
+}
+
+/** Whether the statements read or write an array. */
+export function touches(body: readonly Statement[], array: string): boolean {
+  let isFound = false;
+  eachCode(body, (code) => {
+    if (code.code === 'load' && code.array === array) isFound = true;
+  });
+  eachStatement(body, (s) => {
+    if (s.do === 'store' && s.array === array) isFound = true;
+  });
+  return isFound;
+}
+
 export function collectUniforms(
   body: readonly Statement[],
   more: readonly Code[],
@@ -116,7 +141,9 @@ export function prune(statements: readonly Statement[]): Statement[] {
   const uses = new Map<string, number>();
   const values = new Map<string, Code>();
   eachCode(statements, (code) => {
-    if (code.code === 'name' || code.code === 'fold') uses.set(code.name, (uses.get(code.name) ?? 0) + 1);
+    if (code.code !== 'name' && code.code !== 'fold') return;
+    const id = rootOf(code.name);
+    uses.set(id, (uses.get(id) ?? 0) + 1);
   });
   eachStatement(statements, (s) => s.do === 'let' && values.set(s.name, s.value));
   const unused = [...values.keys()].filter((id) => !uses.has(id));
@@ -124,9 +151,10 @@ export function prune(statements: readonly Statement[]): Statement[] {
     const value = values.get(id)!;
     eachCode([{ do: 'let', name: id, value }], (code) => {
       if (code.code !== 'name') return;
-      const left = uses.get(code.name)! - 1;
-      uses.set(code.name, left);
-      if (left === 0 && values.has(code.name)) unused.push(code.name);
+      const used = rootOf(code.name);
+      const left = uses.get(used)! - 1;
+      uses.set(used, left);
+      if (left === 0 && values.has(used)) unused.push(used);
     });
   }
   const gone = new Set(unused);

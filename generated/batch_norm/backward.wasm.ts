@@ -45,10 +45,10 @@ reduce_1, for parts from begin to end:
    var sum = 4 × f32x4(0)
    var sum_1 = 4 × f32x4(0)
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 4 × f32x4:
-     grad_y_1 = grad_y[base + lane_]
+    for lane from left to right, 4 × f32x4:
+     grad_y_1 = grad_y[base + lane]
      sum = sum + grad_y_1
-     x_1 = x[base + lane_]
+     x_1 = x[base + lane]
      v = x_1 - lanes
      sum_1 = sum_1 + v * grad_y_1
    part_1 = fold(+, sum)
@@ -85,11 +85,11 @@ map_1, for parts from begin to end:
   lanes_3 = lanes(packed_1)
   for unit from from_ to to:
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 4 × f32x4:
-     grad_y_1 = grad_y[base + lane_]
-     x_1 = x[base + lane_]
+    for lane from left to right, 4 × f32x4:
+     grad_y_1 = grad_y[base + lane]
+     x_1 = x[base + lane]
      v = x_1 - lanes
-     dx[base + lane_] = lanes_3 * (grad_y_1 - lanes_1 * v - lanes_2)
+     dx[base + lane] = lanes_3 * (grad_y_1 - lanes_1 * v - lanes_2)
 reduce_2, for parts from begin to end:
  for part from begin to end:
   var total = 0
@@ -100,10 +100,10 @@ reduce_2, for parts from begin to end:
    var sum = 4 × f32x4(0)
    var sum_1 = 4 × f32x4(0)
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 4 × f32x4:
-     grad_y_1 = grad_y[base + lane_]
+    for lane from left to right, 4 × f32x4:
+     grad_y_1 = grad_y[base + lane]
      sum = sum + grad_y_1
-     x_1 = x[base + lane_]
+     x_1 = x[base + lane]
      sum_1 = sum_1 + (x_1 - lanes) * grad_y_1
    part_1 = fold(+, sum)
    total = total + part_1
@@ -153,22 +153,22 @@ reduce_3, for parts from begin to end:
    partials[block * c + base + i] = 0
    partials[(blocks + block) * c + base + i] = 0
   for unit from from_ to to:
-   for lane_ from left to right, 1 × f32x4:
-    columns[slot + lane_] = lanes(0)
-    columns[slot_1 + lane_] = lanes(0)
+   for lane from left to right, 1 × f32x4:
+    columns[slot + lane] = lanes(0)
+    columns[slot_1 + lane] = lanes(0)
    for turn from 0 to turns:
-    for lane__1 from left to right, 2 × f32x4:
-     var sum = columns[slot + lane__1]
-     var sum_1 = columns[slot_1 + lane__1]
-     mean_3 = mean[lane__1]
+    for lane_1 from left to right, 2 × f32x4:
+     var sum = columns[slot + lane_1]
+     var sum_1 = columns[slot_1 + lane_1]
+     mean_3 = mean[lane_1]
      for row__1 from row_ to last_row:
-      grad_y_1 = grad_y[row__1 * c + lane__1]
+      grad_y_1 = grad_y[row__1 * c + lane_1]
       sum = sum + grad_y_1
-      x_1 = x[row__1 * c + lane__1]
+      x_1 = x[row__1 * c + lane_1]
       v = x_1 - mean_3
       sum_1 = sum_1 + v * grad_y_1
-     columns[slot + lane__1] = sum
-     columns[slot_1 + lane__1] = sum_1
+     columns[slot + lane_1] = sum
+     columns[slot_1 + lane_1] = sum_1
    for i_1 from left to right:
     part_1 = columns[slot + i_1]
     total = partials[place]
@@ -180,36 +180,36 @@ map_2, for parts from begin to end:
  for part from begin to end:
   for unit from from_ to to:
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 4 × f32x4:
-     packed_1 = packed[lane_]
-     grad_y_1 = grad_y[base + lane_]
-     packed_2 = packed[c + lane_]
-     x_1 = x[base + lane_]
-     mean_3 = mean[lane_]
+    for lane from left to right, 4 × f32x4:
+     packed_1 = packed[lane]
+     grad_y_1 = grad_y[base + lane]
+     packed_2 = packed[c + lane]
+     x_1 = x[base + lane]
+     mean_3 = mean[lane]
      v = x_1 - mean_3
-     packed_3 = packed[2 * c + lane_]
-     dx[base + lane_] = packed_1 * (grad_y_1 - packed_2 * v - packed_3)
+     packed_3 = packed[2 * c + lane]
+     dx[base + lane] = packed_1 * (grad_y_1 - packed_2 * v - packed_3)
 reduce_4, for parts from begin to end:
  for part from begin to end:
   for i from left to right:
    partials[block * c + base + i] = 0
    partials[(blocks + block) * c + base + i] = 0
   for unit from from_ to to:
-   for lane_ from left to right, 1 × f32x4:
-    columns[slot + lane_] = lanes(0)
-    columns[slot_1 + lane_] = lanes(0)
+   for lane from left to right, 1 × f32x4:
+    columns[slot + lane] = lanes(0)
+    columns[slot_1 + lane] = lanes(0)
    for turn from 0 to turns:
-    for lane__1 from left to right, 2 × f32x4:
-     var sum = columns[slot + lane__1]
-     var sum_1 = columns[slot_1 + lane__1]
-     mean_1 = mean[lane__1]
+    for lane_1 from left to right, 2 × f32x4:
+     var sum = columns[slot + lane_1]
+     var sum_1 = columns[slot_1 + lane_1]
+     mean_1 = mean[lane_1]
      for row__1 from row_ to last_row:
-      grad_y_1 = grad_y[row__1 * c + lane__1]
+      grad_y_1 = grad_y[row__1 * c + lane_1]
       sum = sum + grad_y_1
-      x_1 = x[row__1 * c + lane__1]
+      x_1 = x[row__1 * c + lane_1]
       sum_1 = sum_1 + (x_1 - mean_1) * grad_y_1
-     columns[slot + lane__1] = sum
-     columns[slot_1 + lane__1] = sum_1
+     columns[slot + lane_1] = sum
+     columns[slot_1 + lane_1] = sum_1
    for i_1 from left to right:
     part_1 = columns[slot + i_1]
     total = partials[place]
@@ -224,9 +224,9 @@ map_3, for parts from begin to end:
   v = weight_1 * invstd_1
   lanes = lanes(v)
   for unit from from_ to to:
-   for lane_ from left to right, 4 × f32x4:
-    grad_y_1 = grad_y[base + lane_]
-    dx[base + lane_] = lanes * grad_y_1
+   for lane from left to right, 4 × f32x4:
+    grad_y_1 = grad_y[base + lane]
+    dx[base + lane] = lanes * grad_y_1
 finish_4, for kept from begin to end:
  for at from begin to end:
   var total = partials[at]
@@ -254,12 +254,12 @@ reduce_5, for parts from begin to end:
    var sum = 4 × f32x4(0)
    var sum_1 = 4 × f32x4(0)
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 4 × f32x4:
-     grad_y_1 = grad_y[base + lane_]
+    for lane from left to right, 4 × f32x4:
+     grad_y_1 = grad_y[base + lane]
      sum = sum + grad_y_1
-     x_1 = x[base + lane_]
+     x_1 = x[base + lane]
      sum_1 = sum_1 + (x_1 - lanes) * grad_y_1
-     dx[base + lane_] = lanes_1 * grad_y_1
+     dx[base + lane] = lanes_1 * grad_y_1
    part_1 = fold(+, sum)
    total = total + part_1
    part_2 = fold(+, sum_1)
@@ -268,43 +268,43 @@ reduce_5, for parts from begin to end:
   partials[(blocks + block) * c + i_c] = total_1
 prepare_1, for parts from begin to end:
  for part from begin to end:
-  for lane_ from left to right, 1 × f32x4:
-   weight_1 = weight[lane_]
-   invstd_1 = invstd[lane_]
-   prepared[lane_] = weight_1 * invstd_1
+  for lane from left to right, 1 × f32x4:
+   weight_1 = weight[lane]
+   invstd_1 = invstd[lane]
+   prepared[lane] = weight_1 * invstd_1
 map_4, for parts from begin to end:
  for part from begin to end:
   for unit from from_ to to:
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 4 × f32x4:
-     prepared_1 = prepared[lane_]
-     grad_y_1 = grad_y[base + lane_]
-     dx[base + lane_] = prepared_1 * grad_y_1
+    for lane from left to right, 4 × f32x4:
+     prepared_1 = prepared[lane]
+     grad_y_1 = grad_y[base + lane]
+     dx[base + lane] = prepared_1 * grad_y_1
 reduce_6, for parts from begin to end:
  for part from begin to end:
   for i from left to right:
    partials[block * c + base + i] = 0
    partials[(blocks + block) * c + base + i] = 0
   for unit from from_ to to:
-   for lane_ from left to right, 1 × f32x4:
-    columns[slot + lane_] = lanes(0)
-    columns[slot_1 + lane_] = lanes(0)
+   for lane from left to right, 1 × f32x4:
+    columns[slot + lane] = lanes(0)
+    columns[slot_1 + lane] = lanes(0)
    for turn from 0 to turns:
-    for lane__1 from left to right, 2 × f32x4:
-     var sum = columns[slot + lane__1]
-     var sum_1 = columns[slot_1 + lane__1]
-     mean_1 = mean[lane__1]
-     weight_1 = weight[lane__1]
-     invstd_1 = invstd[lane__1]
+    for lane_1 from left to right, 2 × f32x4:
+     var sum = columns[slot + lane_1]
+     var sum_1 = columns[slot_1 + lane_1]
+     mean_1 = mean[lane_1]
+     weight_1 = weight[lane_1]
+     invstd_1 = invstd[lane_1]
      v = weight_1 * invstd_1
      for row__1 from row_ to last_row:
-      grad_y_1 = grad_y[row__1 * c + lane__1]
+      grad_y_1 = grad_y[row__1 * c + lane_1]
       sum = sum + grad_y_1
-      x_1 = x[row__1 * c + lane__1]
+      x_1 = x[row__1 * c + lane_1]
       sum_1 = sum_1 + (x_1 - mean_1) * grad_y_1
-      dx[row__1 * c + lane__1] = v * grad_y_1
-     columns[slot + lane__1] = sum
-     columns[slot_1 + lane__1] = sum_1
+      dx[row__1 * c + lane_1] = v * grad_y_1
+     columns[slot + lane_1] = sum
+     columns[slot_1 + lane_1] = sum_1
    for i_1 from left to right:
     part_1 = columns[slot + i_1]
     total = partials[place]
@@ -320,9 +320,9 @@ reduce_7, for parts from begin to end:
   for unit from from_ to to:
    var sum = 4 × f32x4(0)
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 4 × f32x4:
-     x_1 = x[base + lane_]
-     grad_y_1 = grad_y[base + lane_]
+    for lane from left to right, 4 × f32x4:
+     x_1 = x[base + lane]
+     grad_y_1 = grad_y[base + lane]
      sum = sum + (x_1 - lanes) * grad_y_1
    part_1 = fold(+, sum)
    total = total + part_1
@@ -363,17 +363,17 @@ reduce_8, for parts from begin to end:
   for i from left to right:
    partials[block * c + base + i] = 0
   for unit from from_ to to:
-   for lane_ from left to right, 1 × f32x4:
-    columns[slot + lane_] = lanes(0)
+   for lane from left to right, 1 × f32x4:
+    columns[slot + lane] = lanes(0)
    for turn from 0 to turns:
-    for lane__1 from left to right, 2 × f32x4:
-     var sum = columns[slot + lane__1]
-     mean_1 = mean[lane__1]
+    for lane_1 from left to right, 2 × f32x4:
+     var sum = columns[slot + lane_1]
+     mean_1 = mean[lane_1]
      for row__1 from row_ to last_row:
-      x_1 = x[row__1 * c + lane__1]
-      grad_y_1 = grad_y[row__1 * c + lane__1]
+      x_1 = x[row__1 * c + lane_1]
+      grad_y_1 = grad_y[row__1 * c + lane_1]
       sum = sum + (x_1 - mean_1) * grad_y_1
-     columns[slot + lane__1] = sum
+     columns[slot + lane_1] = sum
    for i_1 from left to right:
     part_1 = columns[slot + i_1]
     total = partials[place]
@@ -399,11 +399,11 @@ reduce_9, for parts from begin to end:
   for unit from from_ to to:
    var sum = 4 × f32x4(0)
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 4 × f32x4:
-     x_1 = x[base + lane_]
-     grad_y_1 = grad_y[base + lane_]
+    for lane from left to right, 4 × f32x4:
+     x_1 = x[base + lane]
+     grad_y_1 = grad_y[base + lane]
      sum = sum + (x_1 - lanes) * grad_y_1
-     dx[base + lane_] = lanes_1 * grad_y_1
+     dx[base + lane] = lanes_1 * grad_y_1
    part_1 = fold(+, sum)
    total = total + part_1
   partials[block * c + i_c] = total
@@ -412,21 +412,21 @@ reduce_10, for parts from begin to end:
   for i from left to right:
    partials[block * c + base + i] = 0
   for unit from from_ to to:
-   for lane_ from left to right, 1 × f32x4:
-    columns[slot + lane_] = lanes(0)
+   for lane from left to right, 1 × f32x4:
+    columns[slot + lane] = lanes(0)
    for turn from 0 to turns:
-    for lane__1 from left to right, 2 × f32x4:
-     var sum = columns[slot + lane__1]
-     mean_1 = mean[lane__1]
-     weight_1 = weight[lane__1]
-     invstd_1 = invstd[lane__1]
+    for lane_1 from left to right, 2 × f32x4:
+     var sum = columns[slot + lane_1]
+     mean_1 = mean[lane_1]
+     weight_1 = weight[lane_1]
+     invstd_1 = invstd[lane_1]
      v = weight_1 * invstd_1
      for row__1 from row_ to last_row:
-      x_1 = x[row__1 * c + lane__1]
-      grad_y_1 = grad_y[row__1 * c + lane__1]
+      x_1 = x[row__1 * c + lane_1]
+      grad_y_1 = grad_y[row__1 * c + lane_1]
       sum = sum + (x_1 - mean_1) * grad_y_1
-      dx[row__1 * c + lane__1] = v * grad_y_1
-     columns[slot + lane__1] = sum
+      dx[row__1 * c + lane_1] = v * grad_y_1
+     columns[slot + lane_1] = sum
    for i_1 from left to right:
     part_1 = columns[slot + i_1]
     total = partials[place]
@@ -457,19 +457,19 @@ map_5, for parts from begin to end:
   lanes_3 = lanes(invstd_1)
   for unit from from_ to to:
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 4 × f32x4:
-     grad_y_1 = grad_y[base + lane_]
-     x_1 = x[base + lane_]
+    for lane from left to right, 4 × f32x4:
+     grad_y_1 = grad_y[base + lane]
+     x_1 = x[base + lane]
      v = x_1 - lanes
-     dx[base + lane_] = lanes_3 * (grad_y_1 - lanes_1 * v - lanes_2)
+     dx[base + lane] = lanes_3 * (grad_y_1 - lanes_1 * v - lanes_2)
 reduce_11, for parts from begin to end:
  for part from begin to end:
   var total = 0
   for unit from from_ to to:
    var sum = 4 × f32x4(0)
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 4 × f32x4:
-     grad_y_1 = grad_y[base + lane_]
+    for lane from left to right, 4 × f32x4:
+     grad_y_1 = grad_y[base + lane]
      sum = sum + grad_y_1
    part_1 = fold(+, sum)
    total = total + part_1
@@ -500,29 +500,29 @@ map_6, for parts from begin to end:
  for part from begin to end:
   for unit from from_ to to:
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 4 × f32x4:
-     invstd_1 = invstd[lane_]
-     grad_y_1 = grad_y[base + lane_]
-     packed_1 = packed[lane_]
-     x_1 = x[base + lane_]
-     mean_3 = mean[lane_]
+    for lane from left to right, 4 × f32x4:
+     invstd_1 = invstd[lane]
+     grad_y_1 = grad_y[base + lane]
+     packed_1 = packed[lane]
+     x_1 = x[base + lane]
+     mean_3 = mean[lane]
      v = x_1 - mean_3
-     packed_2 = packed[c + lane_]
-     dx[base + lane_] = invstd_1 * (grad_y_1 - packed_1 * v - packed_2)
+     packed_2 = packed[c + lane]
+     dx[base + lane] = invstd_1 * (grad_y_1 - packed_1 * v - packed_2)
 reduce_12, for parts from begin to end:
  for part from begin to end:
   for i from left to right:
    partials[block * c + base + i] = 0
   for unit from from_ to to:
-   for lane_ from left to right, 1 × f32x4:
-    columns[slot + lane_] = lanes(0)
+   for lane from left to right, 1 × f32x4:
+    columns[slot + lane] = lanes(0)
    for turn from 0 to turns:
-    for lane__1 from left to right, 2 × f32x4:
-     var sum = columns[slot + lane__1]
+    for lane_1 from left to right, 2 × f32x4:
+     var sum = columns[slot + lane_1]
      for row__1 from row_ to last_row:
-      grad_y_1 = grad_y[row__1 * c + lane__1]
+      grad_y_1 = grad_y[row__1 * c + lane_1]
       sum = sum + grad_y_1
-     columns[slot + lane__1] = sum
+     columns[slot + lane_1] = sum
    for i_1 from left to right:
     part_1 = columns[slot + i_1]
     total = partials[place]
@@ -532,9 +532,9 @@ map_7, for parts from begin to end:
   invstd_1 = invstd[i_c]
   lanes = lanes(invstd_1)
   for unit from from_ to to:
-   for lane_ from left to right, 4 × f32x4:
-    grad_y_1 = grad_y[base + lane_]
-    dx[base + lane_] = lanes * grad_y_1
+   for lane from left to right, 4 × f32x4:
+    grad_y_1 = grad_y[base + lane]
+    dx[base + lane] = lanes * grad_y_1
 reduce_13, for parts from begin to end:
  for part from begin to end:
   var total = 0
@@ -543,10 +543,10 @@ reduce_13, for parts from begin to end:
   for unit from from_ to to:
    var sum = 4 × f32x4(0)
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 4 × f32x4:
-     grad_y_1 = grad_y[base + lane_]
+    for lane from left to right, 4 × f32x4:
+     grad_y_1 = grad_y[base + lane]
      sum = sum + grad_y_1
-     dx[base + lane_] = lanes * grad_y_1
+     dx[base + lane] = lanes * grad_y_1
    part_1 = fold(+, sum)
    total = total + part_1
   partials[block * c + i_c] = total
@@ -554,26 +554,26 @@ map_8, for parts from begin to end:
  for part from begin to end:
   for unit from from_ to to:
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 4 × f32x4:
-     invstd_1 = invstd[lane_]
-     grad_y_1 = grad_y[base + lane_]
-     dx[base + lane_] = invstd_1 * grad_y_1
+    for lane from left to right, 4 × f32x4:
+     invstd_1 = invstd[lane]
+     grad_y_1 = grad_y[base + lane]
+     dx[base + lane] = invstd_1 * grad_y_1
 reduce_14, for parts from begin to end:
  for part from begin to end:
   for i from left to right:
    partials[block * c + base + i] = 0
   for unit from from_ to to:
-   for lane_ from left to right, 1 × f32x4:
-    columns[slot + lane_] = lanes(0)
+   for lane from left to right, 1 × f32x4:
+    columns[slot + lane] = lanes(0)
    for turn from 0 to turns:
-    for lane__1 from left to right, 2 × f32x4:
-     var sum = columns[slot + lane__1]
-     invstd_1 = invstd[lane__1]
+    for lane_1 from left to right, 2 × f32x4:
+     var sum = columns[slot + lane_1]
+     invstd_1 = invstd[lane_1]
      for row__1 from row_ to last_row:
-      grad_y_1 = grad_y[row__1 * c + lane__1]
+      grad_y_1 = grad_y[row__1 * c + lane_1]
       sum = sum + grad_y_1
-      dx[row__1 * c + lane__1] = invstd_1 * grad_y_1
-     columns[slot + lane__1] = sum
+      dx[row__1 * c + lane_1] = invstd_1 * grad_y_1
+     columns[slot + lane_1] = sum
    for i_1 from left to right:
     part_1 = columns[slot + i_1]
     total = partials[place]

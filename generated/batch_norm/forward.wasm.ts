@@ -41,8 +41,8 @@ reduce_1, for parts from begin to end:
    var sum = 4 × f32x4(0)
    var sum_1 = 4 × f32x4(0)
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 4 × f32x4:
-     x_2 = x[base_1 + lane_]
+    for lane from left to right, 4 × f32x4:
+     x_2 = x[base_1 + lane]
      d = x_2 - lanes
      sum = sum + d
      sum_1 = sum_1 + d * d
@@ -110,9 +110,9 @@ map_1, for parts from begin to end:
   lanes_2 = lanes(bias_1)
   for unit from from_ to to:
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 4 × f32x4:
-     x_1 = x[base + lane_]
-     y[base + lane_] = lanes_1 * (x_1 - lanes) + lanes_2
+    for lane from left to right, 4 × f32x4:
+     x_1 = x[base + lane]
+     y[base + lane] = lanes_1 * (x_1 - lanes) + lanes_2
 reduce_2, for parts from begin to end:
  for part from begin to end:
   for i from left to right:
@@ -122,23 +122,23 @@ reduce_2, for parts from begin to end:
   for unit from from_ to to:
    before = (from__1 - start)
    elements = (to_1 - from__1)
-   for lane_ from left to right, 1 × f32x4:
-    x_1 = x[from__1 * c + lane_]
-    columns[slot + lane_] = lanes(0)
-    columns[slot_1 + lane_] = lanes(0)
-    columns[slot_2 + lane_] = x_1
+   for lane from left to right, 1 × f32x4:
+    x_1 = x[from__1 * c + lane]
+    columns[slot + lane] = lanes(0)
+    columns[slot_1 + lane] = lanes(0)
+    columns[slot_2 + lane] = x_1
    for turn from 0 to turns:
-    for lane__1 from left to right, 2 × f32x4:
-     var sum = columns[slot + lane__1]
-     var sum_1 = columns[slot_1 + lane__1]
-     first = columns[slot_2 + lane__1]
+    for lane_1 from left to right, 2 × f32x4:
+     var sum = columns[slot + lane_1]
+     var sum_1 = columns[slot_1 + lane_1]
+     first = columns[slot_2 + lane_1]
      for row__1 from row_ to last_row:
-      x_2 = x[row__1 * c + lane__1]
+      x_2 = x[row__1 * c + lane_1]
       d = x_2 - first
       sum = sum + d
       sum_1 = sum_1 + d * d
-     columns[slot + lane__1] = sum
-     columns[slot_1 + lane__1] = sum_1
+     columns[slot + lane_1] = sum
+     columns[slot_1 + lane_1] = sum_1
    for i_1 from left to right:
     part_1 = columns[slot + i_1]
     part_2 = columns[slot_1 + i_1]
@@ -161,12 +161,12 @@ map_2, for parts from begin to end:
  for part from begin to end:
   for unit from from_ to to:
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 4 × f32x4:
-     packed_1 = packed[lane_]
-     x_1 = x[base + lane_]
-     mean_1 = mean[lane_]
-     bias_1 = bias[lane_]
-     y[base + lane_] = packed_1 * (x_1 - mean_1) + bias_1
+    for lane from left to right, 4 × f32x4:
+     packed_1 = packed[lane]
+     x_1 = x[base + lane]
+     mean_1 = mean[lane]
+     bias_1 = bias[lane]
+     y[base + lane] = packed_1 * (x_1 - mean_1) + bias_1
 map_3, for parts from begin to end:
  for part from begin to end:
   running_var_1 = running_var[i_c]
@@ -180,44 +180,44 @@ map_3, for parts from begin to end:
   bias_1 = bias[i_c]
   lanes_2 = lanes(bias_1)
   for unit from from_ to to:
-   for lane_ from left to right, 4 × f32x4:
-    x_1 = x[base + lane_]
-    y[base + lane_] = lanes_1 * (x_1 - lanes) + lanes_2
+   for lane from left to right, 4 × f32x4:
+    x_1 = x[base + lane]
+    y[base + lane] = lanes_1 * (x_1 - lanes) + lanes_2
 map_4, for parts from begin to end:
  lanes = lanes(eps)
  for part from begin to end:
   for unit from from_ to to:
-   for lane_ from left to right, 4 × f32x4:
-    running_mean_1 = running_mean[lane_]
-    running_var_1 = running_var[lane_]
-    mean[lane_] = running_mean_1
-    invstd[lane_] = rsqrt(running_var_1 + lanes)
+   for lane from left to right, 4 × f32x4:
+    running_mean_1 = running_mean[lane]
+    running_var_1 = running_var[lane]
+    mean[lane] = running_mean_1
+    invstd[lane] = rsqrt(running_var_1 + lanes)
 prepare_1, for parts from begin to end:
  lanes = lanes(eps)
  for part from begin to end:
-  for lane_ from left to right, 1 × f32x4:
-   running_var_1 = running_var[lane_]
-   weight_1 = weight[lane_]
-   prepared[lane_] = rsqrt(running_var_1 + lanes) * weight_1
+  for lane from left to right, 1 × f32x4:
+   running_var_1 = running_var[lane]
+   weight_1 = weight[lane]
+   prepared[lane] = rsqrt(running_var_1 + lanes) * weight_1
 map_5, for parts from begin to end:
  for part from begin to end:
   for unit from from_ to to:
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 4 × f32x4:
-     prepared_1 = prepared[lane_]
-     x_1 = x[base + lane_]
-     running_mean_1 = running_mean[lane_]
-     bias_1 = bias[lane_]
-     y[base + lane_] = prepared_1 * (x_1 - running_mean_1) + bias_1
+    for lane from left to right, 4 × f32x4:
+     prepared_1 = prepared[lane]
+     x_1 = x[base + lane]
+     running_mean_1 = running_mean[lane]
+     bias_1 = bias[lane]
+     y[base + lane] = prepared_1 * (x_1 - running_mean_1) + bias_1
 map_6, for parts from begin to end:
  lanes = lanes(eps)
  for part from begin to end:
   for unit from from_ to to:
-   for lane_ from left to right, 4 × f32x4:
-    running_mean_1 = running_mean[lane_]
-    running_var_1 = running_var[lane_]
-    mean[lane_] = running_mean_1
-    invstd[lane_] = rsqrt(running_var_1 + lanes)
+   for lane from left to right, 4 × f32x4:
+    running_mean_1 = running_mean[lane]
+    running_var_1 = running_var[lane]
+    mean[lane] = running_mean_1
+    invstd[lane] = rsqrt(running_var_1 + lanes)
 finish_2, for kept from begin to end:
  for at from begin to end:
   var total = partials[at]
@@ -249,18 +249,18 @@ map_7, for parts from begin to end:
   lanes_1 = lanes(packed_1)
   for unit from from_ to to:
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 4 × f32x4:
-     x_1 = x[base + lane_]
-     y[base + lane_] = lanes_1 * (x_1 - lanes)
+    for lane from left to right, 4 × f32x4:
+     x_1 = x[base + lane]
+     y[base + lane] = lanes_1 * (x_1 - lanes)
 map_8, for parts from begin to end:
  for part from begin to end:
   for unit from from_ to to:
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 4 × f32x4:
-     packed_1 = packed[lane_]
-     x_1 = x[base + lane_]
-     mean_1 = mean[lane_]
-     y[base + lane_] = packed_1 * (x_1 - mean_1)
+    for lane from left to right, 4 × f32x4:
+     packed_1 = packed[lane]
+     x_1 = x[base + lane]
+     mean_1 = mean[lane]
+     y[base + lane] = packed_1 * (x_1 - mean_1)
 map_9, for parts from begin to end:
  for part from begin to end:
   running_var_1 = running_var[i_c]
@@ -272,18 +272,18 @@ map_9, for parts from begin to end:
   lanes = lanes(running_mean_1)
   lanes_1 = lanes(v_1)
   for unit from from_ to to:
-   for lane_ from left to right, 4 × f32x4:
-    x_1 = x[base + lane_]
-    y[base + lane_] = lanes_1 * (x_1 - lanes)
+   for lane from left to right, 4 × f32x4:
+    x_1 = x[base + lane]
+    y[base + lane] = lanes_1 * (x_1 - lanes)
 map_10, for parts from begin to end:
  for part from begin to end:
   for unit from from_ to to:
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 4 × f32x4:
-     prepared_1 = prepared[lane_]
-     x_1 = x[base + lane_]
-     running_mean_1 = running_mean[lane_]
-     y[base + lane_] = prepared_1 * (x_1 - running_mean_1)
+    for lane from left to right, 4 × f32x4:
+     prepared_1 = prepared[lane]
+     x_1 = x[base + lane]
+     running_mean_1 = running_mean[lane]
+     y[base + lane] = prepared_1 * (x_1 - running_mean_1)
 finish_3, for kept from begin to end:
  v = n * s
  test = v > 0
@@ -328,19 +328,19 @@ map_11, for parts from begin to end:
   lanes_2 = lanes(bias_1)
   for unit from from_ to to:
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 4 × f32x4:
-     x_1 = x[base + lane_]
-     y[base + lane_] = lanes_1 * (x_1 - lanes) + lanes_2
+    for lane from left to right, 4 × f32x4:
+     x_1 = x[base + lane]
+     y[base + lane] = lanes_1 * (x_1 - lanes) + lanes_2
 map_12, for parts from begin to end:
  for part from begin to end:
   for unit from from_ to to:
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 4 × f32x4:
-     invstd_1 = invstd[lane_]
-     x_1 = x[base + lane_]
-     mean_1 = mean[lane_]
-     bias_1 = bias[lane_]
-     y[base + lane_] = invstd_1 * (x_1 - mean_1) + bias_1
+    for lane from left to right, 4 × f32x4:
+     invstd_1 = invstd[lane]
+     x_1 = x[base + lane]
+     mean_1 = mean[lane]
+     bias_1 = bias[lane]
+     y[base + lane] = invstd_1 * (x_1 - mean_1) + bias_1
 map_13, for parts from begin to end:
  for part from begin to end:
   running_var_1 = running_var[i_c]
@@ -352,15 +352,15 @@ map_13, for parts from begin to end:
   bias_1 = bias[i_c]
   lanes_2 = lanes(bias_1)
   for unit from from_ to to:
-   for lane_ from left to right, 4 × f32x4:
-    x_1 = x[base + lane_]
-    y[base + lane_] = lanes_1 * (x_1 - lanes) + lanes_2
+   for lane from left to right, 4 × f32x4:
+    x_1 = x[base + lane]
+    y[base + lane] = lanes_1 * (x_1 - lanes) + lanes_2
 prepare_2, for parts from begin to end:
  lanes = lanes(eps)
  for part from begin to end:
-  for lane_ from left to right, 1 × f32x4:
-   running_var_1 = running_var[lane_]
-   prepared[lane_] = rsqrt(running_var_1 + lanes)
+  for lane from left to right, 1 × f32x4:
+   running_var_1 = running_var[lane]
+   prepared[lane] = rsqrt(running_var_1 + lanes)
 finish_4, for kept from begin to end:
  for at from begin to end:
   var total = partials[at]
@@ -390,18 +390,18 @@ map_14, for parts from begin to end:
   lanes_1 = lanes(invstd_1)
   for unit from from_ to to:
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 4 × f32x4:
-     x_1 = x[base + lane_]
-     y[base + lane_] = lanes_1 * (x_1 - lanes)
+    for lane from left to right, 4 × f32x4:
+     x_1 = x[base + lane]
+     y[base + lane] = lanes_1 * (x_1 - lanes)
 map_15, for parts from begin to end:
  for part from begin to end:
   for unit from from_ to to:
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 4 × f32x4:
-     invstd_1 = invstd[lane_]
-     x_1 = x[base + lane_]
-     mean_1 = mean[lane_]
-     y[base + lane_] = invstd_1 * (x_1 - mean_1)
+    for lane from left to right, 4 × f32x4:
+     invstd_1 = invstd[lane]
+     x_1 = x[base + lane]
+     mean_1 = mean[lane]
+     y[base + lane] = invstd_1 * (x_1 - mean_1)
 map_16, for parts from begin to end:
  for part from begin to end:
   running_var_1 = running_var[i_c]
@@ -411,9 +411,9 @@ map_16, for parts from begin to end:
   lanes = lanes(running_mean_1)
   lanes_1 = lanes(root)
   for unit from from_ to to:
-   for lane_ from left to right, 4 × f32x4:
-    x_1 = x[base + lane_]
-    y[base + lane_] = lanes_1 * (x_1 - lanes)
+   for lane from left to right, 4 × f32x4:
+    x_1 = x[base + lane]
+    y[base + lane] = lanes_1 * (x_1 - lanes)
 */
 export const module =
   'AGFzbQEAAAABDQJgA39/fwBgA397fwACEgEDZW52Bm1lbW9yeQIDAYCABAMiIQAAAQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAeyAiAIcmVkdWNlXzEAAAhmaW5pc2hfMQABBW1hcF8xAAMIcmVkdWNlXzIABAVtYXBfMgAFBW1hcF8zAAYFbWFwXzQABwlwcmVwYXJlXzEACAVtYXBfNQAJBW1hcF82AAoIZmluaXNoXzIACwVtYXBfNwAMBW1hcF84AA0FbWFwXzkADgZtYXBfMTAADwhmaW5pc2hfMwAQBm1hcF8xMQARBm1hcF8xMgASBm1hcF8xMwATCXByZXBhcmVfMgAUCGZpbmlzaF80ABUGbWFwXzE0ABYGbWFwXzE1ABcGbWFwXzE2ABgHcGhhc2VfMQAZB3BoYXNlXzIAGgdwaGFzZV8zABsHcGhhc2VfNAAcB3BoYXNlXzUAHQdwaGFzZV82AB4HcGhhc2VfNwAfB3BoYXNlXzgAIArpdyGlCAMLexV/B3wgACgCICEfIAAoAkghGSAAKAJQIRQgACgCWCIgQYAIIAAoAmAiEEEBIBAbbiIOQQEgDhsiFmpBAWsgFm4gEEH/B2pBCnYiGmwhG0EAIQ4gACgCeCIPQQFLBH8gASAPcCEOIAEgD24FIAELIREgAiABIiFLBEADQEQAAAAAAAAAACEjRAAAAAAAAAAAISVEAAAAAAAAAAAhJEEAIQAgGyEBIA9BAUsEfyAOQQFqIBtsIA9uIQEgDiAbbCAPbgUgAAsiFSABSQRAA0AgFSAWbCEAQQAhFyAQIRwgECARIBQgGkEBSwR/IBUgGnBBCnQiF0GACGoiACAQIAAgEEkbIRwgFiAVIBpubAUgAAsiAGxqbCAXakECdCAfav0AAgD9HwC7Iia2/RMhA0MAAAAA/RMhBUMAAAAA/RMhCEMAAAAA/RMhCUMAAAAA/RMhCkMAAAAA/RMhBkMAAAAA/RMhC0MAAAAA/RMhDEMAAAAA/RMhDSAAIh0gACAWaiIYICAgGCAgSRsiGEkEQANAIBAgESAUIB1samxBAnQgH2ohIiAcQQJ0Ih4gF0ECdCISa0HAAE4EQANAIAUgEiAiaiIT/QACACAD/eUBIgf95AEhBSAGIAcgB/3mAf3kASEGIAggE/0AAhAgA/3lASIE/eQBIQggCyAEIAT95gH95AEhCyAJIBP9AAIgIAP95QEiBP3kASEJIAwgBCAE/eYB/eQBIQwgCiAT/QACMCAD/eUBIgT95AEhCiANIAQgBP3mAf3kASENIB4gEkFAayISa0HAAE4NAAsLIB4gEmsiE0EASgRAA0AgBSASICJq/QACACAD/eUBIgf95AEgBSATQQJ2/RH9DAAAAAABAAAAAgAAAAMAAAD9OyIE/VIhBSAGIAcgB/3mAf3kASAGIAT9UiEGIB4gEkEQaiISayITQQBKDQALCyAYIB1BAWoiHUsNAAsLIAUgCP3kASAJIAr95AH95AEiA/0fALsgA/0fAbugIAP9HwK7IAP9HwO7oKAiJ0QAAAAAAADwPyAYIABrIBwgF2tsuCIoo6IhKSAkRAAAAAAAAAAAIAYgC/3kASAMIA395AH95AEiA/0fALsgA/0fAbugIAP9HwK7IAP9HwO7oKAgJyApoqEiJCAkRAAAAAAAAAAAYxugICYgKaAgJaEiJiAmoiAjICggIyAooCIjRAAAAAAAAPA/ICNEAAAAAAAAAABkG6MiJ6KioCEkICUgJiAnoqAhJSABIBVBAWoiFUsNAAsLIBEgDiAUbGpBA3QgGWogIzkDACARIBQgDiAPamxqQQN0IBlqICU5AwAgESAUIA4gD0EBdGpsakEDdCAZaiAkOQMAIA8gDkEBaiIORgR/IBFBAWohEUEABSAOCyEOIAIgIUEBaiIhSw0ACwsLkAQCCnwOfyAAKAIIIRMgACgCECEUIAAoAhghFSAAKAIoIRYgACgCMCEXIAAoAkAhGCAAKAJIIQ0gACgCUCEPIAArA2ghCyAAKAJ4IQ4gACgCWCIQuCAAKAJgIhG4oiIDRAAAAAAAAAAAZCESRAAAAAAAAPA/IAArA3AiCaEhCiAQuCADRAAAAAAAAPC/oKMgEbiiIAmiIQwgASACSQRAA0AgAUEDdCANaisDACEDIAEgDiAPbGpBA3QgDWorAwAhBiABIA8gDkEBdGxqQQN0IA1qKwMAIQcgDkEBIgBLBEADQCADIAEgACAPbGpBA3QgDWorAwAiBKAhBSAHIAEgDyAAIA5BAXRqbGpBA3QgDWorAwCgIAEgDyAAIA5qbGpBA3QgDWorAwAgBqEiCCAIoiADIAQgBUQAAAAAAADwPyAFRAAAAAAAAAAAZBujIgSioqAhByAFIQMgBiAIIASioCEGIA4gAEEBaiIASw0ACwsgAUECdCIAIBNqIhkqAgC7IQUgACAUaiIaKgIAuyEEIAAgFWoqAgC7IQggACAXaiAGtjgCACAAIBZqRAAAAAAAAPA/IAcgECARbLijIgMgC6CfoyIHtjgCACAZIAogBaIgCSAGoqAgBSASG7Y4AgAgGiAKIASiIAwgA6KgIAQgEhu2OAIAIAAgGGogCCAHorY4AgAgAiABQQFqIgFLDQALCws/ACACQRBOBEAgACAB/QsCAAUgAkEIcQRAIAAgAf1bAgAAIAJBBHEEQCAAIAH9WgIIAgsFIAAgAf1aAgAACwsLjgUDGX8DewF8IAAoAgAhFiAAKAIgIRcgACgCMCEYIAAoAjghGSAAKAJAIRogACgCUCEbIAAoAlgiEUGACCAAKAJgIgVBASAFG24iBEEBIAQbIgpqQQFrIApuIAVB/wdqQQp2IgxsIQ1BACEEIAAoAngiBkEBSwR/IAEgBnAhBCABIAZuBSABCyELIAIgASISSwRAA0BBACEAIA0hASALQQJ0IgggGmoqAgC7IR8gCCAYaioCALu2/RMhHCAftv0TIR0gCCAWaioCALu2/RMhHiAGQQFLBH8gBEEBaiANbCAGbiEBIAQgDWwgBm4FIAALIgkgAUkEQANAIAkgCmwhAEEAIRMgBSEIIAxBAUsEfyAJIAxwQQp0IhNBgAhqIgAgBSAAIAVJGyEIIAogCSAMbmwFIAALIgAgACAKaiIOIBEgDiARSRsiDkkEQANAIAUgCyAAIBtsamxBAnQiAyAXaiEUIAMgGWohFSAIQQJ0Ig8gE0ECdCIDa0HAAE4EQANAIAMgFWoiECAdIAMgFGoiB/0AAgAgHP3lAf3mASAe/eQB/QsCACAQIB0gB/0AAhAgHP3lAf3mASAe/eQB/QsCECAQIB0gB/0AAiAgHP3lAf3mASAe/eQB/QsCICAQIB0gB/0AAjAgHP3lAf3mASAe/eQB/QsCMCAPIANBQGsiA2tBwABODQALCyAPIANrIgdBAEoEQANAIAMgFWogHSADIBRq/QACACAc/eUB/eYBIB795AEgBxACIA8gA0EQaiIDayIHQQBKDQALCyAOIABBAWoiAEsNAAsLIAEgCUEBaiIJSw0ACwsgBiAEQQFqIgRGBH8gC0EBaiELQQAFIAQLIQQgAiASQQFqIhJLDQALCwuMCwMifwd7B3wgACgCICEVIAAoAkghDSAAKAKAASEIIAAoAnghCSAAKAJQIgVB/wdqQQp2IRggACgCWCIgIAAoAmAiIWxB+wBqQfwAbiEZIAEiDyACIiJJBEADQCAPIAlwIQogDyAJbiIBIBhwQQp0IgtBgAhqIgAgBSAAIAVJGyEOIAUgASAYbmwhGiAOIAsiAEsEQANAIAAgGmoiASAFIApsakEDdCANakQAAAAAAAAAADkDACABIAUgCSAKamxqQQN0IA1qRAAAAAAAAAAAOQMAIAEgBSAKIAlBAXRqbGpBA3QgDWpEAAAAAAAAAAA5AwAgDiAAQQFqIgBLDQALCyAKIBlsIAluIhFB/ABsISMgCkEBaiAZbCAJbiIkIBFLBEADQCARQfwAbCIQQfwAaiIBICAgIWwiACAAIAFLGyESIBAgI2u4IS8gEiAQa7ghLiAFIBBsQQJ0IBVqIQcgD0EDbCIAQQp0IAtrIhtBAnQgCGohAiAAQQFqQQp0IAtrIhxBAnQgCGohASAAQQJqQQp0IAtrIh1BAnQgCGohACAOQQJ0IgYgC0ECdCIEa0EQTgRAA0AgBCAHav0AAgAhJSACIARqQwAAAAD9E/0LAgAgASAEakMAAAAA/RP9CwIAIAAgBGogJf0LAgAgBiAEQRBqIgRrQRBODQALCyAGIARrIgxBAEoEQANAIAQgB2r9AAIAISUgAiAEakMAAAAA/RMgDBACIAEgBGpDAAAAAP0TIAwQAiAAIARqICUgDBACIAYgBEEQaiIEayIMQQBKDQALCyASIBBrQQNqQQJ2IgwhB0EBIR4gBUGAAUkEf0EEIR5BAQUgBwshByAMQQAiFksEQANAIBYgHmwgEGoiAiAHQQJ0aiIAIBIgACASSRshASAbQQJ0IAhqIRMgHEECdCAIaiEUIB1BAnQgCGohHyAOQQJ0IhcgC0ECdCIDa0EgTgRAA0AgAyATaiIE/QACACEmIAMgFGoiBv0AAgAhJyADIB9qIgD9AAIAISggBP0AAhAhKSAG/QACECEqIAD9AAIQISsgASACIgBLBEADQCAmIAMgACAFbEECdCAVamoiBv0AAgAgKP3lASIl/eQBISYgJyAlICX95gH95AEhJyApIAb9AAIQICv95QEiJf3kASEpICogJSAl/eYB/eQBISogASAAIAdqIgBLDQALCyADIBNqIgYgJv0LAgAgAyAUaiIAICf9CwIAIAYgKf0LAhAgACAq/QsCECAXIANBIGoiA2tBIE4NAAsLIBcgA2siBkEASgRAA0AgAyATav0AAgAhJiADIBRq/QACACEnIAMgH2r9AAIAISggASACIgBLBEADQCAmIAMgACAFbEECdCAVamr9AAIAICj95QEiJf3kASEmICcgJSAl/eYB/eQBIScgASAAIAdqIgBLDQALCyADIBNqICYgBhACIAMgFGogJyAGEAIgFyADQRBqIgNrIgZBAEoNAAsLIAwgFkEBaiIWSw0ACwsgDiALIgBLBEADQCAAIBpqIgIgBSAKbGohByAAIBtqQQJ0IAhqKgIAuyIsRAAAAAAAAPA/IC6joiEtIAIgBSAKIAlBAXRqbGpBA3QgDWoiASsDAEQAAAAAAAAAACAAIBxqQQJ0IAhqKgIAuyAsIC2ioSIsICxEAAAAAAAAAABjG6AgACAdakECdCAIaioCALsgLaAgAiAFIAkgCmpsakEDdCANaiICKwMAIjKhIjAgMKIgLyAuIC8gLqAiMUQAAAAAAADwPyAxRAAAAAAAAAAAZBujIi2ioqAhLCAHQQN0IA1qIDE5AwAgAiAyIDAgLaKgOQMAIAEgLDkDACAOIABBAWoiAEsNAAsLICQgEUEBaiIRSw0ACwsgIiAPQQFqIg9LDQALCwuQBQEafyAAKAIAIRIgACgCICEbIAAoAjAhEyAAKAI4IRwgACgCQCEUIAAoAlggACgCYGwiFUGACCAAKAJQIgRBASAEG24iBkEBIAYbIgpqQQFrIApuIARB/wdqQQp2IgtsIQZBACEHIAAoAogBIghBAUsEfyABIAhwIQcgASAIbgUgAQsaIAIgASIWSwRAA0BBACEAIAYhASAIQQFLBH8gB0EBaiAGbCAIbiEBIAYgB2wgCG4FIAALIgkgAUkEQANAIAkgCmwhAEEAIRcgBCEYIAtBAUsEfyAJIAtwQQp0IhdBgAhqIgAgBCAAIARJGyEYIAogCSALbmwFIAALIgAgACAKaiIMIBUgDCAVSRsiDEkEQANAIAAgBGxBAnQiAyAbaiEZIAMgHGohGiAYQQJ0Ig0gF0ECdCIDa0HAAE4EQANAIAMgGmoiDiADIBRqIgX9AAIAIAMgGWoiD/0AAgAgAyATaiIQ/QACAP3lAf3mASADIBJqIhH9AAIA/eQB/QsCACAOIAX9AAIQIA/9AAIQIBD9AAIQ/eUB/eYBIBH9AAIQ/eQB/QsCECAOIAX9AAIgIA/9AAIgIBD9AAIg/eUB/eYBIBH9AAIg/eQB/QsCICAOIAX9AAIwIA/9AAIwIBD9AAIw/eUB/eYBIBH9AAIw/eQB/QsCMCANIANBQGsiA2tBwABODQALCyANIANrIgVBAEoEQANAIAMgGmogAyAUav0AAgAgAyAZav0AAgAgAyATav0AAgD95QH95gEgAyASav0AAgD95AEgBRACIA0gA0EQaiIDayIFQQBKDQALCyAMIABBAWoiAEsNAAsLIAEgCUEBaiIJSw0ACwsgB0EBaiEHIAIgFkEBaiIWSw0ACwsLqwUDF38DewJ8IAAoAgAhEiAAKAIIIRMgACgCECEUIAAoAhghFSAAKAIgIRYgACgCOCEXIAAoAlAhCiAAKwNoIR1BgAggACgCYCIGQQEgBhtuIgVBASAFGyILIAtuIAZB/wdqQQp2IgxsIQ0gASEFQQAhByAAKAJ4IghBAUsEfyABIAhwIQcgASAIbgUgBQsiBSAKcCEAIAUgCm4hDiABIgUgAiIYSQRAA0BBACEBIA0hAkQAAAAAAADwPyAAQQJ0IgMgFGoqAgC7IB2gn6MhHiAGIAAgCiAObGpsIRkgAyATaioCALu2/RMhGiAeIAMgFWoqAgC7orb9EyEbIAMgEmoqAgC7tv0TIRwgCEEBSwR/IAdBAWogDWwgCG4hAiAHIA1sIAhuBSABCyIJIAJJBEADQCAJIAtsIQFBACEEIAYhAyAMQQFLBH8gCSAMcEEKdCIEQYAIaiIBIAYgASAGSRshAyAJIAxuBSABCxogGUECdCIBIBZqIRAgASAXaiERIANBAnQiAyAEQQJ0IgFrQcAATgRAA0AgASARaiIPIBsgASAQaiIE/QACACAa/eUB/eYBIBz95AH9CwIAIA8gGyAE/QACECAa/eUB/eYBIBz95AH9CwIQIA8gGyAE/QACICAa/eUB/eYBIBz95AH9CwIgIA8gGyAE/QACMCAa/eUB/eYBIBz95AH9CwIwIAMgAUFAayIBa0HAAE4NAAsLIAMgAWsiBEEASgRAA0AgASARaiAbIAEgEGr9AAIAIBr95QH95gEgHP3kASAEEAIgAyABQRBqIgFrIgRBAEoNAAsLIAIgCUEBaiIJSw0ACwsgCCAHQQFqIgdGBH9BACEHIAogAEEBaiIARgR/IA5BAWohDkEABSAACwUgAAshACAYIAVBAWoiBUsNAAsLC+cEAxF/AnsBfCAAKAIIIQ8gACgCECEQIAAoAjAhESAAKAIoIRIgACsDaCEWQYAIIAAoAlAiBUEBIAUbbiIGQQEgBhsiCiAKbiAFQf8HakEKdiILbCEGQQAhByAAKAKQASIIQQFLBH8gASAIcCEHIAEgCG4FIAELGiAWtv0TIRUgAiABIhNLBEADQEEAIQAgBiEBIAhBAUsEfyAHQQFqIAZsIAhuIQEgBiAHbCAIbgUgAAsiCSABSQRAA0AgCSAKbCEAQQAhAyAFIQQgC0EBSwR/IAkgC3BBCnQiA0GACGoiACAFIAAgBUkbIQQgCSALbgUgAAsaIARBAnQiBCADQQJ0IgBrQcAATgRAA0AgACAQaiIM/QACACEUIAAgEWoiDSAAIA9qIgP9AAIA/QsCACAAIBJqIg5DAACAP/0TIBQgFf3kAf3jAf3nAf0LAgAgDP0AAhAhFCANIAP9AAIQ/QsCECAOQwAAgD/9EyAUIBX95AH94wH95wH9CwIQIAz9AAIgIRQgDSAD/QACIP0LAiAgDkMAAIA//RMgFCAV/eQB/eMB/ecB/QsCICAM/QACMCEUIA0gA/0AAjD9CwIwIA5DAACAP/0TIBQgFf3kAf3jAf3nAf0LAjAgBCAAQUBrIgBrQcAATg0ACwsgBCAAayIDQQBKBEADQCAAIBBq/QACACEUIAAgEWogACAPav0AAgAgAxACIAAgEmpDAACAP/0TIBQgFf3kAf3jAf3nASADEAIgBCAAQRBqIgBrIgNBAEoNAAsLIAEgCUEBaiIJSw0ACwsgB0EBaiEHIAIgE0EBaiITSw0ACwsLgQICBn8BeyAAKAIQIQQgACgCGCEFIAAoApgBIQYgACgCUCEHIAArA2i2/RMhCSABIAJJBEADQCABQQp0IgBBAnQhAyAAQYAIaiIAIAcgACAHSRtBAnQiACADa0EQTgRAA0AgAyAGakMAAIA//RMgAyAEav0AAgAgCf3kAf3jAf3nASADIAVq/QACAP3mAf0LAgAgACADQRBqIgNrQRBODQALCyAAIANrIghBAEoEQANAIAMgBmpDAACAP/0TIAMgBGr9AAIAIAn95AH94wH95wEgAyAFav0AAgD95gEgCBACIAAgA0EQaiIDayIIQQBKDQALCyACIAFBAWoiAUsNAAsLC5AFARp/IAAoAgAhEiAAKAIIIRMgACgCICEbIAAoAjghHCAAKAKYASEUIAAoAlggACgCYGwiFUGACCAAKAJQIgRBASAEG24iBkEBIAYbIgpqQQFrIApuIARB/wdqQQp2IgtsIQZBACEHIAAoAngiCEEBSwR/IAEgCHAhByABIAhuBSABCxogAiABIhZLBEADQEEAIQAgBiEBIAhBAUsEfyAHQQFqIAZsIAhuIQEgBiAHbCAIbgUgAAsiCSABSQRAA0AgCSAKbCEAQQAhFyAEIRggC0EBSwR/IAkgC3BBCnQiF0GACGoiACAEIAAgBEkbIRggCiAJIAtubAUgAAsiACAAIApqIgwgFSAMIBVJGyIMSQRAA0AgACAEbEECdCIDIBtqIRkgAyAcaiEaIBhBAnQiDSAXQQJ0IgNrQcAATgRAA0AgAyAaaiIOIAMgFGoiBf0AAgAgAyAZaiIP/QACACADIBNqIhD9AAIA/eUB/eYBIAMgEmoiEf0AAgD95AH9CwIAIA4gBf0AAhAgD/0AAhAgEP0AAhD95QH95gEgEf0AAhD95AH9CwIQIA4gBf0AAiAgD/0AAiAgEP0AAiD95QH95gEgEf0AAiD95AH9CwIgIA4gBf0AAjAgD/0AAjAgEP0AAjD95QH95gEgEf0AAjD95AH9CwIwIA0gA0FAayIDa0HAAE4NAAsLIA0gA2siBUEASgRAA0AgAyAaaiADIBRq/QACACADIBlq/QACACADIBNq/QACAP3lAf3mASADIBJq/QACAP3kASAFEAIgDSADQRBqIgNrIgVBAEoNAAsLIAwgAEEBaiIASw0ACwsgASAJQQFqIglLDQALCyAHQQFqIQcgAiAWQQFqIhZLDQALCwvnBAMRfwJ7AXwgACgCCCEPIAAoAhAhECAAKAIwIREgACgCKCESIAArA2ghFkGACCAAKAJQIgVBASAFG24iBkEBIAYbIgogCm4gBUH/B2pBCnYiC2whBkEAIQcgACgCiAEiCEEBSwR/IAEgCHAhByABIAhuBSABCxogFrb9EyEVIAIgASITSwRAA0BBACEAIAYhASAIQQFLBH8gB0EBaiAGbCAIbiEBIAYgB2wgCG4FIAALIgkgAUkEQANAIAkgCmwhAEEAIQMgBSEEIAtBAUsEfyAJIAtwQQp0IgNBgAhqIgAgBSAAIAVJGyEEIAkgC24FIAALGiAEQQJ0IgQgA0ECdCIAa0HAAE4EQANAIAAgEGoiDP0AAgAhFCAAIBFqIg0gACAPaiID/QACAP0LAgAgACASaiIOQwAAgD/9EyAUIBX95AH94wH95wH9CwIAIAz9AAIQIRQgDSAD/QACEP0LAhAgDkMAAIA//RMgFCAV/eQB/eMB/ecB/QsCECAM/QACICEUIA0gA/0AAiD9CwIgIA5DAACAP/0TIBQgFf3kAf3jAf3nAf0LAiAgDP0AAjAhFCANIAP9AAIw/QsCMCAOQwAAgD/9EyAUIBX95AH94wH95wH9CwIwIAQgAEFAayIAa0HAAE4NAAsLIAQgAGsiA0EASgRAA0AgACAQav0AAgAhFCAAIBFqIAAgD2r9AAIAIAMQAiAAIBJqQwAAgD/9EyAUIBX95AH94wH95wEgAxACIAQgAEEQaiIAayIDQQBKDQALCyABIAlBAWoiCUsNAAsLIAdBAWohByACIBNBAWoiE0sNAAsLC/0CAgl/B3wgACgCGCEGIAAoAighByAAKAIwIQggACgCQCEJIAAoAkghBCAAKAJQIQUgACgCWCEKIAAoAmAhCyAAKwNoIRIgACgCeCEAIAEgAkkEQANAIAFBA3QgBGorAwAhDCABIAAgBWxqQQN0IARqKwMAIQ4gASAFIABBAXRsakEDdCAEaisDACEPIABBASIDSwRAA0AgDCABIAMgBWxqQQN0IARqKwMAIhCgIQ0gDyABIAUgAyAAQQF0amxqQQN0IARqKwMAoCABIAUgACADamxqQQN0IARqKwMAIA6hIhEgEaIgDCAQIA1EAAAAAAAA8D8gDUQAAAAAAAAAAGQboyIQoqKgIQ8gDSEMIA4gESAQoqAhDiAAIANBAWoiA0sNAAsLIAFBAnQiAyAGaioCALshDSADIAhqIA62OAIAIAMgB2pEAAAAAAAA8D8gDyAKIAtsuKMgEqCfoyIMtjgCACADIAlqIA0gDKK2OAIAIAIgAUEBaiIBSw0ACwsL4AQDGH8CewF8IAAoAiAhFiAAKAIwIRcgACgCOCEYIAAoAkAhGSAAKAJQIRogACgCWCIRQYAIIAAoAmAiBUEBIAUbbiIEQQEgBBsiCWpBAWsgCW4gBUH/B2pBCnYiDGwhDUEAIQQgACgCeCIGQQFLBH8gASAGcCEEIAEgBm4FIAELIQogAiABIhJLBEADQEEAIQAgDSEBIApBAnQiCyAZaioCALshHSALIBdqKgIAu7b9EyEbIB22/RMhHCAGQQFLBH8gBEEBaiANbCAGbiEBIAQgDWwgBm4FIAALIgggAUkEQANAIAggCWwhAEEAIRMgBSELIAxBAUsEfyAIIAxwQQp0IhNBgAhqIgAgBSAAIAVJGyELIAkgCCAMbmwFIAALIgAgACAJaiIOIBEgDiARSRsiDkkEQANAIAUgCiAAIBpsamxBAnQiAyAWaiEUIAMgGGohFSALQQJ0Ig8gE0ECdCIDa0HAAE4EQANAIAMgFWoiECAcIAMgFGoiB/0AAgAgG/3lAf3mAf0LAgAgECAcIAf9AAIQIBv95QH95gH9CwIQIBAgHCAH/QACICAb/eUB/eYB/QsCICAQIBwgB/0AAjAgG/3lAf3mAf0LAjAgDyADQUBrIgNrQcAATg0ACwsgDyADayIHQQBKBEADQCADIBVqIBwgAyAUav0AAgAgG/3lAf3mASAHEAIgDyADQRBqIgNrIgdBAEoNAAsLIA4gAEEBaiIASw0ACwsgASAIQQFqIghLDQALCyAGIARBAWoiBEYEfyAKQQFqIQpBAAUgBAshBCACIBJBAWoiEksNAAsLC9QEARh/IAAoAiAhGSAAKAIwIREgACgCOCEaIAAoAkAhEiAAKAJYIAAoAmBsIhNBgAggACgCUCIEQQEgBBtuIgZBASAGGyIKakEBayAKbiAEQf8HakEKdiILbCEGQQAhByAAKAKIASIIQQFLBH8gASAIcCEHIAEgCG4FIAELGiACIAEiFEsEQANAQQAhACAGIQEgCEEBSwR/IAdBAWogBmwgCG4hASAGIAdsIAhuBSAACyIJIAFJBEADQCAJIApsIQBBACEVIAQhFiALQQFLBH8gCSALcEEKdCIVQYAIaiIAIAQgACAESRshFiAKIAkgC25sBSAACyIAIAAgCmoiDCATIAwgE0kbIgxJBEADQCAAIARsQQJ0IgMgGWohFyADIBpqIRggFkECdCINIBVBAnQiA2tBwABOBEADQCADIBhqIg4gAyASaiIF/QACACADIBdqIg/9AAIAIAMgEWoiEP0AAgD95QH95gH9CwIAIA4gBf0AAhAgD/0AAhAgEP0AAhD95QH95gH9CwIQIA4gBf0AAiAgD/0AAiAgEP0AAiD95QH95gH9CwIgIA4gBf0AAjAgD/0AAjAgEP0AAjD95QH95gH9CwIwIA0gA0FAayIDa0HAAE4NAAsLIA0gA2siBUEASgRAA0AgAyAYaiADIBJq/QACACADIBdq/QACACADIBFq/QACAP3lAf3mASAFEAIgDSADQRBqIgNrIgVBAEoNAAsLIAwgAEEBaiIASw0ACwsgASAJQQFqIglLDQALCyAHQQFqIQcgAiAUQQFqIhRLDQALCwv9BAMWfwJ7AnwgACgCCCESIAAoAhAhEyAAKAIYIRQgACgCICEVIAAoAjghFiAAKAJQIQogACsDaCEbQYAIIAAoAmAiBkEBIAYbbiIFQQEgBRsiCyALbiAGQf8HakEKdiIMbCENIAEhBUEAIQcgACgCeCIIQQFLBH8gASAIcCEHIAEgCG4FIAULIgUgCnAhACAFIApuIQ4gASIFIAIiF0kEQANAQQAhASANIQJEAAAAAAAA8D8gAEECdCIDIBNqKgIAuyAboJ+jIRwgBiAAIAogDmxqbCEYIAMgEmoqAgC7tv0TIRkgHCADIBRqKgIAu6K2/RMhGiAIQQFLBH8gB0EBaiANbCAIbiECIAcgDWwgCG4FIAELIgkgAkkEQANAIAkgC2whAUEAIQQgBiEDIAxBAUsEfyAJIAxwQQp0IgRBgAhqIgEgBiABIAZJGyEDIAkgDG4FIAELGiAYQQJ0IgEgFWohECABIBZqIREgA0ECdCIDIARBAnQiAWtBwABOBEADQCABIBFqIg8gGiABIBBqIgT9AAIAIBn95QH95gH9CwIAIA8gGiAE/QACECAZ/eUB/eYB/QsCECAPIBogBP0AAiAgGf3lAf3mAf0LAiAgDyAaIAT9AAIwIBn95QH95gH9CwIwIAMgAUFAayIBa0HAAE4NAAsLIAMgAWsiBEEASgRAA0AgASARaiAaIAEgEGr9AAIAIBn95QH95gEgBBACIAMgAUEQaiIBayIEQQBKDQALCyACIAlBAWoiCUsNAAsLIAggB0EBaiIHRgR/QQAhByAKIABBAWoiAEYEfyAOQQFqIQ5BAAUgAAsFIAALIQAgFyAFQQFqIgVLDQALCwvUBAEYfyAAKAIIIREgACgCICEZIAAoAjghGiAAKAKYASESIAAoAlggACgCYGwiE0GACCAAKAJQIgRBASAEG24iBkEBIAYbIgpqQQFrIApuIARB/wdqQQp2IgtsIQZBACEHIAAoAngiCEEBSwR/IAEgCHAhByABIAhuBSABCxogAiABIhRLBEADQEEAIQAgBiEBIAhBAUsEfyAHQQFqIAZsIAhuIQEgBiAHbCAIbgUgAAsiCSABSQRAA0AgCSAKbCEAQQAhFSAEIRYgC0EBSwR/IAkgC3BBCnQiFUGACGoiACAEIAAgBEkbIRYgCiAJIAtubAUgAAsiACAAIApqIgwgEyAMIBNJGyIMSQRAA0AgACAEbEECdCIDIBlqIRcgAyAaaiEYIBZBAnQiDSAVQQJ0IgNrQcAATgRAA0AgAyAYaiIOIAMgEmoiBf0AAgAgAyAXaiIP/QACACADIBFqIhD9AAIA/eUB/eYB/QsCACAOIAX9AAIQIA/9AAIQIBD9AAIQ/eUB/eYB/QsCECAOIAX9AAIgIA/9AAIgIBD9AAIg/eUB/eYB/QsCICAOIAX9AAIwIA/9AAIwIBD9AAIw/eUB/eYB/QsCMCANIANBQGsiA2tBwABODQALCyANIANrIgVBAEoEQANAIAMgGGogAyASav0AAgAgAyAXav0AAgAgAyARav0AAgD95QH95gEgBRACIA0gA0EQaiIDayIFQQBKDQALCyAMIABBAWoiAEsNAAsLIAEgCUEBaiIJSw0ACwsgB0EBaiEHIAIgFEEBaiIUSw0ACwsL5wMCCnwMfyAAKAIIIRMgACgCECEUIAAoAighFSAAKAIwIRYgACgCSCENIAAoAlAhDyAAKwNoIQsgACgCeCEOIAAoAlgiELggACgCYCIRuKIiA0QAAAAAAAAAAGQhEkQAAAAAAADwPyAAKwNwIgihIQkgELggA0QAAAAAAADwv6CjIBG4oiAIoiEMIAEgAkkEQANAIAFBA3QgDWorAwAhAyABIA4gD2xqQQN0IA1qKwMAIQYgASAPIA5BAXRsakEDdCANaisDACEHIA5BASIASwRAA0AgAyABIAAgD2xqQQN0IA1qKwMAIgSgIQUgByABIA8gACAOQQF0amxqQQN0IA1qKwMAoCABIA8gACAOamxqQQN0IA1qKwMAIAahIgogCqIgAyAEIAVEAAAAAAAA8D8gBUQAAAAAAAAAAGQboyIEoqKgIQcgBSEDIAYgCiAEoqAhBiAOIABBAWoiAEsNAAsLIAFBAnQiACATaiIXKgIAuyEFIAAgFGoiGCoCALshBCAAIBZqIAa2OAIAIAAgFWpEAAAAAAAA8D8gByAQIBFsuKMiAyALoJ+jtjgCACAXIAkgBaIgCCAGoqAgBSASG7Y4AgAgGCAJIASiIAwgA6KgIAQgEhu2OAIAIAIgAUEBaiIBSw0ACwsLjgUDGX8DewF8IAAoAgAhFiAAKAIgIRcgACgCKCEYIAAoAjAhGSAAKAI4IRogACgCUCEbIAAoAlgiEUGACCAAKAJgIgVBASAFG24iBEEBIAQbIgpqQQFrIApuIAVB/wdqQQp2IgxsIQ1BACEEIAAoAngiBkEBSwR/IAEgBnAhBCABIAZuBSABCyELIAIgASISSwRAA0BBACEAIA0hASALQQJ0IgggGGoqAgC7IR8gCCAZaioCALu2/RMhHCAftv0TIR0gCCAWaioCALu2/RMhHiAGQQFLBH8gBEEBaiANbCAGbiEBIAQgDWwgBm4FIAALIgkgAUkEQANAIAkgCmwhAEEAIRMgBSEIIAxBAUsEfyAJIAxwQQp0IhNBgAhqIgAgBSAAIAVJGyEIIAogCSAMbmwFIAALIgAgACAKaiIOIBEgDiARSRsiDkkEQANAIAUgCyAAIBtsamxBAnQiAyAXaiEUIAMgGmohFSAIQQJ0Ig8gE0ECdCIDa0HAAE4EQANAIAMgFWoiECAdIAMgFGoiB/0AAgAgHP3lAf3mASAe/eQB/QsCACAQIB0gB/0AAhAgHP3lAf3mASAe/eQB/QsCECAQIB0gB/0AAiAgHP3lAf3mASAe/eQB/QsCICAQIB0gB/0AAjAgHP3lAf3mASAe/eQB/QsCMCAPIANBQGsiA2tBwABODQALCyAPIANrIgdBAEoEQANAIAMgFWogHSADIBRq/QACACAc/eUB/eYBIB795AEgBxACIA8gA0EQaiIDayIHQQBKDQALCyAOIABBAWoiAEsNAAsLIAEgCUEBaiIJSw0ACwsgBiAEQQFqIgRGBH8gC0EBaiELQQAFIAQLIQQgAiASQQFqIhJLDQALCwuQBQEafyAAKAIAIRIgACgCICEbIAAoAighEyAAKAIwIRQgACgCOCEcIAAoAlggACgCYGwiFUGACCAAKAJQIgRBASAEG24iBkEBIAYbIgpqQQFrIApuIARB/wdqQQp2IgtsIQZBACEHIAAoAogBIghBAUsEfyABIAhwIQcgASAIbgUgAQsaIAIgASIWSwRAA0BBACEAIAYhASAIQQFLBH8gB0EBaiAGbCAIbiEBIAYgB2wgCG4FIAALIgkgAUkEQANAIAkgCmwhAEEAIRcgBCEYIAtBAUsEfyAJIAtwQQp0IhdBgAhqIgAgBCAAIARJGyEYIAogCSALbmwFIAALIgAgACAKaiIMIBUgDCAVSRsiDEkEQANAIAAgBGxBAnQiAyAbaiEZIAMgHGohGiAYQQJ0Ig0gF0ECdCIDa0HAAE4EQANAIAMgGmoiDiADIBNqIgX9AAIAIAMgGWoiD/0AAgAgAyAUaiIQ/QACAP3lAf3mASADIBJqIhH9AAIA/eQB/QsCACAOIAX9AAIQIA/9AAIQIBD9AAIQ/eUB/eYBIBH9AAIQ/eQB/QsCECAOIAX9AAIgIA/9AAIgIBD9AAIg/eUB/eYBIBH9AAIg/eQB/QsCICAOIAX9AAIwIA/9AAIwIBD9AAIw/eUB/eYBIBH9AAIw/eQB/QsCMCANIANBQGsiA2tBwABODQALCyANIANrIgVBAEoEQANAIAMgGmogAyATav0AAgAgAyAZav0AAgAgAyAUav0AAgD95QH95gEgAyASav0AAgD95AEgBRACIA0gA0EQaiIDayIFQQBKDQALCyAMIABBAWoiAEsNAAsLIAEgCUEBaiIJSw0ACwsgB0EBaiEHIAIgFkEBaiIWSw0ACwsLmgUDFn8DewJ8IAAoAgAhEiAAKAIIIRMgACgCECEUIAAoAiAhFSAAKAI4IRYgACgCUCEKIAArA2ghHEGACCAAKAJgIgZBASAGG24iBUEBIAUbIgsgC24gBkH/B2pBCnYiDGwhDSABIQVBACEHIAAoAngiCEEBSwR/IAEgCHAhByABIAhuBSAFCyIFIApwIQAgBSAKbiEOIAEiBSACIhdJBEADQEEAIQEgDSECRAAAAAAAAPA/IABBAnQiAyAUaioCALsgHKCfoyEdIAYgACAKIA5samwhGCADIBNqKgIAu7b9EyEZIB22/RMhGiADIBJqKgIAu7b9EyEbIAhBAUsEfyAHQQFqIA1sIAhuIQIgByANbCAIbgUgAQsiCSACSQRAA0AgCSALbCEBQQAhBCAGIQMgDEEBSwR/IAkgDHBBCnQiBEGACGoiASAGIAEgBkkbIQMgCSAMbgUgAQsaIBhBAnQiASAVaiEQIAEgFmohESADQQJ0IgMgBEECdCIBa0HAAE4EQANAIAEgEWoiDyAaIAEgEGoiBP0AAgAgGf3lAf3mASAb/eQB/QsCACAPIBogBP0AAhAgGf3lAf3mASAb/eQB/QsCECAPIBogBP0AAiAgGf3lAf3mASAb/eQB/QsCICAPIBogBP0AAjAgGf3lAf3mASAb/eQB/QsCMCADIAFBQGsiAWtBwABODQALCyADIAFrIgRBAEoEQANAIAEgEWogGiABIBBq/QACACAZ/eUB/eYBIBv95AEgBBACIAMgAUEQaiIBayIEQQBKDQALCyACIAlBAWoiCUsNAAsLIAggB0EBaiIHRgR/QQAhByAKIABBAWoiAEYEfyAOQQFqIQ5BAAUgAAsFIAALIQAgFyAFQQFqIgVLDQALCwviAQIFfwF7IAAoAhAhBCAAKAKYASEFIAAoAlAhBiAAKwNotv0TIQggASACSQRAA0AgAUEKdCIAQQJ0IQMgAEGACGoiACAGIAAgBkkbQQJ0IgAgA2tBEE4EQANAIAMgBWpDAACAP/0TIAMgBGr9AAIAIAj95AH94wH95wH9CwIAIAAgA0EQaiIDa0EQTg0ACwsgACADayIHQQBKBEADQCADIAVqQwAAgD/9EyADIARq/QACACAI/eQB/eMB/ecBIAcQAiAAIANBEGoiA2siB0EASg0ACwsgAiABQQFqIgFLDQALCwvUAgIHfwd8IAAoAighBiAAKAIwIQcgACgCSCEEIAAoAlAhBSAAKAJYIQggACgCYCEJIAArA2ghECAAKAJ4IQAgASACSQRAA0AgAUEDdCAEaisDACELIAEgACAFbGpBA3QgBGorAwAhCiABIAUgAEEBdGxqQQN0IARqKwMAIQwgAEEBIgNLBEADQCALIAEgAyAFbGpBA3QgBGorAwAiDaAhDiAMIAEgBSADIABBAXRqbGpBA3QgBGorAwCgIAEgBSAAIANqbGpBA3QgBGorAwAgCqEiDyAPoiALIA0gDkQAAAAAAADwPyAORAAAAAAAAAAAZBujIg2ioqAhDCAOIQsgCiAPIA2ioCEKIAAgA0EBaiIDSw0ACwsgAUECdCIDIAdqIAq2OAIAIAMgBmpEAAAAAAAA8D8gDCAIIAlsuKMgEKCfo7Y4AgAgAiABQQFqIgFLDQALCwvgBAMYfwJ7AXwgACgCICEWIAAoAighFyAAKAIwIRggACgCOCEZIAAoAlAhGiAAKAJYIhFBgAggACgCYCIFQQEgBRtuIgRBASAEGyIJakEBayAJbiAFQf8HakEKdiIMbCENQQAhBCAAKAJ4IgZBAUsEfyABIAZwIQQgASAGbgUgAQshCiACIAEiEksEQANAQQAhACANIQEgCkECdCILIBdqKgIAuyEdIAsgGGoqAgC7tv0TIRsgHbb9EyEcIAZBAUsEfyAEQQFqIA1sIAZuIQEgBCANbCAGbgUgAAsiCCABSQRAA0AgCCAJbCEAQQAhEyAFIQsgDEEBSwR/IAggDHBBCnQiE0GACGoiACAFIAAgBUkbIQsgCSAIIAxubAUgAAsiACAAIAlqIg4gESAOIBFJGyIOSQRAA0AgBSAKIAAgGmxqbEECdCIDIBZqIRQgAyAZaiEVIAtBAnQiDyATQQJ0IgNrQcAATgRAA0AgAyAVaiIQIBwgAyAUaiIH/QACACAb/eUB/eYB/QsCACAQIBwgB/0AAhAgG/3lAf3mAf0LAhAgECAcIAf9AAIgIBv95QH95gH9CwIgIBAgHCAH/QACMCAb/eUB/eYB/QsCMCAPIANBQGsiA2tBwABODQALCyAPIANrIgdBAEoEQANAIAMgFWogHCADIBRq/QACACAb/eUB/eYBIAcQAiAPIANBEGoiA2siB0EASg0ACwsgDiAAQQFqIgBLDQALCyABIAhBAWoiCEsNAAsLIAYgBEEBaiIERgR/IApBAWohCkEABSAECyEEIAIgEkEBaiISSw0ACwsL1AQBGH8gACgCICEZIAAoAighESAAKAIwIRIgACgCOCEaIAAoAlggACgCYGwiE0GACCAAKAJQIgRBASAEG24iBkEBIAYbIgpqQQFrIApuIARB/wdqQQp2IgtsIQZBACEHIAAoAogBIghBAUsEfyABIAhwIQcgASAIbgUgAQsaIAIgASIUSwRAA0BBACEAIAYhASAIQQFLBH8gB0EBaiAGbCAIbiEBIAYgB2wgCG4FIAALIgkgAUkEQANAIAkgCmwhAEEAIRUgBCEWIAtBAUsEfyAJIAtwQQp0IhVBgAhqIgAgBCAAIARJGyEWIAogCSALbmwFIAALIgAgACAKaiIMIBMgDCATSRsiDEkEQANAIAAgBGxBAnQiAyAZaiEXIAMgGmohGCAWQQJ0Ig0gFUECdCIDa0HAAE4EQANAIAMgGGoiDiADIBFqIgX9AAIAIAMgF2oiD/0AAgAgAyASaiIQ/QACAP3lAf3mAf0LAgAgDiAF/QACECAP/QACECAQ/QACEP3lAf3mAf0LAhAgDiAF/QACICAP/QACICAQ/QACIP3lAf3mAf0LAiAgDiAF/QACMCAP/QACMCAQ/QACMP3lAf3mAf0LAjAgDSADQUBrIgNrQcAATg0ACwsgDSADayIFQQBKBEADQCADIBhqIAMgEWr9AAIAIAMgF2r9AAIAIAMgEmr9AAIA/eUB/eYBIAUQAiANIANBEGoiA2siBUEASg0ACwsgDCAAQQFqIgBLDQALCyABIAlBAWoiCUsNAAsLIAdBAWohByACIBRBAWoiFEsNAAsLC+wEAxV/AnsCfCAAKAIIIRIgACgCECETIAAoAiAhFCAAKAI4IRUgACgCUCEKIAArA2ghGkGACCAAKAJgIgZBASAGG24iBEEBIAQbIgsgC24gBkH/B2pBCnYiDGwhDSABIQRBACEHIAAoAngiCEEBSwR/IAEgCHAhByABIAhuBSAECyIEIApwIQAgBCAKbiEOIAEiBCACIhZJBEADQEEAIQEgDSECRAAAAAAAAPA/IABBAnQiBSATaioCALsgGqCfoyEbIAYgACAKIA5samwhFyAFIBJqKgIAu7b9EyEYIBu2/RMhGSAIQQFLBH8gB0EBaiANbCAIbiECIAcgDWwgCG4FIAELIgkgAkkEQANAIAkgC2whAUEAIQMgBiEFIAxBAUsEfyAJIAxwQQp0IgNBgAhqIgEgBiABIAZJGyEFIAkgDG4FIAELGiAXQQJ0IgEgFGohECABIBVqIREgBUECdCIFIANBAnQiAWtBwABOBEADQCABIBFqIg8gGSABIBBqIgP9AAIAIBj95QH95gH9CwIAIA8gGSAD/QACECAY/eUB/eYB/QsCECAPIBkgA/0AAiAgGP3lAf3mAf0LAiAgDyAZIAP9AAIwIBj95QH95gH9CwIwIAUgAUFAayIBa0HAAE4NAAsLIAUgAWsiA0EASgRAA0AgASARaiAZIAEgEGr9AAIAIBj95QH95gEgAxACIAUgAUEQaiIBayIDQQBKDQALCyACIAlBAWoiCUsNAAsLIAggB0EBaiIHRgR/QQAhByAKIABBAWoiAEYEfyAOQQFqIQ5BAAUgAAsFIAALIQAgFiAEQQFqIgRLDQALCwsyAQF/A0AgASACSQRAIAAgASABQQFqIgMQACAAIAEgAxABIAAgASADEAMgAyEBDAELCwsyAQF/A0AgASACSQRAIAAgASABQQFqIgMQACAAIAEgAxALIAAgASADEAMgAyEBDAELCwsyAQF/A0AgASACSQRAIAAgASABQQFqIgMQACAAIAEgAxABIAAgASADEAwgAyEBDAELCwsyAQF/A0AgASACSQRAIAAgASABQQFqIgMQACAAIAEgAxALIAAgASADEAwgAyEBDAELCwsyAQF/A0AgASACSQRAIAAgASABQQFqIgMQACAAIAEgAxAQIAAgASADEBEgAyEBDAELCwsyAQF/A0AgASACSQRAIAAgASABQQFqIgMQACAAIAEgAxAVIAAgASADEBEgAyEBDAELCwsyAQF/A0AgASACSQRAIAAgASABQQFqIgMQACAAIAEgAxAQIAAgASADEBYgAyEBDAELCwsyAQF/A0AgASACSQRAIAAgASABQQFqIgMQACAAIAEgAxAVIAAgASADEBYgAyEBDAELCws=';

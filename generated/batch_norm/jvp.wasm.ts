@@ -31,10 +31,10 @@ reduce_1, for parts from begin to end:
    var sum = 4 × f32x4(0)
    var sum_1 = 4 × f32x4(0)
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 4 × f32x4:
-     x_t_1 = x_t[base + lane_]
+    for lane from left to right, 4 × f32x4:
+     x_t_1 = x_t[base + lane]
      sum = sum + x_t_1
-     x_1 = x[base + lane_]
+     x_1 = x[base + lane]
      v = x_1 - lanes
      sum_1 = sum_1 + v * x_t_1
    part_1 = fold(+, sum)
@@ -75,33 +75,33 @@ map_1, for parts from begin to end:
   lanes_4 = lanes(packed_3)
   for unit from from_ to to:
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 4 × f32x4:
-     x_1 = x[base + lane_]
+    for lane from left to right, 4 × f32x4:
+     x_1 = x[base + lane]
      v = x_1 - lanes
-     x_t_1 = x_t[base + lane_]
-     y_t[base + lane_] = lanes_1 * v + lanes_2 * x_t_1 + lanes_3 - lanes_4
+     x_t_1 = x_t[base + lane]
+     y_t[base + lane] = lanes_1 * v + lanes_2 * x_t_1 + lanes_3 - lanes_4
 reduce_2, for parts from begin to end:
  for part from begin to end:
   for i from left to right:
    partials[block * c + base + i] = 0
    partials[(blocks + block) * c + base + i] = 0
   for unit from from_ to to:
-   for lane_ from left to right, 1 × f32x4:
-    columns[slot + lane_] = lanes(0)
-    columns[slot_1 + lane_] = lanes(0)
+   for lane from left to right, 1 × f32x4:
+    columns[slot + lane] = lanes(0)
+    columns[slot_1 + lane] = lanes(0)
    for turn from 0 to turns:
-    for lane__1 from left to right, 2 × f32x4:
-     var sum = columns[slot + lane__1]
-     var sum_1 = columns[slot_1 + lane__1]
-     mean_3 = mean[lane__1]
+    for lane_1 from left to right, 2 × f32x4:
+     var sum = columns[slot + lane_1]
+     var sum_1 = columns[slot_1 + lane_1]
+     mean_3 = mean[lane_1]
      for row__1 from row_ to last_row:
-      x_t_1 = x_t[row__1 * c + lane__1]
+      x_t_1 = x_t[row__1 * c + lane_1]
       sum = sum + x_t_1
-      x_1 = x[row__1 * c + lane__1]
+      x_1 = x[row__1 * c + lane_1]
       v = x_1 - mean_3
       sum_1 = sum_1 + v * x_t_1
-     columns[slot + lane__1] = sum
-     columns[slot_1 + lane__1] = sum_1
+     columns[slot + lane_1] = sum
+     columns[slot_1 + lane_1] = sum_1
    for i_1 from left to right:
     part_1 = columns[slot + i_1]
     total = partials[place]
@@ -113,16 +113,16 @@ map_2, for parts from begin to end:
  for part from begin to end:
   for unit from from_ to to:
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 2 × f32x4:
-     packed_1 = packed[lane_]
-     x_1 = x[base + lane_]
-     mean_3 = mean[lane_]
+    for lane from left to right, 2 × f32x4:
+     packed_1 = packed[lane]
+     x_1 = x[base + lane]
+     mean_3 = mean[lane]
      v = x_1 - mean_3
-     packed_2 = packed[c + lane_]
-     x_t_1 = x_t[base + lane_]
-     bias_t_1 = bias_t[lane_]
-     packed_3 = packed[2 * c + lane_]
-     y_t[base + lane_] = packed_1 * v + packed_2 * x_t_1 + bias_t_1 - packed_3
+     packed_2 = packed[c + lane]
+     x_t_1 = x_t[base + lane]
+     bias_t_1 = bias_t[lane]
+     packed_3 = packed[2 * c + lane]
+     y_t[base + lane] = packed_1 * v + packed_2 * x_t_1 + bias_t_1 - packed_3
 map_3, for parts from begin to end:
  for part from begin to end:
   invstd_1 = invstd[i_c]
@@ -137,30 +137,30 @@ map_3, for parts from begin to end:
   bias_t_1 = bias_t[i_c]
   lanes_3 = lanes(bias_t_1)
   for unit from from_ to to:
-   for lane_ from left to right, 4 × f32x4:
-    x_1 = x[base + lane_]
-    x_t_1 = x_t[base + lane_]
-    y_t[base + lane_] = lanes_1 * (x_1 - lanes) + lanes_2 * x_t_1 + lanes_3
+   for lane from left to right, 4 × f32x4:
+    x_1 = x[base + lane]
+    x_t_1 = x_t[base + lane]
+    y_t[base + lane] = lanes_1 * (x_1 - lanes) + lanes_2 * x_t_1 + lanes_3
 prepare_1, for parts from begin to end:
  for part from begin to end:
-  for lane_ from left to right, 1 × f32x4:
-   invstd_1 = invstd[lane_]
-   weight_t_1 = weight_t[lane_]
-   prepared[lane_] = invstd_1 * weight_t_1
-   weight_1 = weight[lane_]
-   prepared[c + lane_] = weight_1 * invstd_1
+  for lane from left to right, 1 × f32x4:
+   invstd_1 = invstd[lane]
+   weight_t_1 = weight_t[lane]
+   prepared[lane] = invstd_1 * weight_t_1
+   weight_1 = weight[lane]
+   prepared[c + lane] = weight_1 * invstd_1
 map_4, for parts from begin to end:
  for part from begin to end:
   for unit from from_ to to:
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 4 × f32x4:
-     prepared_1 = prepared[lane_]
-     x_1 = x[base + lane_]
-     mean_1 = mean[lane_]
-     prepared_2 = prepared[c + lane_]
-     x_t_1 = x_t[base + lane_]
-     bias_t_1 = bias_t[lane_]
-     y_t[base + lane_] = prepared_1 * (x_1 - mean_1) + prepared_2 * x_t_1 + bias_t_1
+    for lane from left to right, 4 × f32x4:
+     prepared_1 = prepared[lane]
+     x_1 = x[base + lane]
+     mean_1 = mean[lane]
+     prepared_2 = prepared[c + lane]
+     x_t_1 = x_t[base + lane]
+     bias_t_1 = bias_t[lane]
+     y_t[base + lane] = prepared_1 * (x_1 - mean_1) + prepared_2 * x_t_1 + bias_t_1
 finish_2, for kept from begin to end:
  for at from begin to end:
   var total = partials[at]
@@ -191,25 +191,25 @@ map_5, for parts from begin to end:
   lanes_4 = lanes(invstd_1)
   for unit from from_ to to:
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 4 × f32x4:
-     x_1 = x[base + lane_]
+    for lane from left to right, 4 × f32x4:
+     x_1 = x[base + lane]
      v = x_1 - lanes
-     x_t_1 = x_t[base + lane_]
-     y_t[base + lane_] = lanes_4 * (lanes_1 * v + lanes_2 * x_t_1 - lanes_3)
+     x_t_1 = x_t[base + lane]
+     y_t[base + lane] = lanes_4 * (lanes_1 * v + lanes_2 * x_t_1 - lanes_3)
 map_6, for parts from begin to end:
  for part from begin to end:
   for unit from from_ to to:
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 2 × f32x4:
-     invstd_1 = invstd[lane_]
-     packed_1 = packed[lane_]
-     x_1 = x[base + lane_]
-     mean_3 = mean[lane_]
+    for lane from left to right, 2 × f32x4:
+     invstd_1 = invstd[lane]
+     packed_1 = packed[lane]
+     x_1 = x[base + lane]
+     mean_3 = mean[lane]
      v = x_1 - mean_3
-     weight_1 = weight[lane_]
-     x_t_1 = x_t[base + lane_]
-     packed_2 = packed[c + lane_]
-     y_t[base + lane_] = invstd_1 * (packed_1 * v + weight_1 * x_t_1 - packed_2)
+     weight_1 = weight[lane]
+     x_t_1 = x_t[base + lane]
+     packed_2 = packed[c + lane]
+     y_t[base + lane] = invstd_1 * (packed_1 * v + weight_1 * x_t_1 - packed_2)
 map_7, for parts from begin to end:
  for part from begin to end:
   invstd_1 = invstd[i_c]
@@ -221,22 +221,22 @@ map_7, for parts from begin to end:
   lanes_2 = lanes(weight_1)
   lanes_3 = lanes(invstd_1)
   for unit from from_ to to:
-   for lane_ from left to right, 4 × f32x4:
-    x_1 = x[base + lane_]
-    x_t_1 = x_t[base + lane_]
-    y_t[base + lane_] = lanes_3 * (lanes_1 * (x_1 - lanes) + lanes_2 * x_t_1)
+   for lane from left to right, 4 × f32x4:
+    x_1 = x[base + lane]
+    x_t_1 = x_t[base + lane]
+    y_t[base + lane] = lanes_3 * (lanes_1 * (x_1 - lanes) + lanes_2 * x_t_1)
 map_8, for parts from begin to end:
  for part from begin to end:
   for unit from from_ to to:
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 4 × f32x4:
-     invstd_1 = invstd[lane_]
-     weight_t_1 = weight_t[lane_]
-     x_1 = x[base + lane_]
-     mean_1 = mean[lane_]
-     weight_1 = weight[lane_]
-     x_t_1 = x_t[base + lane_]
-     y_t[base + lane_] = invstd_1 * (weight_t_1 * (x_1 - mean_1) + weight_1 * x_t_1)
+    for lane from left to right, 4 × f32x4:
+     invstd_1 = invstd[lane]
+     weight_t_1 = weight_t[lane]
+     x_1 = x[base + lane]
+     mean_1 = mean[lane]
+     weight_1 = weight[lane]
+     x_t_1 = x_t[base + lane]
+     y_t[base + lane] = invstd_1 * (weight_t_1 * (x_1 - mean_1) + weight_1 * x_t_1)
 finish_3, for kept from begin to end:
  for at from begin to end:
   var total = partials[at]
@@ -265,25 +265,25 @@ map_9, for parts from begin to end:
   lanes_4 = lanes(packed_2)
   for unit from from_ to to:
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 4 × f32x4:
-     x_t_1 = x_t[base + lane_]
-     x_1 = x[base + lane_]
+    for lane from left to right, 4 × f32x4:
+     x_t_1 = x_t[base + lane]
+     x_1 = x[base + lane]
      v = x_1 - lanes_2
-     y_t[base + lane_] = lanes * x_t_1 + lanes_1 - lanes_3 * v - lanes_4
+     y_t[base + lane] = lanes * x_t_1 + lanes_1 - lanes_3 * v - lanes_4
 map_10, for parts from begin to end:
  for part from begin to end:
   for unit from from_ to to:
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 2 × f32x4:
-     invstd_1 = invstd[lane_]
-     x_t_1 = x_t[base + lane_]
-     bias_t_1 = bias_t[lane_]
-     packed_1 = packed[lane_]
-     x_1 = x[base + lane_]
-     mean_3 = mean[lane_]
+    for lane from left to right, 2 × f32x4:
+     invstd_1 = invstd[lane]
+     x_t_1 = x_t[base + lane]
+     bias_t_1 = bias_t[lane]
+     packed_1 = packed[lane]
+     x_1 = x[base + lane]
+     mean_3 = mean[lane]
      v = x_1 - mean_3
-     packed_2 = packed[c + lane_]
-     y_t[base + lane_] = invstd_1 * x_t_1 + bias_t_1 - packed_1 * v - packed_2
+     packed_2 = packed[c + lane]
+     y_t[base + lane] = invstd_1 * x_t_1 + bias_t_1 - packed_1 * v - packed_2
 map_11, for parts from begin to end:
  for part from begin to end:
   invstd_1 = invstd[i_c]
@@ -291,18 +291,18 @@ map_11, for parts from begin to end:
   bias_t_1 = bias_t[i_c]
   lanes_1 = lanes(bias_t_1)
   for unit from from_ to to:
-   for lane_ from left to right, 4 × f32x4:
-    x_t_1 = x_t[base + lane_]
-    y_t[base + lane_] = lanes * x_t_1 + lanes_1
+   for lane from left to right, 4 × f32x4:
+    x_t_1 = x_t[base + lane]
+    y_t[base + lane] = lanes * x_t_1 + lanes_1
 map_12, for parts from begin to end:
  for part from begin to end:
   for unit from from_ to to:
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 4 × f32x4:
-     invstd_1 = invstd[lane_]
-     x_t_1 = x_t[base + lane_]
-     bias_t_1 = bias_t[lane_]
-     y_t[base + lane_] = invstd_1 * x_t_1 + bias_t_1
+    for lane from left to right, 4 × f32x4:
+     invstd_1 = invstd[lane]
+     x_t_1 = x_t[base + lane]
+     bias_t_1 = bias_t[lane]
+     y_t[base + lane] = invstd_1 * x_t_1 + bias_t_1
 finish_4, for kept from begin to end:
  for at from begin to end:
   var total = partials[at]
@@ -329,40 +329,40 @@ map_13, for parts from begin to end:
   lanes_3 = lanes(invstd_1)
   for unit from from_ to to:
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 4 × f32x4:
-     x_t_1 = x_t[base + lane_]
-     x_1 = x[base + lane_]
+    for lane from left to right, 4 × f32x4:
+     x_t_1 = x_t[base + lane]
+     x_1 = x[base + lane]
      v = x_1 - lanes
-     y_t[base + lane_] = lanes_3 * (x_t_1 - lanes_1 * v - lanes_2)
+     y_t[base + lane] = lanes_3 * (x_t_1 - lanes_1 * v - lanes_2)
 map_14, for parts from begin to end:
  for part from begin to end:
   for unit from from_ to to:
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 4 × f32x4:
-     invstd_1 = invstd[lane_]
-     x_t_1 = x_t[base + lane_]
-     packed_1 = packed[lane_]
-     x_1 = x[base + lane_]
-     mean_3 = mean[lane_]
+    for lane from left to right, 4 × f32x4:
+     invstd_1 = invstd[lane]
+     x_t_1 = x_t[base + lane]
+     packed_1 = packed[lane]
+     x_1 = x[base + lane]
+     mean_3 = mean[lane]
      v = x_1 - mean_3
-     packed_2 = packed[c + lane_]
-     y_t[base + lane_] = invstd_1 * (x_t_1 - packed_1 * v - packed_2)
+     packed_2 = packed[c + lane]
+     y_t[base + lane] = invstd_1 * (x_t_1 - packed_1 * v - packed_2)
 map_15, for parts from begin to end:
  for part from begin to end:
   invstd_1 = invstd[i_c]
   lanes = lanes(invstd_1)
   for unit from from_ to to:
-   for lane_ from left to right, 4 × f32x4:
-    x_t_1 = x_t[base + lane_]
-    y_t[base + lane_] = lanes * x_t_1
+   for lane from left to right, 4 × f32x4:
+    x_t_1 = x_t[base + lane]
+    y_t[base + lane] = lanes * x_t_1
 map_16, for parts from begin to end:
  for part from begin to end:
   for unit from from_ to to:
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 4 × f32x4:
-     invstd_1 = invstd[lane_]
-     x_t_1 = x_t[base + lane_]
-     y_t[base + lane_] = invstd_1 * x_t_1
+    for lane from left to right, 4 × f32x4:
+     invstd_1 = invstd[lane]
+     x_t_1 = x_t[base + lane]
+     y_t[base + lane] = invstd_1 * x_t_1
 */
 export const module =
   'AGFzbQEAAAABDQJgA39/fwBgA397fwACEgEDZW52Bm1lbW9yeQIDAYCABAMdHAAAAQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAH/gEbCHJlZHVjZV8xAAAIZmluaXNoXzEAAQVtYXBfMQADCHJlZHVjZV8yAAQFbWFwXzIABQVtYXBfMwAGCXByZXBhcmVfMQAHBW1hcF80AAgIZmluaXNoXzIACQVtYXBfNQAKBW1hcF82AAsFbWFwXzcADAVtYXBfOAANCGZpbmlzaF8zAA4FbWFwXzkADwZtYXBfMTAAEAZtYXBfMTEAEQZtYXBfMTIAEghmaW5pc2hfNAATBm1hcF8xMwAUBm1hcF8xNAAVBm1hcF8xNQAWBm1hcF8xNgAXB3BoYXNlXzEAGAdwaGFzZV8yABkHcGhhc2VfMwAaB3BoYXNlXzQAGwrLdxysBwMLexh/AnwgACgCCCEjIAAoAhghJCAAKAIwISUgACgCSCEcIAAoAlAhFiAAKAJYIh1BgAggACgCYCIRQQEgERtuIg5BASAOGyIVakEBayAVbiARQf8HakEKdiIXbCEYQQAhDiAAKAJoIhBBAUsEfyABIBBwIQ4gASAQbgUgAQshEiACIAEiHksEQANARAAAAAAAAAAAISZEAAAAAAAAAAAhJ0EAIQAgGCEBIBJBAnQgJGoqAgC7tv0TIQYgEEEBSwR/IA5BAWogGGwgEG4hASAOIBhsIBBuBSAACyIUIAFJBEADQCAUIBVsIQBBACEfIBEhIEMAAAAA/RMhA0MAAAAA/RMhB0MAAAAA/RMhCEMAAAAA/RMhCUMAAAAA/RMhBUMAAAAA/RMhCkMAAAAA/RMhC0MAAAAA/RMhDCAXQQFLBH8gFCAXcEEKdCIfQYAIaiIAIBEgACARSRshICAVIBQgF25sBSAACyIAIAAgFWoiGSAdIBkgHUkbIhlJBEADQCARIBIgACAWbGpsQQJ0Ig8gJWohISAPICNqISIgIEECdCIaIB9BAnQiD2tBwABOBEADQCADIA8gIWoiE/0AAgAiDf3kASEDIAUgDyAiaiIb/QACACAG/eUBIA395gH95AEhBSAHIBP9AAIQIgT95AEhByAKIBv9AAIQIAb95QEgBP3mAf3kASEKIAggE/0AAiAiBP3kASEIIAsgG/0AAiAgBv3lASAE/eYB/eQBIQsgCSAT/QACMCIE/eQBIQkgDCAb/QACMCAG/eUBIAT95gH95AEhDCAaIA9BQGsiD2tBwABODQALCyAaIA9rIhNBAEoEQANAIAMgDyAhav0AAgAiDf3kASADIBNBAnb9Ef0MAAAAAAEAAAACAAAAAwAAAP07IgT9UiEDIAUgDyAiav0AAgAgBv3lASAN/eYB/eQBIAUgBP1SIQUgGiAPQRBqIg9rIhNBAEoNAAsLIBkgAEEBaiIASw0ACwsgJiADIAf95AEgCCAJ/eQB/eQBIgP9HwC7IAP9HwG7oCAD/R8CuyAD/R8Du6CgoCEmICcgBSAK/eQBIAsgDP3kAf3kASID/R8AuyAD/R8Bu6AgA/0fArsgA/0fA7ugoKAhJyABIBRBAWoiFEsNAAsLIBIgDiAWbGpBA3QgHGogJjkDACASIBYgDiAQamxqQQN0IBxqICc5AwAgECAOQQFqIg5GBH8gEkEBaiESQQAFIA4LIQ4gAiAeQQFqIh5LDQALCwu9AgIJfwZ8IAAoAgAhByAAKAIQIQggACgCKCEJIAAoAkAhBiAAKAJIIQUgACgCUCEEIAAoAlghCiAAKAJgIQsgACgCaCEAIAEgAkkEQANAIAFBA3QgBWorAwAhDCABIAAgBGxqQQN0IAVqKwMAIQ4gAEEBIgNLBEADQCAMIAEgAyAEbGpBA3QgBWorAwCgIQwgDiABIAQgACADamxqQQN0IAVqKwMAoCEOIAAgA0EBaiIDSw0ACwsgDCAKIAtsuCIQoyEMIAFBAnQiAyAIaioCALshDSADIAdqKgIAuyIRIA2iIQ8gAyAGaiANIAMgCWoqAgC7IBEgDSANoqIgDiAQo6KhorY4AgAgASAEakECdCAGaiAPtjgCACABIARBAXRqQQJ0IAZqIA8gDKK2OAIAIAIgAUEBaiIBSw0ACwsLPwAgAkEQTgRAIAAgAf0LAgAFIAJBCHEEQCAAIAH9WwIAACACQQRxBEAgACAB/VoCCAILBSAAIAH9WgIAAAsLC64GAxx/BXsBfCAAKAIIIRogACgCGCEbIAAoAiAhHCAAKAIwIR0gACgCOCEeIAAoAkAhDCAAKAJQIQ0gACgCWCIUQYAIIAAoAmAiBUEBIAUbbiIEQQEgBBsiC2pBAWsgC24gBUH/B2pBCnYiDmwhD0EAIQQgACgCaCIGQQFLBH8gASAGcCEEIAEgBm4FIAELIQcgAiABIhVLBEADQEEAIQAgDyEBIAdBAnQiCSAMaioCALshJCAJIBtqKgIAu7b9EyEfICS2/RMhICAHIA1qQQJ0IAxqKgIAu7b9EyEhIAkgHGoqAgC7tv0TISIgByANQQF0akECdCAMaioCALu2/RMhIyAGQQFLBH8gBEEBaiAPbCAGbiEBIAQgD2wgBm4FIAALIgogAUkEQANAIAogC2whAEEAIRYgBSEJIA5BAUsEfyAKIA5wQQp0IhZBgAhqIgAgBSAAIAVJGyEJIAsgCiAObmwFIAALIgAgACALaiIQIBQgECAUSRsiEEkEQANAIAUgByAAIA1samxBAnQiAyAaaiEXIAMgHWohGCADIB5qIRkgCUECdCIRIBZBAnQiA2tBwABOBEADQCADIBlqIhIgICADIBdqIgj9AAIAIB/95QH95gEgISADIBhqIhP9AAIA/eYB/eQBICL95AEgI/3lAf0LAgAgEiAgIAj9AAIQIB/95QH95gEgISAT/QACEP3mAf3kASAi/eQBICP95QH9CwIQIBIgICAI/QACICAf/eUB/eYBICEgE/0AAiD95gH95AEgIv3kASAj/eUB/QsCICASICAgCP0AAjAgH/3lAf3mASAhIBP9AAIw/eYB/eQBICL95AEgI/3lAf0LAjAgESADQUBrIgNrQcAATg0ACwsgESADayIIQQBKBEADQCADIBlqICAgAyAXav0AAgAgH/3lAf3mASAhIAMgGGr9AAIA/eYB/eQBICL95AEgI/3lASAIEAIgESADQRBqIgNrIghBAEoNAAsLIBAgAEEBaiIASw0ACwsgASAKQQFqIgpLDQALCyAGIARBAWoiBEYEfyAHQQFqIQdBAAUgBAshBCACIBVBAWoiFUsNAAsLC5cJAyF/B3sBfCAAKAIIIRYgACgCGCEXIAAoAjAhGCAAKAJIIQ8gACgCcCEJIAAoAmghCiAAKAJQIgVB/wdqQQp2IRkgACgCWCIgIAAoAmAiIWxB+wBqQfwAbiEaIAEiDiACIiJJBEADQCAOIApwIQsgDiAKbiIBIBlwQQp0IgxBgAhqIgAgBSAAIAVJGyENIAUgASAZbmwhGyANIAwiAEsEQANAIAAgG2oiASAFIAtsakEDdCAPakQAAAAAAAAAADkDACABIAUgCiALamxqQQN0IA9qRAAAAAAAAAAAOQMAIA0gAEEBaiIASw0ACwsgCyAabCAKbiISIAtBAWogGmwgCm4iI0kEQANAIBJB/ABsIhxB/ABqIgEgICAhbCIAIAAgAUsbIRMgDkEBdCIAQQp0IAxrIh1BAnQgCWohASAAQQFqQQp0IAxrIh5BAnQgCWohACANQQJ0IgYgDEECdCIEa0EQTgRAA0AgASAEakMAAAAA/RP9CwIAIAAgBGpDAAAAAP0T/QsCACAGIARBEGoiBGtBEE4NAAsLIAYgBGsiAkEASgRAA0AgASAEakMAAAAA/RMgAhACIAAgBGpDAAAAAP0TIAIQAiAGIARBEGoiBGsiAkEASg0ACwsgEyAca0EDakECdiIEIQZBASEfIAVBgAFJBH9BBCEfQQEFIAYLIQYgBEEAIhRLBEADQCAUIB9sIBxqIgIgBkECdGoiACATIAAgE0kbIQEgHUECdCAJaiEQIB5BAnQgCWohESANQQJ0IhUgDEECdCIDa0EgTgRAA0AgAyAQaiII/QACACEkIAMgEWoiB/0AAgAhJSADIBdqIgD9AAIAIScgCP0AAhAhKCAH/QACECEpIAD9AAIQISogASACIgBLBEADQCAkIAMgACAFbEECdCIHIBhqaiII/QACACIm/eQBISQgJSADIAcgFmpqIgf9AAIAICf95QEgJv3mAf3kASElICggCP0AAhAiJv3kASEoICkgB/0AAhAgKv3lASAm/eYB/eQBISkgASAAIAZqIgBLDQALCyADIBBqIgcgJP0LAgAgAyARaiIAICX9CwIAIAcgKP0LAhAgACAp/QsCECAVIANBIGoiA2tBIE4NAAsLIBUgA2siCEEASgRAA0AgAyAQav0AAgAhJCADIBFq/QACACElIAMgF2r9AAIAIScgASACIgBLBEADQCAkIAMgACAFbEECdCIHIBhqav0AAgAiJv3kASEkICUgAyAHIBZqav0AAgAgJ/3lASAm/eYB/eQBISUgASAAIAZqIgBLDQALCyADIBBqICQgCBACIAMgEWogJSAIEAIgFSADQRBqIgNrIghBAEoNAAsLIAQgFEEBaiIUSw0ACwsgDSAMIgBLBEADQCAAIBtqIgIgBSALbGpBA3QgD2oiASsDACErIAEgKyAAIB1qQQJ0IAlqKgIAu6A5AwAgAiAFIAogC2psakEDdCAPaiIBKwMAISsgASArIAAgHmpBAnQgCWoqAgC7oDkDACANIABBAWoiAEsNAAsLICMgEkEBaiISSw0ACwsgIiAOQQFqIg5LDQALCwvKBQEhfyAAKAIIIRogACgCGCEPIAAoAiAhECAAKAIwIRsgACgCOCEcIAAoAkAhCSAAKAJYIAAoAmBsIhFBgAggACgCUCIEQQEgBBtuIgVBASAFGyIKakEBayAKbiAEQf8HakEKdiIMbCEFQQAhBiAAKAJ4IgdBAUsEfyABIAdwIQYgASAHbgUgAQsaIAIgASISSwRAA0BBACEAIAUhASAHQQFLBH8gBkEBaiAFbCAHbiEBIAUgBmwgB24FIAALIgggAUkEQANAIAggCmwhAEEAIRMgBCEUIAxBAUsEfyAIIAxwQQp0IhNBgAhqIgAgBCAAIARJGyEUIAogCCAMbmwFIAALIgAgACAKaiINIBEgDSARSRsiDUkEQANAIAAgBGxBAnQiAyAaaiEVIARBAnQgCWohFiADIBtqIRcgBEEDdCAJaiEYIAMgHGohGSAUQQJ0Ig4gE0ECdCIDa0EgTgRAA0AgAyAZaiIdIAMgCWoiC/0AAgAgAyAVaiIe/QACACADIA9qIh/9AAIA/eUB/eYBIAMgFmoiIP0AAgAgAyAXaiIh/QACAP3mAf3kASADIBBqIiL9AAIA/eQBIAMgGGoiI/0AAgD95QH9CwIAIB0gC/0AAhAgHv0AAhAgH/0AAhD95QH95gEgIP0AAhAgIf0AAhD95gH95AEgIv0AAhD95AEgI/0AAhD95QH9CwIQIA4gA0EgaiIDa0EgTg0ACwsgDiADayILQQBKBEADQCADIBlqIAMgCWr9AAIAIAMgFWr9AAIAIAMgD2r9AAIA/eUB/eYBIAMgFmr9AAIAIAMgF2r9AAIA/eYB/eQBIAMgEGr9AAIA/eQBIAMgGGr9AAIA/eUBIAsQAiAOIANBEGoiA2siC0EASg0ACwsgDSAAQQFqIgBLDQALCyABIAhBAWoiCEsNAAsLIAZBAWohBiACIBJBAWoiEksNAAsLC4oGAxt/BHsBfCAAKAIAIRQgACgCCCEVIAAoAhAhFiAAKAIYIRcgACgCICEYIAAoAighGSAAKAIwIRogACgCOCEbIAAoAlAhCkGACCAAKAJgIgZBASAGG24iBUEBIAUbIgsgC24gBkH/B2pBCnYiDGwhDSABIQVBACEHIAAoAmgiCEEBSwR/IAEgCHAhByABIAhuBSAFCyIFIApwIQAgBSAKbiEOIAEiBSACIhxJBEADQEEAIQEgDSECIABBAnQiAyAWaioCALshIiAGIAAgCiAObGpsIR0gAyAXaioCALu2/RMhHiAiIAMgGWoqAgC7orb9EyEfIAMgFGoqAgC7ICKitv0TISAgAyAYaioCALu2/RMhISAIQQFLBH8gB0EBaiANbCAIbiECIAcgDWwgCG4FIAELIgkgAkkEQANAIAkgC2whAUEAIQQgBiEDIAxBAUsEfyAJIAxwQQp0IgRBgAhqIgEgBiABIAZJGyEDIAkgDG4FIAELGiAdQQJ0IgEgFWohESABIBpqIRIgASAbaiETIANBAnQiAyAEQQJ0IgFrQcAATgRAA0AgASATaiIPIB8gASARaiIE/QACACAe/eUB/eYBICAgASASaiIQ/QACAP3mAf3kASAh/eQB/QsCACAPIB8gBP0AAhAgHv3lAf3mASAgIBD9AAIQ/eYB/eQBICH95AH9CwIQIA8gHyAE/QACICAe/eUB/eYBICAgEP0AAiD95gH95AEgIf3kAf0LAiAgDyAfIAT9AAIwIB795QH95gEgICAQ/QACMP3mAf3kASAh/eQB/QsCMCADIAFBQGsiAWtBwABODQALCyADIAFrIgRBAEoEQANAIAEgE2ogHyABIBFq/QACACAe/eUB/eYBICAgASASav0AAgD95gH95AEgIf3kASAEEAIgAyABQRBqIgFrIgRBAEoNAAsLIAIgCUEBaiIJSw0ACwsgCCAHQQFqIgdGBH9BACEHIAogAEEBaiIARgR/IA5BAWohDkEABSAACwUgAAshACAcIAVBAWoiBUsNAAsLC5YCAgh/AXsgACgCACEHIAAoAhAhCCAAKAIoIQkgACgCgAEhBSAAKAJQIQAgASACSQRAA0AgAEECdCAFaiEKIAFBCnQiBEECdCEDIARBgAhqIgQgACAAIARLG0ECdCIEIANrQRBOBEADQCADIAVqIAMgCGr9AAIAIgsgAyAJav0AAgD95gH9CwIAIAMgCmogAyAHav0AAgAgC/3mAf0LAgAgBCADQRBqIgNrQRBODQALCyAEIANrIgZBAEoEQANAIAMgBWogAyAIav0AAgAiCyADIAlq/QACAP3mASAGEAIgAyAKaiADIAdq/QACACAL/eYBIAYQAiAEIANBEGoiA2siBkEASg0ACwsgAiABQQFqIgFLDQALCwuSBgEffyAAKAIIIR8gACgCGCEVIAAoAiAhFiAAKAIwISAgACgCOCEhIAAoAoABIQsgACgCWCAAKAJgbCIXQYAIIAAoAlAiBEEBIAQbbiIGQQEgBhsiCmpBAWsgCm4gBEH/B2pBCnYiDGwhBkEAIQcgACgCaCIIQQFLBH8gASAIcCEHIAEgCG4FIAELGiACIAEiGEsEQANAQQAhACAGIQEgCEEBSwR/IAdBAWogBmwgCG4hASAGIAdsIAhuBSAACyIJIAFJBEADQCAJIApsIQBBACEZIAQhGiAMQQFLBH8gCSAMcEEKdCIZQYAIaiIAIAQgACAESRshGiAKIAkgDG5sBSAACyIAIAAgCmoiDSAXIA0gF0kbIg1JBEADQCAAIARsQQJ0IgMgH2ohGyAEQQJ0IAtqIRwgAyAgaiEdIAMgIWohHiAaQQJ0Ig4gGUECdCIDa0HAAE4EQANAIAMgHmoiDyADIAtqIgX9AAIAIAMgG2oiEP0AAgAgAyAVaiIR/QACAP3lAf3mASADIBxqIhL9AAIAIAMgHWoiE/0AAgD95gH95AEgAyAWaiIU/QACAP3kAf0LAgAgDyAF/QACECAQ/QACECAR/QACEP3lAf3mASAS/QACECAT/QACEP3mAf3kASAU/QACEP3kAf0LAhAgDyAF/QACICAQ/QACICAR/QACIP3lAf3mASAS/QACICAT/QACIP3mAf3kASAU/QACIP3kAf0LAiAgDyAF/QACMCAQ/QACMCAR/QACMP3lAf3mASAS/QACMCAT/QACMP3mAf3kASAU/QACMP3kAf0LAjAgDiADQUBrIgNrQcAATg0ACwsgDiADayIFQQBKBEADQCADIB5qIAMgC2r9AAIAIAMgG2r9AAIAIAMgFWr9AAIA/eUB/eYBIAMgHGr9AAIAIAMgHWr9AAIA/eYB/eQBIAMgFmr9AAIA/eQBIAUQAiAOIANBEGoiA2siBUEASg0ACwsgDSAAQQFqIgBLDQALCyABIAlBAWoiCUsNAAsLIAdBAWohByACIBhBAWoiGEsNAAsLC6ECAgl/BXwgACgCACEHIAAoAhAhCCAAKAIoIQkgACgCQCEGIAAoAkghBCAAKAJQIQUgACgCWCEKIAAoAmAhCyAAKAJoIQAgASACSQRAA0AgAUEDdCAEaisDACEMIAEgACAFbGpBA3QgBGorAwAhDSAAQQEiA0sEQANAIAwgASADIAVsakEDdCAEaisDAKAhDCANIAEgBSAAIANqbGpBA3QgBGorAwCgIQ0gACADQQFqIgNLDQALCyAMIAogC2y4Ig+jIQwgAUECdCIDIAlqKgIAuyEOIAMgBmogDiADIAdqKgIAuyIOIAMgCGoqAgC7IhAgEKKiIA0gD6OiobY4AgAgASAFakECdCAGaiAOIAyitjgCACACIAFBAWoiAUsNAAsLC6wGAx1/BXsBfCAAKAIAIRogACgCCCEbIAAoAhAhHCAAKAIYIR0gACgCMCEeIAAoAjghHyAAKAJAIRIgACgCUCETIAAoAlgiFEGACCAAKAJgIgVBASAFG24iBEEBIAQbIgtqQQFrIAtuIAVB/wdqQQp2IgxsIQ1BACEEIAAoAmgiBkEBSwR/IAEgBnAhBCABIAZuBSABCyEJIAIgASIVSwRAA0BBACEAIA0hASAJQQJ0IgcgHGoqAgC7ISUgByAdaioCALu2/RMhICAHIBJqKgIAu7b9EyEhIAcgGmoqAgC7tv0TISIgCSATakECdCASaioCALu2/RMhIyAltv0TISQgBkEBSwR/IARBAWogDWwgBm4hASAEIA1sIAZuBSAACyIKIAFJBEADQCAKIAtsIQBBACEWIAUhByAMQQFLBH8gCiAMcEEKdCIWQYAIaiIAIAUgACAFSRshByALIAogDG5sBSAACyIAIAAgC2oiDiAUIA4gFEkbIg5JBEADQCAFIAkgACATbGpsQQJ0IgMgG2ohFyADIB5qIRggAyAfaiEZIAdBAnQiDyAWQQJ0IgNrQcAATgRAA0AgAyAZaiIQICQgISADIBdqIgj9AAIAICD95QH95gEgIiADIBhqIhH9AAIA/eYB/eQBICP95QH95gH9CwIAIBAgJCAhIAj9AAIQICD95QH95gEgIiAR/QACEP3mAf3kASAj/eUB/eYB/QsCECAQICQgISAI/QACICAg/eUB/eYBICIgEf0AAiD95gH95AEgI/3lAf3mAf0LAiAgECAkICEgCP0AAjAgIP3lAf3mASAiIBH9AAIw/eYB/eQBICP95QH95gH9CwIwIA8gA0FAayIDa0HAAE4NAAsLIA8gA2siCEEASgRAA0AgAyAZaiAkICEgAyAXav0AAgAgIP3lAf3mASAiIAMgGGr9AAIA/eYB/eQBICP95QH95gEgCBACIA8gA0EQaiIDayIIQQBKDQALCyAOIABBAWoiAEsNAAsLIAEgCkEBaiIKSw0ACwsgBiAEQQFqIgRGBH8gCUEBaiEJQQAFIAQLIQQgAiAVQQFqIhVLDQALCwvHBQEhfyAAKAIAIQ8gACgCCCEaIAAoAhAhECAAKAIYIREgACgCMCEbIAAoAjghHCAAKAJAIQsgACgCWCAAKAJgbCISQYAIIAAoAlAiBEEBIAQbbiIFQQEgBRsiCWpBAWsgCW4gBEH/B2pBCnYiDGwhBUEAIQYgACgCeCIHQQFLBH8gASAHcCEGIAEgB24FIAELGiACIAEiE0sEQANAQQAhACAFIQEgB0EBSwR/IAZBAWogBWwgB24hASAFIAZsIAduBSAACyIIIAFJBEADQCAIIAlsIQBBACEUIAQhFSAMQQFLBH8gCCAMcEEKdCIUQYAIaiIAIAQgACAESRshFSAJIAggDG5sBSAACyIAIAAgCWoiDSASIA0gEkkbIg1JBEADQCAAIARsQQJ0IgMgGmohFiADIBtqIRcgBEECdCALaiEYIAMgHGohGSAVQQJ0Ig4gFEECdCIDa0EgTgRAA0AgAyAZaiIdIAMgEGoiCv0AAgAgAyALaiIe/QACACADIBZqIh/9AAIAIAMgEWoiIP0AAgD95QH95gEgAyAPaiIh/QACACADIBdqIiL9AAIA/eYB/eQBIAMgGGoiI/0AAgD95QH95gH9CwIAIB0gCv0AAhAgHv0AAhAgH/0AAhAgIP0AAhD95QH95gEgIf0AAhAgIv0AAhD95gH95AEgI/0AAhD95QH95gH9CwIQIA4gA0EgaiIDa0EgTg0ACwsgDiADayIKQQBKBEADQCADIBlqIAMgEGr9AAIAIAMgC2r9AAIAIAMgFmr9AAIAIAMgEWr9AAIA/eUB/eYBIAMgD2r9AAIAIAMgF2r9AAIA/eYB/eQBIAMgGGr9AAIA/eUB/eYBIAoQAiAOIANBEGoiA2siCkEASg0ACwsgDSAAQQFqIgBLDQALCyABIAhBAWoiCEsNAAsLIAZBAWohBiACIBNBAWoiE0sNAAsLC/YFAxp/BHsBfCAAKAIAIRQgACgCCCEVIAAoAhAhFiAAKAIYIRcgACgCKCEYIAAoAjAhGSAAKAI4IRogACgCUCEKQYAIIAAoAmAiBkEBIAYbbiIFQQEgBRsiCyALbiAGQf8HakEKdiIMbCENIAEhBUEAIQcgACgCaCIIQQFLBH8gASAIcCEHIAEgCG4FIAULIgUgCnAhACAFIApuIQ4gASIFIAIiG0kEQANAQQAhASANIQIgAEECdCIDIBZqKgIAuyEhIAYgACAKIA5samwhHCADIBdqKgIAu7b9EyEdIAMgGGoqAgC7tv0TIR4gAyAUaioCALu2/RMhHyAhtv0TISAgCEEBSwR/IAdBAWogDWwgCG4hAiAHIA1sIAhuBSABCyIJIAJJBEADQCAJIAtsIQFBACEEIAYhAyAMQQFLBH8gCSAMcEEKdCIEQYAIaiIBIAYgASAGSRshAyAJIAxuBSABCxogHEECdCIBIBVqIREgASAZaiESIAEgGmohEyADQQJ0IgMgBEECdCIBa0HAAE4EQANAIAEgE2oiDyAgIB4gASARaiIE/QACACAd/eUB/eYBIB8gASASaiIQ/QACAP3mAf3kAf3mAf0LAgAgDyAgIB4gBP0AAhAgHf3lAf3mASAfIBD9AAIQ/eYB/eQB/eYB/QsCECAPICAgHiAE/QACICAd/eUB/eYBIB8gEP0AAiD95gH95AH95gH9CwIgIA8gICAeIAT9AAIwIB395QH95gEgHyAQ/QACMP3mAf3kAf3mAf0LAjAgAyABQUBrIgFrQcAATg0ACwsgAyABayIEQQBKBEADQCABIBNqICAgHiABIBFq/QACACAd/eUB/eYBIB8gASASav0AAgD95gH95AH95gEgBBACIAMgAUEQaiIBayIEQQBKDQALCyACIAlBAWoiCUsNAAsLIAggB0EBaiIHRgR/QQAhByAKIABBAWoiAEYEfyAOQQFqIQ5BAAUgAAsFIAALIQAgGyAFQQFqIgVLDQALCwuOBgEffyAAKAIAIRQgACgCCCEfIAAoAhAhFSAAKAIYIRYgACgCKCEXIAAoAjAhICAAKAI4ISEgACgCWCAAKAJgbCIYQYAIIAAoAlAiBEEBIAQbbiIGQQEgBhsiCmpBAWsgCm4gBEH/B2pBCnYiC2whBkEAIQcgACgCaCIIQQFLBH8gASAIcCEHIAEgCG4FIAELGiACIAEiGUsEQANAQQAhACAGIQEgCEEBSwR/IAdBAWogBmwgCG4hASAGIAdsIAhuBSAACyIJIAFJBEADQCAJIApsIQBBACEaIAQhGyALQQFLBH8gCSALcEEKdCIaQYAIaiIAIAQgACAESRshGyAKIAkgC25sBSAACyIAIAAgCmoiDCAYIAwgGEkbIgxJBEADQCAAIARsQQJ0IgMgH2ohHCADICBqIR0gAyAhaiEeIBtBAnQiDSAaQQJ0IgNrQcAATgRAA0AgAyAeaiIOIAMgFWoiBf0AAgAgAyAXaiIP/QACACADIBxqIhD9AAIAIAMgFmoiEf0AAgD95QH95gEgAyAUaiIS/QACACADIB1qIhP9AAIA/eYB/eQB/eYB/QsCACAOIAX9AAIQIA/9AAIQIBD9AAIQIBH9AAIQ/eUB/eYBIBL9AAIQIBP9AAIQ/eYB/eQB/eYB/QsCECAOIAX9AAIgIA/9AAIgIBD9AAIgIBH9AAIg/eUB/eYBIBL9AAIgIBP9AAIg/eYB/eQB/eYB/QsCICAOIAX9AAIwIA/9AAIwIBD9AAIwIBH9AAIw/eUB/eYBIBL9AAIwIBP9AAIw/eYB/eQB/eYB/QsCMCANIANBQGsiA2tBwABODQALCyANIANrIgVBAEoEQANAIAMgHmogAyAVav0AAgAgAyAXav0AAgAgAyAcav0AAgAgAyAWav0AAgD95QH95gEgAyAUav0AAgAgAyAdav0AAgD95gH95AH95gEgBRACIA0gA0EQaiIDayIFQQBKDQALCyAMIABBAWoiAEsNAAsLIAEgCUEBaiIJSw0ACwsgB0EBaiEHIAIgGUEBaiIZSw0ACwsL/gECB38EfCAAKAIQIQcgACgCQCEGIAAoAkghBCAAKAJQIQUgACgCWCEIIAAoAmAhCSAAKAJoIQAgASACSQRAA0AgAUEDdCAEaisDACEKIAEgACAFbGpBA3QgBGorAwAhDCAAQQEiA0sEQANAIAogASADIAVsakEDdCAEaisDAKAhCiAMIAEgBSAAIANqbGpBA3QgBGorAwCgIQwgACADQQFqIgNLDQALCyAKIAggCWy4Ig2jIQogAUECdCIDIAdqKgIAuyELIAMgBmogCyALoiALoiAMIA2jorY4AgAgASAFakECdCAGaiALIAqitjgCACACIAFBAWoiAUsNAAsLC6YGAh1/BXsgACgCCCEaIAAoAhAhGyAAKAIYIRwgACgCICEdIAAoAjAhHiAAKAI4IR8gACgCQCESIAAoAlAhEyAAKAJYIhRBgAggACgCYCIFQQEgBRtuIgRBASAEGyILakEBayALbiAFQf8HakEKdiIMbCENQQAhBCAAKAJoIgZBAUsEfyABIAZwIQQgASAGbgUgAQshCSACIAEiFUsEQANAQQAhACANIQEgCUECdCIHIBtqKgIAu7b9EyEgIAcgHWoqAgC7tv0TISEgByAcaioCALu2/RMhIiAHIBJqKgIAu7b9EyEjIAkgE2pBAnQgEmoqAgC7tv0TISQgBkEBSwR/IARBAWogDWwgBm4hASAEIA1sIAZuBSAACyIKIAFJBEADQCAKIAtsIQBBACEWIAUhByAMQQFLBH8gCiAMcEEKdCIWQYAIaiIAIAUgACAFSRshByALIAogDG5sBSAACyIAIAAgC2oiDiAUIA4gFEkbIg5JBEADQCAFIAkgACATbGpsQQJ0IgMgHmohFyADIBpqIRggAyAfaiEZIAdBAnQiDyAWQQJ0IgNrQcAATgRAA0AgAyAZaiIQICAgAyAXaiII/QACAP3mASAh/eQBICMgAyAYaiIR/QACACAi/eUB/eYB/eUBICT95QH9CwIAIBAgICAI/QACEP3mASAh/eQBICMgEf0AAhAgIv3lAf3mAf3lASAk/eUB/QsCECAQICAgCP0AAiD95gEgIf3kASAjIBH9AAIgICL95QH95gH95QEgJP3lAf0LAiAgECAgIAj9AAIw/eYBICH95AEgIyAR/QACMCAi/eUB/eYB/eUBICT95QH9CwIwIA8gA0FAayIDa0HAAE4NAAsLIA8gA2siCEEASgRAA0AgAyAZaiAgIAMgF2r9AAIA/eYBICH95AEgIyADIBhq/QACACAi/eUB/eYB/eUBICT95QEgCBACIA8gA0EQaiIDayIIQQBKDQALCyAOIABBAWoiAEsNAAsLIAEgCkEBaiIKSw0ACwsgBiAEQQFqIgRGBH8gCUEBaiEJQQAFIAQLIQQgAiAVQQFqIhVLDQALCwvHBQEhfyAAKAIIIRogACgCECEPIAAoAhghECAAKAIgIREgACgCMCEbIAAoAjghHCAAKAJAIQsgACgCWCAAKAJgbCISQYAIIAAoAlAiBEEBIAQbbiIFQQEgBRsiCWpBAWsgCW4gBEH/B2pBCnYiDGwhBUEAIQYgACgCeCIHQQFLBH8gASAHcCEGIAEgB24FIAELGiACIAEiE0sEQANAQQAhACAFIQEgB0EBSwR/IAZBAWogBWwgB24hASAFIAZsIAduBSAACyIIIAFJBEADQCAIIAlsIQBBACEUIAQhFSAMQQFLBH8gCCAMcEEKdCIUQYAIaiIAIAQgACAESRshFSAJIAggDG5sBSAACyIAIAAgCWoiDSASIA0gEkkbIg1JBEADQCAAIARsQQJ0IgMgG2ohFiADIBpqIRcgBEECdCALaiEYIAMgHGohGSAVQQJ0Ig4gFEECdCIDa0EgTgRAA0AgAyAZaiIdIAMgD2oiCv0AAgAgAyAWaiIe/QACAP3mASADIBFqIh/9AAIA/eQBIAMgC2oiIP0AAgAgAyAXaiIh/QACACADIBBqIiL9AAIA/eUB/eYB/eUBIAMgGGoiI/0AAgD95QH9CwIAIB0gCv0AAhAgHv0AAhD95gEgH/0AAhD95AEgIP0AAhAgIf0AAhAgIv0AAhD95QH95gH95QEgI/0AAhD95QH9CwIQIA4gA0EgaiIDa0EgTg0ACwsgDiADayIKQQBKBEADQCADIBlqIAMgD2r9AAIAIAMgFmr9AAIA/eYBIAMgEWr9AAIA/eQBIAMgC2r9AAIAIAMgF2r9AAIAIAMgEGr9AAIA/eUB/eYB/eUBIAMgGGr9AAIA/eUBIAoQAiAOIANBEGoiA2siCkEASg0ACwsgDSAAQQFqIgBLDQALCyABIAhBAWoiCEsNAAsLIAZBAWohBiACIBNBAWoiE0sNAAsLC9EEAhV/AnsgACgCECESIAAoAiAhEyAAKAIwIRQgACgCOCEVIAAoAlAhCkGACCAAKAJgIgZBASAGG24iBEEBIAQbIgsgC24gBkH/B2pBCnYiDGwhDSABIQRBACEHIAAoAmgiCEEBSwR/IAEgCHAhByABIAhuBSAECyIEIApwIQAgBCAKbiEOIAEiBCACIhZJBEADQEEAIQEgDSECIAYgACAKIA5samwhFyAAQQJ0IgUgEmoqAgC7tv0TIRggBSATaioCALu2/RMhGSAIQQFLBH8gB0EBaiANbCAIbiECIAcgDWwgCG4FIAELIgkgAkkEQANAIAkgC2whAUEAIQMgBiEFIAxBAUsEfyAJIAxwQQp0IgNBgAhqIgEgBiABIAZJGyEFIAkgDG4FIAELGiAXQQJ0IgEgFGohECABIBVqIREgBUECdCIFIANBAnQiAWtBwABOBEADQCABIBFqIg8gGCABIBBqIgP9AAIA/eYBIBn95AH9CwIAIA8gGCAD/QACEP3mASAZ/eQB/QsCECAPIBggA/0AAiD95gEgGf3kAf0LAiAgDyAYIAP9AAIw/eYBIBn95AH9CwIwIAUgAUFAayIBa0HAAE4NAAsLIAUgAWsiA0EASgRAA0AgASARaiAYIAEgEGr9AAIA/eYBIBn95AEgAxACIAUgAUEQaiIBayIDQQBKDQALCyACIAlBAWoiCUsNAAsLIAggB0EBaiIHRgR/QQAhByAKIABBAWoiAEYEfyAOQQFqIQ5BAAUgAAsFIAALIQAgFiAEQQFqIgRLDQALCwvTBAEYfyAAKAIQIREgACgCICESIAAoAjAhGSAAKAI4IRogACgCWCAAKAJgbCITQYAIIAAoAlAiBEEBIAQbbiIGQQEgBhsiCmpBAWsgCm4gBEH/B2pBCnYiC2whBkEAIQcgACgCaCIIQQFLBH8gASAIcCEHIAEgCG4FIAELGiACIAEiFEsEQANAQQAhACAGIQEgCEEBSwR/IAdBAWogBmwgCG4hASAGIAdsIAhuBSAACyIJIAFJBEADQCAJIApsIQBBACEVIAQhFiALQQFLBH8gCSALcEEKdCIVQYAIaiIAIAQgACAESRshFiAKIAkgC25sBSAACyIAIAAgCmoiDCATIAwgE0kbIgxJBEADQCAAIARsQQJ0IgMgGWohFyADIBpqIRggFkECdCINIBVBAnQiA2tBwABOBEADQCADIBhqIg4gAyARaiIF/QACACADIBdqIg/9AAIA/eYBIAMgEmoiEP0AAgD95AH9CwIAIA4gBf0AAhAgD/0AAhD95gEgEP0AAhD95AH9CwIQIA4gBf0AAiAgD/0AAiD95gEgEP0AAiD95AH9CwIgIA4gBf0AAjAgD/0AAjD95gEgEP0AAjD95AH9CwIwIA0gA0FAayIDa0HAAE4NAAsLIA0gA2siBUEASgRAA0AgAyAYaiADIBFq/QACACADIBdq/QACAP3mASADIBJq/QACAP3kASAFEAIgDSADQRBqIgNrIgVBAEoNAAsLIAwgAEEBaiIASw0ACwsgASAJQQFqIglLDQALCyAHQQFqIQcgAiAUQQFqIhRLDQALCwv4AQIHfwR8IAAoAhAhByAAKAJAIQYgACgCSCEEIAAoAlAhBSAAKAJYIQggACgCYCEJIAAoAmghACABIAJJBEADQCABQQN0IARqKwMAIQogASAAIAVsakEDdCAEaisDACELIABBASIDSwRAA0AgCiABIAMgBWxqQQN0IARqKwMAoCEKIAsgASAFIAAgA2psakEDdCAEaisDAKAhCyAAIANBAWoiA0sNAAsLIAogCCAJbLgiDaMhCiABQQJ0IgMgB2oqAgC7IQwgAyAGaiAMIAyiIAsgDaOitjgCACABIAVqQQJ0IAZqIAq2OAIAIAIgAUEBaiIBSw0ACwsL/gUDHH8EewF8IAAoAgghGiAAKAIQIRsgACgCGCEcIAAoAjAhHSAAKAI4IR4gACgCQCESIAAoAlAhEyAAKAJYIhRBgAggACgCYCIFQQEgBRtuIgRBASAEGyILakEBayALbiAFQf8HakEKdiIMbCENQQAhBCAAKAJoIgZBAUsEfyABIAZwIQQgASAGbgUgAQshCCACIAEiFUsEQANAQQAhACANIQEgCEECdCIJIBtqKgIAuyEjIAkgHGoqAgC7tv0TIR8gCSASaioCALu2/RMhICAIIBNqQQJ0IBJqKgIAu7b9EyEhICO2/RMhIiAGQQFLBH8gBEEBaiANbCAGbiEBIAQgDWwgBm4FIAALIgogAUkEQANAIAogC2whAEEAIRYgBSEJIAxBAUsEfyAKIAxwQQp0IhZBgAhqIgAgBSAAIAVJGyEJIAsgCiAMbmwFIAALIgAgACALaiIOIBQgDiAUSRsiDkkEQANAIAUgCCAAIBNsamxBAnQiAyAdaiEXIAMgGmohGCADIB5qIRkgCUECdCIPIBZBAnQiA2tBwABOBEADQCADIBlqIhAgIiADIBdqIgf9AAIAICAgAyAYaiIR/QACACAf/eUB/eYB/eUBICH95QH95gH9CwIAIBAgIiAH/QACECAgIBH9AAIQIB/95QH95gH95QEgIf3lAf3mAf0LAhAgECAiIAf9AAIgICAgEf0AAiAgH/3lAf3mAf3lASAh/eUB/eYB/QsCICAQICIgB/0AAjAgICAR/QACMCAf/eUB/eYB/eUBICH95QH95gH9CwIwIA8gA0FAayIDa0HAAE4NAAsLIA8gA2siB0EASgRAA0AgAyAZaiAiIAMgF2r9AAIAICAgAyAYav0AAgAgH/3lAf3mAf3lASAh/eUB/eYBIAcQAiAPIANBEGoiA2siB0EASg0ACwsgDiAAQQFqIgBLDQALCyABIApBAWoiCksNAAsLIAYgBEEBaiIERgR/IAhBAWohCEEABSAECyEEIAIgFUEBaiIVSw0ACwsLkQYBH38gACgCCCEfIAAoAhAhFSAAKAIYIRYgACgCMCEgIAAoAjghISAAKAJAIQsgACgCWCAAKAJgbCIXQYAIIAAoAlAiBEEBIAQbbiIGQQEgBhsiCmpBAWsgCm4gBEH/B2pBCnYiDGwhBkEAIQcgACgCeCIIQQFLBH8gASAIcCEHIAEgCG4FIAELGiACIAEiGEsEQANAQQAhACAGIQEgCEEBSwR/IAdBAWogBmwgCG4hASAGIAdsIAhuBSAACyIJIAFJBEADQCAJIApsIQBBACEZIAQhGiAMQQFLBH8gCSAMcEEKdCIZQYAIaiIAIAQgACAESRshGiAKIAkgDG5sBSAACyIAIAAgCmoiDSAXIA0gF0kbIg1JBEADQCAAIARsQQJ0IgMgIGohGyADIB9qIRwgBEECdCALaiEdIAMgIWohHiAaQQJ0Ig4gGUECdCIDa0HAAE4EQANAIAMgHmoiDyADIBVqIgX9AAIAIAMgG2oiEP0AAgAgAyALaiIR/QACACADIBxqIhL9AAIAIAMgFmoiE/0AAgD95QH95gH95QEgAyAdaiIU/QACAP3lAf3mAf0LAgAgDyAF/QACECAQ/QACECAR/QACECAS/QACECAT/QACEP3lAf3mAf3lASAU/QACEP3lAf3mAf0LAhAgDyAF/QACICAQ/QACICAR/QACICAS/QACICAT/QACIP3lAf3mAf3lASAU/QACIP3lAf3mAf0LAiAgDyAF/QACMCAQ/QACMCAR/QACMCAS/QACMCAT/QACMP3lAf3mAf3lASAU/QACMP3lAf3mAf0LAjAgDiADQUBrIgNrQcAATg0ACwsgDiADayIFQQBKBEADQCADIB5qIAMgFWr9AAIAIAMgG2r9AAIAIAMgC2r9AAIAIAMgHGr9AAIAIAMgFmr9AAIA/eUB/eYB/eUBIAMgHWr9AAIA/eUB/eYBIAUQAiAOIANBEGoiA2siBUEASg0ACwsgDSAAQQFqIgBLDQALCyABIAlBAWoiCUsNAAsLIAdBAWohByACIBhBAWoiGEsNAAsLC6EEAhR/AXsgACgCECESIAAoAjAhEyAAKAI4IRQgACgCUCEKQYAIIAAoAmAiBUEBIAUbbiIEQQEgBBsiCyALbiAFQf8HakEKdiIMbCENIAEhBEEAIQYgACgCaCIHQQFLBH8gASAHcCEGIAEgB24FIAQLIgQgCnAhACAEIApuIQ4gASIEIAIiFUkEQANAQQAhASANIQIgBSAAIAogDmxqbCEWIABBAnQgEmoqAgC7tv0TIRcgB0EBSwR/IAZBAWogDWwgB24hAiAGIA1sIAduBSABCyIJIAJJBEADQCAJIAtsIQFBACEDIAUhCCAMQQFLBH8gCSAMcEEKdCIDQYAIaiIBIAUgASAFSRshCCAJIAxuBSABCxogFkECdCIBIBNqIRAgASAUaiERIAhBAnQiCCADQQJ0IgFrQcAATgRAA0AgASARaiIPIBcgASAQaiID/QACAP3mAf0LAgAgDyAXIAP9AAIQ/eYB/QsCECAPIBcgA/0AAiD95gH9CwIgIA8gFyAD/QACMP3mAf0LAjAgCCABQUBrIgFrQcAATg0ACwsgCCABayIDQQBKBEADQCABIBFqIBcgASAQav0AAgD95gEgAxACIAggAUEQaiIBayIDQQBKDQALCyACIAlBAWoiCUsNAAsLIAcgBkEBaiIGRgR/QQAhBiAKIABBAWoiAEYEfyAOQQFqIQ5BAAUgAAsFIAALIQAgFSAEQQFqIgRLDQALCwuXBAEWfyAAKAIQIRAgACgCMCEXIAAoAjghGCAAKAJYIAAoAmBsIhFBgAggACgCUCIEQQEgBBtuIgZBASAGGyIKakEBayAKbiAEQf8HakEKdiILbCEGQQAhByAAKAJoIghBAUsEfyABIAhwIQcgASAIbgUgAQsaIAIgASISSwRAA0BBACEAIAYhASAIQQFLBH8gB0EBaiAGbCAIbiEBIAYgB2wgCG4FIAALIgkgAUkEQANAIAkgCmwhAEEAIRMgBCEUIAtBAUsEfyAJIAtwQQp0IhNBgAhqIgAgBCAAIARJGyEUIAogCSALbmwFIAALIgAgACAKaiIMIBEgDCARSRsiDEkEQANAIAAgBGxBAnQiAyAXaiEVIAMgGGohFiAUQQJ0Ig0gE0ECdCIDa0HAAE4EQANAIAMgFmoiDiADIBBqIgX9AAIAIAMgFWoiD/0AAgD95gH9CwIAIA4gBf0AAhAgD/0AAhD95gH9CwIQIA4gBf0AAiAgD/0AAiD95gH9CwIgIA4gBf0AAjAgD/0AAjD95gH9CwIwIA0gA0FAayIDa0HAAE4NAAsLIA0gA2siBUEASgRAA0AgAyAWaiADIBBq/QACACADIBVq/QACAP3mASAFEAIgDSADQRBqIgNrIgVBAEoNAAsLIAwgAEEBaiIASw0ACwsgASAJQQFqIglLDQALCyAHQQFqIQcgAiASQQFqIhJLDQALCwsyAQF/A0AgASACSQRAIAAgASABQQFqIgMQACAAIAEgAxABIAAgASADEAMgAyEBDAELCwsyAQF/A0AgASACSQRAIAAgASABQQFqIgMQACAAIAEgAxAJIAAgASADEAogAyEBDAELCwsyAQF/A0AgASACSQRAIAAgASABQQFqIgMQACAAIAEgAxAOIAAgASADEA8gAyEBDAELCwsyAQF/A0AgASACSQRAIAAgASABQQFqIgMQACAAIAEgAxATIAAgASADEBQgAyEBDAELCws=';

@@ -17,22 +17,22 @@ reduce_1, for parts from begin to end:
    partials[block * c * s + base + i] = 0
    partials[(blocks + block) * c * s + base + i] = 0
   for unit from from_ to to:
-   for lane_ from left to right, 1 × f32x4:
-    columns[slot + lane_] = lanes(0)
-    columns[slot_1 + lane_] = lanes(0)
+   for lane from left to right, 1 × f32x4:
+    columns[slot + lane] = lanes(0)
+    columns[slot_1 + lane] = lanes(0)
    for turn from 0 to turns:
-    for lane__1 from left to right, 2 × f32x4:
-     var sum = columns[slot + lane__1]
-     var sum_1 = columns[slot_1 + lane__1]
-     mean_3 = mean[lane__1]
+    for lane_1 from left to right, 2 × f32x4:
+     var sum = columns[slot + lane_1]
+     var sum_1 = columns[slot_1 + lane_1]
+     mean_3 = mean[lane_1]
      for row__1 from row_ to last_row:
-      grad_y_1 = grad_y[row__1 * c * s + lane__1]
+      grad_y_1 = grad_y[row__1 * c * s + lane_1]
       sum = sum + grad_y_1
-      x_1 = x[row__1 * c * s + lane__1]
+      x_1 = x[row__1 * c * s + lane_1]
       v = x_1 - mean_3
       sum_1 = sum_1 + v * grad_y_1
-     columns[slot + lane__1] = sum
-     columns[slot_1 + lane__1] = sum_1
+     columns[slot + lane_1] = sum
+     columns[slot_1 + lane_1] = sum_1
    for i_1 from left to right:
     part_1 = columns[slot + i_1]
     total = partials[place]
@@ -60,15 +60,15 @@ map_1, for parts from begin to end:
  for part from begin to end:
   for unit from from_ to to:
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 4 × f32x4:
-     packed_1 = packed[lane_]
-     grad_y_1 = grad_y[base + lane_]
-     packed_2 = packed[c * s + lane_]
-     x_1 = x[base + lane_]
-     mean_3 = mean[lane_]
+    for lane from left to right, 4 × f32x4:
+     packed_1 = packed[lane]
+     grad_y_1 = grad_y[base + lane]
+     packed_2 = packed[c * s + lane]
+     x_1 = x[base + lane]
+     mean_3 = mean[lane]
      v = x_1 - mean_3
-     packed_3 = packed[2 * c * s + lane_]
-     dx[base + lane_] = packed_1 * (grad_y_1 - packed_2 * v - packed_3)
+     packed_3 = packed[2 * c * s + lane]
+     dx[base + lane] = packed_1 * (grad_y_1 - packed_2 * v - packed_3)
 finish_2, for kept from begin to end:
  test = n > 0
  for at from begin to end:
@@ -91,43 +91,43 @@ finish_2, for kept from begin to end:
   packed[2 * c * s + rest * s + i_s] = mean_3
 prepare_1, for parts from begin to end:
  for part from begin to end:
-  for lane_ from left to right, 1 × f32x4:
-   weight_1 = weight[lane_]
-   invstd_1 = invstd[lane_]
-   prepared[lane_] = weight_1 * invstd_1
+  for lane from left to right, 1 × f32x4:
+   weight_1 = weight[lane]
+   invstd_1 = invstd[lane]
+   prepared[lane] = weight_1 * invstd_1
 map_2, for parts from begin to end:
  for part from begin to end:
   for unit from from_ to to:
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 4 × f32x4:
-     prepared_1 = prepared[lane_]
-     grad_y_1 = grad_y[base + lane_]
-     dx[base + lane_] = prepared_1 * grad_y_1
+    for lane from left to right, 4 × f32x4:
+     prepared_1 = prepared[lane]
+     grad_y_1 = grad_y[base + lane]
+     dx[base + lane] = prepared_1 * grad_y_1
 reduce_2, for parts from begin to end:
  for part from begin to end:
   for i from left to right:
    partials[block * c * s + base + i] = 0
    partials[(blocks + block) * c * s + base + i] = 0
   for unit from from_ to to:
-   for lane_ from left to right, 1 × f32x4:
-    columns[slot + lane_] = lanes(0)
-    columns[slot_1 + lane_] = lanes(0)
+   for lane from left to right, 1 × f32x4:
+    columns[slot + lane] = lanes(0)
+    columns[slot_1 + lane] = lanes(0)
    for turn from 0 to turns:
-    for lane__1 from left to right, 2 × f32x4:
-     var sum = columns[slot + lane__1]
-     var sum_1 = columns[slot_1 + lane__1]
-     mean_1 = mean[lane__1]
-     weight_1 = weight[lane__1]
-     invstd_1 = invstd[lane__1]
+    for lane_1 from left to right, 2 × f32x4:
+     var sum = columns[slot + lane_1]
+     var sum_1 = columns[slot_1 + lane_1]
+     mean_1 = mean[lane_1]
+     weight_1 = weight[lane_1]
+     invstd_1 = invstd[lane_1]
      v = weight_1 * invstd_1
      for row__1 from row_ to last_row:
-      grad_y_1 = grad_y[row__1 * c * s + lane__1]
+      grad_y_1 = grad_y[row__1 * c * s + lane_1]
       sum = sum + grad_y_1
-      x_1 = x[row__1 * c * s + lane__1]
+      x_1 = x[row__1 * c * s + lane_1]
       sum_1 = sum_1 + (x_1 - mean_1) * grad_y_1
-      dx[row__1 * c * s + lane__1] = v * grad_y_1
-     columns[slot + lane__1] = sum
-     columns[slot_1 + lane__1] = sum_1
+      dx[row__1 * c * s + lane_1] = v * grad_y_1
+     columns[slot + lane_1] = sum
+     columns[slot_1 + lane_1] = sum_1
    for i_1 from left to right:
     part_1 = columns[slot + i_1]
     total = partials[place]
@@ -166,23 +166,23 @@ map_3, for parts from begin to end:
  for part from begin to end:
   for unit from from_ to to:
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 4 × f32x4:
-     invstd_1 = invstd[lane_]
-     grad_y_1 = grad_y[base + lane_]
-     packed_1 = packed[lane_]
-     x_1 = x[base + lane_]
-     mean_3 = mean[lane_]
+    for lane from left to right, 4 × f32x4:
+     invstd_1 = invstd[lane]
+     grad_y_1 = grad_y[base + lane]
+     packed_1 = packed[lane]
+     x_1 = x[base + lane]
+     mean_3 = mean[lane]
      v = x_1 - mean_3
-     packed_2 = packed[c * s + lane_]
-     dx[base + lane_] = invstd_1 * (grad_y_1 - packed_1 * v - packed_2)
+     packed_2 = packed[c * s + lane]
+     dx[base + lane] = invstd_1 * (grad_y_1 - packed_1 * v - packed_2)
 map_4, for parts from begin to end:
  for part from begin to end:
   for unit from from_ to to:
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 4 × f32x4:
-     invstd_1 = invstd[lane_]
-     grad_y_1 = grad_y[base + lane_]
-     dx[base + lane_] = invstd_1 * grad_y_1
+    for lane from left to right, 4 × f32x4:
+     invstd_1 = invstd[lane]
+     grad_y_1 = grad_y[base + lane]
+     dx[base + lane] = invstd_1 * grad_y_1
 */
 export const module =
   'AGFzbQEAAAABDQJgA39/fwBgA397fwACEgEDZW52Bm1lbW9yeQIDAYCABAMNDAEAAAAAAAAAAAAAAAdvCwhyZWR1Y2VfMQABCGZpbmlzaF8xAAIFbWFwXzEAAwhmaW5pc2hfMgAECXByZXBhcmVfMQAFBW1hcF8yAAYIcmVkdWNlXzIABwhmaW5pc2hfMwAICGZpbmlzaF80AAkFbWFwXzMACgVtYXBfNAALCtU0DD8AIAJBEE4EQCAAIAH9CwIABSACQQhxBEAgACAB/VsCAAAgAkEEcQRAIAAgAf1aAggCCwUgACAB/VoCAAALCwuqCQMhfwd7AXwgACgCACEXIAAoAhAhGCAAKAIgIRkgACgCOCEQIAAoAkAhCCAAKAJgIQkgACgCSCIKIAAoAlgiC2xB/wdqQQp2IRogACgCUCIbQfsAakH8AG4hHCABIg8gAiIiSQRAA0AgDyAJcCEMIA8gCW4iAiAacEEKdCINQYAIaiIBIAogC2wiACAAIAFLGyEOIAAgAiAabmwhHSAOIA0iAEsEQANAIAAgHWoiASAKIAtsIgIgDGxqQQN0IBBqRAAAAAAAAAAAOQMAIAEgAiAJIAxqbGpBA3QgEGpEAAAAAAAAAAA5AwAgDiAAQQFqIgBLDQALCyAMIBxsIAluIhMgDEEBaiAcbCAJbiIjSQRAA0AgE0H8AGwiHkH8AGoiACAbIAAgG0kbIRQgD0EBdCIAQQp0IA1rIh9BAnQgCGohASAAQQFqQQp0IA1rIiBBAnQgCGohACAOQQJ0IgUgDUECdCIEa0EQTgRAA0AgASAEakMAAAAA/RP9CwIAIAAgBGpDAAAAAP0T/QsCACAFIARBEGoiBGtBEE4NAAsLIAUgBGsiAkEASgRAA0AgASAEakMAAAAA/RMgAhAAIAAgBGpDAAAAAP0TIAIQACAFIARBEGoiBGsiAkEASg0ACwsgFCAea0EDakECdiIEIQVBASEhIAogC2xBgAFJBH9BBCEhQQEFIAULIQUgBEEAIhVLBEADQCAVICFsIB5qIgIgBUECdGoiACAUIAAgFEkbIQEgH0ECdCAIaiERICBBAnQgCGohEiAOQQJ0IhYgDUECdCIDa0EgTgRAA0AgAyARaiIH/QACACEkIAMgEmoiBv0AAgAhJSADIBlqIgD9AAIAIScgB/0AAhAhKCAG/QACECEpIAD9AAIQISogASACIgBLBEADQCAkIAMgCyAAIApsbEECdCIGIBdqaiIH/QACACIm/eQBISQgJSADIAYgGGpqIgb9AAIAICf95QEgJv3mAf3kASElICggB/0AAhAiJv3kASEoICkgBv0AAhAgKv3lASAm/eYB/eQBISkgASAAIAVqIgBLDQALCyADIBFqIgYgJP0LAgAgAyASaiIAICX9CwIAIAYgKP0LAhAgACAp/QsCECAWIANBIGoiA2tBIE4NAAsLIBYgA2siB0EASgRAA0AgAyARav0AAgAhJCADIBJq/QACACElIAMgGWr9AAIAIScgASACIgBLBEADQCAkIAMgCyAAIApsbEECdCIGIBdqav0AAgAiJv3kASEkICUgAyAGIBhqav0AAgAgJ/3lASAm/eYB/eQBISUgASAAIAVqIgBLDQALCyADIBFqICQgBxAAIAMgEmogJSAHEAAgFiADQRBqIgNrIgdBAEoNAAsLIAQgFUEBaiIVSw0ACwsgDiANIgBLBEADQCAAIB1qIgIgCiALbCIFIAxsakEDdCAQaiIBKwMAISsgASArIAAgH2pBAnQgCGoqAgC7oDkDACACIAUgCSAMamxqQQN0IBBqIgErAwAhKyABICsgACAgakECdCAIaioCALugOQMAIA4gAEEBaiIASw0ACwsgIyATQQFqIhNLDQALCyAiIA9BAWoiD0sNAAsLC7sCAgt/A3wgACgCCCELIAAoAhghDCAAKAIwIQkgACgCOCEEIAAoAkghBSAAKAJQIQogACgCWCEDIAAoAmAhACABIAJJBEADQCABIANwIQYgASADbiEHIAFBA3QgBGorAwAhDyABIAMgBWwgAGxqQQN0IARqKwMAIRAgAEEBIghLBEADQCAPIAEgAyAFbCINIAhsakEDdCAEaisDAKAhDyAQIAEgDSAAIAhqbGpBA3QgBGorAwCgIRAgACAIQQFqIghLDQALCyAGIAMgB2xqIgZBAnQiByALaioCALshDiAHIAlqIA4gByAMaioCALsiDqK2OAIAIAYgAyAFbGpBAnQgCWogDiAOoiAQIAq4o6K2OAIAIAYgAyAFQQF0bGpBAnQgCWogDyAKuKO2OAIAIAIgAUEBaiIBSw0ACwsLpAYBIX8gACgCACEhIAAoAhAhIiAAKAIgIRcgACgCKCEjIAAoAjAhCiAAKAJQIhhBgAggACgCSCIMIAAoAlgiDWwiBUEBIAUbbiIGQQEgBhsiC2pBAWsgC24gBUH/B2pBCnYiDmwhBkEAIQcgACgCaCIIQQFLBH8gASAIcCEHIAEgCG4FIAELGiACIAEiGUsEQANAQQAhACAGIQEgCEEBSwR/IAdBAWogBmwgCG4hASAGIAdsIAhuBSAACyIJIAFJBEADQCAJIAtsIQBBACEaIAUhGyAOQQFLBH8gCSAOcEEKdCIaQYAIaiIAIAUgACAFSRshGyALIAkgDm5sBSAACyIAIAAgC2oiDyAYIA8gGEkbIg9JBEADQCANIAAgDGxsQQJ0IgMgIWohHCAMIA1sQQJ0IApqIR0gAyAiaiEeIA0gDEEBdGxBAnQgCmohHyADICNqISAgG0ECdCIQIBpBAnQiA2tBwABOBEADQCADICBqIhEgAyAKaiIE/QACACADIBxqIhL9AAIAIAMgHWoiE/0AAgAgAyAeaiIU/QACACADIBdqIhX9AAIA/eUB/eYB/eUBIAMgH2oiFv0AAgD95QH95gH9CwIAIBEgBP0AAhAgEv0AAhAgE/0AAhAgFP0AAhAgFf0AAhD95QH95gH95QEgFv0AAhD95QH95gH9CwIQIBEgBP0AAiAgEv0AAiAgE/0AAiAgFP0AAiAgFf0AAiD95QH95gH95QEgFv0AAiD95QH95gH9CwIgIBEgBP0AAjAgEv0AAjAgE/0AAjAgFP0AAjAgFf0AAjD95QH95gH95QEgFv0AAjD95QH95gH9CwIwIBAgA0FAayIDa0HAAE4NAAsLIBAgA2siBEEASgRAA0AgAyAgaiADIApq/QACACADIBxq/QACACADIB1q/QACACADIB5q/QACACADIBdq/QACAP3lAf3mAf3lASADIB9q/QACAP3lAf3mASAEEAAgECADQRBqIgNrIgRBAEoNAAsLIA8gAEEBaiIASw0ACwsgASAJQQFqIglLDQALCyAHQQFqIQcgAiAZQQFqIhlLDQALCwv9AgIOfwR8IAAoAgghCyAAKAIYIQwgACgCcCENIAAoAnghDiAAKAIwIQogACgCOCEFIAAoAkghBiAAKAJYIQMgACgCYCEHIAAoAlAiALhEAAAAAAAAAABkIQ8gASACSQRAA0AgASADcCEIIAEgA24hBCABQQN0IAVqKwMAIREgASADIAZsIAdsakEDdCAFaisDACESIAdBASIJSwRAA0AgESABIAMgBmwiECAJbGpBA3QgBWorAwCgIREgEiABIBAgByAJamxqQQN0IAVqKwMAoCESIAcgCUEBaiIJSw0ACwsgCCADIARsaiIIQQJ0IgQgDGoqAgC7IRMgBCALaioCALshFCAEIA1qIBMgEqJEAAAAAAAAAAAgDxu2OAIAIAQgDmogEbY4AgAgBCAKaiAUIBOitjgCACAIIAMgBmxqQQJ0IApqIBMgE6IgEiAAuKOitjgCACAIIAMgBkEBdGxqQQJ0IApqIBEgALijtjgCACACIAFBAWoiAUsNAAsLC90BAQd/IAAoAgghBiAAKAIYIQcgACgCgAEhCCAAKAJIIQkgACgCWCEAIAEgAkkEQANAIAFBCnQiBEECdCEDIARBgAhqIgQgACAJbCIFIAQgBUkbQQJ0IgQgA2tBEE4EQANAIAMgCGogAyAGav0AAgAgAyAHav0AAgD95gH9CwIAIAQgA0EQaiIDa0EQTg0ACwsgBCADayIFQQBKBEADQCADIAhqIAMgBmr9AAIAIAMgB2r9AAIA/eYBIAUQACAEIANBEGoiA2siBUEASg0ACwsgAiABQQFqIgFLDQALCwufBAEYfyAAKAIAIRcgACgCKCEYIAAoAoABIRAgACgCUCIRQYAIIAAoAkgiGSAAKAJYIhpsIgVBASAFG24iBkEBIAYbIgpqQQFrIApuIAVB/wdqQQp2IgtsIQZBACEHIAAoAmAiCEEBSwR/IAEgCHAhByABIAhuBSABCxogAiABIhJLBEADQEEAIQAgBiEBIAhBAUsEfyAHQQFqIAZsIAhuIQEgBiAHbCAIbgUgAAsiCSABSQRAA0AgCSAKbCEAQQAhEyAFIRQgC0EBSwR/IAkgC3BBCnQiE0GACGoiACAFIAAgBUkbIRQgCiAJIAtubAUgAAsiACAAIApqIgwgESAMIBFJGyIMSQRAA0AgGiAAIBlsbEECdCIDIBdqIRUgAyAYaiEWIBRBAnQiDSATQQJ0IgNrQcAATgRAA0AgAyAWaiIOIAMgEGoiBP0AAgAgAyAVaiIP/QACAP3mAf0LAgAgDiAE/QACECAP/QACEP3mAf0LAhAgDiAE/QACICAP/QACIP3mAf0LAiAgDiAE/QACMCAP/QACMP3mAf0LAjAgDSADQUBrIgNrQcAATg0ACwsgDSADayIEQQBKBEADQCADIBZqIAMgEGr9AAIAIAMgFWr9AAIA/eYBIAQQACANIANBEGoiA2siBEEASg0ACwsgDCAAQQFqIgBLDQALCyABIAlBAWoiCUsNAAsLIAdBAWohByACIBJBAWoiEksNAAsLC7cKAyZ/CXsBfCAAKAIAIRggACgCCCEZIAAoAhAhGiAAKAIYIRsgACgCICEcIAAoAighHSAAKAI4IRAgACgCQCEIIAAoAmAhCSAAKAJIIgogACgCWCILbEH/B2pBCnYhHiAAKAJQIh9B+wBqQfwAbiEgIAEiDyACIiZJBEADQCAPIAlwIQwgDyAJbiICIB5wQQp0Ig1BgAhqIgEgCiALbCIAIAAgAUsbIQ4gACACIB5ubCEhIA4gDSIASwRAA0AgACAhaiIBIAogC2wiAiAMbGpBA3QgEGpEAAAAAAAAAAA5AwAgASACIAkgDGpsakEDdCAQakQAAAAAAAAAADkDACAOIABBAWoiAEsNAAsLIAwgIGwgCW4iEyAMQQFqICBsIAluIidJBEADQCATQfwAbCIiQfwAaiIAIB8gACAfSRshFCAPQQF0IgBBCnQgDWsiI0ECdCAIaiEBIABBAWpBCnQgDWsiJEECdCAIaiEAIA5BAnQiBSANQQJ0IgRrQRBOBEADQCABIARqQwAAAAD9E/0LAgAgACAEakMAAAAA/RP9CwIAIAUgBEEQaiIEa0EQTg0ACwsgBSAEayICQQBKBEADQCABIARqQwAAAAD9EyACEAAgACAEakMAAAAA/RMgAhAAIAUgBEEQaiIEayICQQBKDQALCyAUICJrQQNqQQJ2IgQhBUEBISUgCiALbEGAAUkEf0EEISVBAQUgBQshBSAEQQAiFUsEQANAIBUgJWwgImoiAiAFQQJ0aiIAIBQgACAUSRshASAjQQJ0IAhqIREgJEECdCAIaiESIA5BAnQiFiANQQJ0IgNrQSBOBEADQCADIBFqIij9AAIAISogAyASaiIX/QACACErIAMgHGoiB/0AAgAhLCADIBlqIgb9AAIAIAMgG2oiAP0AAgD95gEhLSAo/QACECEuIBf9AAIQIS8gB/0AAhAhMCAG/QACECAA/QACEP3mASExIAEgAiIASwRAA0AgKiADIAsgACAKbGxBAnQiBiAYamoiF/0AAgAiKf3kASEqICsgAyAGIBpqaiIH/QACACAs/eUBICn95gH95AEhKyADIAYgHWpqIgYgLSAp/eYB/QsCACAuIBf9AAIQIin95AEhLiAvIAf9AAIQIDD95QEgKf3mAf3kASEvIAYgMSAp/eYB/QsCECABIAAgBWoiAEsNAAsLIAMgEWoiBiAq/QsCACADIBJqIgAgK/0LAgAgBiAu/QsCECAAIC/9CwIQIBYgA0EgaiIDa0EgTg0ACwsgFiADayIHQQBKBEADQCADIBFq/QACACEqIAMgEmr9AAIAISsgAyAcav0AAgAhLCADIBlq/QACACADIBtq/QACAP3mASEtIAEgAiIASwRAA0AgKiADIAsgACAKbGxBAnQiBiAYamr9AAIAIin95AEhKiArIAMgBiAaamr9AAIAICz95QEgKf3mAf3kASErIAMgBiAdamogLSAp/eYBIAcQACABIAAgBWoiAEsNAAsLIAMgEWogKiAHEAAgAyASaiArIAcQACAWIANBEGoiA2siB0EASg0ACwsgBCAVQQFqIhVLDQALCyAOIA0iAEsEQANAIAAgIWoiAiAKIAtsIgUgDGxqQQN0IBBqIgErAwAhMiABIDIgACAjakECdCAIaioCALugOQMAIAIgBSAJIAxqbGpBA3QgEGoiASsDACEyIAEgMiAAICRqQQJ0IAhqKgIAu6A5AwAgDiAAQQFqIgBLDQALCyAnIBNBAWoiE0sNAAsLICYgD0EBaiIPSw0ACwsL+wECCn8CfCAAKAIYIQggACgCcCEJIAAoAnghCiAAKAI4IQQgACgCSCEHIAAoAlghAyAAKAJgIQAgASACSQRAA0AgASADcCEFIAEgA24hCyABQQN0IARqKwMAIQ4gASADIAdsIABsakEDdCAEaisDACENIABBASIGSwRAA0AgDiABIAMgB2wiDCAGbGpBA3QgBGorAwCgIQ4gDSABIAwgACAGamxqQQN0IARqKwMAoCENIAAgBkEBaiIGSw0ACwsgBSADIAtsakECdCIFIAhqKgIAuyANoiENIAUgCWogDbY4AgAgBSAKaiAOtjgCACACIAFBAWoiAUsNAAsLC5ECAgp/A3wgACgCGCELIAAoAjAhCSAAKAI4IQQgACgCSCEGIAAoAlAhCiAAKAJYIQMgACgCYCEAIAEgAkkEQANAIAEgA3AhByABIANuIQggAUEDdCAEaisDACENIAEgAyAGbCAAbGpBA3QgBGorAwAhDiAAQQEiBUsEQANAIA0gASADIAZsIgwgBWxqQQN0IARqKwMAoCENIA4gASAMIAAgBWpsakEDdCAEaisDAKAhDiAAIAVBAWoiBUsNAAsLIAcgAyAIbGoiB0ECdCIIIAtqKgIAuyEPIAggCWogDyAPoiAOIAq4o6K2OAIAIAcgAyAGbGpBAnQgCWogDSAKuKO2OAIAIAIgAUEBaiIBSw0ACwsLmwYBIX8gACgCACEhIAAoAhAhIiAAKAIYIRUgACgCICEWIAAoAighIyAAKAIwIQsgACgCUCIXQYAIIAAoAkgiGCAAKAJYIhlsIgVBASAFG24iBkEBIAYbIgpqQQFrIApuIAVB/wdqQQp2IgxsIQZBACEHIAAoAmgiCEEBSwR/IAEgCHAhByABIAhuBSABCxogAiABIhpLBEADQEEAIQAgBiEBIAhBAUsEfyAHQQFqIAZsIAhuIQEgBiAHbCAIbgUgAAsiCSABSQRAA0AgCSAKbCEAQQAhGyAFIRwgDEEBSwR/IAkgDHBBCnQiG0GACGoiACAFIAAgBUkbIRwgCiAJIAxubAUgAAsiACAAIApqIg0gFyANIBdJGyINSQRAA0AgGSAAIBhsbEECdCIDICFqIR0gAyAiaiEeIBggGWxBAnQgC2ohHyADICNqISAgHEECdCIOIBtBAnQiA2tBwABOBEADQCADICBqIg8gAyAVaiIE/QACACADIB1qIhD9AAIAIAMgC2oiEf0AAgAgAyAeaiIS/QACACADIBZqIhP9AAIA/eUB/eYB/eUBIAMgH2oiFP0AAgD95QH95gH9CwIAIA8gBP0AAhAgEP0AAhAgEf0AAhAgEv0AAhAgE/0AAhD95QH95gH95QEgFP0AAhD95QH95gH9CwIQIA8gBP0AAiAgEP0AAiAgEf0AAiAgEv0AAiAgE/0AAiD95QH95gH95QEgFP0AAiD95QH95gH9CwIgIA8gBP0AAjAgEP0AAjAgEf0AAjAgEv0AAjAgE/0AAjD95QH95gH95QEgFP0AAjD95QH95gH9CwIwIA4gA0FAayIDa0HAAE4NAAsLIA4gA2siBEEASgRAA0AgAyAgaiADIBVq/QACACADIB1q/QACACADIAtq/QACACADIB5q/QACACADIBZq/QACAP3lAf3mAf3lASADIB9q/QACAP3lAf3mASAEEAAgDiADQRBqIgNrIgRBAEoNAAsLIA0gAEEBaiIASw0ACwsgASAJQQFqIglLDQALCyAHQQFqIQcgAiAaQQFqIhpLDQALCwueBAEYfyAAKAIAIRcgACgCGCEQIAAoAighGCAAKAJQIhFBgAggACgCSCIZIAAoAlgiGmwiBUEBIAUbbiIGQQEgBhsiCmpBAWsgCm4gBUH/B2pBCnYiC2whBkEAIQcgACgCYCIIQQFLBH8gASAIcCEHIAEgCG4FIAELGiACIAEiEksEQANAQQAhACAGIQEgCEEBSwR/IAdBAWogBmwgCG4hASAGIAdsIAhuBSAACyIJIAFJBEADQCAJIApsIQBBACETIAUhFCALQQFLBH8gCSALcEEKdCITQYAIaiIAIAUgACAFSRshFCAKIAkgC25sBSAACyIAIAAgCmoiDCARIAwgEUkbIgxJBEADQCAaIAAgGWxsQQJ0IgMgF2ohFSADIBhqIRYgFEECdCINIBNBAnQiA2tBwABOBEADQCADIBZqIg4gAyAQaiIE/QACACADIBVqIg/9AAIA/eYB/QsCACAOIAT9AAIQIA/9AAIQ/eYB/QsCECAOIAT9AAIgIA/9AAIg/eYB/QsCICAOIAT9AAIwIA/9AAIw/eYB/QsCMCANIANBQGsiA2tBwABODQALCyANIANrIgRBAEoEQANAIAMgFmogAyAQav0AAgAgAyAVav0AAgD95gEgBBAAIA0gA0EQaiIDayIEQQBKDQALCyAMIABBAWoiAEsNAAsLIAEgCUEBaiIJSw0ACwsgB0EBaiEHIAIgEkEBaiISSw0ACwsL';

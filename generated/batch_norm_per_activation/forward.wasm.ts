@@ -20,23 +20,23 @@ reduce_1, for parts from begin to end:
   for unit from from_ to to:
    before = (from__1 - start)
    elements = (to_1 - from__1)
-   for lane_ from left to right, 1 × f32x4:
-    x_1 = x[from__1 * c * s + lane_]
-    columns[slot + lane_] = lanes(0)
-    columns[slot_1 + lane_] = lanes(0)
-    columns[slot_2 + lane_] = x_1
+   for lane from left to right, 1 × f32x4:
+    x_1 = x[from__1 * c * s + lane]
+    columns[slot + lane] = lanes(0)
+    columns[slot_1 + lane] = lanes(0)
+    columns[slot_2 + lane] = x_1
    for turn from 0 to turns:
-    for lane__1 from left to right, 2 × f32x4:
-     var sum = columns[slot + lane__1]
-     var sum_1 = columns[slot_1 + lane__1]
-     first = columns[slot_2 + lane__1]
+    for lane_1 from left to right, 2 × f32x4:
+     var sum = columns[slot + lane_1]
+     var sum_1 = columns[slot_1 + lane_1]
+     first = columns[slot_2 + lane_1]
      for row__1 from row_ to last_row:
-      x_2 = x[row__1 * c * s + lane__1]
+      x_2 = x[row__1 * c * s + lane_1]
       d = x_2 - first
       sum = sum + d
       sum_1 = sum_1 + d * d
-     columns[slot + lane__1] = sum
-     columns[slot_1 + lane__1] = sum_1
+     columns[slot + lane_1] = sum
+     columns[slot_1 + lane_1] = sum_1
    for i_1 from left to right:
     part_1 = columns[slot + i_1]
     part_2 = columns[slot_1 + i_1]
@@ -93,38 +93,38 @@ map_1, for parts from begin to end:
  for part from begin to end:
   for unit from from_ to to:
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 4 × f32x4:
-     packed_1 = packed[lane_]
-     x_1 = x[base + lane_]
-     mean_1 = mean[lane_]
-     bias_1 = bias[lane_]
-     y[base + lane_] = packed_1 * (x_1 - mean_1) + bias_1
+    for lane from left to right, 4 × f32x4:
+     packed_1 = packed[lane]
+     x_1 = x[base + lane]
+     mean_1 = mean[lane]
+     bias_1 = bias[lane]
+     y[base + lane] = packed_1 * (x_1 - mean_1) + bias_1
 prepare_1, for parts from begin to end:
  lanes = lanes(eps)
  for part from begin to end:
-  for lane_ from left to right, 1 × f32x4:
-   running_var_1 = running_var[lane_]
-   weight_1 = weight[lane_]
-   prepared[lane_] = rsqrt(running_var_1 + lanes) * weight_1
+  for lane from left to right, 1 × f32x4:
+   running_var_1 = running_var[lane]
+   weight_1 = weight[lane]
+   prepared[lane] = rsqrt(running_var_1 + lanes) * weight_1
 map_2, for parts from begin to end:
  for part from begin to end:
   for unit from from_ to to:
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 4 × f32x4:
-     prepared_1 = prepared[lane_]
-     x_1 = x[base + lane_]
-     running_mean_1 = running_mean[lane_]
-     bias_1 = bias[lane_]
-     y[base + lane_] = prepared_1 * (x_1 - running_mean_1) + bias_1
+    for lane from left to right, 4 × f32x4:
+     prepared_1 = prepared[lane]
+     x_1 = x[base + lane]
+     running_mean_1 = running_mean[lane]
+     bias_1 = bias[lane]
+     y[base + lane] = prepared_1 * (x_1 - running_mean_1) + bias_1
 map_3, for parts from begin to end:
  lanes = lanes(eps)
  for part from begin to end:
   for unit from from_ to to:
-   for lane_ from left to right, 4 × f32x4:
-    running_mean_1 = running_mean[lane_]
-    running_var_1 = running_var[lane_]
-    mean[lane_] = running_mean_1
-    invstd[lane_] = rsqrt(running_var_1 + lanes)
+   for lane from left to right, 4 × f32x4:
+    running_mean_1 = running_mean[lane]
+    running_var_1 = running_var[lane]
+    mean[lane] = running_mean_1
+    invstd[lane] = rsqrt(running_var_1 + lanes)
 finish_2, for kept from begin to end:
  for at from begin to end:
   var total = partials[at]
@@ -184,26 +184,26 @@ map_4, for parts from begin to end:
  for part from begin to end:
   for unit from from_ to to:
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 4 × f32x4:
-     invstd_1 = invstd[lane_]
-     x_1 = x[base + lane_]
-     mean_1 = mean[lane_]
-     y[base + lane_] = invstd_1 * (x_1 - mean_1)
+    for lane from left to right, 4 × f32x4:
+     invstd_1 = invstd[lane]
+     x_1 = x[base + lane]
+     mean_1 = mean[lane]
+     y[base + lane] = invstd_1 * (x_1 - mean_1)
 prepare_2, for parts from begin to end:
  lanes = lanes(eps)
  for part from begin to end:
-  for lane_ from left to right, 1 × f32x4:
-   running_var_1 = running_var[lane_]
-   prepared[lane_] = rsqrt(running_var_1 + lanes)
+  for lane from left to right, 1 × f32x4:
+   running_var_1 = running_var[lane]
+   prepared[lane] = rsqrt(running_var_1 + lanes)
 map_5, for parts from begin to end:
  for part from begin to end:
   for unit from from_ to to:
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 4 × f32x4:
-     prepared_1 = prepared[lane_]
-     x_1 = x[base + lane_]
-     running_mean_1 = running_mean[lane_]
-     y[base + lane_] = prepared_1 * (x_1 - running_mean_1)
+    for lane from left to right, 4 × f32x4:
+     prepared_1 = prepared[lane]
+     x_1 = x[base + lane]
+     running_mean_1 = running_mean[lane]
+     y[base + lane] = prepared_1 * (x_1 - running_mean_1)
 finish_4, for kept from begin to end:
  for at from begin to end:
   var total = partials[at]

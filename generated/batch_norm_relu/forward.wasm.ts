@@ -23,8 +23,8 @@ reduce_1, for parts from begin to end:
    var sum = 4 × f32x4(0)
    var sum_1 = 4 × f32x4(0)
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 4 × f32x4:
-     x_2 = x[base_1 + lane_]
+    for lane from left to right, 4 × f32x4:
+     x_2 = x[base_1 + lane]
      d = x_2 - lanes
      sum = sum + d
      sum_1 = sum_1 + d * d
@@ -92,9 +92,9 @@ map_1, for parts from begin to end:
   lanes_2 = lanes(bias_1)
   for unit from from_ to to:
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 4 × f32x4:
-     x_1 = x[base + lane_]
-     y[base + lane_] = relu(lanes_1 * (x_1 - lanes) + lanes_2)
+    for lane from left to right, 4 × f32x4:
+     x_1 = x[base + lane]
+     y[base + lane] = relu(lanes_1 * (x_1 - lanes) + lanes_2)
 map_2, for parts from begin to end:
  for part from begin to end:
   running_var_1 = running_var[i_c]
@@ -108,18 +108,18 @@ map_2, for parts from begin to end:
   bias_1 = bias[i_c]
   lanes_2 = lanes(bias_1)
   for unit from from_ to to:
-   for lane_ from left to right, 4 × f32x4:
-    x_1 = x[base + lane_]
-    y[base + lane_] = relu(lanes_1 * (x_1 - lanes) + lanes_2)
+   for lane from left to right, 4 × f32x4:
+    x_1 = x[base + lane]
+    y[base + lane] = relu(lanes_1 * (x_1 - lanes) + lanes_2)
 map_3, for parts from begin to end:
  lanes = lanes(eps)
  for part from begin to end:
   for unit from from_ to to:
-   for lane_ from left to right, 4 × f32x4:
-    running_mean_1 = running_mean[lane_]
-    running_var_1 = running_var[lane_]
-    mean[lane_] = running_mean_1
-    invstd[lane_] = rsqrt(running_var_1 + lanes)
+   for lane from left to right, 4 × f32x4:
+    running_mean_1 = running_mean[lane]
+    running_var_1 = running_var[lane]
+    mean[lane] = running_mean_1
+    invstd[lane] = rsqrt(running_var_1 + lanes)
 finish_2, for kept from begin to end:
  for at from begin to end:
   var total = partials[at]
@@ -185,9 +185,9 @@ map_4, for parts from begin to end:
   lanes_1 = lanes(invstd_1)
   for unit from from_ to to:
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 4 × f32x4:
-     x_1 = x[base + lane_]
-     y[base + lane_] = relu(lanes_1 * (x_1 - lanes))
+    for lane from left to right, 4 × f32x4:
+     x_1 = x[base + lane]
+     y[base + lane] = relu(lanes_1 * (x_1 - lanes))
 map_5, for parts from begin to end:
  for part from begin to end:
   running_var_1 = running_var[i_c]
@@ -197,9 +197,9 @@ map_5, for parts from begin to end:
   lanes = lanes(running_mean_1)
   lanes_1 = lanes(root)
   for unit from from_ to to:
-   for lane_ from left to right, 4 × f32x4:
-    x_1 = x[base + lane_]
-    y[base + lane_] = relu(lanes_1 * (x_1 - lanes))
+   for lane from left to right, 4 × f32x4:
+    x_1 = x[base + lane]
+    y[base + lane] = relu(lanes_1 * (x_1 - lanes))
 finish_4, for kept from begin to end:
  for at from begin to end:
   var total = partials[at]

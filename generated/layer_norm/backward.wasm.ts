@@ -23,11 +23,11 @@ reduce_1, for parts from begin to end:
    var sum = 4 × f32x4(0)
    var sum_1 = 4 × f32x4(0)
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 4 × f32x4:
-     weight_1 = weight[lane_]
-     grad_y_1 = grad_y[base + lane_]
+    for lane from left to right, 4 × f32x4:
+     weight_1 = weight[lane]
+     grad_y_1 = grad_y[base + lane]
      sum = sum + weight_1 * grad_y_1
-     x_1 = x[base + lane_]
+     x_1 = x[base + lane]
      v = x_1 - lanes
      sum_1 = sum_1 + weight_1 * v * grad_y_1
    part_1 = fold(+, sum)
@@ -61,36 +61,36 @@ map_1, for parts from begin to end:
   lanes_2 = lanes(packed_2)
   lanes_3 = lanes(invstd_1)
   for unit from from_ to to:
-   for lane_ from left to right, 4 × f32x4:
-    weight_1 = weight[lane_]
-    grad_y_1 = grad_y[base + lane_]
-    x_1 = x[base + lane_]
+   for lane from left to right, 4 × f32x4:
+    weight_1 = weight[lane]
+    grad_y_1 = grad_y[base + lane]
+    x_1 = x[base + lane]
     v = x_1 - lanes
-    dx[base + lane_] = lanes_3 * (weight_1 * grad_y_1 - lanes_1 * v - lanes_2)
+    dx[base + lane] = lanes_3 * (weight_1 * grad_y_1 - lanes_1 * v - lanes_2)
 reduce_2, for parts from begin to end:
  for part from begin to end:
   for i from left to right:
    partials[block * d + base + i] = 0
    partials[(blocks + block) * d + base + i] = 0
   for unit from from_ to to:
-   for lane_ from left to right, 1 × f32x4:
-    columns[slot + lane_] = lanes(0)
-    columns[slot_1 + lane_] = lanes(0)
+   for lane from left to right, 1 × f32x4:
+    columns[slot + lane] = lanes(0)
+    columns[slot_1 + lane] = lanes(0)
    for turn from 0 to turns:
-    for lane__1 from left to right, 2 × f32x4:
-     var sum = columns[slot + lane__1]
-     var sum_1 = columns[slot_1 + lane__1]
+    for lane_1 from left to right, 2 × f32x4:
+     var sum = columns[slot + lane_1]
+     var sum_1 = columns[slot_1 + lane_1]
      for row__1 from row_ to last_row:
-      grad_y_1 = grad_y[row__1 * d + lane__1]
+      grad_y_1 = grad_y[row__1 * d + lane_1]
       sum = sum + grad_y_1
       invstd_1 = invstd[row__1]
-      x_1 = x[row__1 * d + lane__1]
+      x_1 = x[row__1 * d + lane_1]
       mean_1 = mean[row__1]
       lanes = lanes(mean_1)
       lanes_1 = lanes(invstd_1)
       sum_1 = sum_1 + lanes_1 * (x_1 - lanes) * grad_y_1
-     columns[slot + lane__1] = sum
-     columns[slot_1 + lane__1] = sum_1
+     columns[slot + lane_1] = sum
+     columns[slot_1 + lane_1] = sum_1
    for i_1 from left to right:
     part_1 = columns[slot + i_1]
     total = partials[place]
@@ -115,25 +115,25 @@ reduce_3, for parts from begin to end:
    partials[block * d + base + i] = 0
    partials[(blocks + block) * d + base + i] = 0
   for unit from from_ to to:
-   for lane_ from left to right, 1 × f32x4:
-    columns[slot + lane_] = lanes(0)
-    columns[slot_1 + lane_] = lanes(0)
+   for lane from left to right, 1 × f32x4:
+    columns[slot + lane] = lanes(0)
+    columns[slot_1 + lane] = lanes(0)
    for turn from 0 to turns:
-    for lane__1 from left to right, 2 × f32x4:
-     var sum = columns[slot + lane__1]
-     var sum_1 = columns[slot_1 + lane__1]
+    for lane_1 from left to right, 2 × f32x4:
+     var sum = columns[slot + lane_1]
+     var sum_1 = columns[slot_1 + lane_1]
      for row__1 from row_ to last_row:
-      grad_y_1 = grad_y[row__1 * d + lane__1]
+      grad_y_1 = grad_y[row__1 * d + lane_1]
       sum = sum + grad_y_1
       invstd_1 = invstd[row__1]
-      x_1 = x[row__1 * d + lane__1]
+      x_1 = x[row__1 * d + lane_1]
       mean_3 = mean[row__1]
       lanes = lanes(mean_3)
       v = x_1 - lanes
       lanes_1 = lanes(invstd_1)
       sum_1 = sum_1 + lanes_1 * v * grad_y_1
-     columns[slot + lane__1] = sum
-     columns[slot_1 + lane__1] = sum_1
+     columns[slot + lane_1] = sum
+     columns[slot_1 + lane_1] = sum_1
    for i_1 from left to right:
     part_1 = columns[slot + i_1]
     total = partials[place]
@@ -151,11 +151,11 @@ reduce_4, for parts from begin to end:
    var sum = 4 × f32x4(0)
    var sum_1 = 4 × f32x4(0)
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 4 × f32x4:
-     weight_1 = weight[lane_]
-     grad_y_1 = grad_y[base + lane_]
+    for lane from left to right, 4 × f32x4:
+     weight_1 = weight[lane]
+     grad_y_1 = grad_y[base + lane]
      sum = sum + weight_1 * grad_y_1
-     x_1 = x[base + lane_]
+     x_1 = x[base + lane]
      v = x_1 - lanes
      sum_1 = sum_1 + weight_1 * v * grad_y_1
    part_1 = fold(+, sum)
@@ -189,31 +189,31 @@ map_2, for parts from begin to end:
   lanes_2 = lanes(packed_2)
   lanes_3 = lanes(invstd_1)
   for unit from from_ to to:
-   for lane_ from left to right, 4 × f32x4:
-    weight_1 = weight[lane_]
-    grad_y_1 = grad_y[base + lane_]
-    x_1 = x[base + lane_]
+   for lane from left to right, 4 × f32x4:
+    weight_1 = weight[lane]
+    grad_y_1 = grad_y[base + lane]
+    x_1 = x[base + lane]
     v = x_1 - lanes
-    dx[base + lane_] = lanes_3 * (weight_1 * grad_y_1 - lanes_1 * v - lanes_2)
+    dx[base + lane] = lanes_3 * (weight_1 * grad_y_1 - lanes_1 * v - lanes_2)
 reduce_5, for parts from begin to end:
  for part from begin to end:
   for i from left to right:
    partials[block * d + base + i] = 0
   for unit from from_ to to:
-   for lane_ from left to right, 1 × f32x4:
-    columns[slot + lane_] = lanes(0)
+   for lane from left to right, 1 × f32x4:
+    columns[slot + lane] = lanes(0)
    for turn from 0 to turns:
-    for lane__1 from left to right, 2 × f32x4:
-     var sum = columns[slot + lane__1]
+    for lane_1 from left to right, 2 × f32x4:
+     var sum = columns[slot + lane_1]
      for row__1 from row_ to last_row:
       invstd_1 = invstd[row__1]
-      x_1 = x[row__1 * d + lane__1]
+      x_1 = x[row__1 * d + lane_1]
       mean_1 = mean[row__1]
       lanes = lanes(mean_1)
       lanes_1 = lanes(invstd_1)
-      grad_y_1 = grad_y[row__1 * d + lane__1]
+      grad_y_1 = grad_y[row__1 * d + lane_1]
       sum = sum + lanes_1 * (x_1 - lanes) * grad_y_1
-     columns[slot + lane__1] = sum
+     columns[slot + lane_1] = sum
    for i_1 from left to right:
     part_1 = columns[slot + i_1]
     total = partials[place]
@@ -230,21 +230,21 @@ reduce_6, for parts from begin to end:
   for i from left to right:
    partials[block * d + base + i] = 0
   for unit from from_ to to:
-   for lane_ from left to right, 1 × f32x4:
-    columns[slot + lane_] = lanes(0)
+   for lane from left to right, 1 × f32x4:
+    columns[slot + lane] = lanes(0)
    for turn from 0 to turns:
-    for lane__1 from left to right, 2 × f32x4:
-     var sum = columns[slot + lane__1]
+    for lane_1 from left to right, 2 × f32x4:
+     var sum = columns[slot + lane_1]
      for row__1 from row_ to last_row:
       invstd_1 = invstd[row__1]
-      x_1 = x[row__1 * d + lane__1]
+      x_1 = x[row__1 * d + lane_1]
       mean_3 = mean[row__1]
       lanes = lanes(mean_3)
       v = x_1 - lanes
       lanes_1 = lanes(invstd_1)
-      grad_y_1 = grad_y[row__1 * d + lane__1]
+      grad_y_1 = grad_y[row__1 * d + lane_1]
       sum = sum + lanes_1 * v * grad_y_1
-     columns[slot + lane__1] = sum
+     columns[slot + lane_1] = sum
    for i_1 from left to right:
     part_1 = columns[slot + i_1]
     total = partials[place]
@@ -259,10 +259,10 @@ reduce_7, for parts from begin to end:
    var sum = 4 × f32x4(0)
    var sum_1 = 4 × f32x4(0)
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 4 × f32x4:
-     grad_y_1 = grad_y[base + lane_]
+    for lane from left to right, 4 × f32x4:
+     grad_y_1 = grad_y[base + lane]
      sum = sum + grad_y_1
-     x_1 = x[base + lane_]
+     x_1 = x[base + lane]
      v = x_1 - lanes
      sum_1 = sum_1 + v * grad_y_1
    part_1 = fold(+, sum)
@@ -282,25 +282,25 @@ map_3, for parts from begin to end:
   lanes_2 = lanes(packed_2)
   lanes_3 = lanes(invstd_1)
   for unit from from_ to to:
-   for lane_ from left to right, 4 × f32x4:
-    grad_y_1 = grad_y[base + lane_]
-    x_1 = x[base + lane_]
+   for lane from left to right, 4 × f32x4:
+    grad_y_1 = grad_y[base + lane]
+    x_1 = x[base + lane]
     v = x_1 - lanes
-    dx[base + lane_] = lanes_3 * (grad_y_1 - lanes_1 * v - lanes_2)
+    dx[base + lane] = lanes_3 * (grad_y_1 - lanes_1 * v - lanes_2)
 reduce_8, for parts from begin to end:
  for part from begin to end:
   for i from left to right:
    partials[block * d + base + i] = 0
   for unit from from_ to to:
-   for lane_ from left to right, 1 × f32x4:
-    columns[slot + lane_] = lanes(0)
+   for lane from left to right, 1 × f32x4:
+    columns[slot + lane] = lanes(0)
    for turn from 0 to turns:
-    for lane__1 from left to right, 2 × f32x4:
-     var sum = columns[slot + lane__1]
+    for lane_1 from left to right, 2 × f32x4:
+     var sum = columns[slot + lane_1]
      for row__1 from row_ to last_row:
-      grad_y_1 = grad_y[row__1 * d + lane__1]
+      grad_y_1 = grad_y[row__1 * d + lane_1]
       sum = sum + grad_y_1
-     columns[slot + lane__1] = sum
+     columns[slot + lane_1] = sum
    for i_1 from left to right:
     part_1 = columns[slot + i_1]
     total = partials[place]
@@ -322,10 +322,10 @@ reduce_9, for parts from begin to end:
    var sum = 4 × f32x4(0)
    var sum_1 = 4 × f32x4(0)
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 4 × f32x4:
-     grad_y_1 = grad_y[base + lane_]
+    for lane from left to right, 4 × f32x4:
+     grad_y_1 = grad_y[base + lane]
      sum = sum + grad_y_1
-     x_1 = x[base + lane_]
+     x_1 = x[base + lane]
      v = x_1 - lanes
      sum_1 = sum_1 + v * grad_y_1
    part_1 = fold(+, sum)
@@ -345,11 +345,11 @@ map_4, for parts from begin to end:
   lanes_2 = lanes(packed_2)
   lanes_3 = lanes(invstd_1)
   for unit from from_ to to:
-   for lane_ from left to right, 4 × f32x4:
-    grad_y_1 = grad_y[base + lane_]
-    x_1 = x[base + lane_]
+   for lane from left to right, 4 × f32x4:
+    grad_y_1 = grad_y[base + lane]
+    x_1 = x[base + lane]
     v = x_1 - lanes
-    dx[base + lane_] = lanes_3 * (grad_y_1 - lanes_1 * v - lanes_2)
+    dx[base + lane] = lanes_3 * (grad_y_1 - lanes_1 * v - lanes_2)
 */
 export const module =
   'AGFzbQEAAAABDQJgA39/fwBgA397fwACEgEDZW52Bm1lbW9yeQIDAYCABAMWFQAAAQAAAAAAAAAAAAAAAAAAAAAAAAfjARYIcmVkdWNlXzEAAAhmaW5pc2hfMQABBW1hcF8xAAMIcmVkdWNlXzIABAhmaW5pc2hfMgAFCHJlZHVjZV8zAAQIcmVkdWNlXzQABghmaW5pc2hfMwAHBW1hcF8yAAgIcmVkdWNlXzUACQhmaW5pc2hfNAAKCHJlZHVjZV82AAkIcmVkdWNlXzcACwVtYXBfMwAMCHJlZHVjZV84AA0IZmluaXNoXzUADghyZWR1Y2VfOQAPBW1hcF80ABAHcGhhc2VfMQARB3BoYXNlXzIAEgdwaGFzZV8zABMHcGhhc2VfNAAUCrRWFfsHAwx7Gn8CfCAAKAIAISUgACgCCCEdIAAoAhAhJiAAKAIgIScgACgCOCEeIAAoAkghH0GACCAAKAJAIhJBASASG24iEEEBIBAbIhYgFm4gEkH/B2pBCnYiF2whGEEAIRAgACgCUCIRQQFLBH8gASARcCEQIAEgEW4FIAELIRMgAiABIiBLBEADQEQAAAAAAAAAACEpRAAAAAAAAAAAISpBACEAIBghASASIBNsISggE0ECdCAnaioCALu2/RMhByARQQFLBH8gEEEBaiAYbCARbiEBIBAgGGwgEW4FIAALIhUgAUkEQANAIBUgFmwhAEEAISEgEiEiQwAAAAD9EyEDQwAAAAD9EyEIQwAAAAD9EyEJQwAAAAD9EyEKQwAAAAD9EyEGQwAAAAD9EyELQwAAAAD9EyEMQwAAAAD9EyENIBdBAUsEfyAVIBdwQQp0IiFBgAhqIgAgEiAAIBJJGyEiIBYgFSAXbmwFIAALIgBBASAAIBZqIhkgGRsiGUkEQANAIChBAnQiDyAlaiEjIA8gJmohJCAiQQJ0IhogIUECdCIPa0HAAE4EQANAIAMgDyAdaiIU/QACACIEIA8gI2oiG/0AAgAiDv3mAf3kASEDIAYgBCAPICRqIhz9AAIAIAf95QH95gEgDv3mAf3kASEGIAggFP0AAhAiBSAb/QACECIE/eYB/eQBIQggCyAFIBz9AAIQIAf95QH95gEgBP3mAf3kASELIAkgFP0AAiAiBSAb/QACICIE/eYB/eQBIQkgDCAFIBz9AAIgIAf95QH95gEgBP3mAf3kASEMIAogFP0AAjAiBSAb/QACMCIE/eYB/eQBIQogDSAFIBz9AAIwIAf95QH95gEgBP3mAf3kASENIBogD0FAayIPa0HAAE4NAAsLIBogD2siFEEASgRAA0AgAyAPIB1q/QACACIEIA8gI2r9AAIAIg795gH95AEgAyAUQQJ2/RH9DAAAAAABAAAAAgAAAAMAAAD9OyIF/VIhAyAGIAQgDyAkav0AAgAgB/3lAf3mASAO/eYB/eQBIAYgBf1SIQYgGiAPQRBqIg9rIhRBAEoNAAsLIBkgAEEBaiIASw0ACwsgKSADIAj95AEgCSAK/eQB/eQBIgP9HwC7IAP9HwG7oCAD/R8CuyAD/R8Du6CgoCEpICogBiAL/eQBIAwgDf3kAf3kASID/R8AuyAD/R8Bu6AgA/0fArsgA/0fA7ugoKAhKiABIBVBAWoiFUsNAAsLIBMgECAfbGpBA3QgHmogKTkDACATIB8gECARamxqQQN0IB5qICo5AwAgESAQQQFqIhBGBH8gE0EBaiETQQAFIBALIRAgAiAgQQFqIiBLDQALCwvpAQIGfwN8IAAoAhghCCAAKAIwIQYgACgCOCEEIAAoAkAhByAAKAJIIQUgACgCUCEAIAEgAkkEQANAIAFBA3QgBGorAwAhCSABIAAgBWxqQQN0IARqKwMAIQogAEEBIgNLBEADQCAJIAEgAyAFbGpBA3QgBGorAwCgIQkgCiABIAUgACADamxqQQN0IARqKwMAoCEKIAAgA0EBaiIDSw0ACwsgAUECdCIDIAhqKgIAuyELIAMgBmogCyALoiAKIAe4o6K2OAIAIAEgBWpBAnQgBmogCSAHuKO2OAIAIAIgAUEBaiIBSw0ACwsLPwAgAkEQTgRAIAAgAf0LAgAFIAJBCHEEQCAAIAH9WwIAACACQQRxBEAgACAB/VoCCAILBSAAIAH9WgIAAAsLC4UGAxp/BHsBfCAAKAIAIRYgACgCCCEQIAAoAhAhFyAAKAIYIRggACgCICEZIAAoAighGiAAKAIwIREgACgCSCEbQYAIIAAoAkAiBkEBIAYbbiIDQQEgAxsiCiAKbiAGQf8HakEKdiILbCEMQQAhAyAAKAJQIgdBAUsEfyABIAdwIQMgASAHbgUgAQshCCACIAEiEksEQANAQQAhACAMIQEgCEECdCIEIBhqKgIAuyEhIAYgCGwhHCAEIBlqKgIAu7b9EyEdIAQgEWoqAgC7tv0TIR4gCCAbakECdCARaioCALu2/RMhHyAhtv0TISAgB0EBSwR/IANBAWogDGwgB24hASADIAxsIAduBSAACyIJIAFJBEADQCAJIApsIQBBACEFIAYhBCALQQFLBH8gCSALcEEKdCIFQYAIaiIAIAYgACAGSRshBCAJIAtuBSAACxogHEECdCIAIBZqIRMgACAXaiEUIAAgGmohFSAEQQJ0IgQgBUECdCIAa0HAAE4EQANAIAAgFWoiDSAgIAAgEGoiBf0AAgAgACATaiIO/QACAP3mASAeIAAgFGoiD/0AAgAgHf3lAf3mAf3lASAf/eUB/eYB/QsCACANICAgBf0AAhAgDv0AAhD95gEgHiAP/QACECAd/eUB/eYB/eUBIB/95QH95gH9CwIQIA0gICAF/QACICAO/QACIP3mASAeIA/9AAIgIB395QH95gH95QEgH/3lAf3mAf0LAiAgDSAgIAX9AAIwIA79AAIw/eYBIB4gD/0AAjAgHf3lAf3mAf3lASAf/eUB/eYB/QsCMCAEIABBQGsiAGtBwABODQALCyAEIABrIgVBAEoEQANAIAAgFWogICAAIBBq/QACACAAIBNq/QACAP3mASAeIAAgFGr9AAIAIB395QH95gH95QEgH/3lAf3mASAFEAIgBCAAQRBqIgBrIgVBAEoNAAsLIAEgCUEBaiIJSw0ACwsgByADQQFqIgNGBH8gCEEBaiEIQQAFIAMLIQMgAiASQQFqIhJLDQALCwu2CQMifwh7AXwgACgCACEXIAAoAhAhGCAAKAIYIRkgACgCICEaIAAoAjghDyAAKAJoIQggACgCUCEJIAAoAkAiBUH/B2pBCnYhGyAAKAJIIhxB+wBqQfwAbiEdIAEiDSACIiNJBEADQCANIAlwIQogDSAJbiIBIBtwQQp0IgtBgAhqIgAgBSAAIAVJGyEMIAUgASAbbmwhHiAMIAsiAEsEQANAIAAgHmoiASAFIApsakEDdCAPakQAAAAAAAAAADkDACABIAUgCSAKamxqQQN0IA9qRAAAAAAAAAAAOQMAIAwgAEEBaiIASw0ACwsgCiAdbCAJbiISIApBAWogHWwgCW4iJEkEQANAIBJB/ABsIh9B/ABqIgAgHCAAIBxJGyETIA1BAXQiAEEKdCALayIgQQJ0IAhqIQEgAEEBakEKdCALayIhQQJ0IAhqIQAgDEECdCIGIAtBAnQiBGtBEE4EQANAIAEgBGpDAAAAAP0T/QsCACAAIARqQwAAAAD9E/0LAgAgBiAEQRBqIgRrQRBODQALCyAGIARrIgJBAEoEQANAIAEgBGpDAAAAAP0TIAIQAiAAIARqQwAAAAD9EyACEAIgBiAEQRBqIgRrIgJBAEoNAAsLIBMgH2tBA2pBAnYiBCEGQQEhIiAFQYABSQR/QQQhIkEBBSAGCyEGIARBACIUSwRAA0AgFCAibCAfaiICIAZBAnRqIgAgEyAAIBNJGyEBICBBAnQgCGohECAhQQJ0IAhqIREgDEECdCIVIAtBAnQiA2tBIE4EQANAIAMgEGoiB/0AAgAhJSADIBFqIgD9AAIAISYgB/0AAhAhJyAA/QACECEoIAEgAiIASwRAA0AgJSADIAAgBWxBAnQiDiAXamoiB/0AAgAiKf3kASElICcgB/0AAhAiKv3kASEnICYgAEECdCIWIBlqKgIAu7b9EyIrIAMgDiAYamoiB/0AAgAgFiAaaioCALu2/RMiLP3lAf3mASAp/eYB/eQBISYgKCArIAf9AAIQICz95QH95gEgKv3mAf3kASEoIAEgACAGaiIASw0ACwsgAyAQaiIHICX9CwIAIAMgEWoiACAm/QsCACAHICf9CwIQIAAgKP0LAhAgFSADQSBqIgNrQSBODQALCyAVIANrIg5BAEoEQANAIAMgEGr9AAIAISUgAyARav0AAgAhJiABIAIiAEsEQANAICUgAyAAIAVsQQJ0IhYgF2pq/QACACIp/eQBISUgJiAAQQJ0IgcgGWoqAgC7tv0TIAMgFiAYamr9AAIAIAcgGmoqAgC7tv0T/eUB/eYBICn95gH95AEhJiABIAAgBmoiAEsNAAsLIAMgEGogJSAOEAIgAyARaiAmIA4QAiAVIANBEGoiA2siDkEASg0ACwsgBCAUQQFqIhRLDQALCyAMIAsiAEsEQANAIAAgHmoiAiAFIApsakEDdCAPaiIBKwMAIS0gASAtIAAgIGpBAnQgCGoqAgC7oDkDACACIAUgCSAKamxqQQN0IA9qIgErAwAhLSABIC0gACAhakECdCAIaioCALugOQMAIAwgAEEBaiIASw0ACwsgJCASQQFqIhJLDQALCyAjIA1BAWoiDUsNAAsLC8MBAgV/AnwgACgCWCEGIAAoAmAhByAAKAI4IQQgACgCQCEFIAAoAlAhACABIAJJBEADQCABQQN0IARqKwMAIQggASAAIAVsakEDdCAEaisDACEJIABBASIDSwRAA0AgCCABIAMgBWxqQQN0IARqKwMAoCEIIAkgASAFIAAgA2psakEDdCAEaisDAKAhCSAAIANBAWoiA0sNAAsLIAFBAnQiAyAGaiAJtjgCACADIAdqIAi2OAIAIAIgAUEBaiIBSw0ACwsL+wcDDHsafwJ8IAAoAgAhJSAAKAIIIR0gACgCECEmIAAoAiAhJyAAKAJwIR4gACgCSCEfQYAIIAAoAkAiEkEBIBIbbiIQQQEgEBsiFiAWbiASQf8HakEKdiIXbCEYQQAhECAAKAJ4IhFBAUsEfyABIBFwIRAgASARbgUgAQshEyACIAEiIEsEQANARAAAAAAAAAAAISlEAAAAAAAAAAAhKkEAIQAgGCEBIBIgE2whKCATQQJ0ICdqKgIAu7b9EyEHIBFBAUsEfyAQQQFqIBhsIBFuIQEgECAYbCARbgUgAAsiFSABSQRAA0AgFSAWbCEAQQAhISASISJDAAAAAP0TIQNDAAAAAP0TIQhDAAAAAP0TIQlDAAAAAP0TIQpDAAAAAP0TIQZDAAAAAP0TIQtDAAAAAP0TIQxDAAAAAP0TIQ0gF0EBSwR/IBUgF3BBCnQiIUGACGoiACASIAAgEkkbISIgFiAVIBdubAUgAAsiAEEBIAAgFmoiGSAZGyIZSQRAA0AgKEECdCIPICVqISMgDyAmaiEkICJBAnQiGiAhQQJ0Ig9rQcAATgRAA0AgAyAPIB1qIhT9AAIAIgQgDyAjaiIb/QACACIO/eYB/eQBIQMgBiAEIA8gJGoiHP0AAgAgB/3lAf3mASAO/eYB/eQBIQYgCCAU/QACECIFIBv9AAIQIgT95gH95AEhCCALIAUgHP0AAhAgB/3lAf3mASAE/eYB/eQBIQsgCSAU/QACICIFIBv9AAIgIgT95gH95AEhCSAMIAUgHP0AAiAgB/3lAf3mASAE/eYB/eQBIQwgCiAU/QACMCIFIBv9AAIwIgT95gH95AEhCiANIAUgHP0AAjAgB/3lAf3mASAE/eYB/eQBIQ0gGiAPQUBrIg9rQcAATg0ACwsgGiAPayIUQQBKBEADQCADIA8gHWr9AAIAIgQgDyAjav0AAgAiDv3mAf3kASADIBRBAnb9Ef0MAAAAAAEAAAACAAAAAwAAAP07IgX9UiEDIAYgBCAPICRq/QACACAH/eUB/eYBIA795gH95AEgBiAF/VIhBiAaIA9BEGoiD2siFEEASg0ACwsgGSAAQQFqIgBLDQALCyApIAMgCP3kASAJIAr95AH95AEiA/0fALsgA/0fAbugIAP9HwK7IAP9HwO7oKCgISkgKiAGIAv95AEgDCAN/eQB/eQBIgP9HwC7IAP9HwG7oCAD/R8CuyAD/R8Du6CgoCEqIAEgFUEBaiIVSw0ACwsgEyAQIB9sakEDdCAeaiApOQMAIBMgHyAQIBFqbGpBA3QgHmogKjkDACARIBBBAWoiEEYEfyATQQFqIRNBAAUgEAshECACICBBAWoiIEsNAAsLC+kBAgZ/A3wgACgCGCEIIAAoAjAhBiAAKAJwIQQgACgCQCEHIAAoAkghBSAAKAJ4IQAgASACSQRAA0AgAUEDdCAEaisDACEJIAEgACAFbGpBA3QgBGorAwAhCiAAQQEiA0sEQANAIAkgASADIAVsakEDdCAEaisDAKAhCSAKIAEgBSAAIANqbGpBA3QgBGorAwCgIQogACADQQFqIgNLDQALCyABQQJ0IgMgCGoqAgC7IQsgAyAGaiALIAuiIAogB7ijorY4AgAgASAFakECdCAGaiAJIAe4o7Y4AgAgAiABQQFqIgFLDQALCwuFBgMafwR7AXwgACgCACEWIAAoAgghECAAKAIQIRcgACgCGCEYIAAoAiAhGSAAKAIoIRogACgCMCERIAAoAkghG0GACCAAKAJAIgZBASAGG24iA0EBIAMbIgogCm4gBkH/B2pBCnYiC2whDEEAIQMgACgCeCIHQQFLBH8gASAHcCEDIAEgB24FIAELIQggAiABIhJLBEADQEEAIQAgDCEBIAhBAnQiBCAYaioCALshISAGIAhsIRwgBCAZaioCALu2/RMhHSAEIBFqKgIAu7b9EyEeIAggG2pBAnQgEWoqAgC7tv0TIR8gIbb9EyEgIAdBAUsEfyADQQFqIAxsIAduIQEgAyAMbCAHbgUgAAsiCSABSQRAA0AgCSAKbCEAQQAhBSAGIQQgC0EBSwR/IAkgC3BBCnQiBUGACGoiACAGIAAgBkkbIQQgCSALbgUgAAsaIBxBAnQiACAWaiETIAAgF2ohFCAAIBpqIRUgBEECdCIEIAVBAnQiAGtBwABOBEADQCAAIBVqIg0gICAAIBBqIgX9AAIAIAAgE2oiDv0AAgD95gEgHiAAIBRqIg/9AAIAIB395QH95gH95QEgH/3lAf3mAf0LAgAgDSAgIAX9AAIQIA79AAIQ/eYBIB4gD/0AAhAgHf3lAf3mAf3lASAf/eUB/eYB/QsCECANICAgBf0AAiAgDv0AAiD95gEgHiAP/QACICAd/eUB/eYB/eUBIB/95QH95gH9CwIgIA0gICAF/QACMCAO/QACMP3mASAeIA/9AAIwIB395QH95gH95QEgH/3lAf3mAf0LAjAgBCAAQUBrIgBrQcAATg0ACwsgBCAAayIFQQBKBEADQCAAIBVqICAgACAQav0AAgAgACATav0AAgD95gEgHiAAIBRq/QACACAd/eUB/eYB/eUBIB/95QH95gEgBRACIAQgAEEQaiIAayIFQQBKDQALCyABIAlBAWoiCUsNAAsLIAcgA0EBaiIDRgR/IAhBAWohCEEABSADCyEDIAIgEkEBaiISSw0ACwsLwQcDIH8EewF8IAAoAgAhFCAAKAIQIRUgACgCGCEWIAAoAiAhFyAAKAI4IRggACgCaCEOIAAoAlAhCiAAKAJAIgVB/wdqQQp2IRkgACgCSCIaQfsAakH8AG4hGyABIgcgAiIhSQRAA0AgByAKcCELIAcgCm4iASAZcEEKdCIIQYAIaiIAIAUgACAFSRshBiAFIAEgGW5sIRwgBiAIIgBLBEADQCAAIBxqIAUgC2xqQQN0IBhqRAAAAAAAAAAAOQMAIAYgAEEBaiIASw0ACwsgCyAbbCAKbiIPIAtBAWogG2wgCm4iIkkEQANAIA9B/ABsIh1B/ABqIgAgGiAAIBpJGyEQIAdBCnQgCGsiHkECdCAOaiEAIAZBAnQiAiAIQQJ0IgNrQRBOBEADQCAAIANqQwAAAAD9E/0LAgAgAiADQRBqIgNrQRBODQALCyACIANrIgFBAEoEQANAIAAgA2pDAAAAAP0TIAEQAiACIANBEGoiA2siAUEASg0ACwsgECAda0EDakECdiIfIQNBASEgIAVBgAFJBH9BBCEgQQEFIAMLIQMgH0EAIhFLBEADQCARICBsIB1qIgIgA0ECdGoiACAQIAAgEEkbIQEgHkECdCAOaiEMIAZBAnQiEiAIQQJ0IgRrQSBOBEADQCAEIAxqIgD9AAIAISMgAP0AAhAhJCABIAIiAEsEQANAICMgAEECdCINIBZqKgIAu7b9EyIlIAQgACAFbEECdCIJIBVqaiIT/QACACANIBdqKgIAu7b9EyIm/eUB/eYBIAQgCSAUamoiCf0AAgD95gH95AEhIyAkICUgE/0AAhAgJv3lAf3mASAJ/QACEP3mAf3kASEkIAEgACADaiIASw0ACwsgBCAMaiIAICP9CwIAIAAgJP0LAhAgEiAEQSBqIgRrQSBODQALCyASIARrIg1BAEoEQANAIAQgDGr9AAIAISMgASACIgBLBEADQCAjIABBAnQiEyAWaioCALu2/RMgBCAAIAVsQQJ0IgkgFWpq/QACACATIBdqKgIAu7b9E/3lAf3mASAEIAkgFGpq/QACAP3mAf3kASEjIAEgACADaiIASw0ACwsgBCAMaiAjIA0QAiASIARBEGoiBGsiDUEASg0ACwsgHyARQQFqIhFLDQALCyAGIAgiAEsEQANAIAAgHGogBSALbGpBA3QgGGoiASsDACEnIAEgJyAAIB5qQQJ0IA5qKgIAu6A5AwAgBiAAQQFqIgBLDQALCyAiIA9BAWoiD0sNAAsLICEgB0EBaiIHSw0ACwsLgwECAXwEfyAAKAJYIQYgACgCOCEFIAAoAkAhByAAKAJQIQAgASACSQRAA0AgAUEDdCAFaisDACEDIABBASIESwRAA0AgAyABIAQgB2xqQQN0IAVqKwMAoCEDIAAgBEEBaiIESw0ACwsgAUECdCAGaiADtjgCACACIAFBAWoiAUsNAAsLC5wHAwt7GH8CfCAAKAIAISIgACgCECEjIAAoAiAhJCAAKAI4IRsgACgCSCEcQYAIIAAoAkAiEUEBIBEbbiIOQQEgDhsiFSAVbiARQf8HakEKdiIWbCEXQQAhDiAAKAJQIhBBAUsEfyABIBBwIQ4gASAQbgUgAQshEiACIAEiHUsEQANARAAAAAAAAAAAISZEAAAAAAAAAAAhJ0EAIQAgFyEBIBEgEmwhJSASQQJ0ICRqKgIAu7b9EyEGIBBBAUsEfyAOQQFqIBdsIBBuIQEgDiAXbCAQbgUgAAsiFCABSQRAA0AgFCAVbCEAQQAhHiARIR9DAAAAAP0TIQNDAAAAAP0TIQdDAAAAAP0TIQhDAAAAAP0TIQlDAAAAAP0TIQVDAAAAAP0TIQpDAAAAAP0TIQtDAAAAAP0TIQwgFkEBSwR/IBQgFnBBCnQiHkGACGoiACARIAAgEUkbIR8gFSAUIBZubAUgAAsiAEEBIAAgFWoiGCAYGyIYSQRAA0AgJUECdCIPICJqISAgDyAjaiEhIB9BAnQiGSAeQQJ0Ig9rQcAATgRAA0AgAyAPICBqIhP9AAIAIg395AEhAyAFIA8gIWoiGv0AAgAgBv3lASAN/eYB/eQBIQUgByAT/QACECIE/eQBIQcgCiAa/QACECAG/eUBIAT95gH95AEhCiAIIBP9AAIgIgT95AEhCCALIBr9AAIgIAb95QEgBP3mAf3kASELIAkgE/0AAjAiBP3kASEJIAwgGv0AAjAgBv3lASAE/eYB/eQBIQwgGSAPQUBrIg9rQcAATg0ACwsgGSAPayITQQBKBEADQCADIA8gIGr9AAIAIg395AEgAyATQQJ2/RH9DAAAAAABAAAAAgAAAAMAAAD9OyIE/VIhAyAFIA8gIWr9AAIAIAb95QEgDf3mAf3kASAFIAT9UiEFIBkgD0EQaiIPayITQQBKDQALCyAYIABBAWoiAEsNAAsLICYgAyAH/eQBIAggCf3kAf3kASID/R8AuyAD/R8Bu6AgA/0fArsgA/0fA7ugoKAhJiAnIAUgCv3kASALIAz95AH95AEiA/0fALsgA/0fAbugIAP9HwK7IAP9HwO7oKCgIScgASAUQQFqIhRLDQALCyASIA4gHGxqQQN0IBtqICY5AwAgEiAcIA4gEGpsakEDdCAbaiAnOQMAIBAgDkEBaiIORgR/IBJBAWohEkEABSAOCyEOIAIgHUEBaiIdSw0ACwsLyQUDGH8EewF8IAAoAgAhFCAAKAIQIRUgACgCGCEWIAAoAiAhFyAAKAIoIRggACgCMCEPIAAoAkghGUGACCAAKAJAIgZBASAGG24iA0EBIAMbIgogCm4gBkH/B2pBCnYiC2whDEEAIQMgACgCUCIHQQFLBH8gASAHcCEDIAEgB24FIAELIQggAiABIhBLBEADQEEAIQAgDCEBIAhBAnQiBCAWaioCALshHyAGIAhsIRogBCAXaioCALu2/RMhGyAEIA9qKgIAu7b9EyEcIAggGWpBAnQgD2oqAgC7tv0TIR0gH7b9EyEeIAdBAUsEfyADQQFqIAxsIAduIQEgAyAMbCAHbgUgAAsiCSABSQRAA0AgCSAKbCEAQQAhBSAGIQQgC0EBSwR/IAkgC3BBCnQiBUGACGoiACAGIAAgBkkbIQQgCSALbgUgAAsaIBpBAnQiACAUaiERIAAgFWohEiAAIBhqIRMgBEECdCIEIAVBAnQiAGtBwABOBEADQCAAIBNqIg0gHiAAIBFqIgX9AAIAIBwgACASaiIO/QACACAb/eUB/eYB/eUBIB395QH95gH9CwIAIA0gHiAF/QACECAcIA79AAIQIBv95QH95gH95QEgHf3lAf3mAf0LAhAgDSAeIAX9AAIgIBwgDv0AAiAgG/3lAf3mAf3lASAd/eUB/eYB/QsCICANIB4gBf0AAjAgHCAO/QACMCAb/eUB/eYB/eUBIB395QH95gH9CwIwIAQgAEFAayIAa0HAAE4NAAsLIAQgAGsiBUEASgRAA0AgACATaiAeIAAgEWr9AAIAIBwgACASav0AAgAgG/3lAf3mAf3lASAd/eUB/eYBIAUQAiAEIABBEGoiAGsiBUEASg0ACwsgASAJQQFqIglLDQALCyAHIANBAWoiA0YEfyAIQQFqIQhBAAUgAwshAyACIBBBAWoiEEsNAAsLC6sGAxt/AnsBfCAAKAIAIRIgACgCOCETIAAoAmghDSAAKAJQIQkgACgCQCIFQf8HakEKdiEUIAAoAkgiFUH7AGpB/ABuIRYgASIHIAIiHEkEQANAIAcgCXAhCiAHIAluIgEgFHBBCnQiCEGACGoiACAFIAAgBUkbIQYgBSABIBRubCEXIAYgCCIASwRAA0AgACAXaiAFIApsakEDdCATakQAAAAAAAAAADkDACAGIABBAWoiAEsNAAsLIAogFmwgCW4iDiAKQQFqIBZsIAluIh1JBEADQCAOQfwAbCIYQfwAaiIAIBUgACAVSRshDyAHQQp0IAhrIhlBAnQgDWohACAGQQJ0IgIgCEECdCIDa0EQTgRAA0AgACADakMAAAAA/RP9CwIAIAIgA0EQaiIDa0EQTg0ACwsgAiADayIBQQBKBEADQCAAIANqQwAAAAD9EyABEAIgAiADQRBqIgNrIgFBAEoNAAsLIA8gGGtBA2pBAnYiGiEDQQEhGyAFQYABSQR/QQQhG0EBBSADCyEDIBpBACIQSwRAA0AgECAbbCAYaiICIANBAnRqIgAgDyAAIA9JGyEBIBlBAnQgDWohCyAGQQJ0IhEgCEECdCIEa0EgTgRAA0AgBCALaiIA/QACACEeIAD9AAIQIR8gASACIgBLBEADQCAeIAQgACAFbEECdCASamoiDP0AAgD95AEhHiAfIAz9AAIQ/eQBIR8gASAAIANqIgBLDQALCyAEIAtqIgAgHv0LAgAgACAf/QsCECARIARBIGoiBGtBIE4NAAsLIBEgBGsiDEEASgRAA0AgBCALav0AAgAhHiABIAIiAEsEQANAIB4gBCAAIAVsQQJ0IBJqav0AAgD95AEhHiABIAAgA2oiAEsNAAsLIAQgC2ogHiAMEAIgESAEQRBqIgRrIgxBAEoNAAsLIBogEEEBaiIQSw0ACwsgBiAIIgBLBEADQCAAIBdqIAUgCmxqQQN0IBNqIgErAwAhICABICAgACAZakECdCANaioCALugOQMAIAYgAEEBaiIASw0ACwsgHSAOQQFqIg5LDQALCyAcIAdBAWoiB0sNAAsLC4MBAgF8BH8gACgCYCEGIAAoAjghBSAAKAJAIQcgACgCUCEAIAEgAkkEQANAIAFBA3QgBWorAwAhAyAAQQEiBEsEQANAIAMgASAEIAdsakEDdCAFaisDAKAhAyAAIARBAWoiBEsNAAsLIAFBAnQgBmogA7Y4AgAgAiABQQFqIgFLDQALCwucBwMLexh/AnwgACgCACEiIAAoAhAhIyAAKAIgISQgACgCcCEbIAAoAkghHEGACCAAKAJAIhFBASARG24iDkEBIA4bIhUgFW4gEUH/B2pBCnYiFmwhF0EAIQ4gACgCeCIQQQFLBH8gASAQcCEOIAEgEG4FIAELIRIgAiABIh1LBEADQEQAAAAAAAAAACEmRAAAAAAAAAAAISdBACEAIBchASARIBJsISUgEkECdCAkaioCALu2/RMhBiAQQQFLBH8gDkEBaiAXbCAQbiEBIA4gF2wgEG4FIAALIhQgAUkEQANAIBQgFWwhAEEAIR4gESEfQwAAAAD9EyEDQwAAAAD9EyEHQwAAAAD9EyEIQwAAAAD9EyEJQwAAAAD9EyEFQwAAAAD9EyEKQwAAAAD9EyELQwAAAAD9EyEMIBZBAUsEfyAUIBZwQQp0Ih5BgAhqIgAgESAAIBFJGyEfIBUgFCAWbmwFIAALIgBBASAAIBVqIhggGBsiGEkEQANAICVBAnQiDyAiaiEgIA8gI2ohISAfQQJ0IhkgHkECdCIPa0HAAE4EQANAIAMgDyAgaiIT/QACACIN/eQBIQMgBSAPICFqIhr9AAIAIAb95QEgDf3mAf3kASEFIAcgE/0AAhAiBP3kASEHIAogGv0AAhAgBv3lASAE/eYB/eQBIQogCCAT/QACICIE/eQBIQggCyAa/QACICAG/eUBIAT95gH95AEhCyAJIBP9AAIwIgT95AEhCSAMIBr9AAIwIAb95QEgBP3mAf3kASEMIBkgD0FAayIPa0HAAE4NAAsLIBkgD2siE0EASgRAA0AgAyAPICBq/QACACIN/eQBIAMgE0ECdv0R/QwAAAAAAQAAAAIAAAADAAAA/TsiBP1SIQMgBSAPICFq/QACACAG/eUBIA395gH95AEgBSAE/VIhBSAZIA9BEGoiD2siE0EASg0ACwsgGCAAQQFqIgBLDQALCyAmIAMgB/3kASAIIAn95AH95AEiA/0fALsgA/0fAbugIAP9HwK7IAP9HwO7oKCgISYgJyAFIAr95AEgCyAM/eQB/eQBIgP9HwC7IAP9HwG7oCAD/R8CuyAD/R8Du6CgoCEnIAEgFEEBaiIUSw0ACwsgEiAOIBxsakEDdCAbaiAmOQMAIBIgHCAOIBBqbGpBA3QgG2ogJzkDACAQIA5BAWoiDkYEfyASQQFqIRJBAAUgDgshDiACIB1BAWoiHUsNAAsLC8kFAxh/BHsBfCAAKAIAIRQgACgCECEVIAAoAhghFiAAKAIgIRcgACgCKCEYIAAoAjAhDyAAKAJIIRlBgAggACgCQCIGQQEgBhtuIgNBASADGyIKIApuIAZB/wdqQQp2IgtsIQxBACEDIAAoAngiB0EBSwR/IAEgB3AhAyABIAduBSABCyEIIAIgASIQSwRAA0BBACEAIAwhASAIQQJ0IgQgFmoqAgC7IR8gBiAIbCEaIAQgF2oqAgC7tv0TIRsgBCAPaioCALu2/RMhHCAIIBlqQQJ0IA9qKgIAu7b9EyEdIB+2/RMhHiAHQQFLBH8gA0EBaiAMbCAHbiEBIAMgDGwgB24FIAALIgkgAUkEQANAIAkgCmwhAEEAIQUgBiEEIAtBAUsEfyAJIAtwQQp0IgVBgAhqIgAgBiAAIAZJGyEEIAkgC24FIAALGiAaQQJ0IgAgFGohESAAIBVqIRIgACAYaiETIARBAnQiBCAFQQJ0IgBrQcAATgRAA0AgACATaiINIB4gACARaiIF/QACACAcIAAgEmoiDv0AAgAgG/3lAf3mAf3lASAd/eUB/eYB/QsCACANIB4gBf0AAhAgHCAO/QACECAb/eUB/eYB/eUBIB395QH95gH9CwIQIA0gHiAF/QACICAcIA79AAIgIBv95QH95gH95QEgHf3lAf3mAf0LAiAgDSAeIAX9AAIwIBwgDv0AAjAgG/3lAf3mAf3lASAd/eUB/eYB/QsCMCAEIABBQGsiAGtBwABODQALCyAEIABrIgVBAEoEQANAIAAgE2ogHiAAIBFq/QACACAcIAAgEmr9AAIAIBv95QH95gH95QEgHf3lAf3mASAFEAIgBCAAQRBqIgBrIgVBAEoNAAsLIAEgCUEBaiIJSw0ACwsgByADQQFqIgNGBH8gCEEBaiEIQQAFIAMLIQMgAiAQQQFqIhBLDQALCwsyAQF/A0AgASACSQRAIAAgASABQQFqIgMQACAAIAEgAxABIAAgASADEAMgAyEBDAELCwsyAQF/A0AgASACSQRAIAAgASABQQFqIgMQBiAAIAEgAxAHIAAgASADEAggAyEBDAELCwsyAQF/A0AgASACSQRAIAAgASABQQFqIgMQCyAAIAEgAxABIAAgASADEAwgAyEBDAELCwsyAQF/A0AgASACSQRAIAAgASABQQFqIgMQDyAAIAEgAxAHIAAgASADEBAgAyEBDAELCws=';
