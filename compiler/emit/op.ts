@@ -12,7 +12,7 @@ import { kernelText } from './typescript.ts';
 import { emitWasm } from './wasm.ts';
 import { type ModulePlan, planModule } from './wasm-plan.ts';
 import { wasmText } from './wasm-text.ts';
-import { printWgsl } from './wgsl.ts';
+import { printWgsl, type WgslModule } from './wgsl.ts';
 
 /** A kernel with its name and where it is emitted. */
 export interface NamedKernel {
@@ -57,8 +57,15 @@ export async function emitOp(op: CompiledOp, options: EmitOptions): Promise<Emit
   const names = new Map<Kernel, string>();
   const counts = new Map<string, number>();
   const contents = new Map<Kernel, string>();
+  const modules = new Map<Kernel, WgslModule>();
+  const textOf = (kernel: Kernel): string => {
+    if (kernel.target !== 'gpu') return bodies[kernel.target](kernel);
+    const module = printWgsl(kernel);
+    modules.set(kernel, module);
+    return module('main', []);
+  };
   const register = (kernel: Kernel, direction: Direction, user: string): void => {
-    const content = contents.get(kernel) ?? contentOf(kernel);
+    const content = contents.get(kernel) ?? contentOf(kernel, textOf(kernel));
     contents.set(kernel, content);
     let known = byContent.get(content);
     if (!known) {
@@ -111,7 +118,7 @@ export async function emitOp(op: CompiledOp, options: EmitOptions): Promise<Emit
   for (const named of kernels) {
     if (named.kernel.target !== 'gpu') continue;
     const lines = [header(options), '', ...formulasIn(op, named)];
-    texts.push([named.file, printWgsl(named.kernel, identifier(named.name), lines)]);
+    texts.push([named.file, modules.get(named.kernel)!(identifier(named.name), lines)]);
   }
   for (const [name, content] of emitOpManifests(emitted, options)) texts.push([`${folder}/${name}`, content]);
   const files = await Promise.all(texts.map(async ([file, text]) => [file, await text] as const));
@@ -139,20 +146,19 @@ function fileFor(target: Kernel['target'], direction: Direction, k: number): str
 }
 
 /** Two kernels with equal contents do the same. */
-function contentOf(kernel: Kernel): string {
+function contentOf(kernel: Kernel, text: string): string {
   const { target, bindings, uniforms, tiles, reductions, phases } = kernel;
   const cuts = phases.map(({ kept, units, routines }) => [
     kept,
     units,
     routines.map(({ body }) => body.length),
   ]);
-  return JSON.stringify([target, bindings, uniforms, tiles, reductions, cuts, bodies[target](kernel)]);
+  return JSON.stringify([target, bindings, uniforms, tiles, reductions, cuts, text]);
 }
 
-const bodies: { readonly [T in Kernel['target']]: (kernel: Kernel) => string } = {
+const bodies: { readonly [T in Exclude<Kernel['target'], 'gpu'>]: (kernel: Kernel) => string } = {
   cpu: kernelText,
   wasm: ({ body }) => printStatements(body, wasmText, ''),
-  gpu: (kernel) => printWgsl(kernel, 'main', []),
 };
 
 /** What a kernel computes and who runs it, for the comment above it. */

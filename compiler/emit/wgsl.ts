@@ -242,10 +242,12 @@ const language: Language = {
   },
 };
 
-/** The whole module. `entryPoint` is the function's name. */
-export function printWgsl(kernel: Kernel, entryPoint: string, comment: readonly string[]): string {
+/** The whole module, but for the comment above it and the name of its function. */
+export type WgslModule = (entryPoint: string, comment: readonly string[]) => string;
+
+export function printWgsl(kernel: Kernel): WgslModule {
   const { bindings, uniforms, shared, body } = kernel;
-  const parts = [comment.map((line) => `// ${line}`.trimEnd()).join('\n')];
+  const parts: string[] = [];
   if (kernel.vector !== undefined) parts.push(usesMasks(body) ? `${oneAtATime}\n${oneMask}` : oneAtATime);
   const vectors = vectorsOf(kernel);
   const typeOf = (array: string): string => (vectors.has(array) ? 'some' : 'f32');
@@ -264,26 +266,29 @@ export function printWgsl(kernel: Kernel, entryPoint: string, comment: readonly 
   const arrays = shared.map(({ name }) => `var<workgroup> ${name}: array<${typeOf(name)}, team>;`);
   parts.push([constants.join(' '), ...arrays].join('\n'));
   parts.push(...helpersOf(kernel));
-  const often = uniforms.filter(({ name }) => usesOf(body, name) > 2);
+  const uses = usesIn(body);
+  const often = uniforms.filter(({ name }) => (uses.get(name) ?? 0) > 2);
   const lines = often.map(({ name }) => `  let ${name} = numbers.${name};`);
   const seldom = new Set(uniforms.filter((uniform) => !often.includes(uniform)).map(({ name }) => name));
   const size = kernel.tiles?.isAcross ? 'together, width' : 'width, together';
-  const mentioned = namesIn(body);
+  const mentioned = new Set([...uses.keys()].map((id) => id.replace(/\..*/, ''))); // without members
   const builtins = Object.entries(places).filter(([id]) => mentioned.has(id));
-  parts.push(`@compute @workgroup_size(${size})
-fn ${entryPoint}(${builtins.map(([id, { builtin, type }]) => `@builtin(${builtin}) ${id}: ${type}`).join(', ')}) {
-${[...lines, printStatements(renamed(body, seldom), storingTo(vectors), '  ')].join('\n')}
-}`);
-  return `${parts.join('\n\n')}\n`;
+  parts.push(`@compute @workgroup_size(${size})`);
+  const parameters = builtins.map(([id, { builtin, type }]) => `@builtin(${builtin}) ${id}: ${type}`);
+  const statements = [...lines, printStatements(renamed(body, seldom), storingTo(vectors), '  ')];
+  return (entryPoint, comment) => {
+    const above = [comment.map((line) => `// ${line}`.trimEnd()).join('\n'), ...parts].join('\n\n');
+    return `${above}\nfn ${entryPoint}(${parameters.join(', ')}) {\n${statements.join('\n')}\n}\n`;
+  };
 }
 
-/** Without their members. */
-function namesIn(body: readonly Statement[]): Set<string> {
-  const names = new Set<string>();
+/** How often each name is read. */
+function usesIn(body: readonly Statement[]): Map<string, number> {
+  const uses = new Map<string, number>();
   eachCode(body, (code) => {
-    if (code.code === 'name') names.add(code.name.replace(/\..*/, ''));
+    if (code.code === 'name') uses.set(code.name, (uses.get(code.name) ?? 0) + 1);
   });
-  return names;
+  return uses;
 }
 
 /** Where a lane is: tiles are numbered through the first two dimensions, blocks in the third. */
@@ -293,14 +298,6 @@ const places = {
   own: { builtin: 'local_invocation_id', type: 'vec3u' },
   lane: { builtin: 'local_invocation_index', type: 'u32' },
 };
-
-function usesOf(body: readonly Statement[], id: string): number {
-  let uses = 0;
-  eachCode(body, (code) => {
-    if (code.code === 'name' && code.name === id) uses++;
-  });
-  return uses;
-}
 
 /** Statements that read some uniforms where they are. */
 function renamed(body: readonly Statement[], uniforms: ReadonlySet<string>): Statement[] {

@@ -65,7 +65,7 @@ function stageBlocks(stage: Stage, i: number, plan: Plan, { name, id }: Code, wr
   const kernels = plan.gpu.filter((kernel) => kernel.stage === i);
   const texts = kernels.map(({ kernel }): Block => {
     const number = plan.gpu.findIndex((other) => other.kernel === kernel) + 1;
-    const text = printWgsl(kernel, `${name}_${number}`, []).trim();
+    const text = printWgsl(kernel)(`${name}_${number}`, []).trim();
     return { is: 'code', title: `WGSL, kernel ${number} of ${plan.gpu.length}`, text };
   });
   return [
