@@ -48,9 +48,9 @@ function asFunction(code: Code, kernel: Kernel): string {
   return value.includes('n.') ? `(n) => ${value}` : `() => ${value}`;
 }
 
-/** What kernels have in common is said once, in tables: `b[3]!` is a binding. */
+/** What kernels have in common is said once, in tables: `f[3]!` is a number, and `b(0, 3)` are bindings. */
 interface Tables {
-  readonly binding: (text: string) => string;
+  readonly bindings: (texts: readonly string[]) => string;
   readonly number: (text: string) => string;
   readonly phase: (text: string) => string;
   readonly tiles: (text: string) => string;
@@ -60,13 +60,12 @@ interface Tables {
 
 function createTables(): Tables {
   const types = {
-    b: 'BindingDescription',
     f: '(n: Numbers) => number',
     p: 'WasmPhaseDescription',
     t: 'TilesDescription',
     u: 'readonly UniformDescription[]',
   };
-  const tables = { b: new Map<string, string>(), f: new Map(), p: new Map(), t: new Map(), u: new Map() };
+  const tables = { f: new Map<string, string>(), p: new Map(), t: new Map(), u: new Map() };
   const refer =
     (table: keyof typeof tables) =>
     (text: string): string => {
@@ -76,15 +75,27 @@ function createTables(): Tables {
     };
   const declare = (table: keyof typeof tables): string =>
     `const ${table}: readonly (${types[table]})[] = [${lines([...tables[table].keys()])}];`;
+  const bindings = new Map<string, number>();
+  const place = (text: string): number => {
+    const known = bindings.get(text) ?? bindings.size;
+    bindings.set(text, known);
+    return known;
+  };
+  const declareBindings =
+    (): string => `const bindings: readonly BindingDescription[] = [${lines([...bindings.keys()])}];
+const b = (...places: readonly number[]) => places.map((i) => bindings[i]!);`;
   return {
-    binding: refer('b'),
+    bindings: (texts) => `b(${texts.map(place).join(', ')})`,
     number: refer('f'),
     phase: refer('p'),
     tiles: refer('t'),
     uniforms: refer('u'),
     // functions first, which the others refer to
     declarations: () =>
-      (['f', 'b', 'p', 't', 'u'] as const).filter((table) => tables[table].size > 0).map(declare),
+      (['f', 'b', 'p', 't', 'u'] as const).flatMap((table) => {
+        if (table === 'b') return bindings.size > 0 ? [declareBindings()] : [];
+        return tables[table].size > 0 ? [declare(table)] : [];
+      }),
   };
 }
 
@@ -141,7 +152,19 @@ export async function describeOp(emitted: Omit<EmittedOp, 'files'>, options: Emi
   const constants = [...tables.declarations(), ...kernelTables, directions];
   const type = `OpDescription<${typesName(entry)}>`;
   // in a function that is marked as free of effects, so that a bundler leaves out an op that nobody imports
-  const names = createNames(['b', 'd', 'f', 'p', 'u', 'cpu', 'gpu', 'wasm', ...[...modules].map(moduleName)]);
+  const names = createNames([
+    'b',
+    'bindings',
+    'd',
+    'f',
+    'p',
+    't',
+    'u',
+    'cpu',
+    'gpu',
+    'wasm',
+    ...[...modules].map(moduleName),
+  ]);
   const id = names.fresh(entry.name);
   const describe = names.fresh('describe');
   const description = `function ${describe}(): ${type} {
@@ -232,8 +255,8 @@ function kernelText({ op, planOf }: Omit<EmittedOp, 'files'>, named: NamedKernel
     parts.push(['source', `new URL(${quote(`./${named.file.split('/').at(-1)}`)}, import.meta.url)`]);
     parts.push(['entryPoint', quote(named.name)]);
   }
-  const bindings = kernel.bindings.map((binding) => tables.binding(bindingText(binding, kernel, tables)));
-  parts.push(['bindings', list(bindings)]);
+  const bindings = kernel.bindings.map((binding) => bindingText(binding, kernel, tables));
+  parts.push(['bindings', tables.bindings(bindings)]);
   parts.push(['uniforms', tables.uniforms(list(kernel.uniforms.map(uniformText)))]);
   if (kernel.tiles) parts.push(['tiles', tables.tiles(tilesText(kernel.tiles, kernel, tables))]);
   if (kernel.target === 'wasm') {
