@@ -48,9 +48,9 @@ function asFunction(code: Code, kernel: Kernel): string {
   return value.includes('n.') ? `(n) => ${value}` : `() => ${value}`;
 }
 
-/** What kernels have in common is said once, in tables: `b[3]!` is a binding. */
+/** What kernels have in common is said once, in tables: `f[3]!` is a number, and `b(0, 3)` are bindings. */
 interface Tables {
-  readonly binding: (text: string) => string;
+  readonly bindings: (texts: readonly string[]) => string;
   readonly number: (text: string) => string;
   readonly phase: (text: string) => string;
   readonly source: (text: string) => string;
@@ -61,21 +61,13 @@ interface Tables {
 
 function createTables(): Tables {
   const types = {
-    b: 'BindingDescription',
     f: '(n: Numbers) => number',
     p: 'WasmPhaseDescription',
     s: 'URL',
     t: 'TilesDescription',
     u: 'readonly UniformDescription[]',
   };
-  const tables = {
-    b: new Map<string, string>(),
-    f: new Map(),
-    p: new Map(),
-    s: new Map(),
-    t: new Map(),
-    u: new Map(),
-  };
+  const tables = { f: new Map<string, string>(), p: new Map(), s: new Map(), t: new Map(), u: new Map() };
   const refer =
     (table: keyof typeof tables) =>
     (text: string): string => {
@@ -85,8 +77,17 @@ function createTables(): Tables {
     };
   const declare = (table: keyof typeof tables): string =>
     `const ${table}: readonly (${types[table]})[] = [${lines([...tables[table].keys()])}];`;
+  const bindings = new Map<string, number>();
+  const place = (text: string): number => {
+    const known = bindings.get(text) ?? bindings.size;
+    bindings.set(text, known);
+    return known;
+  };
+  const declareBindings =
+    (): string => `const bindings: readonly BindingDescription[] = [${lines([...bindings.keys()])}];
+const b = (...places: readonly number[]) => places.map((i) => bindings[i]!);`;
   return {
-    binding: refer('b'),
+    bindings: (texts) => `b(${texts.map(place).join(', ')})`,
     number: refer('f'),
     phase: refer('p'),
     source: refer('s'),
@@ -94,7 +95,10 @@ function createTables(): Tables {
     uniforms: refer('u'),
     // functions first, which the others refer to
     declarations: () =>
-      (['f', 'b', 'p', 's', 't', 'u'] as const).filter((table) => tables[table].size > 0).map(declare),
+      (['f', 'b', 'p', 's', 't', 'u'] as const).flatMap((table) => {
+        if (table === 'b') return bindings.size > 0 ? [declareBindings()] : [];
+        return tables[table].size > 0 ? [declare(table)] : [];
+      }),
   };
 }
 
@@ -155,6 +159,7 @@ export async function describeOp(emitted: Omit<EmittedOp, 'files'>, options: Emi
   // in a function that is marked as free of effects, so that a bundler leaves out an op that nobody imports
   const names = createNames([
     'b',
+    'bindings',
     'd',
     'f',
     'k',
@@ -261,29 +266,29 @@ const k = (
 ): GpuKernelDescription => ({
   name,
   source,${hasBefore ? '\n  ...(before !== undefined && { before: s[before]! }),' : ''}
-  bindings: bindings.map((i) => b[i]!),
+  bindings: b(...bindings),
   uniforms: u[uniforms]!,
   tiles: t[tiles]!,
 });`;
 
-/** The number in a reference to a table. */
-const numberIn = (reference: string): string => reference.match(/\d+/)![0];
+/** The numbers in a reference to a table. */
+const numbersIn = (reference: string): string[] => reference.match(/\d+/g) ?? [];
 
 function kernelText({ op, planOf }: Omit<EmittedOp, 'files'>, named: NamedKernel, tables: Tables): string {
   const { kernel } = named;
-  const bindings = kernel.bindings.map((binding) => tables.binding(bindingText(binding, kernel, tables)));
+  const bindings = tables.bindings(kernel.bindings.map((binding) => bindingText(binding, kernel, tables)));
   const uniforms = tables.uniforms(list(kernel.uniforms.map(uniformText)));
   if (kernel.target === 'gpu') {
     const tiles = tables.tiles(tilesText(kernel.tiles!, kernel, tables));
     const before = named.before ? [tables.source(urlOf(named.before))] : [];
-    const numbers = [uniforms, tiles, ...before].map(numberIn);
-    const parts = [quote(named.name), urlOf(named.file), list(bindings.map(numberIn)), ...numbers];
+    const numbers = [uniforms, tiles, ...before].flatMap(numbersIn);
+    const parts = [quote(named.name), urlOf(named.file), list(numbersIn(bindings)), ...numbers];
     return `k(${parts.join(', ')})`;
   }
   const parts: [string, string][] = [['name', quote(named.name)]];
   if (kernel.target === 'cpu') parts.push(['run', functionName(op, named)]);
   else parts.push(['module', moduleName(named.file)]);
-  parts.push(['bindings', list(bindings)]);
+  parts.push(['bindings', bindings]);
   parts.push(['uniforms', uniforms]);
   if (kernel.target === 'wasm') {
     const plan = planOf(named);

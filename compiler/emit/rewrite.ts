@@ -1,14 +1,6 @@
 /** Changes expressions inside expressions and statements. */
+import { mapOperands } from '../kernel/collect.ts';
 import type { Code, Statement } from '../kernel/kernel.ts';
-
-/** The same expression with other operands. */
-export function mapOperands(code: Code, change: (code: Code) => Code): Code {
-  const inside = (value: unknown): unknown => {
-    if (Array.isArray(value)) return value.map(inside);
-    return typeof value === 'object' && value !== null && 'code' in value ? change(value as Code) : value;
-  };
-  return Object.fromEntries(Object.entries(code).map(([k, value]) => [k, inside(value)])) as Code;
-}
 
 const codeKeys = ['value', 'index', 'length', 'test', 'from', 'below', 'step'] as const;
 
@@ -25,8 +17,8 @@ export function mapCodes(statement: Statement, change: (code: Code) => Code): St
 /** Statements with other names for all that they declare, use, read and store into. */
 export function renameAll(statements: readonly Statement[], rename: (id: string) => string): Statement[] {
   const change = (code: Code): Code => {
+    if (code.code === 'name') return { ...code, name: rename(code.name) };
     const inner = mapOperands(code, change);
-    if (inner.code === 'name') return { ...inner, name: rename(inner.name) };
     return inner.code === 'load' ? { ...inner, array: rename(inner.array) } : inner;
   };
   return statements.map((s) => {

@@ -1,5 +1,5 @@
 /** Loops that take several elements side by side, as plain loops: the body once for each of them, then what is left. */
-import { codesOf, eachStatement, operandsOf } from '../kernel/collect.ts';
+import { codesOf, eachStatement, mapOperands, operandsOf } from '../kernel/collect.ts';
 import {
   binary,
   type Code,
@@ -10,7 +10,7 @@ import {
   real,
   type Statement,
 } from '../kernel/kernel.ts';
-import { mapCodes, mapOperands } from './rewrite.ts';
+import { mapCodes } from './rewrite.ts';
 import { stepAlong } from './step.ts';
 
 type Lanes = Extract<Statement, { do: 'lanes' }>;

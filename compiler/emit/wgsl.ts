@@ -335,7 +335,8 @@ const declaring = (kernel: Kernel): ((binding: Binding, i: number) => string) =>
 
 /** Statements of a function, after the numbers that they use often. */
 function printBody(kernel: Kernel, body: readonly Statement[]): string {
-  const often = kernel.uniforms.filter(({ name }) => usesOf(body, name) > 2);
+  const uses = usesIn(body);
+  const often = kernel.uniforms.filter(({ name }) => (uses.get(name) ?? 0) > 2);
   const lines = often.map(({ name }) => `  let ${name} = numbers.${name};`);
   const seldom = kernel.uniforms.filter((uniform) => !often.includes(uniform));
   const ready = renamed(body, new Set(seldom.map(({ name }) => name)));
@@ -365,10 +366,11 @@ const places = {
   own: { builtin: 'local_invocation_id', type: 'vec3u' },
 };
 
-function usesOf(body: readonly Statement[], id: string): number {
-  let uses = 0;
+/** How often each name is read. */
+function usesIn(body: readonly Statement[]): Map<string, number> {
+  const uses = new Map<string, number>();
   eachCode(body, (code) => {
-    if (code.code === 'name' && code.name === id) uses++;
+    if (code.code === 'name') uses.set(code.name, (uses.get(code.name) ?? 0) + 1);
   });
   return uses;
 }

@@ -165,16 +165,29 @@ export function prune(statements: readonly Statement[]): Statement[] {
   return keep(statements);
 }
 
+/** The same expression with other operands; itself if they are the same. It is what passes spend their time on. */
+export function mapOperands<C extends Code>(code: C, change: (code: Code) => Code): C {
+  const changed = (value: unknown): unknown => {
+    if (typeof value !== 'object' || value === null) return value;
+    if (!Array.isArray(value)) return 'code' in value ? change(value as Code) : value;
+    const all = value.map(changed);
+    return all.every((one, i) => one === value[i]) ? value : all;
+  };
+  let copy: C | undefined;
+  for (const key in code) {
+    const value = changed(code[key]);
+    if (value === code[key]) continue;
+    copy ??= { ...code };
+    copy[key] = value as C[typeof key];
+  }
+  return copy ?? code;
+}
+
 /** The same expression with other names. */
 export function mapCode(code: Code, rename: (id: string, type: CodeType) => Code): Code {
-  if (code.code === 'name') return rename(code.name, code.type);
-  const inside = (value: unknown): unknown => {
-    if (Array.isArray(value)) return value.map(inside);
-    return typeof value === 'object' && value !== null && 'code' in value
-      ? mapCode(value as Code, rename)
-      : value;
-  };
-  return Object.fromEntries(Object.entries(code).map(([k, value]) => [k, inside(value)])) as Code;
+  const change = (inner: Code): Code =>
+    inner.code === 'name' ? rename(inner.name, inner.type) : mapOperands(inner, change);
+  return change(code);
 }
 
 /** The same statements with other names in their expressions. */
@@ -183,12 +196,15 @@ export function mapCodes(
   rename: (id: string, type: CodeType) => Code,
 ): Statement[] {
   const inside = (value: unknown): unknown => {
-    if (Array.isArray(value)) return value.map(inside);
     if (typeof value !== 'object' || value === null) return value;
+    if (Array.isArray(value)) return value.map(inside);
     if ('code' in value) return mapCode(value as Code, rename);
     return 'do' in value ? mapOne(value) : value;
   };
-  const mapOne = (statement: object): object =>
-    Object.fromEntries(Object.entries(statement).map(([k, value]) => [k, inside(value)]));
+  const mapOne = (statement: object): object => {
+    const copy: { [key: string]: unknown } = { ...statement };
+    for (const key in copy) copy[key] = inside(copy[key]);
+    return copy;
+  };
   return statements.map(mapOne) as Statement[];
 }

@@ -37,7 +37,7 @@ function describe(): OpDescription<BatchNormAddReluTypes> {
     (n) => Math.floor((n.c! + 1024 - 1) / 1024),
     (n) => 4 * n.c!,
   ];
-  const b: readonly (BindingDescription)[] = [
+  const bindings: readonly BindingDescription[] = [
     { name: 'running_mean', role: 'state', of: 'running_mean', axes: ['c'], access: 'read_write' },
     { name: 'running_var', role: 'state', of: 'running_var', axes: ['c'], access: 'read_write' },
     { name: 'x', role: 'input', of: 'x', axes: ['n', 'c', 's'], access: 'read' },
@@ -76,6 +76,7 @@ function describe(): OpDescription<BatchNormAddReluTypes> {
     { name: 'invstd', role: 'output', of: 'invstd', axes: ['c'], access: 'read_write' },
     { name: 'packed', role: 'scratch', of: 'packed', axes: ['c'], access: 'read_write', length: f[14]! },
   ];
+  const b = (...places: readonly number[]) => places.map((i) => bindings[i]!);
   const p: readonly (WasmPhaseDescription)[] = [
     { kept: f[0]!, units: f[2]!, elements: f[3]!, blocks: '$blocks', routines: [{ name: 'reduce_1', over: 'parts' }, { name: 'finish_1', over: 'kept' }, { name: 'map_1', over: 'parts' }], together: 'phase_1' },
     { kept: f[0]!, units: f[2]!, elements: f[3]!, blocks: '$blocks', routines: [{ name: 'reduce_1', over: 'parts' }, { name: 'finish_2', over: 'kept' }, { name: 'map_1', over: 'parts' }], together: 'phase_2' },
@@ -131,39 +132,39 @@ function describe(): OpDescription<BatchNormAddReluTypes> {
     name,
     source,
     ...(before !== undefined && { before: s[before]! }),
-    bindings: bindings.map((i) => b[i]!),
+    bindings: b(...bindings),
     uniforms: u[uniforms]!,
     tiles: t[tiles]!,
   });
 
   const cpu = {
-    forward_1: { name: 'forward_1', run: batch_norm_add_relu_forward_1, bindings: [b[0]!, b[1]!, b[2]!, b[3]!, b[4]!, b[5]!, b[6]!, b[7]!, b[8]!], uniforms: u[0]! },
-    backward_1: { name: 'backward_1', run: batch_norm_add_relu_backward_1, bindings: [b[15]!, b[3]!, b[4]!, b[5]!, b[2]!, b[16]!, b[17]!, b[18]!, b[19]!], uniforms: u[4]! },
-    backward_2: { name: 'backward_2', run: batch_norm_add_relu_backward_2, bindings: [b[15]!, b[3]!, b[4]!, b[5]!, b[2]!, b[16]!, b[17]!, b[24]!, b[25]!, b[18]!, b[19]!], uniforms: u[4]! },
-    forward_2: { name: 'forward_2', run: batch_norm_add_relu_forward_2, bindings: [b[3]!, b[4]!, b[29]!, b[30]!, b[5]!, b[2]!, b[8]!, b[7]!, b[6]!], uniforms: u[8]! },
-    backward_3: { name: 'backward_3', run: batch_norm_add_relu_backward_3, bindings: [b[15]!, b[3]!, b[4]!, b[5]!, b[2]!, b[16]!, b[17]!, b[18]!, b[19]!], uniforms: u[4]! },
-    backward_4: { name: 'backward_4', run: batch_norm_add_relu_backward_4, bindings: [b[15]!, b[3]!, b[4]!, b[5]!, b[2]!, b[16]!, b[17]!, b[24]!, b[25]!, b[18]!, b[19]!], uniforms: u[4]! },
-    forward_3: { name: 'forward_3', run: batch_norm_add_relu_forward_3, bindings: [b[2]!, b[3]!, b[4]!, b[5]!, b[6]!, b[7]!, b[8]!], uniforms: u[8]! },
-    forward_4: { name: 'forward_4', run: batch_norm_add_relu_forward_4, bindings: [b[0]!, b[1]!, b[2]!, b[4]!, b[6]!, b[7]!, b[8]!], uniforms: u[0]! },
-    backward_5: { name: 'backward_5', run: batch_norm_add_relu_backward_5, bindings: [b[15]!, b[4]!, b[2]!, b[16]!, b[17]!, b[18]!, b[19]!], uniforms: u[4]! },
-    forward_5: { name: 'forward_5', run: batch_norm_add_relu_forward_5, bindings: [b[4]!, b[29]!, b[30]!, b[2]!, b[8]!, b[7]!, b[6]!], uniforms: u[8]! },
-    backward_6: { name: 'backward_6', run: batch_norm_add_relu_backward_6, bindings: [b[15]!, b[4]!, b[2]!, b[16]!, b[17]!, b[18]!, b[19]!], uniforms: u[4]! },
-    forward_6: { name: 'forward_6', run: batch_norm_add_relu_forward_6, bindings: [b[2]!, b[4]!, b[6]!, b[7]!, b[8]!], uniforms: u[8]! },
+    forward_1: { name: 'forward_1', run: batch_norm_add_relu_forward_1, bindings: b(0, 1, 2, 3, 4, 5, 6, 7, 8), uniforms: u[0]! },
+    backward_1: { name: 'backward_1', run: batch_norm_add_relu_backward_1, bindings: b(15, 3, 4, 5, 2, 16, 17, 18, 19), uniforms: u[4]! },
+    backward_2: { name: 'backward_2', run: batch_norm_add_relu_backward_2, bindings: b(15, 3, 4, 5, 2, 16, 17, 24, 25, 18, 19), uniforms: u[4]! },
+    forward_2: { name: 'forward_2', run: batch_norm_add_relu_forward_2, bindings: b(3, 4, 29, 30, 5, 2, 8, 7, 6), uniforms: u[8]! },
+    backward_3: { name: 'backward_3', run: batch_norm_add_relu_backward_3, bindings: b(15, 3, 4, 5, 2, 16, 17, 18, 19), uniforms: u[4]! },
+    backward_4: { name: 'backward_4', run: batch_norm_add_relu_backward_4, bindings: b(15, 3, 4, 5, 2, 16, 17, 24, 25, 18, 19), uniforms: u[4]! },
+    forward_3: { name: 'forward_3', run: batch_norm_add_relu_forward_3, bindings: b(2, 3, 4, 5, 6, 7, 8), uniforms: u[8]! },
+    forward_4: { name: 'forward_4', run: batch_norm_add_relu_forward_4, bindings: b(0, 1, 2, 4, 6, 7, 8), uniforms: u[0]! },
+    backward_5: { name: 'backward_5', run: batch_norm_add_relu_backward_5, bindings: b(15, 4, 2, 16, 17, 18, 19), uniforms: u[4]! },
+    forward_5: { name: 'forward_5', run: batch_norm_add_relu_forward_5, bindings: b(4, 29, 30, 2, 8, 7, 6), uniforms: u[8]! },
+    backward_6: { name: 'backward_6', run: batch_norm_add_relu_backward_6, bindings: b(15, 4, 2, 16, 17, 18, 19), uniforms: u[4]! },
+    forward_6: { name: 'forward_6', run: batch_norm_add_relu_forward_6, bindings: b(2, 4, 6, 7, 8), uniforms: u[8]! },
   } satisfies { [name: string]: CpuKernelDescription };
 
   const wasm = {
-    forward_1: { name: 'forward_1', module: forward_module, bindings: [b[3]!, b[4]!, b[0]!, b[1]!, b[5]!, b[2]!, b[6]!, b[9]!, b[8]!, b[10]!, b[11]!], uniforms: u[1]!, slots: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16], phases: [p[0]!] },
-    backward_1: { name: 'backward_1', module: backward_module, bindings: [b[15]!, b[3]!, b[4]!, b[5]!, b[2]!, b[16]!, b[17]!, b[18]!, b[19]!, b[20]!, b[21]!], uniforms: u[5]!, slots: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14], phases: [p[0]!] },
-    backward_2: { name: 'backward_2', module: backward_module, bindings: [b[15]!, b[3]!, b[4]!, b[5]!, b[2]!, b[16]!, b[17]!, b[24]!, b[25]!, b[18]!, b[19]!, b[20]!, b[21]!], uniforms: u[5]!, slots: [0, 1, 2, 3, 4, 5, 6, 15, 16, 7, 8, 9, 10, 11, 12, 13, 14], phases: [p[1]!] },
-    forward_2: { name: 'forward_2', module: forward_module, bindings: [b[3]!, b[4]!, b[29]!, b[30]!, b[5]!, b[2]!, b[8]!, b[7]!, b[6]!], uniforms: u[9]!, slots: [0, 1, 2, 3, 4, 5, 8, 7, 6, 11, 12, 13, 14, 16, 17], phases: [p[2]!, p[3]!] },
-    backward_3: { name: 'backward_3', module: backward_module, bindings: [b[15]!, b[3]!, b[4]!, b[5]!, b[2]!, b[16]!, b[17]!, b[18]!, b[19]!], uniforms: u[5]!, slots: [0, 1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 14], phases: [p[2]!] },
-    backward_4: { name: 'backward_4', module: backward_module, bindings: [b[15]!, b[3]!, b[4]!, b[5]!, b[2]!, b[16]!, b[17]!, b[24]!, b[25]!, b[18]!, b[19]!, b[21]!], uniforms: u[5]!, slots: [0, 1, 2, 3, 4, 5, 6, 15, 16, 7, 8, 10, 11, 12, 13, 14], phases: [p[4]!] },
-    forward_3: { name: 'forward_3', module: forward_module, bindings: [b[3]!, b[4]!, b[5]!, b[2]!, b[6]!, b[9]!, b[8]!, b[10]!, b[11]!], uniforms: u[11]!, slots: [0, 1, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16], phases: [p[1]!] },
-    forward_4: { name: 'forward_4', module: forward_module, bindings: [b[4]!, b[0]!, b[1]!, b[2]!, b[35]!, b[9]!, b[8]!, b[11]!], uniforms: u[1]!, slots: [1, 2, 3, 5, 6, 7, 8, 10, 11, 12, 13, 14, 15, 16], phases: [p[5]!] },
-    backward_5: { name: 'backward_5', module: backward_module, bindings: [b[15]!, b[4]!, b[2]!, b[16]!, b[17]!, b[18]!, b[19]!, b[36]!, b[21]!], uniforms: u[5]!, slots: [0, 2, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14], phases: [p[6]!] },
-    forward_5: { name: 'forward_5', module: forward_module, bindings: [b[4]!, b[29]!, b[30]!, b[2]!, b[8]!, b[7]!, b[6]!], uniforms: u[9]!, slots: [1, 2, 3, 5, 8, 7, 6, 11, 12, 13, 14, 16, 17], phases: [p[7]!, p[3]!] },
-    backward_6: { name: 'backward_6', module: backward_module, bindings: [b[15]!, b[4]!, b[2]!, b[16]!, b[17]!, b[18]!, b[19]!], uniforms: u[5]!, slots: [0, 2, 4, 5, 6, 7, 8, 11, 12, 13, 14], phases: [p[8]!] },
-    forward_6: { name: 'forward_6', module: forward_module, bindings: [b[4]!, b[2]!, b[35]!, b[9]!, b[8]!, b[11]!], uniforms: u[11]!, slots: [1, 5, 6, 7, 8, 10, 11, 12, 13, 14, 16], phases: [p[9]!] },
+    forward_1: { name: 'forward_1', module: forward_module, bindings: b(3, 4, 0, 1, 5, 2, 6, 9, 8, 10, 11), uniforms: u[1]!, slots: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16], phases: [p[0]!] },
+    backward_1: { name: 'backward_1', module: backward_module, bindings: b(15, 3, 4, 5, 2, 16, 17, 18, 19, 20, 21), uniforms: u[5]!, slots: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14], phases: [p[0]!] },
+    backward_2: { name: 'backward_2', module: backward_module, bindings: b(15, 3, 4, 5, 2, 16, 17, 24, 25, 18, 19, 20, 21), uniforms: u[5]!, slots: [0, 1, 2, 3, 4, 5, 6, 15, 16, 7, 8, 9, 10, 11, 12, 13, 14], phases: [p[1]!] },
+    forward_2: { name: 'forward_2', module: forward_module, bindings: b(3, 4, 29, 30, 5, 2, 8, 7, 6), uniforms: u[9]!, slots: [0, 1, 2, 3, 4, 5, 8, 7, 6, 11, 12, 13, 14, 16, 17], phases: [p[2]!, p[3]!] },
+    backward_3: { name: 'backward_3', module: backward_module, bindings: b(15, 3, 4, 5, 2, 16, 17, 18, 19), uniforms: u[5]!, slots: [0, 1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 14], phases: [p[2]!] },
+    backward_4: { name: 'backward_4', module: backward_module, bindings: b(15, 3, 4, 5, 2, 16, 17, 24, 25, 18, 19, 21), uniforms: u[5]!, slots: [0, 1, 2, 3, 4, 5, 6, 15, 16, 7, 8, 10, 11, 12, 13, 14], phases: [p[4]!] },
+    forward_3: { name: 'forward_3', module: forward_module, bindings: b(3, 4, 5, 2, 6, 9, 8, 10, 11), uniforms: u[11]!, slots: [0, 1, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16], phases: [p[1]!] },
+    forward_4: { name: 'forward_4', module: forward_module, bindings: b(4, 0, 1, 2, 35, 9, 8, 11), uniforms: u[1]!, slots: [1, 2, 3, 5, 6, 7, 8, 10, 11, 12, 13, 14, 15, 16], phases: [p[5]!] },
+    backward_5: { name: 'backward_5', module: backward_module, bindings: b(15, 4, 2, 16, 17, 18, 19, 36, 21), uniforms: u[5]!, slots: [0, 2, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14], phases: [p[6]!] },
+    forward_5: { name: 'forward_5', module: forward_module, bindings: b(4, 29, 30, 2, 8, 7, 6), uniforms: u[9]!, slots: [1, 2, 3, 5, 8, 7, 6, 11, 12, 13, 14, 16, 17], phases: [p[7]!, p[3]!] },
+    backward_6: { name: 'backward_6', module: backward_module, bindings: b(15, 4, 2, 16, 17, 18, 19), uniforms: u[5]!, slots: [0, 2, 4, 5, 6, 7, 8, 11, 12, 13, 14], phases: [p[8]!] },
+    forward_6: { name: 'forward_6', module: forward_module, bindings: b(4, 2, 35, 9, 8, 11), uniforms: u[11]!, slots: [1, 5, 6, 7, 8, 10, 11, 12, 13, 14, 16], phases: [p[9]!] },
   } satisfies { [name: string]: WasmKernelDescription };
 
   const gpu = {

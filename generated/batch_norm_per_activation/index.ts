@@ -35,7 +35,7 @@ function describe(): OpDescription<BatchNormPerActivationTypes> {
     (n) => 2 * n.c! * n.s! * n.$taken!,
     (n) => 2 * n.c! * n.s!,
   ];
-  const b: readonly (BindingDescription)[] = [
+  const bindings: readonly BindingDescription[] = [
     { name: 'running_mean', role: 'state', of: 'running_mean', axes: ['c', 's'], access: 'read_write' },
     { name: 'running_var', role: 'state', of: 'running_var', axes: ['c', 's'], access: 'read_write' },
     { name: 'x', role: 'input', of: 'x', axes: ['n', 'c', 's'], access: 'read' },
@@ -69,6 +69,7 @@ function describe(): OpDescription<BatchNormPerActivationTypes> {
     { name: 'prepared', role: 'scratch', of: 'prepared', axes: ['c', 's'], access: 'read_write', length: f[0]! },
     { name: 'packed', role: 'scratch', of: 'packed', axes: ['c', 's'], access: 'read_write', length: f[15]! },
   ];
+  const b = (...places: readonly number[]) => places.map((i) => bindings[i]!);
   const p: readonly (WasmPhaseDescription)[] = [
     { kept: f[3]!, units: f[4]!, elements: f[5]!, blocks: '$blocks', routines: [{ name: 'reduce_1', over: 'parts' }], together: 'reduce_1' },
     { kept: f[0]!, units: f[6]!, elements: f[0]!, blocks: '$blocks_1', routines: [{ name: 'finish_1', over: 'kept' }], together: 'finish_1' },
@@ -129,39 +130,39 @@ function describe(): OpDescription<BatchNormPerActivationTypes> {
     name,
     source,
     ...(before !== undefined && { before: s[before]! }),
-    bindings: bindings.map((i) => b[i]!),
+    bindings: b(...bindings),
     uniforms: u[uniforms]!,
     tiles: t[tiles]!,
   });
 
   const cpu = {
-    forward_1: { name: 'forward_1', run: batch_norm_per_activation_forward_1, bindings: [b[0]!, b[1]!, b[2]!, b[3]!, b[4]!, b[5]!, b[6]!, b[7]!], uniforms: u[0]! },
-    backward_1: { name: 'backward_1', run: batch_norm_per_activation_backward_1, bindings: [b[16]!, b[2]!, b[17]!, b[4]!, b[18]!, b[19]!], uniforms: u[5]! },
-    backward_2: { name: 'backward_2', run: batch_norm_per_activation_backward_2, bindings: [b[16]!, b[2]!, b[18]!, b[17]!, b[4]!, b[24]!, b[25]!, b[19]!], uniforms: u[5]! },
-    forward_2: { name: 'forward_2', run: batch_norm_per_activation_forward_2, bindings: [b[3]!, b[28]!, b[29]!, b[4]!, b[2]!, b[7]!, b[12]!, b[8]!], uniforms: u[9]! },
-    backward_3: { name: 'backward_3', run: batch_norm_per_activation_backward_3, bindings: [b[16]!, b[4]!, b[18]!, b[19]!], uniforms: u[5]! },
-    backward_4: { name: 'backward_4', run: batch_norm_per_activation_backward_4, bindings: [b[16]!, b[4]!, b[2]!, b[18]!, b[17]!, b[24]!, b[25]!, b[19]!], uniforms: u[5]! },
-    forward_3: { name: 'forward_3', run: batch_norm_per_activation_forward_3, bindings: [b[2]!, b[3]!, b[4]!, b[5]!, b[6]!, b[7]!], uniforms: u[9]! },
-    forward_4: { name: 'forward_4', run: batch_norm_per_activation_forward_4, bindings: [b[0]!, b[1]!, b[2]!, b[5]!, b[6]!, b[7]!], uniforms: u[0]! },
-    backward_5: { name: 'backward_5', run: batch_norm_per_activation_backward_5, bindings: [b[16]!, b[2]!, b[17]!, b[18]!, b[19]!], uniforms: u[5]! },
-    forward_5: { name: 'forward_5', run: batch_norm_per_activation_forward_5, bindings: [b[28]!, b[29]!, b[2]!, b[7]!, b[12]!, b[8]!], uniforms: u[9]! },
-    backward_6: { name: 'backward_6', run: batch_norm_per_activation_backward_6, bindings: [b[16]!, b[18]!, b[19]!], uniforms: u[5]! },
-    forward_6: { name: 'forward_6', run: batch_norm_per_activation_forward_6, bindings: [b[2]!, b[5]!, b[6]!, b[7]!], uniforms: u[9]! },
+    forward_1: { name: 'forward_1', run: batch_norm_per_activation_forward_1, bindings: b(0, 1, 2, 3, 4, 5, 6, 7), uniforms: u[0]! },
+    backward_1: { name: 'backward_1', run: batch_norm_per_activation_backward_1, bindings: b(16, 2, 17, 4, 18, 19), uniforms: u[5]! },
+    backward_2: { name: 'backward_2', run: batch_norm_per_activation_backward_2, bindings: b(16, 2, 18, 17, 4, 24, 25, 19), uniforms: u[5]! },
+    forward_2: { name: 'forward_2', run: batch_norm_per_activation_forward_2, bindings: b(3, 28, 29, 4, 2, 7, 12, 8), uniforms: u[9]! },
+    backward_3: { name: 'backward_3', run: batch_norm_per_activation_backward_3, bindings: b(16, 4, 18, 19), uniforms: u[5]! },
+    backward_4: { name: 'backward_4', run: batch_norm_per_activation_backward_4, bindings: b(16, 4, 2, 18, 17, 24, 25, 19), uniforms: u[5]! },
+    forward_3: { name: 'forward_3', run: batch_norm_per_activation_forward_3, bindings: b(2, 3, 4, 5, 6, 7), uniforms: u[9]! },
+    forward_4: { name: 'forward_4', run: batch_norm_per_activation_forward_4, bindings: b(0, 1, 2, 5, 6, 7), uniforms: u[0]! },
+    backward_5: { name: 'backward_5', run: batch_norm_per_activation_backward_5, bindings: b(16, 2, 17, 18, 19), uniforms: u[5]! },
+    forward_5: { name: 'forward_5', run: batch_norm_per_activation_forward_5, bindings: b(28, 29, 2, 7, 12, 8), uniforms: u[9]! },
+    backward_6: { name: 'backward_6', run: batch_norm_per_activation_backward_6, bindings: b(16, 18, 19), uniforms: u[5]! },
+    forward_6: { name: 'forward_6', run: batch_norm_per_activation_forward_6, bindings: b(2, 5, 6, 7), uniforms: u[9]! },
   } satisfies { [name: string]: CpuKernelDescription };
 
   const wasm = {
-    forward_1: { name: 'forward_1', module: forward_module, bindings: [b[3]!, b[0]!, b[1]!, b[4]!, b[2]!, b[8]!, b[6]!, b[7]!, b[9]!, b[10]!, b[11]!], uniforms: u[1]!, slots: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17], phases: [p[0]!, p[1]!, p[2]!] },
-    backward_1: { name: 'backward_1', module: backward_module, bindings: [b[16]!, b[4]!, b[2]!, b[18]!, b[17]!, b[19]!, b[20]!, b[21]!, b[22]!], uniforms: u[6]!, slots: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13], phases: [p[0]!, p[1]!, p[2]!] },
-    backward_2: { name: 'backward_2', module: backward_module, bindings: [b[16]!, b[4]!, b[2]!, b[18]!, b[17]!, b[24]!, b[25]!, b[19]!, b[20]!, b[21]!, b[22]!], uniforms: u[6]!, slots: [0, 1, 2, 3, 4, 14, 15, 5, 6, 7, 8, 9, 10, 11, 12, 13], phases: [p[0]!, p[3]!, p[2]!] },
-    forward_2: { name: 'forward_2', module: forward_module, bindings: [b[3]!, b[28]!, b[29]!, b[4]!, b[2]!, b[7]!, b[12]!, b[8]!, b[30]!], uniforms: u[10]!, slots: [0, 1, 2, 3, 4, 7, 6, 5, 18, 11, 12, 13, 14, 16, 17], phases: [p[4]!, p[5]!, p[6]!] },
-    backward_3: { name: 'backward_3', module: backward_module, bindings: [b[16]!, b[4]!, b[18]!, b[19]!, b[30]!], uniforms: u[12]!, slots: [0, 1, 3, 5, 16, 9, 10, 11, 12], phases: [p[4]!, p[5]!] },
-    backward_4: { name: 'backward_4', module: backward_module, bindings: [b[16]!, b[4]!, b[2]!, b[18]!, b[17]!, b[24]!, b[25]!, b[19]!, b[21]!, b[22]!], uniforms: u[12]!, slots: [0, 1, 2, 3, 4, 14, 15, 5, 7, 8, 9, 10, 11, 12], phases: [p[7]!, p[8]!] },
-    forward_3: { name: 'forward_3', module: forward_module, bindings: [b[3]!, b[4]!, b[2]!, b[8]!, b[6]!, b[7]!, b[9]!, b[10]!, b[11]!], uniforms: u[10]!, slots: [0, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16, 17], phases: [p[0]!, p[3]!, p[2]!] },
-    forward_4: { name: 'forward_4', module: forward_module, bindings: [b[0]!, b[1]!, b[2]!, b[5]!, b[6]!, b[7]!, b[10]!, b[11]!], uniforms: u[1]!, slots: [1, 2, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14, 15, 16, 17], phases: [p[0]!, p[8]!, p[9]!] },
-    backward_5: { name: 'backward_5', module: backward_module, bindings: [b[16]!, b[2]!, b[18]!, b[17]!, b[19]!, b[31]!, b[21]!, b[22]!], uniforms: u[6]!, slots: [0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13], phases: [p[0]!, p[10]!, p[11]!] },
-    forward_5: { name: 'forward_5', module: forward_module, bindings: [b[28]!, b[29]!, b[2]!, b[7]!, b[12]!, b[8]!, b[30]!], uniforms: u[10]!, slots: [1, 2, 4, 7, 6, 5, 18, 11, 12, 13, 14, 16, 17], phases: [p[12]!, p[13]!, p[6]!] },
-    backward_6: { name: 'backward_6', module: backward_module, bindings: [b[16]!, b[18]!, b[19]!], uniforms: u[12]!, slots: [0, 3, 5, 9, 10, 11, 12], phases: [p[14]!] },
-    forward_6: { name: 'forward_6', module: forward_module, bindings: [b[2]!, b[5]!, b[6]!, b[7]!, b[10]!, b[11]!], uniforms: u[10]!, slots: [4, 5, 6, 7, 9, 10, 11, 12, 13, 14, 16, 17], phases: [p[0]!, p[10]!, p[9]!] },
+    forward_1: { name: 'forward_1', module: forward_module, bindings: b(3, 0, 1, 4, 2, 8, 6, 7, 9, 10, 11), uniforms: u[1]!, slots: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17], phases: [p[0]!, p[1]!, p[2]!] },
+    backward_1: { name: 'backward_1', module: backward_module, bindings: b(16, 4, 2, 18, 17, 19, 20, 21, 22), uniforms: u[6]!, slots: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13], phases: [p[0]!, p[1]!, p[2]!] },
+    backward_2: { name: 'backward_2', module: backward_module, bindings: b(16, 4, 2, 18, 17, 24, 25, 19, 20, 21, 22), uniforms: u[6]!, slots: [0, 1, 2, 3, 4, 14, 15, 5, 6, 7, 8, 9, 10, 11, 12, 13], phases: [p[0]!, p[3]!, p[2]!] },
+    forward_2: { name: 'forward_2', module: forward_module, bindings: b(3, 28, 29, 4, 2, 7, 12, 8, 30), uniforms: u[10]!, slots: [0, 1, 2, 3, 4, 7, 6, 5, 18, 11, 12, 13, 14, 16, 17], phases: [p[4]!, p[5]!, p[6]!] },
+    backward_3: { name: 'backward_3', module: backward_module, bindings: b(16, 4, 18, 19, 30), uniforms: u[12]!, slots: [0, 1, 3, 5, 16, 9, 10, 11, 12], phases: [p[4]!, p[5]!] },
+    backward_4: { name: 'backward_4', module: backward_module, bindings: b(16, 4, 2, 18, 17, 24, 25, 19, 21, 22), uniforms: u[12]!, slots: [0, 1, 2, 3, 4, 14, 15, 5, 7, 8, 9, 10, 11, 12], phases: [p[7]!, p[8]!] },
+    forward_3: { name: 'forward_3', module: forward_module, bindings: b(3, 4, 2, 8, 6, 7, 9, 10, 11), uniforms: u[10]!, slots: [0, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16, 17], phases: [p[0]!, p[3]!, p[2]!] },
+    forward_4: { name: 'forward_4', module: forward_module, bindings: b(0, 1, 2, 5, 6, 7, 10, 11), uniforms: u[1]!, slots: [1, 2, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14, 15, 16, 17], phases: [p[0]!, p[8]!, p[9]!] },
+    backward_5: { name: 'backward_5', module: backward_module, bindings: b(16, 2, 18, 17, 19, 31, 21, 22), uniforms: u[6]!, slots: [0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13], phases: [p[0]!, p[10]!, p[11]!] },
+    forward_5: { name: 'forward_5', module: forward_module, bindings: b(28, 29, 2, 7, 12, 8, 30), uniforms: u[10]!, slots: [1, 2, 4, 7, 6, 5, 18, 11, 12, 13, 14, 16, 17], phases: [p[12]!, p[13]!, p[6]!] },
+    backward_6: { name: 'backward_6', module: backward_module, bindings: b(16, 18, 19), uniforms: u[12]!, slots: [0, 3, 5, 9, 10, 11, 12], phases: [p[14]!] },
+    forward_6: { name: 'forward_6', module: forward_module, bindings: b(2, 5, 6, 7, 10, 11), uniforms: u[10]!, slots: [4, 5, 6, 7, 9, 10, 11, 12, 13, 14, 16, 17], phases: [p[0]!, p[10]!, p[9]!] },
   } satisfies { [name: string]: WasmKernelDescription };
 
   const gpu = {

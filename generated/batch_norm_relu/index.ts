@@ -37,7 +37,7 @@ function describe(): OpDescription<BatchNormReluTypes> {
     (n) => 4 * n.c!,
     (n) => 2 * n.c!,
   ];
-  const b: readonly (BindingDescription)[] = [
+  const bindings: readonly BindingDescription[] = [
     { name: 'running_mean', role: 'state', of: 'running_mean', axes: ['c'], access: 'read_write' },
     { name: 'running_var', role: 'state', of: 'running_var', axes: ['c'], access: 'read_write' },
     { name: 'x', role: 'input', of: 'x', axes: ['n', 'c', 's'], access: 'read' },
@@ -70,6 +70,7 @@ function describe(): OpDescription<BatchNormReluTypes> {
     { name: 'invstd', role: 'output', of: 'invstd', axes: ['c'], access: 'read_write' },
     { name: 'packed', role: 'scratch', of: 'packed', axes: ['c'], access: 'read_write', length: f[17]! },
   ];
+  const b = (...places: readonly number[]) => places.map((i) => bindings[i]!);
   const p: readonly (WasmPhaseDescription)[] = [
     { kept: f[0]!, units: f[2]!, elements: f[3]!, blocks: '$blocks', routines: [{ name: 'reduce_1', over: 'parts' }, { name: 'finish_1', over: 'kept' }, { name: 'map_1', over: 'parts' }], together: 'phase_1' },
     { kept: f[0]!, units: f[2]!, elements: f[3]!, blocks: '$blocks', routines: [{ name: 'reduce_1', over: 'parts' }, { name: 'finish_2', over: 'kept' }, { name: 'map_1', over: 'parts' }], together: 'phase_2' },
@@ -125,39 +126,39 @@ function describe(): OpDescription<BatchNormReluTypes> {
     name,
     source,
     ...(before !== undefined && { before: s[before]! }),
-    bindings: bindings.map((i) => b[i]!),
+    bindings: b(...bindings),
     uniforms: u[uniforms]!,
     tiles: t[tiles]!,
   });
 
   const cpu = {
-    forward_1: { name: 'forward_1', run: batch_norm_relu_forward_1, bindings: [b[0]!, b[1]!, b[2]!, b[3]!, b[4]!, b[5]!, b[6]!, b[7]!], uniforms: u[0]! },
-    backward_1: { name: 'backward_1', run: batch_norm_relu_backward_1, bindings: [b[14]!, b[3]!, b[4]!, b[2]!, b[15]!, b[16]!, b[17]!], uniforms: u[5]! },
-    backward_2: { name: 'backward_2', run: batch_norm_relu_backward_2, bindings: [b[14]!, b[3]!, b[4]!, b[2]!, b[15]!, b[16]!, b[21]!, b[22]!, b[17]!], uniforms: u[5]! },
-    forward_2: { name: 'forward_2', run: batch_norm_relu_forward_2, bindings: [b[3]!, b[25]!, b[26]!, b[4]!, b[2]!, b[7]!, b[6]!, b[5]!], uniforms: u[9]! },
-    backward_3: { name: 'backward_3', run: batch_norm_relu_backward_3, bindings: [b[14]!, b[3]!, b[4]!, b[2]!, b[15]!, b[16]!, b[17]!], uniforms: u[5]! },
-    backward_4: { name: 'backward_4', run: batch_norm_relu_backward_4, bindings: [b[14]!, b[3]!, b[4]!, b[2]!, b[15]!, b[16]!, b[21]!, b[22]!, b[17]!], uniforms: u[5]! },
-    forward_3: { name: 'forward_3', run: batch_norm_relu_forward_3, bindings: [b[2]!, b[3]!, b[4]!, b[5]!, b[6]!, b[7]!], uniforms: u[9]! },
-    forward_4: { name: 'forward_4', run: batch_norm_relu_forward_4, bindings: [b[0]!, b[1]!, b[2]!, b[5]!, b[6]!, b[7]!], uniforms: u[0]! },
-    backward_5: { name: 'backward_5', run: batch_norm_relu_backward_5, bindings: [b[14]!, b[2]!, b[15]!, b[16]!, b[17]!], uniforms: u[5]! },
-    forward_5: { name: 'forward_5', run: batch_norm_relu_forward_5, bindings: [b[25]!, b[26]!, b[2]!, b[7]!, b[6]!, b[5]!], uniforms: u[9]! },
-    backward_6: { name: 'backward_6', run: batch_norm_relu_backward_6, bindings: [b[14]!, b[2]!, b[15]!, b[16]!, b[17]!], uniforms: u[5]! },
-    forward_6: { name: 'forward_6', run: batch_norm_relu_forward_6, bindings: [b[2]!, b[5]!, b[6]!, b[7]!], uniforms: u[9]! },
+    forward_1: { name: 'forward_1', run: batch_norm_relu_forward_1, bindings: b(0, 1, 2, 3, 4, 5, 6, 7), uniforms: u[0]! },
+    backward_1: { name: 'backward_1', run: batch_norm_relu_backward_1, bindings: b(14, 3, 4, 2, 15, 16, 17), uniforms: u[5]! },
+    backward_2: { name: 'backward_2', run: batch_norm_relu_backward_2, bindings: b(14, 3, 4, 2, 15, 16, 21, 22, 17), uniforms: u[5]! },
+    forward_2: { name: 'forward_2', run: batch_norm_relu_forward_2, bindings: b(3, 25, 26, 4, 2, 7, 6, 5), uniforms: u[9]! },
+    backward_3: { name: 'backward_3', run: batch_norm_relu_backward_3, bindings: b(14, 3, 4, 2, 15, 16, 17), uniforms: u[5]! },
+    backward_4: { name: 'backward_4', run: batch_norm_relu_backward_4, bindings: b(14, 3, 4, 2, 15, 16, 21, 22, 17), uniforms: u[5]! },
+    forward_3: { name: 'forward_3', run: batch_norm_relu_forward_3, bindings: b(2, 3, 4, 5, 6, 7), uniforms: u[9]! },
+    forward_4: { name: 'forward_4', run: batch_norm_relu_forward_4, bindings: b(0, 1, 2, 5, 6, 7), uniforms: u[0]! },
+    backward_5: { name: 'backward_5', run: batch_norm_relu_backward_5, bindings: b(14, 2, 15, 16, 17), uniforms: u[5]! },
+    forward_5: { name: 'forward_5', run: batch_norm_relu_forward_5, bindings: b(25, 26, 2, 7, 6, 5), uniforms: u[9]! },
+    backward_6: { name: 'backward_6', run: batch_norm_relu_backward_6, bindings: b(14, 2, 15, 16, 17), uniforms: u[5]! },
+    forward_6: { name: 'forward_6', run: batch_norm_relu_forward_6, bindings: b(2, 5, 6, 7), uniforms: u[9]! },
   } satisfies { [name: string]: CpuKernelDescription };
 
   const wasm = {
-    forward_1: { name: 'forward_1', module: forward_module, bindings: [b[3]!, b[0]!, b[1]!, b[4]!, b[2]!, b[5]!, b[8]!, b[7]!, b[9]!, b[10]!], uniforms: u[1]!, slots: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15], phases: [p[0]!] },
-    backward_1: { name: 'backward_1', module: backward_module, bindings: [b[14]!, b[3]!, b[4]!, b[2]!, b[15]!, b[16]!, b[17]!, b[18]!, b[19]!], uniforms: u[6]!, slots: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12], phases: [p[0]!] },
-    backward_2: { name: 'backward_2', module: backward_module, bindings: [b[14]!, b[3]!, b[4]!, b[2]!, b[15]!, b[16]!, b[21]!, b[22]!, b[17]!, b[18]!, b[19]!], uniforms: u[6]!, slots: [0, 1, 2, 3, 4, 5, 13, 14, 6, 7, 8, 9, 10, 11, 12], phases: [p[1]!] },
-    forward_2: { name: 'forward_2', module: forward_module, bindings: [b[3]!, b[25]!, b[26]!, b[4]!, b[2]!, b[7]!, b[6]!, b[5]!], uniforms: u[10]!, slots: [0, 1, 2, 3, 4, 7, 6, 5, 10, 11, 12, 13, 15, 16], phases: [p[2]!, p[3]!] },
-    backward_3: { name: 'backward_3', module: backward_module, bindings: [b[14]!, b[3]!, b[4]!, b[2]!, b[15]!, b[16]!, b[17]!], uniforms: u[6]!, slots: [0, 1, 2, 3, 4, 5, 6, 9, 10, 11, 12], phases: [p[2]!] },
-    backward_4: { name: 'backward_4', module: backward_module, bindings: [b[14]!, b[3]!, b[4]!, b[2]!, b[15]!, b[16]!, b[21]!, b[22]!, b[17]!, b[19]!], uniforms: u[6]!, slots: [0, 1, 2, 3, 4, 5, 13, 14, 6, 8, 9, 10, 11, 12], phases: [p[4]!] },
-    forward_3: { name: 'forward_3', module: forward_module, bindings: [b[3]!, b[4]!, b[2]!, b[5]!, b[8]!, b[7]!, b[9]!, b[10]!], uniforms: u[13]!, slots: [0, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 15], phases: [p[1]!] },
-    forward_4: { name: 'forward_4', module: forward_module, bindings: [b[0]!, b[1]!, b[2]!, b[29]!, b[8]!, b[7]!, b[10]!], uniforms: u[1]!, slots: [1, 2, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14, 15], phases: [p[5]!] },
-    backward_5: { name: 'backward_5', module: backward_module, bindings: [b[14]!, b[2]!, b[15]!, b[16]!, b[17]!, b[30]!, b[19]!], uniforms: u[6]!, slots: [0, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12], phases: [p[6]!] },
-    forward_5: { name: 'forward_5', module: forward_module, bindings: [b[25]!, b[26]!, b[2]!, b[7]!, b[6]!, b[5]!], uniforms: u[10]!, slots: [1, 2, 4, 7, 6, 5, 10, 11, 12, 13, 15, 16], phases: [p[7]!, p[3]!] },
-    backward_6: { name: 'backward_6', module: backward_module, bindings: [b[14]!, b[2]!, b[15]!, b[16]!, b[17]!], uniforms: u[6]!, slots: [0, 3, 4, 5, 6, 9, 10, 11, 12], phases: [p[8]!] },
-    forward_6: { name: 'forward_6', module: forward_module, bindings: [b[2]!, b[29]!, b[8]!, b[7]!, b[10]!], uniforms: u[13]!, slots: [4, 5, 6, 7, 9, 10, 11, 12, 13, 15], phases: [p[9]!] },
+    forward_1: { name: 'forward_1', module: forward_module, bindings: b(3, 0, 1, 4, 2, 5, 8, 7, 9, 10), uniforms: u[1]!, slots: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15], phases: [p[0]!] },
+    backward_1: { name: 'backward_1', module: backward_module, bindings: b(14, 3, 4, 2, 15, 16, 17, 18, 19), uniforms: u[6]!, slots: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12], phases: [p[0]!] },
+    backward_2: { name: 'backward_2', module: backward_module, bindings: b(14, 3, 4, 2, 15, 16, 21, 22, 17, 18, 19), uniforms: u[6]!, slots: [0, 1, 2, 3, 4, 5, 13, 14, 6, 7, 8, 9, 10, 11, 12], phases: [p[1]!] },
+    forward_2: { name: 'forward_2', module: forward_module, bindings: b(3, 25, 26, 4, 2, 7, 6, 5), uniforms: u[10]!, slots: [0, 1, 2, 3, 4, 7, 6, 5, 10, 11, 12, 13, 15, 16], phases: [p[2]!, p[3]!] },
+    backward_3: { name: 'backward_3', module: backward_module, bindings: b(14, 3, 4, 2, 15, 16, 17), uniforms: u[6]!, slots: [0, 1, 2, 3, 4, 5, 6, 9, 10, 11, 12], phases: [p[2]!] },
+    backward_4: { name: 'backward_4', module: backward_module, bindings: b(14, 3, 4, 2, 15, 16, 21, 22, 17, 19), uniforms: u[6]!, slots: [0, 1, 2, 3, 4, 5, 13, 14, 6, 8, 9, 10, 11, 12], phases: [p[4]!] },
+    forward_3: { name: 'forward_3', module: forward_module, bindings: b(3, 4, 2, 5, 8, 7, 9, 10), uniforms: u[13]!, slots: [0, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 15], phases: [p[1]!] },
+    forward_4: { name: 'forward_4', module: forward_module, bindings: b(0, 1, 2, 29, 8, 7, 10), uniforms: u[1]!, slots: [1, 2, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14, 15], phases: [p[5]!] },
+    backward_5: { name: 'backward_5', module: backward_module, bindings: b(14, 2, 15, 16, 17, 30, 19), uniforms: u[6]!, slots: [0, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12], phases: [p[6]!] },
+    forward_5: { name: 'forward_5', module: forward_module, bindings: b(25, 26, 2, 7, 6, 5), uniforms: u[10]!, slots: [1, 2, 4, 7, 6, 5, 10, 11, 12, 13, 15, 16], phases: [p[7]!, p[3]!] },
+    backward_6: { name: 'backward_6', module: backward_module, bindings: b(14, 2, 15, 16, 17), uniforms: u[6]!, slots: [0, 3, 4, 5, 6, 9, 10, 11, 12], phases: [p[8]!] },
+    forward_6: { name: 'forward_6', module: forward_module, bindings: b(2, 29, 8, 7, 10), uniforms: u[13]!, slots: [4, 5, 6, 7, 9, 10, 11, 12, 13, 15], phases: [p[9]!] },
   } satisfies { [name: string]: WasmKernelDescription };
 
   const gpu = {

@@ -44,7 +44,7 @@ function describe(): OpDescription<BatchNormWithStatsTypes> {
     (n) => 7 * n.c!,
     (n) => 5 * n.c! * n.$taken!,
   ];
-  const b: readonly (BindingDescription)[] = [
+  const bindings: readonly BindingDescription[] = [
     { name: 'x', role: 'input', of: 'x', axes: ['n', 'c', 's'], access: 'read' },
     { name: 'bias', role: 'input', of: 'bias', axes: ['c'], access: 'read' },
     { name: 'weight', role: 'input', of: 'weight', axes: ['c'], access: 'read' },
@@ -100,6 +100,7 @@ function describe(): OpDescription<BatchNormWithStatsTypes> {
     { name: 'packed', role: 'scratch', of: 'packed', axes: ['c'], access: 'read_write', length: f[19]! },
     { name: 'partials', role: 'scratch', of: 'partials', axes: ['c'], access: 'read_write', length: f[20]! },
   ];
+  const b = (...places: readonly number[]) => places.map((i) => bindings[i]!);
   const p: readonly (WasmPhaseDescription)[] = [
     { kept: f[0]!, units: f[2]!, elements: f[3]!, blocks: '$blocks', routines: [{ name: 'reduce_1', over: 'parts' }, { name: 'finish_1', over: 'kept' }, { name: 'map_1', over: 'parts' }], together: 'phase_1' },
     { kept: f[0]!, units: f[2]!, elements: f[3]!, blocks: '$blocks', routines: [{ name: 'reduce_1', over: 'parts' }, { name: 'finish_2', over: 'kept' }, { name: 'map_1', over: 'parts' }], together: 'phase_2' },
@@ -145,33 +146,33 @@ function describe(): OpDescription<BatchNormWithStatsTypes> {
     name,
     source,
     ...(before !== undefined && { before: s[before]! }),
-    bindings: bindings.map((i) => b[i]!),
+    bindings: b(...bindings),
     uniforms: u[uniforms]!,
     tiles: t[tiles]!,
   });
 
   const cpu = {
-    forward_1: { name: 'forward_1', run: batch_norm_with_stats_forward_1, bindings: [b[0]!, b[1]!, b[2]!, b[3]!, b[4]!, b[5]!, b[6]!], uniforms: u[0]! },
-    backward_1: { name: 'backward_1', run: batch_norm_with_stats_backward_1, bindings: [b[11]!, b[0]!, b[12]!, b[13]!, b[14]!, b[2]!, b[15]!, b[16]!], uniforms: u[3]! },
-    backward_2: { name: 'backward_2', run: batch_norm_with_stats_backward_2, bindings: [b[11]!, b[0]!, b[12]!, b[15]!, b[13]!, b[14]!, b[2]!, b[21]!, b[22]!, b[16]!], uniforms: u[3]! },
-    jvp_1: { name: 'jvp_1', run: batch_norm_with_stats_jvp_1, bindings: [b[0]!, b[12]!, b[26]!, b[2]!, b[15]!, b[27]!, b[28]!, b[29]!, b[30]!, b[31]!], uniforms: u[3]! },
-    double_backward_1: { name: 'double_backward_1', run: batch_norm_with_stats_double_backward_1, bindings: [b[11]!, b[33]!, b[0]!, b[12]!, b[15]!, b[14]!, b[34]!, b[35]!, b[2]!, b[36]!, b[37]!, b[38]!, b[39]!, b[40]!, b[41]!], uniforms: u[3]! },
-    forward_2: { name: 'forward_2', run: batch_norm_with_stats_forward_2, bindings: [b[0]!, b[3]!, b[4]!, b[5]!, b[6]!], uniforms: u[0]! },
-    backward_3: { name: 'backward_3', run: batch_norm_with_stats_backward_3, bindings: [b[11]!, b[0]!, b[12]!, b[13]!, b[14]!, b[15]!, b[16]!], uniforms: u[3]! },
-    jvp_2: { name: 'jvp_2', run: batch_norm_with_stats_jvp_2, bindings: [b[0]!, b[12]!, b[26]!, b[15]!, b[27]!, b[30]!, b[31]!], uniforms: u[3]! },
-    double_backward_2: { name: 'double_backward_2', run: batch_norm_with_stats_double_backward_2, bindings: [b[11]!, b[33]!, b[0]!, b[12]!, b[14]!, b[15]!, b[36]!, b[37]!, b[39]!, b[40]!], uniforms: u[3]! },
+    forward_1: { name: 'forward_1', run: batch_norm_with_stats_forward_1, bindings: b(0, 1, 2, 3, 4, 5, 6), uniforms: u[0]! },
+    backward_1: { name: 'backward_1', run: batch_norm_with_stats_backward_1, bindings: b(11, 0, 12, 13, 14, 2, 15, 16), uniforms: u[3]! },
+    backward_2: { name: 'backward_2', run: batch_norm_with_stats_backward_2, bindings: b(11, 0, 12, 15, 13, 14, 2, 21, 22, 16), uniforms: u[3]! },
+    jvp_1: { name: 'jvp_1', run: batch_norm_with_stats_jvp_1, bindings: b(0, 12, 26, 2, 15, 27, 28, 29, 30, 31), uniforms: u[3]! },
+    double_backward_1: { name: 'double_backward_1', run: batch_norm_with_stats_double_backward_1, bindings: b(11, 33, 0, 12, 15, 14, 34, 35, 2, 36, 37, 38, 39, 40, 41), uniforms: u[3]! },
+    forward_2: { name: 'forward_2', run: batch_norm_with_stats_forward_2, bindings: b(0, 3, 4, 5, 6), uniforms: u[0]! },
+    backward_3: { name: 'backward_3', run: batch_norm_with_stats_backward_3, bindings: b(11, 0, 12, 13, 14, 15, 16), uniforms: u[3]! },
+    jvp_2: { name: 'jvp_2', run: batch_norm_with_stats_jvp_2, bindings: b(0, 12, 26, 15, 27, 30, 31), uniforms: u[3]! },
+    double_backward_2: { name: 'double_backward_2', run: batch_norm_with_stats_double_backward_2, bindings: b(11, 33, 0, 12, 14, 15, 36, 37, 39, 40), uniforms: u[3]! },
   } satisfies { [name: string]: CpuKernelDescription };
 
   const wasm = {
-    forward_1: { name: 'forward_1', module: forward_module, bindings: [b[1]!, b[2]!, b[0]!, b[7]!, b[4]!, b[5]!, b[6]!, b[8]!, b[9]!], uniforms: u[1]!, slots: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13], phases: [p[0]!] },
-    backward_1: { name: 'backward_1', module: backward_module, bindings: [b[13]!, b[14]!, b[11]!, b[2]!, b[0]!, b[12]!, b[15]!, b[16]!, b[17]!, b[18]!], uniforms: u[4]!, slots: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13], phases: [p[0]!] },
-    backward_2: { name: 'backward_2', module: backward_module, bindings: [b[13]!, b[14]!, b[11]!, b[2]!, b[0]!, b[12]!, b[15]!, b[21]!, b[22]!, b[16]!, b[17]!, b[18]!], uniforms: u[4]!, slots: [0, 1, 2, 3, 4, 5, 6, 14, 15, 7, 8, 9, 10, 11, 12, 13], phases: [p[1]!] },
-    jvp_1: { name: 'jvp_1', module: jvp_module, bindings: [b[2]!, b[0]!, b[12]!, b[15]!, b[27]!, b[28]!, b[29]!, b[26]!, b[30]!, b[31]!, b[32]!, b[18]!], uniforms: u[4]!, slots: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15], phases: [p[0]!] },
-    double_backward_1: { name: 'double_backward_1', module: double_backward_module, bindings: [b[14]!, b[11]!, b[34]!, b[35]!, b[33]!, b[2]!, b[0]!, b[12]!, b[15]!, b[36]!, b[37]!, b[38]!, b[39]!, b[40]!, b[41]!, b[42]!, b[43]!], uniforms: u[4]!, slots: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20], phases: [p[2]!] },
-    forward_2: { name: 'forward_2', module: forward_module, bindings: [b[0]!, b[7]!, b[49]!, b[5]!, b[6]!, b[9]!], uniforms: u[1]!, slots: [2, 3, 4, 5, 6, 8, 9, 10, 11, 12, 13], phases: [p[3]!] },
-    backward_3: { name: 'backward_3', module: backward_module, bindings: [b[13]!, b[14]!, b[11]!, b[0]!, b[12]!, b[15]!, b[16]!, b[32]!, b[18]!], uniforms: u[4]!, slots: [0, 1, 2, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13], phases: [p[4]!] },
-    jvp_2: { name: 'jvp_2', module: jvp_module, bindings: [b[0]!, b[12]!, b[15]!, b[50]!, b[26]!, b[30]!, b[31]!, b[8]!, b[18]!], uniforms: u[4]!, slots: [1, 2, 3, 4, 7, 8, 9, 10, 11, 12, 13, 14, 15], phases: [p[3]!] },
-    double_backward_2: { name: 'double_backward_2', module: double_backward_module, bindings: [b[14]!, b[11]!, b[33]!, b[0]!, b[12]!, b[15]!, b[51]!, b[37]!, b[39]!, b[40]!, b[52]!, b[43]!], uniforms: u[4]!, slots: [0, 1, 4, 6, 7, 8, 9, 10, 12, 13, 15, 16, 17, 18, 19, 20], phases: [p[5]!] },
+    forward_1: { name: 'forward_1', module: forward_module, bindings: b(1, 2, 0, 7, 4, 5, 6, 8, 9), uniforms: u[1]!, slots: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13], phases: [p[0]!] },
+    backward_1: { name: 'backward_1', module: backward_module, bindings: b(13, 14, 11, 2, 0, 12, 15, 16, 17, 18), uniforms: u[4]!, slots: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13], phases: [p[0]!] },
+    backward_2: { name: 'backward_2', module: backward_module, bindings: b(13, 14, 11, 2, 0, 12, 15, 21, 22, 16, 17, 18), uniforms: u[4]!, slots: [0, 1, 2, 3, 4, 5, 6, 14, 15, 7, 8, 9, 10, 11, 12, 13], phases: [p[1]!] },
+    jvp_1: { name: 'jvp_1', module: jvp_module, bindings: b(2, 0, 12, 15, 27, 28, 29, 26, 30, 31, 32, 18), uniforms: u[4]!, slots: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15], phases: [p[0]!] },
+    double_backward_1: { name: 'double_backward_1', module: double_backward_module, bindings: b(14, 11, 34, 35, 33, 2, 0, 12, 15, 36, 37, 38, 39, 40, 41, 42, 43), uniforms: u[4]!, slots: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20], phases: [p[2]!] },
+    forward_2: { name: 'forward_2', module: forward_module, bindings: b(0, 7, 49, 5, 6, 9), uniforms: u[1]!, slots: [2, 3, 4, 5, 6, 8, 9, 10, 11, 12, 13], phases: [p[3]!] },
+    backward_3: { name: 'backward_3', module: backward_module, bindings: b(13, 14, 11, 0, 12, 15, 16, 32, 18), uniforms: u[4]!, slots: [0, 1, 2, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13], phases: [p[4]!] },
+    jvp_2: { name: 'jvp_2', module: jvp_module, bindings: b(0, 12, 15, 50, 26, 30, 31, 8, 18), uniforms: u[4]!, slots: [1, 2, 3, 4, 7, 8, 9, 10, 11, 12, 13, 14, 15], phases: [p[3]!] },
+    double_backward_2: { name: 'double_backward_2', module: double_backward_module, bindings: b(14, 11, 33, 0, 12, 15, 51, 37, 39, 40, 52, 43), uniforms: u[4]!, slots: [0, 1, 4, 6, 7, 8, 9, 10, 12, 13, 15, 16, 17, 18, 19, 20], phases: [p[5]!] },
   } satisfies { [name: string]: WasmKernelDescription };
 
   const gpu = {

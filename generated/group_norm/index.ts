@@ -53,7 +53,7 @@ function describe(): OpDescription<GroupNormTypes> {
     (n) => Math.floor((n.g! * n.k! + 1024 - 1) / 1024) * n.$blocks_1! * 1024,
     (n) => Math.floor((n.g! * n.k! + 1024 - 1) / 1024),
   ];
-  const b: readonly (BindingDescription)[] = [
+  const bindings: readonly BindingDescription[] = [
     { name: 'x', role: 'input', of: 'x', axes: ['n', 'g', 'k', 's'], access: 'read' },
     { name: 'bias', role: 'input', of: 'bias', axes: ['g', 'k'], access: 'read' },
     { name: 'weight', role: 'input', of: 'weight', axes: ['g', 'k'], access: 'read' },
@@ -101,6 +101,7 @@ function describe(): OpDescription<GroupNormTypes> {
     { name: 'packed', role: 'scratch', of: 'packed', axes: ['n', 'g', 'k'], access: 'write', length: f[31]! },
     { name: 'packed', role: 'scratch', of: 'packed', axes: ['n', 'g', 'k'], access: 'read', length: f[31]! },
   ];
+  const b = (...places: readonly number[]) => places.map((i) => bindings[i]!);
   const p: readonly (WasmPhaseDescription)[] = [
     { kept: f[1]!, units: f[2]!, elements: f[3]!, blocks: '$blocks', routines: [{ name: 'reduce_1', over: 'parts' }, { name: 'finish_1', over: 'kept' }, { name: 'map_1', over: 'parts' }], together: 'phase_1' },
     { kept: f[6]!, units: f[16]!, elements: f[3]!, blocks: '$blocks', routines: [{ name: 'reduce_2', over: 'parts' }, { name: 'finish_2', over: 'kept' }], together: 'phase_2' },
@@ -160,33 +161,33 @@ function describe(): OpDescription<GroupNormTypes> {
     name,
     source,
     ...(before !== undefined && { before: s[before]! }),
-    bindings: bindings.map((i) => b[i]!),
+    bindings: b(...bindings),
     uniforms: u[uniforms]!,
     tiles: t[tiles]!,
   });
 
   const cpu = {
-    forward_1: { name: 'forward_1', run: group_norm_forward_1, bindings: [b[0]!, b[1]!, b[2]!, b[3]!, b[4]!, b[5]!], uniforms: u[0]! },
-    backward_1: { name: 'backward_1', run: group_norm_backward_1, bindings: [b[12]!, b[2]!, b[0]!, b[13]!, b[14]!, b[15]!], uniforms: u[4]! },
-    backward_2: { name: 'backward_2', run: group_norm_backward_2, bindings: [b[12]!, b[0]!, b[13]!, b[2]!, b[14]!, b[21]!, b[22]!, b[15]!], uniforms: u[4]! },
-    forward_2: { name: 'forward_2', run: group_norm_forward_2, bindings: [b[0]!, b[2]!, b[3]!, b[4]!, b[5]!], uniforms: u[0]! },
-    backward_3: { name: 'backward_3', run: group_norm_backward_3, bindings: [b[12]!, b[0]!, b[13]!, b[2]!, b[14]!, b[21]!, b[15]!], uniforms: u[4]! },
-    forward_3: { name: 'forward_3', run: group_norm_forward_3, bindings: [b[0]!, b[1]!, b[3]!, b[4]!, b[5]!], uniforms: u[0]! },
-    backward_4: { name: 'backward_4', run: group_norm_backward_4, bindings: [b[12]!, b[0]!, b[13]!, b[14]!, b[15]!], uniforms: u[4]! },
-    backward_5: { name: 'backward_5', run: group_norm_backward_5, bindings: [b[12]!, b[0]!, b[13]!, b[14]!, b[22]!, b[15]!], uniforms: u[4]! },
-    forward_4: { name: 'forward_4', run: group_norm_forward_4, bindings: [b[0]!, b[3]!, b[4]!, b[5]!], uniforms: u[0]! },
+    forward_1: { name: 'forward_1', run: group_norm_forward_1, bindings: b(0, 1, 2, 3, 4, 5), uniforms: u[0]! },
+    backward_1: { name: 'backward_1', run: group_norm_backward_1, bindings: b(12, 2, 0, 13, 14, 15), uniforms: u[4]! },
+    backward_2: { name: 'backward_2', run: group_norm_backward_2, bindings: b(12, 0, 13, 2, 14, 21, 22, 15), uniforms: u[4]! },
+    forward_2: { name: 'forward_2', run: group_norm_forward_2, bindings: b(0, 2, 3, 4, 5), uniforms: u[0]! },
+    backward_3: { name: 'backward_3', run: group_norm_backward_3, bindings: b(12, 0, 13, 2, 14, 21, 15), uniforms: u[4]! },
+    forward_3: { name: 'forward_3', run: group_norm_forward_3, bindings: b(0, 1, 3, 4, 5), uniforms: u[0]! },
+    backward_4: { name: 'backward_4', run: group_norm_backward_4, bindings: b(12, 0, 13, 14, 15), uniforms: u[4]! },
+    backward_5: { name: 'backward_5', run: group_norm_backward_5, bindings: b(12, 0, 13, 14, 22, 15), uniforms: u[4]! },
+    forward_4: { name: 'forward_4', run: group_norm_forward_4, bindings: b(0, 3, 4, 5), uniforms: u[0]! },
   } satisfies { [name: string]: CpuKernelDescription };
 
   const wasm = {
-    forward_1: { name: 'forward_1', module: forward_module, bindings: [b[1]!, b[2]!, b[0]!, b[6]!, b[7]!, b[5]!, b[8]!], uniforms: u[1]!, slots: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12], phases: [p[0]!] },
-    backward_1: { name: 'backward_1', module: backward_module, bindings: [b[12]!, b[2]!, b[0]!, b[14]!, b[13]!, b[15]!, b[16]!, b[17]!], uniforms: u[5]!, slots: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12], phases: [p[0]!] },
-    backward_2: { name: 'backward_2', module: backward_module, bindings: [b[12]!, b[2]!, b[0]!, b[14]!, b[13]!, b[21]!, b[22]!, b[15]!, b[23]!, b[24]!, b[25]!, b[26]!, b[27]!, b[28]!], uniforms: u[7]!, slots: [0, 1, 2, 3, 4, 13, 14, 5, 6, 15, 7, 16, 17, 18, 8, 9, 10, 11, 12, 19, 20], phases: [p[1]!, p[2]!, p[3]!, p[4]!] },
-    forward_2: { name: 'forward_2', module: forward_module, bindings: [b[2]!, b[0]!, b[6]!, b[7]!, b[5]!, b[8]!], uniforms: u[1]!, slots: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12], phases: [p[5]!] },
-    backward_3: { name: 'backward_3', module: backward_module, bindings: [b[12]!, b[2]!, b[0]!, b[14]!, b[13]!, b[21]!, b[15]!, b[36]!, b[24]!, b[25]!, b[37]!, b[38]!, b[28]!], uniforms: u[7]!, slots: [0, 1, 2, 3, 4, 13, 5, 6, 15, 7, 16, 17, 18, 8, 9, 10, 11, 12, 19, 20], phases: [p[6]!, p[7]!, p[8]!, p[4]!] },
-    forward_3: { name: 'forward_3', module: forward_module, bindings: [b[1]!, b[0]!, b[6]!, b[7]!, b[5]!, b[8]!], uniforms: u[1]!, slots: [0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12], phases: [p[9]!] },
-    backward_4: { name: 'backward_4', module: backward_module, bindings: [b[12]!, b[0]!, b[14]!, b[13]!, b[15]!, b[16]!, b[17]!], uniforms: u[5]!, slots: [0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12], phases: [p[10]!] },
-    backward_5: { name: 'backward_5', module: backward_module, bindings: [b[12]!, b[0]!, b[14]!, b[13]!, b[22]!, b[15]!, b[42]!, b[24]!, b[25]!, b[37]!, b[43]!, b[28]!], uniforms: u[7]!, slots: [0, 2, 3, 4, 14, 5, 6, 15, 7, 16, 17, 18, 8, 9, 10, 11, 12, 19, 20], phases: [p[11]!, p[12]!, p[13]!, p[14]!] },
-    forward_4: { name: 'forward_4', module: forward_module, bindings: [b[0]!, b[6]!, b[7]!, b[5]!, b[8]!], uniforms: u[1]!, slots: [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12], phases: [p[15]!] },
+    forward_1: { name: 'forward_1', module: forward_module, bindings: b(1, 2, 0, 6, 7, 5, 8), uniforms: u[1]!, slots: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12], phases: [p[0]!] },
+    backward_1: { name: 'backward_1', module: backward_module, bindings: b(12, 2, 0, 14, 13, 15, 16, 17), uniforms: u[5]!, slots: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12], phases: [p[0]!] },
+    backward_2: { name: 'backward_2', module: backward_module, bindings: b(12, 2, 0, 14, 13, 21, 22, 15, 23, 24, 25, 26, 27, 28), uniforms: u[7]!, slots: [0, 1, 2, 3, 4, 13, 14, 5, 6, 15, 7, 16, 17, 18, 8, 9, 10, 11, 12, 19, 20], phases: [p[1]!, p[2]!, p[3]!, p[4]!] },
+    forward_2: { name: 'forward_2', module: forward_module, bindings: b(2, 0, 6, 7, 5, 8), uniforms: u[1]!, slots: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12], phases: [p[5]!] },
+    backward_3: { name: 'backward_3', module: backward_module, bindings: b(12, 2, 0, 14, 13, 21, 15, 36, 24, 25, 37, 38, 28), uniforms: u[7]!, slots: [0, 1, 2, 3, 4, 13, 5, 6, 15, 7, 16, 17, 18, 8, 9, 10, 11, 12, 19, 20], phases: [p[6]!, p[7]!, p[8]!, p[4]!] },
+    forward_3: { name: 'forward_3', module: forward_module, bindings: b(1, 0, 6, 7, 5, 8), uniforms: u[1]!, slots: [0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12], phases: [p[9]!] },
+    backward_4: { name: 'backward_4', module: backward_module, bindings: b(12, 0, 14, 13, 15, 16, 17), uniforms: u[5]!, slots: [0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12], phases: [p[10]!] },
+    backward_5: { name: 'backward_5', module: backward_module, bindings: b(12, 0, 14, 13, 22, 15, 42, 24, 25, 37, 43, 28), uniforms: u[7]!, slots: [0, 2, 3, 4, 14, 5, 6, 15, 7, 16, 17, 18, 8, 9, 10, 11, 12, 19, 20], phases: [p[11]!, p[12]!, p[13]!, p[14]!] },
+    forward_4: { name: 'forward_4', module: forward_module, bindings: b(0, 6, 7, 5, 8), uniforms: u[1]!, slots: [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12], phases: [p[15]!] },
   } satisfies { [name: string]: WasmKernelDescription };
 
   const gpu = {

@@ -43,7 +43,7 @@ function describe(): OpDescription<InstanceNormTypes> {
     (n) => Math.floor((n.n! * n.s! + 1024 - 1) / 1024),
     (n) => Math.floor((n.n! * n.c! * n.s! + 1024 - 1) / 1024),
   ];
-  const b: readonly (BindingDescription)[] = [
+  const bindings: readonly BindingDescription[] = [
     { name: 'x', role: 'input', of: 'x', axes: ['n', 'c', 's'], access: 'read' },
     { name: 'running_mean', role: 'state', of: 'running_mean', axes: ['c'], access: 'read_write' },
     { name: 'running_var', role: 'state', of: 'running_var', axes: ['c'], access: 'read_write' },
@@ -83,6 +83,7 @@ function describe(): OpDescription<InstanceNormTypes> {
     { name: 'partials', role: 'scratch', of: 'partials', axes: ['c'], access: 'read_write', length: f[21]!, dtype: 'f64' },
     { name: 'packed', role: 'scratch', of: 'packed', axes: ['n', 'c'], access: 'read_write', length: f[4]! },
   ];
+  const b = (...places: readonly number[]) => places.map((i) => bindings[i]!);
   const p: readonly (WasmPhaseDescription)[] = [
     { kept: f[4]!, units: f[5]!, elements: f[6]!, blocks: '$blocks', routines: [{ name: 'reduce_1', over: 'parts' }, { name: 'finish_1', over: 'kept' }], together: 'phase_1' },
     { kept: f[7]!, units: f[8]!, elements: f[4]!, blocks: '$blocks_1', routines: [{ name: 'reduce_2', over: 'parts' }], together: 'reduce_2' },
@@ -146,39 +147,39 @@ function describe(): OpDescription<InstanceNormTypes> {
     name,
     source,
     ...(before !== undefined && { before: s[before]! }),
-    bindings: bindings.map((i) => b[i]!),
+    bindings: b(...bindings),
     uniforms: u[uniforms]!,
     tiles: t[tiles]!,
   });
 
   const cpu = {
-    forward_1: { name: 'forward_1', run: instance_norm_forward_1, bindings: [b[0]!, b[1]!, b[2]!, b[3]!, b[4]!, b[5]!, b[6]!, b[7]!], uniforms: u[0]! },
-    backward_1: { name: 'backward_1', run: instance_norm_backward_1, bindings: [b[19]!, b[0]!, b[16]!, b[5]!, b[20]!, b[21]!], uniforms: u[4]! },
-    backward_2: { name: 'backward_2', run: instance_norm_backward_2, bindings: [b[19]!, b[0]!, b[16]!, b[20]!, b[5]!, b[25]!, b[26]!, b[21]!], uniforms: u[4]! },
-    forward_2: { name: 'forward_2', run: instance_norm_forward_2, bindings: [b[4]!, b[30]!, b[31]!, b[5]!, b[0]!, b[7]!, b[32]!, b[33]!], uniforms: u[9]! },
-    backward_3: { name: 'backward_3', run: instance_norm_backward_3, bindings: [b[19]!, b[5]!, b[34]!, b[21]!], uniforms: u[4]! },
-    backward_4: { name: 'backward_4', run: instance_norm_backward_4, bindings: [b[19]!, b[5]!, b[0]!, b[34]!, b[35]!, b[25]!, b[26]!, b[21]!], uniforms: u[4]! },
-    forward_3: { name: 'forward_3', run: instance_norm_forward_3, bindings: [b[0]!, b[4]!, b[5]!, b[8]!, b[14]!, b[7]!], uniforms: u[9]! },
-    forward_4: { name: 'forward_4', run: instance_norm_forward_4, bindings: [b[0]!, b[1]!, b[2]!, b[3]!, b[6]!, b[7]!], uniforms: u[0]! },
-    backward_5: { name: 'backward_5', run: instance_norm_backward_5, bindings: [b[19]!, b[0]!, b[16]!, b[20]!, b[21]!], uniforms: u[4]! },
-    forward_5: { name: 'forward_5', run: instance_norm_forward_5, bindings: [b[30]!, b[31]!, b[0]!, b[7]!, b[32]!], uniforms: u[9]! },
-    backward_6: { name: 'backward_6', run: instance_norm_backward_6, bindings: [b[19]!, b[34]!, b[21]!], uniforms: u[4]! },
-    forward_6: { name: 'forward_6', run: instance_norm_forward_6, bindings: [b[0]!, b[8]!, b[14]!, b[7]!], uniforms: u[9]! },
+    forward_1: { name: 'forward_1', run: instance_norm_forward_1, bindings: b(0, 1, 2, 3, 4, 5, 6, 7), uniforms: u[0]! },
+    backward_1: { name: 'backward_1', run: instance_norm_backward_1, bindings: b(19, 0, 16, 5, 20, 21), uniforms: u[4]! },
+    backward_2: { name: 'backward_2', run: instance_norm_backward_2, bindings: b(19, 0, 16, 20, 5, 25, 26, 21), uniforms: u[4]! },
+    forward_2: { name: 'forward_2', run: instance_norm_forward_2, bindings: b(4, 30, 31, 5, 0, 7, 32, 33), uniforms: u[9]! },
+    backward_3: { name: 'backward_3', run: instance_norm_backward_3, bindings: b(19, 5, 34, 21), uniforms: u[4]! },
+    backward_4: { name: 'backward_4', run: instance_norm_backward_4, bindings: b(19, 5, 0, 34, 35, 25, 26, 21), uniforms: u[4]! },
+    forward_3: { name: 'forward_3', run: instance_norm_forward_3, bindings: b(0, 4, 5, 8, 14, 7), uniforms: u[9]! },
+    forward_4: { name: 'forward_4', run: instance_norm_forward_4, bindings: b(0, 1, 2, 3, 6, 7), uniforms: u[0]! },
+    backward_5: { name: 'backward_5', run: instance_norm_backward_5, bindings: b(19, 0, 16, 20, 21), uniforms: u[4]! },
+    forward_5: { name: 'forward_5', run: instance_norm_forward_5, bindings: b(30, 31, 0, 7, 32), uniforms: u[9]! },
+    backward_6: { name: 'backward_6', run: instance_norm_backward_6, bindings: b(19, 34, 21), uniforms: u[4]! },
+    forward_6: { name: 'forward_6', run: instance_norm_forward_6, bindings: b(0, 8, 14, 7), uniforms: u[9]! },
   } satisfies { [name: string]: CpuKernelDescription };
 
   const wasm = {
-    forward_1: { name: 'forward_1', module: forward_module, bindings: [b[4]!, b[1]!, b[2]!, b[5]!, b[0]!, b[8]!, b[3]!, b[7]!, b[9]!, b[10]!, b[11]!, b[12]!], uniforms: u[1]!, slots: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19], phases: [p[0]!, p[1]!, p[2]!, p[3]!] },
-    backward_1: { name: 'backward_1', module: backward_module, bindings: [b[19]!, b[5]!, b[0]!, b[20]!, b[16]!, b[21]!, b[22]!, b[23]!], uniforms: u[5]!, slots: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11], phases: [p[4]!] },
-    backward_2: { name: 'backward_2', module: backward_module, bindings: [b[19]!, b[5]!, b[0]!, b[20]!, b[16]!, b[25]!, b[26]!, b[21]!, b[27]!, b[23]!, b[11]!, b[12]!], uniforms: u[7]!, slots: [0, 1, 2, 3, 4, 12, 13, 5, 6, 7, 14, 15, 8, 9, 10, 11, 16, 17], phases: [p[5]!, p[6]!, p[7]!, p[8]!] },
-    forward_2: { name: 'forward_2', module: forward_module, bindings: [b[4]!, b[30]!, b[31]!, b[5]!, b[0]!, b[7]!, b[32]!, b[33]!], uniforms: u[10]!, slots: [0, 1, 2, 3, 4, 7, 5, 6, 12, 13, 14, 15, 17, 18], phases: [p[9]!, p[10]!] },
-    backward_3: { name: 'backward_3', module: backward_module, bindings: [b[19]!, b[5]!, b[34]!, b[21]!], uniforms: u[5]!, slots: [0, 1, 3, 5, 8, 9, 10, 11], phases: [p[11]!] },
-    backward_4: { name: 'backward_4', module: backward_module, bindings: [b[19]!, b[5]!, b[0]!, b[34]!, b[35]!, b[25]!, b[26]!, b[21]!, b[36]!], uniforms: u[5]!, slots: [0, 1, 2, 3, 4, 12, 13, 5, 7, 8, 9, 10, 11], phases: [p[12]!] },
-    forward_3: { name: 'forward_3', module: forward_module, bindings: [b[4]!, b[5]!, b[0]!, b[8]!, b[3]!, b[7]!, b[37]!, b[10]!], uniforms: u[13]!, slots: [0, 3, 4, 5, 6, 7, 8, 9, 12, 13, 14, 15, 17], phases: [p[13]!] },
-    forward_4: { name: 'forward_4', module: forward_module, bindings: [b[1]!, b[2]!, b[0]!, b[6]!, b[3]!, b[7]!, b[37]!, b[10]!, b[11]!, b[12]!], uniforms: u[1]!, slots: [1, 2, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19], phases: [p[14]!, p[1]!, p[2]!, p[15]!] },
-    backward_5: { name: 'backward_5', module: backward_module, bindings: [b[19]!, b[0]!, b[20]!, b[16]!, b[21]!, b[9]!, b[23]!], uniforms: u[5]!, slots: [0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11], phases: [p[16]!] },
-    forward_5: { name: 'forward_5', module: forward_module, bindings: [b[30]!, b[31]!, b[0]!, b[7]!, b[32]!], uniforms: u[10]!, slots: [1, 2, 4, 7, 5, 12, 13, 14, 15, 17, 18], phases: [p[17]!, p[18]!] },
-    backward_6: { name: 'backward_6', module: backward_module, bindings: [b[19]!, b[34]!, b[21]!], uniforms: u[5]!, slots: [0, 3, 5, 8, 9, 10, 11], phases: [p[19]!] },
-    forward_6: { name: 'forward_6', module: forward_module, bindings: [b[0]!, b[6]!, b[3]!, b[7]!, b[10]!], uniforms: u[13]!, slots: [4, 5, 6, 7, 9, 12, 13, 14, 15, 17], phases: [p[20]!] },
+    forward_1: { name: 'forward_1', module: forward_module, bindings: b(4, 1, 2, 5, 0, 8, 3, 7, 9, 10, 11, 12), uniforms: u[1]!, slots: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19], phases: [p[0]!, p[1]!, p[2]!, p[3]!] },
+    backward_1: { name: 'backward_1', module: backward_module, bindings: b(19, 5, 0, 20, 16, 21, 22, 23), uniforms: u[5]!, slots: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11], phases: [p[4]!] },
+    backward_2: { name: 'backward_2', module: backward_module, bindings: b(19, 5, 0, 20, 16, 25, 26, 21, 27, 23, 11, 12), uniforms: u[7]!, slots: [0, 1, 2, 3, 4, 12, 13, 5, 6, 7, 14, 15, 8, 9, 10, 11, 16, 17], phases: [p[5]!, p[6]!, p[7]!, p[8]!] },
+    forward_2: { name: 'forward_2', module: forward_module, bindings: b(4, 30, 31, 5, 0, 7, 32, 33), uniforms: u[10]!, slots: [0, 1, 2, 3, 4, 7, 5, 6, 12, 13, 14, 15, 17, 18], phases: [p[9]!, p[10]!] },
+    backward_3: { name: 'backward_3', module: backward_module, bindings: b(19, 5, 34, 21), uniforms: u[5]!, slots: [0, 1, 3, 5, 8, 9, 10, 11], phases: [p[11]!] },
+    backward_4: { name: 'backward_4', module: backward_module, bindings: b(19, 5, 0, 34, 35, 25, 26, 21, 36), uniforms: u[5]!, slots: [0, 1, 2, 3, 4, 12, 13, 5, 7, 8, 9, 10, 11], phases: [p[12]!] },
+    forward_3: { name: 'forward_3', module: forward_module, bindings: b(4, 5, 0, 8, 3, 7, 37, 10), uniforms: u[13]!, slots: [0, 3, 4, 5, 6, 7, 8, 9, 12, 13, 14, 15, 17], phases: [p[13]!] },
+    forward_4: { name: 'forward_4', module: forward_module, bindings: b(1, 2, 0, 6, 3, 7, 37, 10, 11, 12), uniforms: u[1]!, slots: [1, 2, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19], phases: [p[14]!, p[1]!, p[2]!, p[15]!] },
+    backward_5: { name: 'backward_5', module: backward_module, bindings: b(19, 0, 20, 16, 21, 9, 23), uniforms: u[5]!, slots: [0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11], phases: [p[16]!] },
+    forward_5: { name: 'forward_5', module: forward_module, bindings: b(30, 31, 0, 7, 32), uniforms: u[10]!, slots: [1, 2, 4, 7, 5, 12, 13, 14, 15, 17, 18], phases: [p[17]!, p[18]!] },
+    backward_6: { name: 'backward_6', module: backward_module, bindings: b(19, 34, 21), uniforms: u[5]!, slots: [0, 3, 5, 8, 9, 10, 11], phases: [p[19]!] },
+    forward_6: { name: 'forward_6', module: forward_module, bindings: b(0, 6, 3, 7, 10), uniforms: u[13]!, slots: [4, 5, 6, 7, 9, 12, 13, 14, 15, 17], phases: [p[20]!] },
   } satisfies { [name: string]: WasmKernelDescription };
 
   const gpu = {

@@ -38,7 +38,7 @@ function describe(): OpDescription<LayerNormTypes> {
     (n) => Math.floor((n.d! + 1024 - 1) / 1024) * n.$blocks! * 1024,
     (n) => n.d! * n.$taken!,
   ];
-  const b: readonly (BindingDescription)[] = [
+  const bindings: readonly BindingDescription[] = [
     { name: 'x', role: 'input', of: 'x', axes: ['n', 'd'], access: 'read' },
     { name: 'bias', role: 'input', of: 'bias', axes: ['d'], access: 'read' },
     { name: 'weight', role: 'input', of: 'weight', axes: ['d'], access: 'read' },
@@ -68,6 +68,7 @@ function describe(): OpDescription<LayerNormTypes> {
     { name: 'partials', role: 'scratch', of: 'partials', axes: ['d'], access: 'read_write', length: f[18]! },
     { name: 'partials_1', role: 'scratch', of: 'partials_1', axes: ['d'], access: 'read_write', length: f[18]! },
   ];
+  const b = (...places: readonly number[]) => places.map((i) => bindings[i]!);
   const p: readonly (WasmPhaseDescription)[] = [
     { kept: f[1]!, units: f[2]!, elements: f[3]!, blocks: '$blocks', routines: [{ name: 'reduce_1', over: 'parts' }, { name: 'finish_1', over: 'kept' }, { name: 'map_1', over: 'parts' }], together: 'phase_1' },
     { kept: f[2]!, units: f[11]!, elements: f[3]!, blocks: '$blocks', routines: [{ name: 'reduce_2', over: 'parts' }], together: 'reduce_2' },
@@ -116,39 +117,39 @@ function describe(): OpDescription<LayerNormTypes> {
     name,
     source,
     ...(before !== undefined && { before: s[before]! }),
-    bindings: bindings.map((i) => b[i]!),
+    bindings: b(...bindings),
     uniforms: u[uniforms]!,
     tiles: t[tiles]!,
   });
 
   const cpu = {
-    forward_1: { name: 'forward_1', run: layer_norm_forward_1, bindings: [b[0]!, b[1]!, b[2]!, b[3]!, b[4]!, b[5]!], uniforms: u[0]! },
-    backward_1: { name: 'backward_1', run: layer_norm_backward_1, bindings: [b[10]!, b[2]!, b[0]!, b[11]!, b[12]!, b[13]!], uniforms: u[3]! },
-    backward_2: { name: 'backward_2', run: layer_norm_backward_2, bindings: [b[10]!, b[0]!, b[12]!, b[11]!, b[17]!, b[18]!], uniforms: u[3]! },
-    backward_3: { name: 'backward_3', run: layer_norm_backward_3, bindings: [b[10]!, b[2]!, b[0]!, b[12]!, b[11]!, b[17]!, b[18]!, b[13]!], uniforms: u[3]! },
-    forward_2: { name: 'forward_2', run: layer_norm_forward_2, bindings: [b[0]!, b[2]!, b[3]!, b[4]!, b[5]!], uniforms: u[0]! },
-    backward_4: { name: 'backward_4', run: layer_norm_backward_4, bindings: [b[10]!, b[0]!, b[12]!, b[11]!, b[17]!], uniforms: u[3]! },
-    backward_5: { name: 'backward_5', run: layer_norm_backward_5, bindings: [b[10]!, b[2]!, b[0]!, b[12]!, b[11]!, b[17]!, b[13]!], uniforms: u[3]! },
-    forward_3: { name: 'forward_3', run: layer_norm_forward_3, bindings: [b[0]!, b[1]!, b[3]!, b[4]!, b[5]!], uniforms: u[0]! },
-    backward_6: { name: 'backward_6', run: layer_norm_backward_6, bindings: [b[10]!, b[0]!, b[11]!, b[12]!, b[13]!], uniforms: u[3]! },
-    backward_7: { name: 'backward_7', run: layer_norm_backward_7, bindings: [b[10]!, b[18]!], uniforms: u[3]! },
-    backward_8: { name: 'backward_8', run: layer_norm_backward_8, bindings: [b[10]!, b[0]!, b[11]!, b[12]!, b[18]!, b[13]!], uniforms: u[3]! },
-    forward_4: { name: 'forward_4', run: layer_norm_forward_4, bindings: [b[0]!, b[3]!, b[4]!, b[5]!], uniforms: u[0]! },
+    forward_1: { name: 'forward_1', run: layer_norm_forward_1, bindings: b(0, 1, 2, 3, 4, 5), uniforms: u[0]! },
+    backward_1: { name: 'backward_1', run: layer_norm_backward_1, bindings: b(10, 2, 0, 11, 12, 13), uniforms: u[3]! },
+    backward_2: { name: 'backward_2', run: layer_norm_backward_2, bindings: b(10, 0, 12, 11, 17, 18), uniforms: u[3]! },
+    backward_3: { name: 'backward_3', run: layer_norm_backward_3, bindings: b(10, 2, 0, 12, 11, 17, 18, 13), uniforms: u[3]! },
+    forward_2: { name: 'forward_2', run: layer_norm_forward_2, bindings: b(0, 2, 3, 4, 5), uniforms: u[0]! },
+    backward_4: { name: 'backward_4', run: layer_norm_backward_4, bindings: b(10, 0, 12, 11, 17), uniforms: u[3]! },
+    backward_5: { name: 'backward_5', run: layer_norm_backward_5, bindings: b(10, 2, 0, 12, 11, 17, 13), uniforms: u[3]! },
+    forward_3: { name: 'forward_3', run: layer_norm_forward_3, bindings: b(0, 1, 3, 4, 5), uniforms: u[0]! },
+    backward_6: { name: 'backward_6', run: layer_norm_backward_6, bindings: b(10, 0, 11, 12, 13), uniforms: u[3]! },
+    backward_7: { name: 'backward_7', run: layer_norm_backward_7, bindings: b(10, 18), uniforms: u[3]! },
+    backward_8: { name: 'backward_8', run: layer_norm_backward_8, bindings: b(10, 0, 11, 12, 18, 13), uniforms: u[3]! },
+    forward_4: { name: 'forward_4', run: layer_norm_forward_4, bindings: b(0, 3, 4, 5), uniforms: u[0]! },
   } satisfies { [name: string]: CpuKernelDescription };
 
   const wasm = {
-    forward_1: { name: 'forward_1', module: forward_module, bindings: [b[1]!, b[2]!, b[0]!, b[6]!, b[7]!, b[5]!, b[8]!], uniforms: u[1]!, slots: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10], phases: [p[0]!] },
-    backward_1: { name: 'backward_1', module: backward_module, bindings: [b[10]!, b[2]!, b[0]!, b[12]!, b[11]!, b[13]!, b[14]!, b[15]!], uniforms: u[4]!, slots: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10], phases: [p[0]!] },
-    backward_2: { name: 'backward_2', module: backward_module, bindings: [b[10]!, b[0]!, b[12]!, b[11]!, b[17]!, b[18]!, b[19]!, b[20]!], uniforms: u[4]!, slots: [0, 2, 3, 4, 11, 12, 7, 13, 8, 9, 10], phases: [p[1]!, p[2]!] },
-    backward_3: { name: 'backward_3', module: backward_module, bindings: [b[10]!, b[2]!, b[0]!, b[12]!, b[11]!, b[17]!, b[18]!, b[13]!, b[14]!, b[19]!, b[20]!, b[22]!], uniforms: u[7]!, slots: [0, 1, 2, 3, 4, 11, 12, 5, 6, 7, 13, 14, 8, 9, 10, 15], phases: [p[3]!, p[2]!, p[4]!] },
-    forward_2: { name: 'forward_2', module: forward_module, bindings: [b[2]!, b[0]!, b[6]!, b[7]!, b[5]!, b[8]!], uniforms: u[1]!, slots: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10], phases: [p[5]!] },
-    backward_4: { name: 'backward_4', module: backward_module, bindings: [b[10]!, b[0]!, b[12]!, b[11]!, b[17]!, b[24]!, b[25]!], uniforms: u[4]!, slots: [0, 2, 3, 4, 11, 7, 13, 8, 9, 10], phases: [p[6]!, p[7]!] },
-    backward_5: { name: 'backward_5', module: backward_module, bindings: [b[10]!, b[2]!, b[0]!, b[12]!, b[11]!, b[17]!, b[13]!, b[14]!, b[24]!, b[25]!, b[22]!], uniforms: u[7]!, slots: [0, 1, 2, 3, 4, 11, 5, 6, 7, 13, 14, 8, 9, 10, 15], phases: [p[8]!, p[7]!, p[4]!] },
-    forward_3: { name: 'forward_3', module: forward_module, bindings: [b[1]!, b[0]!, b[6]!, b[7]!, b[5]!, b[8]!], uniforms: u[1]!, slots: [0, 2, 3, 4, 5, 6, 7, 8, 9, 10], phases: [p[9]!] },
-    backward_6: { name: 'backward_6', module: backward_module, bindings: [b[10]!, b[0]!, b[12]!, b[11]!, b[13]!, b[14]!, b[15]!], uniforms: u[4]!, slots: [0, 2, 3, 4, 5, 6, 7, 8, 9, 10], phases: [p[10]!] },
-    backward_7: { name: 'backward_7', module: backward_module, bindings: [b[10]!, b[18]!, b[24]!, b[25]!], uniforms: u[4]!, slots: [0, 12, 7, 13, 8, 9, 10], phases: [p[11]!, p[12]!] },
-    backward_8: { name: 'backward_8', module: backward_module, bindings: [b[10]!, b[0]!, b[12]!, b[11]!, b[18]!, b[13]!, b[14]!, b[24]!, b[25]!, b[22]!], uniforms: u[7]!, slots: [0, 2, 3, 4, 12, 5, 6, 7, 13, 14, 8, 9, 10, 15], phases: [p[11]!, p[12]!, p[13]!] },
-    forward_4: { name: 'forward_4', module: forward_module, bindings: [b[0]!, b[6]!, b[7]!, b[5]!, b[8]!], uniforms: u[1]!, slots: [2, 3, 4, 5, 6, 7, 8, 9, 10], phases: [p[14]!] },
+    forward_1: { name: 'forward_1', module: forward_module, bindings: b(1, 2, 0, 6, 7, 5, 8), uniforms: u[1]!, slots: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10], phases: [p[0]!] },
+    backward_1: { name: 'backward_1', module: backward_module, bindings: b(10, 2, 0, 12, 11, 13, 14, 15), uniforms: u[4]!, slots: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10], phases: [p[0]!] },
+    backward_2: { name: 'backward_2', module: backward_module, bindings: b(10, 0, 12, 11, 17, 18, 19, 20), uniforms: u[4]!, slots: [0, 2, 3, 4, 11, 12, 7, 13, 8, 9, 10], phases: [p[1]!, p[2]!] },
+    backward_3: { name: 'backward_3', module: backward_module, bindings: b(10, 2, 0, 12, 11, 17, 18, 13, 14, 19, 20, 22), uniforms: u[7]!, slots: [0, 1, 2, 3, 4, 11, 12, 5, 6, 7, 13, 14, 8, 9, 10, 15], phases: [p[3]!, p[2]!, p[4]!] },
+    forward_2: { name: 'forward_2', module: forward_module, bindings: b(2, 0, 6, 7, 5, 8), uniforms: u[1]!, slots: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10], phases: [p[5]!] },
+    backward_4: { name: 'backward_4', module: backward_module, bindings: b(10, 0, 12, 11, 17, 24, 25), uniforms: u[4]!, slots: [0, 2, 3, 4, 11, 7, 13, 8, 9, 10], phases: [p[6]!, p[7]!] },
+    backward_5: { name: 'backward_5', module: backward_module, bindings: b(10, 2, 0, 12, 11, 17, 13, 14, 24, 25, 22), uniforms: u[7]!, slots: [0, 1, 2, 3, 4, 11, 5, 6, 7, 13, 14, 8, 9, 10, 15], phases: [p[8]!, p[7]!, p[4]!] },
+    forward_3: { name: 'forward_3', module: forward_module, bindings: b(1, 0, 6, 7, 5, 8), uniforms: u[1]!, slots: [0, 2, 3, 4, 5, 6, 7, 8, 9, 10], phases: [p[9]!] },
+    backward_6: { name: 'backward_6', module: backward_module, bindings: b(10, 0, 12, 11, 13, 14, 15), uniforms: u[4]!, slots: [0, 2, 3, 4, 5, 6, 7, 8, 9, 10], phases: [p[10]!] },
+    backward_7: { name: 'backward_7', module: backward_module, bindings: b(10, 18, 24, 25), uniforms: u[4]!, slots: [0, 12, 7, 13, 8, 9, 10], phases: [p[11]!, p[12]!] },
+    backward_8: { name: 'backward_8', module: backward_module, bindings: b(10, 0, 12, 11, 18, 13, 14, 24, 25, 22), uniforms: u[7]!, slots: [0, 2, 3, 4, 12, 5, 6, 7, 13, 14, 8, 9, 10, 15], phases: [p[11]!, p[12]!, p[13]!] },
+    forward_4: { name: 'forward_4', module: forward_module, bindings: b(0, 6, 7, 5, 8), uniforms: u[1]!, slots: [2, 3, 4, 5, 6, 7, 8, 9, 10], phases: [p[14]!] },
   } satisfies { [name: string]: WasmKernelDescription };
 
   const gpu = {

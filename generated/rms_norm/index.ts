@@ -32,7 +32,7 @@ function describe(): OpDescription<RmsNormTypes> {
     (n) => n.d! * n.$taken!,
     (n) => n.n! * n.$blocks_2!,
   ];
-  const b: readonly (BindingDescription)[] = [
+  const bindings: readonly BindingDescription[] = [
     { name: 'x', role: 'input', of: 'x', axes: ['n', 'd'], access: 'read' },
     { name: 'weight', role: 'input', of: 'weight', axes: ['d'], access: 'read' },
     { name: 'invrms', role: 'output', of: 'invrms', axes: ['n'], access: 'write' },
@@ -51,6 +51,7 @@ function describe(): OpDescription<RmsNormTypes> {
     { name: 'partials_1', role: 'scratch', of: 'partials_1', axes: ['n'], access: 'read_write', length: f[12]!, dtype: 'f64' },
     { name: 'partials_1', role: 'scratch', of: 'partials_1', axes: ['d'], access: 'read_write', length: f[11]! },
   ];
+  const b = (...places: readonly number[]) => places.map((i) => bindings[i]!);
   const p: readonly (WasmPhaseDescription)[] = [
     { kept: f[1]!, units: f[2]!, elements: f[3]!, blocks: '$blocks', routines: [{ name: 'reduce_1', over: 'parts' }, { name: 'finish_1', over: 'kept' }, { name: 'map_1', over: 'parts' }], together: 'phase_1' },
     { kept: f[2]!, units: f[8]!, elements: f[3]!, blocks: '$blocks', routines: [{ name: 'reduce_2', over: 'parts' }], together: 'reduce_2' },
@@ -88,27 +89,27 @@ function describe(): OpDescription<RmsNormTypes> {
     name,
     source,
     ...(before !== undefined && { before: s[before]! }),
-    bindings: bindings.map((i) => b[i]!),
+    bindings: b(...bindings),
     uniforms: u[uniforms]!,
     tiles: t[tiles]!,
   });
 
   const cpu = {
-    forward_1: { name: 'forward_1', run: rms_norm_forward_1, bindings: [b[0]!, b[1]!, b[2]!, b[3]!], uniforms: u[0]! },
-    backward_1: { name: 'backward_1', run: rms_norm_backward_1, bindings: [b[7]!, b[1]!, b[0]!, b[8]!, b[9]!], uniforms: u[3]! },
-    backward_2: { name: 'backward_2', run: rms_norm_backward_2, bindings: [b[7]!, b[0]!, b[8]!, b[11]!], uniforms: u[3]! },
-    backward_3: { name: 'backward_3', run: rms_norm_backward_3, bindings: [b[7]!, b[1]!, b[0]!, b[8]!, b[11]!, b[9]!], uniforms: u[3]! },
-    forward_2: { name: 'forward_2', run: rms_norm_forward_2, bindings: [b[0]!, b[2]!, b[3]!], uniforms: u[0]! },
-    backward_4: { name: 'backward_4', run: rms_norm_backward_4, bindings: [b[7]!, b[0]!, b[8]!, b[9]!], uniforms: u[3]! },
+    forward_1: { name: 'forward_1', run: rms_norm_forward_1, bindings: b(0, 1, 2, 3), uniforms: u[0]! },
+    backward_1: { name: 'backward_1', run: rms_norm_backward_1, bindings: b(7, 1, 0, 8, 9), uniforms: u[3]! },
+    backward_2: { name: 'backward_2', run: rms_norm_backward_2, bindings: b(7, 0, 8, 11), uniforms: u[3]! },
+    backward_3: { name: 'backward_3', run: rms_norm_backward_3, bindings: b(7, 1, 0, 8, 11, 9), uniforms: u[3]! },
+    forward_2: { name: 'forward_2', run: rms_norm_forward_2, bindings: b(0, 2, 3), uniforms: u[0]! },
+    backward_4: { name: 'backward_4', run: rms_norm_backward_4, bindings: b(7, 0, 8, 9), uniforms: u[3]! },
   } satisfies { [name: string]: CpuKernelDescription };
 
   const wasm = {
-    forward_1: { name: 'forward_1', module: forward_module, bindings: [b[1]!, b[0]!, b[4]!, b[3]!, b[5]!], uniforms: u[1]!, slots: [0, 1, 2, 3, 4, 5, 6, 7, 8], phases: [p[0]!] },
-    backward_1: { name: 'backward_1', module: backward_module, bindings: [b[7]!, b[1]!, b[0]!, b[8]!, b[9]!, b[10]!, b[5]!], uniforms: u[4]!, slots: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9], phases: [p[0]!] },
-    backward_2: { name: 'backward_2', module: backward_module, bindings: [b[7]!, b[0]!, b[8]!, b[11]!, b[12]!, b[13]!], uniforms: u[4]!, slots: [0, 2, 3, 10, 6, 11, 7, 8, 9], phases: [p[1]!, p[2]!] },
-    backward_3: { name: 'backward_3', module: backward_module, bindings: [b[7]!, b[1]!, b[0]!, b[8]!, b[11]!, b[9]!, b[10]!, b[12]!, b[13]!, b[15]!], uniforms: u[7]!, slots: [0, 1, 2, 3, 10, 4, 5, 6, 11, 12, 7, 8, 9, 13], phases: [p[1]!, p[2]!, p[3]!] },
-    forward_2: { name: 'forward_2', module: forward_module, bindings: [b[0]!, b[4]!, b[3]!, b[5]!], uniforms: u[1]!, slots: [1, 2, 3, 4, 5, 6, 7, 8], phases: [p[4]!] },
-    backward_4: { name: 'backward_4', module: backward_module, bindings: [b[7]!, b[0]!, b[8]!, b[9]!, b[10]!, b[5]!], uniforms: u[4]!, slots: [0, 2, 3, 4, 5, 6, 7, 8, 9], phases: [p[5]!] },
+    forward_1: { name: 'forward_1', module: forward_module, bindings: b(1, 0, 4, 3, 5), uniforms: u[1]!, slots: [0, 1, 2, 3, 4, 5, 6, 7, 8], phases: [p[0]!] },
+    backward_1: { name: 'backward_1', module: backward_module, bindings: b(7, 1, 0, 8, 9, 10, 5), uniforms: u[4]!, slots: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9], phases: [p[0]!] },
+    backward_2: { name: 'backward_2', module: backward_module, bindings: b(7, 0, 8, 11, 12, 13), uniforms: u[4]!, slots: [0, 2, 3, 10, 6, 11, 7, 8, 9], phases: [p[1]!, p[2]!] },
+    backward_3: { name: 'backward_3', module: backward_module, bindings: b(7, 1, 0, 8, 11, 9, 10, 12, 13, 15), uniforms: u[7]!, slots: [0, 1, 2, 3, 10, 4, 5, 6, 11, 12, 7, 8, 9, 13], phases: [p[1]!, p[2]!, p[3]!] },
+    forward_2: { name: 'forward_2', module: forward_module, bindings: b(0, 4, 3, 5), uniforms: u[1]!, slots: [1, 2, 3, 4, 5, 6, 7, 8], phases: [p[4]!] },
+    backward_4: { name: 'backward_4', module: backward_module, bindings: b(7, 0, 8, 9, 10, 5), uniforms: u[4]!, slots: [0, 2, 3, 4, 5, 6, 7, 8, 9], phases: [p[5]!] },
   } satisfies { [name: string]: WasmKernelDescription };
 
   const gpu = {
