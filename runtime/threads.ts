@@ -36,8 +36,8 @@ export interface Threads {
   run(routine: SharedRoutine, numbers: number, items: number, chunks: number, threads: number): void;
 }
 
-/** What all threads of a process share. */
-export function openThreads(memory: WebAssembly.Memory): Threads {
+/** What all threads of a process share. Each other thread gets memory of its own from `allocate`. */
+export function openThreads(memory: WebAssembly.Memory, allocate = () => 0): Threads {
   const control = new Int32Array(memory.buffer, 0, 16);
   const posts: object[] = [];
   const workers: { postMessage(message: object): void }[] = [];
@@ -54,7 +54,7 @@ export function openThreads(memory: WebAssembly.Memory): Threads {
   const want = (count: number): void => {
     while (wanted < count) {
       const mine = wanted++;
-      startWorker({ memory, mine, word, chunkBits })
+      startWorker({ memory, own: allocate(), mine, word, chunkBits })
         .then((worker) => {
           workers.push(worker);
           for (const message of posts) worker.postMessage(message);
@@ -101,6 +101,7 @@ const share = (items: number, chunk: number, chunks: number): number => Math.flo
 
 interface Start {
   readonly memory: WebAssembly.Memory;
+  readonly own: number;
   /** The thread's own number. */
   readonly mine: number;
   readonly word: typeof word;
@@ -177,9 +178,9 @@ function work(port: { onmessage: (event: { readonly data: Start | Post }) => voi
       start = data;
     } else {
       const { module, name, index } = data;
-      const env = { memory: start!.memory };
+      const { memory, own } = start!;
       // biome-ignore lint/suspicious/noExplicitAny: Math is a record of functions
-      const imports = { env, math: Math as any };
+      const imports = { env: { memory, own }, math: Math as any };
       const instance = instances.get(module) ?? new WebAssembly.Instance(module, imports);
       instances.set(module, instance);
       routines[index] = instance.exports[name] as WasmFunction;

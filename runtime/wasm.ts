@@ -17,6 +17,9 @@ export interface WasmRunner {
   run(kernel: WasmKernelDescription, addresses: readonly number[], numbers: Numbers): void;
 }
 
+/** What kernels expect each thread to have to itself. */
+const ownBytes = 2 ** 18;
+
 const slotBytes = 8;
 const mostSlots = 512;
 
@@ -87,7 +90,9 @@ export interface Machine {
 export function openMachine(): Machine | undefined {
   const memory = openMemory();
   if (!memory) return undefined;
-  const threads = openThreads(memory.memory);
+  const allocate = (): number => memory.allocate(ownBytes).address;
+  const threads = openThreads(memory.memory, allocate);
+  const own = allocate();
   const kernels = new Map<WasmKernelDescription, readonly LoadedPhase[]>();
   const modules = new Map<string, WebAssembly.WebAssemblyInstantiatedSource>();
   const instantiate = (text: string): WebAssembly.WebAssemblyInstantiatedSource => {
@@ -97,7 +102,7 @@ export function openMachine(): Machine | undefined {
       const math = Math as unknown as WebAssembly.ModuleImports;
       known = {
         module,
-        instance: new WebAssembly.Instance(module, { env: { memory: memory.memory }, math }),
+        instance: new WebAssembly.Instance(module, { env: { memory: memory.memory, own }, math }),
       };
       modules.set(text, known);
     }

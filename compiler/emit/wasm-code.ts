@@ -131,6 +131,10 @@ export function createCoder(
         return m.select(m.i32.lt_u(emit(code.a), emit(code.b)), emit(code.a), emit(code.b));
       case 'greatest':
         return m.select(m.i32.gt_u(emit(code.a), emit(code.b)), emit(code.a), emit(code.b));
+      case 'own':
+        return functions.own();
+      case 'joined':
+        return functions.joined(emit(code.a), emit(code.b), code.wanted);
       case 'compare':
         if (code.type === 'mask') return m.f32x4[comparisons[code.operator]](wide(code.a), wide(code.b));
         return code.a.type === 'index'
@@ -215,6 +219,11 @@ export function createCoder(
       : m.f32.store(0, 4, address, m.f32.demote(emit(value)));
   }
 
+  function repeatOf({ array, at, width, times, into, place }: Extract<Statement, { do: 'repeat' }>): Ref {
+    const bytes = m.i32.shl(emit(width), int(shiftOf(array)));
+    return functions.repeat(addressOf(into, place), addressOf(array, at), bytes, emit(times));
+  }
+
   /** Whether a statement computes a vector, and so is repeated for each copy. */
   function isCopied(s: Statement): boolean {
     switch (s.do) {
@@ -279,6 +288,8 @@ export function createCoder(
         return [storeOf(s)];
       case 'if':
         return [m.if(emit(s.test), block(s.body))];
+      case 'repeat':
+        return [m.local.set(declare(s.name, 'index'), repeatOf(s))];
       case 'for':
         return forOf(s);
       case 'lanes':

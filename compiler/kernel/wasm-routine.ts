@@ -7,6 +7,7 @@ import {
   type Code,
   greatest,
   index,
+  isIndex,
   least,
   name,
   type Routine,
@@ -81,11 +82,11 @@ export function forLoop(
   limit: Code,
   body: (position: Code) => void,
   base = 'i',
-  options: ScopeOptions = {},
+  { step = index(1), ...options }: ScopeOptions & { readonly step?: Code } = {},
 ): void {
   const id = names.fresh(base);
   const statements = nest.scope(axes, () => body(name(id, 'index')), options);
-  nest.push({ do: 'for', axes, name: id, from, below: limit, step: index(1), body: statements });
+  nest.push({ do: 'for', axes, name: id, from, below: limit, step, body: statements });
 }
 
 /**
@@ -139,7 +140,8 @@ function advance([counter, ...more]: readonly { at: Variable; size: Code }[]): S
 }
 
 /** ⌈a / b⌉, for b > 0. */
-export const roundUp = (a: Code, b: Code): Code => binary('/', binary('-', binary('+', a, b), index(1)), b);
+export const roundUp = (a: Code, b: Code): Code =>
+  isIndex(b, 1) ? a : binary('/', binary('-', binary('+', a, b), index(1)), b);
 
 /** How the elements that one kept index has are cut into units of about a chunk: some rows, or a piece of one. */
 export interface Units {
@@ -150,14 +152,16 @@ export interface Units {
   readonly count: Code;
 }
 
-/** Names a value where a routine can hold it; a formula for the runtime cannot. */
-export type Settle = (base: string, value: Code) => Code;
-export const asFormula: Settle = (_, value) => value;
-
-export function unitsOf(builder: Builder, rowGroups: readonly AxisGroup[], lanes: AxisGroup): Units {
+/** `each` is how many rows are walked as one. */
+export function unitsOf(
+  builder: Builder,
+  rowGroups: readonly AxisGroup[],
+  lanes: AxisGroup,
+  each = index(1),
+): Units {
   const settle = builder.nest.local;
-  const rows = settle('rows', sizeOf(builder, rowGroups));
-  const width = settle('width', sizeOf(builder, [lanes]));
+  const rows = settle('rows', roundUp(sizeOf(builder, rowGroups), each));
+  const width = settle('width', times(sizeOf(builder, [lanes]), each));
   const least = greatest(index(1), binary('/', index(chunk), greatest(index(1), width)));
   const rowsEach = settle('rows_each', least);
   const pieces = settle('pieces', roundUp(width, index(chunk)));
@@ -213,6 +217,13 @@ export function openVariable({ nest, names }: Builder, base: string, value: Code
   const id = names.fresh(base);
   nest.push({ do: 'var', name: id, value });
   return { code: 'name', type: value.type, name: id };
+}
+
+/** The name of the array that the thread has to itself. */
+export function openOwn({ nest, names }: Builder): string {
+  const id = names.fresh('own');
+  nest.push({ do: 'let', name: id, value: { code: 'own', type: 'index' } });
+  return id;
 }
 
 /** What divides is computed only where it makes a difference: short rows are many. */
