@@ -59,7 +59,8 @@ function unrollLanes(lanes: Lanes, several: ReadonlySet<string>): Statement[] {
   const { axes, name: id, from, below, body } = lanes;
   const copies = Math.min(lanes.copies, mostCopies(body));
   if (copies === 1) {
-    const inner = unroll(body, several);
+    // folds of what the body declares count on the copies it was made for
+    const inner = lanes.copies === 1 ? unroll(body, several) : sideBySide(body, id, 1, several);
     return [{ do: 'for', axes, name: id, from, below, step: index(1), body: inner }];
   }
   const loop = (side: number): Statement => ({

@@ -116,7 +116,7 @@ export const codeOf = ({ routines, sequences }: ModulePlan): ModuleCode => ({
   sequences,
 });
 
-/** Every name that a routine reads or stores into. */
+/** Every name that a routine reads or stores into, but does not declare: another routine's buffer may be called so. */
 function namesUsed({ body }: Routine): Set<string> {
   const used = new Set<string>();
   eachCode(body, (code) => {
@@ -127,5 +127,6 @@ function namesUsed({ body }: Routine): Set<string> {
     if (s.do === 'store') used.add(s.array);
     if (s.do === 'repeat') used.add(s.array);
   });
+  eachStatement(body, (s) => 'name' in s && s.do !== 'assign' && used.delete(s.name));
   return used;
 }

@@ -41,11 +41,15 @@ export interface Names {
 
 export function createNames(used: readonly string[] = []): Names {
   const taken = new Set<string>(used);
+  /** The number that each base was tried with last. */
+  const numbers = new Map<string, number>();
   return {
     fresh(base) {
       const clean = identifier(base);
       let candidate = clean;
-      for (let k = 1; taken.has(candidate); k++) candidate = `${clean}_${k}`;
+      let number = numbers.get(clean) ?? 0;
+      while (taken.has(candidate)) candidate = `${clean}_${++number}`;
+      numbers.set(clean, number);
       taken.add(candidate);
       return candidate;
     },

@@ -103,7 +103,10 @@ function collect(
   slots: Slots,
   extent: Extent,
 ): void {
+  const seen = new Set<Scalar>();
   const visit = (scalar: Scalar): void => {
+    if (seen.has(scalar)) return;
+    seen.add(scalar);
     const group = groupFor(scalar, groups, owners, extent);
     if (!group) {
       operands(scalar).forEach(visit);
@@ -157,8 +160,15 @@ const isScratch = (expr: Expr): boolean =>
 const ownersOf = (scalar: Scalar, owners: ReadonlyMap<Expr, Group>): Set<Group> =>
   new Set(leavesOf(scalar).flatMap((leaf) => owners.get(leaf) ?? []));
 
-const leavesOf = (scalar: Scalar): Expr[] =>
-  scalar.is === 'leaf' ? [scalar.expr] : [...new Set(operands(scalar).flatMap(leavesOf))];
+const knownLeaves = new WeakMap<Scalar, readonly Expr[]>();
+
+/** The distinct leaves of a formula, whose parts may be shared many times. */
+function leavesOf(scalar: Scalar): readonly Expr[] {
+  if (scalar.is === 'leaf') return [scalar.expr];
+  const known = knownLeaves.get(scalar) ?? [...new Set(operands(scalar).flatMap(leavesOf))];
+  knownLeaves.set(scalar, known);
+  return known;
+}
 
 /** The place of a packed value; `flat` is the flat index over the kept axes. */
 export function packedIndex({ kept }: Packing, slot: number, flat: Code, size: Tensors['size']): Code {

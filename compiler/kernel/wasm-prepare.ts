@@ -9,7 +9,7 @@ import { type Builder, type Context, forLoop, laneLoop, roundUp, sizeOf } from '
 
 /** The largest parts of a mapping's outputs that vary along the lanes alone and take computing, if there are any. */
 export function preparedFor(
-  { scalars, tensors }: Context,
+  { scalars, tensors, isVectored }: Context,
   { outputs, rows, kept, lanes }: Mapping,
   found: Found,
 ): Packing | undefined {
@@ -26,7 +26,9 @@ export function preparedFor(
   for (const { expr } of outputs) visit(scalars.of(expr));
   if (slots.size === 0) return undefined;
   const length = times(index(slots.size), ...lanes.map(tensors.size));
-  return { kept: lanes, slots, buffer: tensors.scratch('prepared', lanes, length) };
+  // what is compared exactly must be the same here as where it is not prepared
+  const dtype = isVectored ? undefined : 'f64';
+  return { kept: lanes, slots, buffer: tensors.scratch('prepared', lanes, length, dtype) };
 }
 
 /** How many parts preparing has. */

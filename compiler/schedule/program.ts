@@ -1,6 +1,14 @@
 /** A program is what one call computes: outputs over inputs. Here each direction of a variant becomes one. */
 
-import { type Axes, difference, isStrictSubset, isSubset, overlaps, sameAxes } from '../graph/axes.ts';
+import {
+  type Axes,
+  axesOf,
+  difference,
+  isStrictSubset,
+  isSubset,
+  overlaps,
+  sameAxes,
+} from '../graph/axes.ts';
 import { add, and, compare, count, input, linear, number, rawMask, sum, truth } from '../graph/build.ts';
 import { jvp, vjp } from '../graph/differentiate.ts';
 import { type Expr, isReduction, type Term, topological } from '../graph/expr.ts';
@@ -230,16 +238,22 @@ function zeroOnEmpty(gradient: Expr): Expr {
 
 const guarded = (e: Expr, guard: Expr): Expr => (guard.op === 'truth' ? e : rawMask(guard, e));
 
-/** That there is something to sum, for sums which statistics of the same elements may multiply. */
+/** That there is something to sum, for sums which statistics of the same elements, or their number, may multiply. */
 function guardOf(e: Expr, axes: Axes): Expr {
-  const reductions = topological([e]).filter(isReduction);
+  const nodes = topological([e]);
+  const reductions = nodes.filter(isReduction);
   const isPrimal = (e: Expr): boolean =>
     topological([e]).every((n) => n.op !== 'input' || n.role === 'input');
-  const statistics = reductions.filter(isPrimal);
-  const sums = reductions.filter(
-    (r) => !isPrimal(r) && !overlaps(r.over, axes) && statistics.some((s) => overlaps(s.over, r.over)),
+  const divisors = nodes.flatMap((n) =>
+    n.op === 'mul'
+      ? n.factors.flatMap(([f, power]) => (f.op === 'size' && power.s < 0n ? [f.axis] : []))
+      : [],
   );
-  const counts = [...new Set(sums.map((r) => count(r.over)))];
+  const risks: Axes[] = [axesOf(divisors), ...reductions.filter(isPrimal).map(({ over }) => over)];
+  // without elements along its own axes there is no gradient at all
+  const summed = reductions.filter((r) => !isPrimal(r)).map((r) => difference(r.over, axes));
+  const isRisky = (over: Axes): boolean => risks.some((risk) => overlaps(risk, over));
+  const counts = [...new Set(summed.filter(isRisky).map(count))];
   return counts.map((elements) => compare('>', elements, number(0))).reduce(and, truth(true));
 }
 

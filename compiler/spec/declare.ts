@@ -12,6 +12,7 @@ import {
   wordOf,
   wordsOf,
 } from './document.ts';
+import { commonOrder } from './order.ts';
 import type { Parameter, Signature } from './signature.ts';
 import type { Argument, Axis, Direction, Entry, Return } from './spec.ts';
 import { isReservedName } from './words.ts';
@@ -48,7 +49,8 @@ export function declare(source: Source, signature: Signature, fields: Fields): D
   const fixed = new Set(among(words, names, 'tensor argument', report).map(({ word }) => word));
   const args = signature.parameters.map((parameter) => argumentOf(parameter, fixed));
   const returns = returnsOf(source, signature, fields);
-  const axes = axesOf([...args, ...returns]);
+  const tensors = [...args, ...returns].flatMap((one) => ('axes' in one ? [one.axes] : []));
+  const axes = commonOrder(tensors);
   return {
     arguments: args,
     returns,
@@ -121,9 +123,6 @@ function returnsOf(source: Source, signature: Signature, fields: Fields): Return
 }
 
 /** In order of first appearance. */
-const axesOf = (of: readonly (Argument | Return)[]): Axis[] => [
-  ...new Set(of.flatMap((one) => ('axes' in one ? one.axes : []))),
-];
 
 const optionalOf = (args: readonly Argument[]): string[] =>
   args.flatMap((a) => (a.kind === 'tensor' && a.optional ? [a.name] : []));

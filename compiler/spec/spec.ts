@@ -150,7 +150,7 @@ export interface Entry {
   readonly tangents: readonly Named[];
   /** Claims on the double backward, by `grad_RETURN` or argument name. */
   readonly second: readonly Named[];
-  /** Physical orders of all the entry's axes; at least one, the first is the signature's own when none is written. */
+  /** Physical orders of all the entry's axes; at least one, by default one that fits all tensors. */
   readonly layouts: readonly (readonly Axis[])[];
   /** Gradient subsets asked for, or undefined for the default. */
   readonly wrt?: readonly (readonly string[])[];

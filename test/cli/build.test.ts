@@ -26,6 +26,18 @@ test('a second build touches nothing', async () => {
   assert.is((await build('--check')).status, 0);
 });
 
+test('nor does it where there is so little that a manifest is one line', async () => {
+  const small = join(root, 'small.yaml');
+  const folder = join(root, 'small');
+  writeFileSync(small, other);
+  for (const written of [/^(?!0 )\d+ written/, /^0 written/]) {
+    const { status, err } = await normgrad(['build', small, '--out', folder]);
+    assert.is(status, 0, err);
+    assert.match(err.split(': ').at(-1)!, written);
+  }
+  assert.not.match(readFileSync(join(folder, 'manifest.json'), 'utf8').trim(), /\n/);
+});
+
 test('a process of its own, which has two threads for it, writes the same', () => {
   const program = fileURLToPath(new URL('../../bin/normgrad.js', import.meta.url));
   const { status, stderr } = spawnSync(process.execPath, [program, 'build', spec, '--out', out, '--check']);
