@@ -102,7 +102,15 @@ function buildModule(binaryen: Binaryen, { routines, sequences }: ModuleCode): U
     const functions = createFunctions(binaryen, m);
     for (const routine of routines) addRoutine(binaryen, m, functions, routine);
     for (const [name, called] of sequences) addSequence(binaryen, m, name, called);
-    m.runPasses(['local-cse', 'simplify-locals', 'coalesce-locals', 'reorder-locals', 'vacuum']); // an eighth of the bytes, for little time
+    m.runPasses([
+      'const-hoisting',
+      'local-cse',
+      'simplify-locals',
+      'remove-unused-brs',
+      'coalesce-locals',
+      'reorder-locals',
+      'vacuum',
+    ]); // an eighth of the bytes, for little time
     return m.emitBinary();
   } finally {
     m.dispose();

@@ -40,9 +40,9 @@ export function joiningOf(
   const visit = (scalar: Scalar): boolean => {
     if (visited.has(scalar)) return true;
     visited.add(scalar);
-    const isInput = scalar.is === 'leaf' && scalar.expr.op === 'input';
     const axes =
-      found(scalar)?.packing.kept ?? (isInput ? tensors.ofInput(scalar.expr as never).axes : undefined);
+      found(scalar)?.packing.kept ??
+      (scalar.is === 'leaf' && scalar.expr.op === 'input' ? tensors.ofInput(scalar.expr).axes : undefined);
     if (!axes) return operands(scalar).every(visit);
     const varies = (group: Axes): boolean => group.some((axis) => axes.includes(axis));
     if (varies(rows)) return varies(lanes);

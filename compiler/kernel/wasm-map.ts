@@ -106,13 +106,9 @@ export function mapElements(builder: Builder, mapping: Mapping, blocks: Code): v
   }
   const each = joinedRows(builder, joining, wanted);
   const units = unitsOf(builder, rows, lanes, each);
-  const repeat = (): ReturnType<typeof openRepeated> =>
-    joining ? openRepeated(builder, joining, each, 0) : () => {};
-  // what varies along the lanes alone is the same for all parts
-  const always = kept.length === 0 ? repeat() : undefined;
-  partLoop(builder, kept, blocks, (block) => {
-    const give = always ?? repeat();
-    unitLoop(builder, units, block, blocks, ([row, lastRow], [left, right]) => {
+  const onBlocks = (block: Code, nextBlock?: Code): void => {
+    const give = joining ? openRepeated(builder, joining, each, 0) : () => {};
+    const onUnit: Parameters<typeof unitLoop>[4] = ([row, lastRow], [left, right]) => {
       const onRow = (at: Code): void => {
         const first = nest.local('first_row', times(at, each));
         unflatten(builder, first, rows);
@@ -123,8 +119,12 @@ export function mapElements(builder: Builder, mapping: Mapping, blocks: Code): v
       };
       if (rows.length === 0) onRow(index(0));
       else forLoop(builder, rows.flat(), row, lastRow, onRow, 'row');
-    });
-  });
+    };
+    unitLoop(builder, units, block, blocks, onUnit, nextBlock);
+  };
+  // without kept indices, neighbouring parts are neighbouring blocks
+  if (kept.length === 0) onBlocks(builder.begin, builder.end);
+  else partLoop(builder, kept, blocks, (block) => onBlocks(block));
   /** The end of a joined row, which may be the last and shorter. */
   function rightOf(first: Code, right: Code): Code {
     const left = binary('-', sizeOf(builder, rows), first);

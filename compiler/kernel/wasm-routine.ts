@@ -5,9 +5,9 @@ import {
   below,
   binary,
   type Code,
+  ceilDiv,
   greatest,
   index,
-  isIndex,
   least,
   name,
   type Routine,
@@ -140,8 +140,7 @@ function advance([counter, ...more]: readonly { at: Variable; size: Code }[]): S
 }
 
 /** ⌈a / b⌉, for b > 0. */
-export const roundUp = (a: Code, b: Code): Code =>
-  isIndex(b, 1) ? a : binary('/', binary('-', binary('+', a, b), index(1)), b);
+export const roundUp = ceilDiv;
 
 /** How the elements that one kept index has are cut into units of about a chunk: some rows, or a piece of one. */
 export interface Units {
@@ -173,13 +172,14 @@ export function unitsOf(
 export const roughUnits = (context: Context, groups: readonly AxisGroup[]): Code =>
   roundUp(sizeOf(context, groups), index(chunk));
 
-/** Visits the units of one block; `unit` gets the rows and the piece of each row that are its own. */
+/** Visits the units of some blocks; `unit` gets the rows and the piece of each row that are its own. */
 export function unitLoop(
   builder: Builder,
   units: Units,
   block: Code,
   blocks: Code,
   unit: (rows: readonly [Code, Code], piece: readonly [Code, Code]) => void,
+  nextBlock = binary('+', block, index(1)),
 ): void {
   const { nest } = builder;
   const { rows, width, rowsEach, pieces, count } = units;
@@ -188,7 +188,7 @@ export function unitLoop(
   const to = openVariable(builder, 'to', count);
   assignIf(builder, below(index(1), blocks), [
     [from, share(block)],
-    [to, share(binary('+', block, index(1)))],
+    [to, share(nextBlock)],
   ]);
   forLoop(
     builder,
