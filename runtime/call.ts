@@ -9,6 +9,7 @@ import type {
   VariantDescription,
 } from './description.ts';
 import { fail } from './error.ts';
+import { remember } from './remember.ts';
 import { inferSizes, physicalDimensions, type Sizes, shapeOf } from './sizes.ts';
 import type { Dtype, Owner, Tensor } from './tensor.ts';
 
@@ -33,34 +34,16 @@ export interface Call {
 
 type Attributes = { readonly [name: string]: unknown };
 
-/** A call that was resolved, by all that it depended on. */
-interface Known {
-  readonly attributes: Attributes;
-  readonly order: string | undefined;
-  /** By argument; undefined where it was not given. */
-  readonly shapes: readonly (readonly number[] | undefined)[];
-  readonly call: Call;
-}
-
 /** Resolves calls, and finds again what it resolved before: a training loop makes the same few calls. */
 export function makeResolver(owner: Owner) {
-  const byOp = new WeakMap<OpDescription, { names: readonly string[]; calls: Known[] }>();
+  const byOp = new WeakMap<OpDescription, { readonly key: readonly unknown[]; readonly call: Call }[]>();
   return (op: OpDescription, tensors: Given, attributes: Attributes, order: string | undefined): Call => {
-    let known = byOp.get(op);
-    if (!known) {
-      known = { names: op.arguments.filter(isTensor).map(nameOf), calls: [] };
-      byOp.set(op, known);
-    }
-    const { names, calls } = known;
-    for (const like of calls) if (isLike(like, owner, names, tensors, attributes, order)) return like.call;
-    const call = resolveCall(owner, op, names, tensors, attributes, order);
-    calls.unshift({
-      attributes: { ...attributes },
-      order,
-      shapes: names.map((name) => tensors[name]?.shape),
-      call,
-    });
-    calls.splice(mostKnown);
+    const known = byOp.get(op) ?? [];
+    const key = keyOf(tensors, attributes, order);
+    const like = known.find((one) => isSame(one.key, key));
+    if (like) return like.call;
+    const call = resolveCall(owner, op, tensors, attributes, order);
+    byOp.set(op, [{ key, call }, ...known.slice(0, mostKnown)]);
     return call;
   };
 }
@@ -68,38 +51,19 @@ export function makeResolver(owner: Owner) {
 /** Calls remembered for each op. */
 const mostKnown = 16;
 
-function isLike(
-  known: Known,
-  owner: Owner,
-  names: readonly string[],
-  tensors: Given,
-  attributes: Attributes,
-  order: string | undefined,
-): boolean {
-  if (known.order !== order || !isSame(known.attributes, attributes)) return false;
-  for (const name in tensors) if (!names.includes(name)) return false;
-  for (let i = 0; i < names.length; i++) {
-    const tensor = tensors[names[i]!];
-    const shape = known.shapes[i];
-    if (!tensor !== !shape) return false;
-    if (!tensor) continue;
-    if (tensor.owner !== owner || tensor.disposed || tensor.dtype !== known.call.dtype) return false;
-    if (!isSameShape(tensor.shape, shape!)) return false;
+/** All that a call depends on. */
+function keyOf(tensors: Given, attributes: Attributes, order: string | undefined): readonly unknown[] {
+  const key: unknown[] = [order];
+  for (const name in attributes) key.push(name, attributes[name]);
+  for (const name in tensors) {
+    const tensor = tensors[name];
+    key.push(name, tensor?.owner);
+    if (tensor) key.push(tensor.disposed, tensor.dtype, ...tensor.shape);
   }
-  return true;
+  return key;
 }
 
-function isSame(a: Attributes, b: Attributes): boolean {
-  let left = 0;
-  for (const name in a) {
-    if (a[name] !== b[name]) return false;
-    left++;
-  }
-  for (const _ in b) left--;
-  return left === 0;
-}
-
-export function isSameShape(a: readonly number[], b: readonly number[]): boolean {
+export function isSame(a: readonly unknown[], b: readonly unknown[]): boolean {
   if (a === b) return true;
   if (a.length !== b.length) return false;
   for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
@@ -108,13 +72,12 @@ export function isSameShape(a: readonly number[], b: readonly number[]): boolean
 
 const isTensor = (argument: ArgumentDescription): argument is TensorDescription => argument.kind === 'tensor';
 
-const nameOf = ({ name }: { readonly name: string }): string => name;
+export const nameOf = ({ name }: { readonly name: string }): string => name;
 
 /** Throws a `NormgradError` that names what is wrong with the call. */
 function resolveCall(
   owner: Owner,
   op: OpDescription,
-  names: readonly string[],
   tensors: Given,
   attributes: Attributes,
   order = op.layouts[0]!.join(' '),
@@ -122,10 +85,16 @@ function resolveCall(
   const layouts = op.layouts.map((layout) => layout.join(' '));
   checkNames(layouts, [order], 'layout');
   const expected = op.arguments.filter(isTensor);
+  const names = expected.map(nameOf);
   const dtype = checkTensors(owner, names, tensors, 'tensor');
-  checkPresence(op, expected, tensors);
   const numbers = readAttributes(op, attributes);
-  for (const { name, optional } of expected) if (optional) numbers[`given_${name}`] = tensors[name] ? 1 : 0;
+  for (const { name, optional } of expected) {
+    if (optional) numbers[`given_${name}`] = tensors[name] ? 1 : 0;
+    else if (!tensors[name]) fail('missing', `missing tensor ${name}`);
+  }
+  for (const group of op.together)
+    if (new Set(group.map((name) => numbers[`given_${name}`])).size > 1)
+      fail('together', `${group.join(', ')} must be given together`);
 
   const axes = order.split(' ');
   const sizes: Sizes = new Map();
@@ -140,7 +109,7 @@ function resolveCall(
   );
   for (const [axis, { size }] of sizes) numbers[axis] = size;
 
-  const variant = findVariant(op, numbers, tensors);
+  const variant = findVariant(op, numbers);
   for (const { test, message } of variant.requirements ?? [])
     if (!test(numbers)) fail('requirement', message);
   const differentiable = expected.filter(isDifferentiable).map(nameOf);
@@ -161,9 +130,7 @@ function resolveCall(
 function shapesOf(op: OpDescription, axes: readonly string[], sizes: Sizes) {
   const shapes = new Map<string, readonly number[]>();
   return (name: string): readonly number[] => {
-    const shape = shapes.get(name) ?? shapeOf(name, dimensionsOf(op, name, axes), sizes);
-    shapes.set(name, shape);
-    return shape;
+    return remember(shapes, name, () => shapeOf(name, dimensionsOf(op, name, axes), sizes));
   };
 }
 
@@ -201,15 +168,6 @@ export function checkNames(names: readonly string[], given: readonly string[], w
       fail('unknown-name', `unknown ${what} '${name}'; expected ${names.join(', ') || 'none'}`);
 }
 
-function checkPresence(op: OpDescription, expected: readonly TensorDescription[], given: Given): void {
-  for (const { name, optional } of expected)
-    if (!optional && !given[name]) fail('missing', `missing tensor ${name}`);
-  for (const group of op.together) {
-    if (new Set(group.map((name) => !given[name])).size > 1)
-      fail('together', `${group.join(', ')} must be given together`);
-  }
-}
-
 const check = {
   bool: (value: unknown) => typeof value === 'boolean',
   int: (value: unknown) => Number.isInteger(value),
@@ -218,36 +176,33 @@ const check = {
 
 /** Numbers and flags by name, defaults filled in. An int that is also an axis may be left to be inferred. */
 function readAttributes(op: OpDescription, given: Attributes): Record<string, number> {
-  const expected = op.arguments.filter((argument) => !isTensor(argument));
+  const expected = op.arguments.filter((argument) => argument.kind !== 'tensor');
   checkNames(expected.map(nameOf), Object.keys(given), 'attribute');
   const numbers: Record<string, number> = {};
-  for (const { name, kind, ...rest } of expected) {
-    const value = given[name] ?? ('default' in rest ? rest.default : undefined);
+  for (const { name, kind, default: otherwise } of expected) {
+    const value = given[name] ?? otherwise;
     const isAxis = op.axes.includes(name);
     if (value === undefined) {
       if (!isAxis) fail('missing', `missing attribute ${name} (${kind})`);
       continue;
     }
-    if (!check[kind as keyof typeof check](value) || (isAxis && Number(value) < 0)) {
-      fail(
-        'type',
-        `attribute ${name} must be ${isAxis ? 'a size' : `of type ${kind}`}, not ${String(value)}`,
-      );
+    if (!check[kind](value) || (isAxis && Number(value) < 0)) {
+      const wanted = isAxis ? 'a size' : `of type ${kind}`;
+      fail('type', `attribute ${name} must be ${wanted}, not ${String(value)}`);
     }
     numbers[name] = Number(value);
   }
   return numbers;
 }
 
-function findVariant(op: OpDescription, numbers: Numbers, given: Given): VariantDescription {
+function findVariant(op: OpDescription, numbers: Numbers): VariantDescription {
   const key = op.arguments
-    .filter((a) => (a.kind === 'bool' ? numbers[a.name] : isTensor(a) && a.optional && given[a.name]))
+    .filter(({ kind, name }) => numbers[`given_${name}`] || (kind === 'bool' && numbers[name]))
     .map(nameOf)
     .join(' ');
-  const variant = op.variants[key];
-  if (variant) return variant;
   const reason = op.unavailable[key];
-  return reason ? fail('requirement', reason) : fail('not-generated', `there is no variant '${key}'`);
+  if (reason) fail('requirement', reason);
+  return op.variants[key] ?? fail('not-generated', `there is no variant '${key}'`);
 }
 
 /**

@@ -1,5 +1,5 @@
 /** The CPU as a device: WebAssembly kernels on several threads, and plain functions where there are none. */
-import type { CpuKernelDescription, Numbers, WasmKernelDescription } from './description.ts';
+import type { CpuKernelDescription, Numbers } from './description.ts';
 import { makeRunFunction, type RunFunction } from './device.ts';
 import { fail } from './error.ts';
 import type { Backend, Pending } from './execute.ts';
@@ -7,13 +7,13 @@ import {
   type Block,
   checkShape,
   type Data,
+  DeviceTensor,
   type Dtype,
   type Handle,
   handleOf,
-  makeTensor,
   type Tensor,
 } from './tensor.ts';
-import { type Machine, makeRunner, openMachine } from './wasm.ts';
+import { type Machine, makeRunner, openMachine, type WasmLaunch } from './wasm.ts';
 
 export interface CpuOptions {
   /** How many threads work on one call, this one included; by default all that the machine has, but no more than 8. */
@@ -48,7 +48,8 @@ export interface CpuDevice {
   readonly runSync: RunFunction<'sync'>;
 }
 
-type CpuKernel = CpuKernelDescription | WasmKernelDescription;
+type CpuLaunch = CpuKernelDescription & { readonly numbers: Numbers };
+type CpuKernel = CpuLaunch | WasmLaunch;
 type CpuBackend = Backend<CpuKernel>;
 
 export function cpu(options: CpuOptions = {}): CpuDevice {
@@ -76,12 +77,13 @@ export function cpu(options: CpuOptions = {}): CpuDevice {
       const wanted = arrays[dtype];
       const isThere =
         data instanceof wanted && (dtype === 'f64' || !memory || memory.addressOf(data) !== undefined);
-      if (isThere) return makeTensor(backend, data, own, dtype, true);
+      if (isThere) return new DeviceTensor(backend, data, own, dtype, true);
       const handle = backend.allocate(length, dtype, !data);
-      const made = makeTensor(backend, handle, own, dtype);
-      backend.track!(made, handle);
-      if (data) (made.storage as Data).set(data);
-      if (data && isBlock(handle)) copied += 4 * length;
+      const made = new DeviceTensor(backend, handle, own, dtype);
+      if (data) {
+        (made.storage as Data).set(data);
+        if (isBlock(handle)) copied += 4 * length;
+      }
       return made;
     },
     run: makeRunFunction<CpuKernel, 'async'>(backend, async <R>(plan: Plan<R>) => plan().execute()),
@@ -99,11 +101,7 @@ function allocateArray(length: number, dtype: Dtype): Data {
   }
 }
 
-function runFunction(
-  { run, uniforms }: CpuKernelDescription,
-  arrays: readonly Data[],
-  numbers: Numbers,
-): void {
+function runFunction({ run, uniforms, numbers }: CpuLaunch, arrays: readonly Data[]): void {
   // one array for all: in one of numbers alone V8 would make sizes doubles, and then indices too
   const args: unknown[] = [...arrays];
   for (const { name } of uniforms) args.push(numbers[name]);
@@ -112,8 +110,8 @@ function runFunction(
 
 /** Keeps a tensor alive as long as the array of its elements is. */
 const heldBy = Symbol('tensor');
-const isBlock = (handle: Handle): handle is Block => 'address' in handle;
-const isWasm = (kernel: CpuKernel): kernel is WasmKernelDescription => 'module' in kernel;
+const isBlock = (handle: Handle): handle is Block => 'isFree' in handle;
+const isWasm = (kernel: CpuKernel): kernel is WasmLaunch => 'calls' in kernel;
 
 /** The size of tensors that need not be watched at once, and how many of these there are at most. */
 const fewBytes = 4096;
@@ -127,15 +125,14 @@ function makeBackend(machine: Machine | undefined, threads: number): CpuBackend 
   /** Small tensors of late, not yet watched: most are disposed soon, and to watch one takes as long as to make it. */
   const young: Tensor[] = [];
   const addressOf = (handle: Handle): number =>
-    isBlock(handle) ? handle.address : memory!.addressOf(handle as Data)!;
+    isBlock(handle) ? handle.byteOffset : memory!.addressOf(handle as Data)!;
   const arrayOf = (handle: Handle, length: number): Data =>
     isBlock(handle) ? memory!.view(handle, length) : (handle as Data);
-  const free = (handle: Handle): void => {
-    if (isBlock(handle)) memory!.free(handle);
-  };
   return {
-    kernelsOf: ({ wasm, cpu }, dtype) => (memory && dtype === 'f32' && wasm ? wasm : cpu),
-    decide: (kernels, numbers) => runner?.decide(kernels.filter(isWasm), numbers) ?? numbers,
+    kernelsOf: ({ wasm, cpu }, dtype, numbers) =>
+      runner && dtype === 'f32' && wasm
+        ? wasm.map((kernel) => runner.launch(kernel, numbers))
+        : cpu?.map((kernel) => ({ ...kernel, numbers })),
     allocate: (length, dtype, isZero) => {
       if (!memory || dtype === 'f64') return allocateArray(length, dtype);
       const block = memory.allocate(4 * length);
@@ -144,7 +141,7 @@ function makeBackend(machine: Machine | undefined, threads: number): CpuBackend 
     },
     track: (tensor, handle) => {
       if (!isBlock(handle)) return;
-      if (handle.bytes > fewBytes) unreachable.register(tensor, handle);
+      if (handle.byteLength > fewBytes) unreachable.register(tensor, handle);
       else if (young.push(tensor) === mostYoung)
         for (const one of young.splice(0))
           if (!one.disposed) unreachable.register(one, handleOf(one) as Block);
@@ -152,20 +149,20 @@ function makeBackend(machine: Machine | undefined, threads: number): CpuBackend 
     scratch: (length, dtype) =>
       memory?.allocate(length * (dtype === 'f64' ? 8 : 4)) ?? allocateArray(length, dtype),
     read: async (handle, length) => arrayOf(handle, length).slice(),
-    free,
-    freeScratch: free,
+    free: (handle) => {
+      if (isBlock(handle)) memory!.free(handle);
+    },
     storageOf: (handle, tensor) =>
       isBlock(handle)
         ? Object.assign(arrayOf(handle, tensor.length), { [heldBy]: tensor })
         : (handle as Data),
     dispatch: (steps) => {
-      for (const { kernel, handles, lengths, numbers } of steps)
-        if (isWasm(kernel)) runner!.run(kernel, handles.map(addressOf), numbers);
+      for (const { kernel, handles, lengths } of steps)
+        if (isWasm(kernel)) runner!.run(kernel, handles.map(addressOf));
         else
           runFunction(
             kernel,
             handles.map((handle, i) => arrayOf(handle, lengths[i]!)),
-            numbers,
           );
     },
   };

@@ -10,10 +10,10 @@ import type {
 import { fail } from './error.ts';
 import {
   type Data,
+  DeviceTensor,
   type Dtype,
   type Handle,
   handleOf,
-  makeTensor,
   type Owner,
   product,
   type Tensor,
@@ -24,8 +24,8 @@ export interface Kernel {
   readonly name: string;
   readonly bindings: readonly BindingDescription[];
   readonly uniforms: readonly UniformDescription[];
-  /** Instead of those of the call, where each kernel has its own. */
-  readonly numbers?: Numbers;
+  /** Those of the call, and what the device decides for this kernel. */
+  readonly numbers: Numbers;
 }
 
 /** One kernel with everything it needs. */
@@ -35,22 +35,16 @@ export interface Step<K extends Kernel> {
   readonly handles: readonly Handle[];
   /** How many elements each of them has. */
   readonly lengths: readonly number[];
-  readonly numbers: Numbers;
 }
 
 /** What a device does for the runtime. */
 export interface Backend<K extends Kernel> extends Owner {
   /** The kernels of a direction, as they are launched for a call of these numbers. */
   kernelsOf(direction: DirectionDescription, dtype: Dtype, numbers: Numbers): readonly K[] | undefined;
-  /** The call's numbers with those that the device decides. */
-  decide?(kernels: readonly K[], numbers: Numbers): Numbers;
   /** Memory for that many elements, all zero if `isZero`. Throws where the device has no room for it. */
   allocate(length: number, dtype: Dtype, isZero: boolean): Handle;
-  /** A tensor now has that memory. */
-  track?(tensor: Tensor, handle: Handle): void;
   /** Memory that only the kernels of one direction use, with whatever in it. */
   scratch(length: number, dtype: Dtype): Handle;
-  freeScratch?(handle: Handle): void;
   /** Runs the steps in order; on a GPU, puts them into its queue. */
   dispatch(steps: readonly Step<K>[]): void;
 }
@@ -63,173 +57,152 @@ export interface Pending<K extends Kernel, R> {
   discard(): void;
 }
 
+/** Tensors by role, and then by name. */
+export type ByRole = { readonly [R in Role]?: Given };
+export type Results = { [R in Role]?: Record<string, Tensor> };
+
 /** A tensor to compute. */
-export interface Wanted {
+interface Wanted {
   readonly role: Role;
   readonly of: string;
   readonly shape: readonly number[];
+  readonly length: number;
+  readonly isZero: boolean;
 }
 
-/** Where a binding gets its buffer: a result, scratch, or a tensor that is looked up. */
-type Source = (
-  results: readonly Tensor[],
-  scratch: readonly Handle[],
-  given: (role: Role, of: string, length: number) => Handle,
-) => Handle;
-
 /** All of a direction that depends on shapes and numbers alone, for calls to come. */
-export interface Prepared<K extends Kernel> {
+interface Prepared<K extends Kernel> {
   readonly kernels: readonly K[];
-  /** By kernel. */
-  readonly numbers: readonly Numbers[];
-  readonly wanted: readonly (Wanted & { readonly length: number; readonly isZero: boolean })[];
-  readonly scratch: readonly { readonly length: number; readonly dtype: Dtype }[];
-  readonly sources: readonly (readonly Source[])[];
+  /** By kernel and binding: how many elements, and which of what is wanted and of scratch it is, or -1. */
   readonly lengths: readonly (readonly number[])[];
+  readonly places: readonly (readonly number[])[];
+  readonly wanted: readonly Wanted[];
+  readonly scratch: readonly { readonly length: number; readonly dtype: Dtype }[];
   /** The states that kernels update. */
   readonly updated: readonly string[];
 }
 
-/** What was generated for a direction, and the tensors that it is to compute. */
-export type Described<K extends Kernel> = readonly [
-  description: DirectionDescription | undefined,
-  wanted: (kernels: readonly K[]) => readonly Wanted[],
-];
+/** What was generated for a direction, and which tensors of its role it is to compute. */
+export type Described = readonly [description: DirectionDescription | undefined, names: readonly string[]];
 
 /** Prepares a direction, or finds it prepared. Throws where it was not generated for the device's target. */
 function prepare<K extends Kernel>(
   backend: Backend<K>,
   call: Call,
   name: string,
-  describe: () => Described<K>,
+  result: Role,
+  describe: () => Described,
 ): Prepared<K> {
   const known = call.prepared.get(name) as Prepared<K> | undefined;
   if (known) return known;
-  const [description, wanted] = describe();
+  const [description, names] = describe();
   const kernels =
     (description && backend.kernelsOf(description, call.dtype, call.numbers)) ??
     fail('not-generated', `${name} was not generated for this target`);
-  const common = backend.decide?.(kernels, call.numbers) ?? call.numbers;
-  const numbers = kernels.map((kernel) => kernel.numbers ?? common);
-  for (const [k, { name: kernel, uniforms }] of kernels.entries()) {
-    const unknown = uniforms.find((uniform) => !(uniform.name in numbers[k]!));
-    if (unknown) fail('missing', `${kernel} needs ${unknown.name}, which is not known`);
-  }
-  const prepared = connect(kernels, numbers, wanted(kernels));
+  const wanted = new Map<string, Wanted>();
+  const want = (role: Role, of: string, shape: readonly number[], isZero: boolean) =>
+    wanted.set(keyOf(role, of), { role, of, shape, length: product(shape), isZero });
+  // what no kernel writes is zero
+  for (const of of names) want(result, of, call.shapeOf(of), true);
+  const scratch = new Map<string, { length: number; dtype: Dtype }>();
+  const updated: string[] = [];
+  const lengths = kernels.map(({ bindings, numbers }) =>
+    bindings.map((binding) => {
+      const { role, of, axes, access, dtype = 'f32' } = binding;
+      const sizes = axes.map((axis) => numbers[axis]!);
+      const length = binding.length?.(numbers) ?? product(sizes);
+      if (role === 'scratch') {
+        // kernels may ask different lengths of the same
+        const before = scratch.get(keyOf(role, of))?.length ?? 0;
+        scratch.set(keyOf(role, of), { dtype, length: Math.max(length, before) });
+      } else if (role === 'state' && access !== 'read') updated.push(of);
+      else if (access === 'write') want(role, of, role === 'saved' ? sizes : call.shapeOf(of), false);
+      return length;
+    }),
+  );
+  const keys = [...wanted.keys(), ...scratch.keys()];
+  const placeOf = ({ role, of }: BindingDescription): number => {
+    const place = keys.indexOf(keyOf(role, of));
+    // what forward saves may be one of its outputs
+    return place < 0 && role === 'saved' ? keys.indexOf(keyOf('output', of)) : place;
+  };
+  const prepared = {
+    kernels,
+    lengths,
+    places: kernels.map(({ bindings }) => bindings.map(placeOf)),
+    wanted: [...wanted.values()],
+    scratch: [...scratch.values()],
+    updated,
+  };
   call.prepared.set(name, prepared);
   return prepared;
 }
 
 const keyOf = (role: Role, of: string): string => `${role} ${of}`;
 
-function connect<K extends Kernel>(
-  kernels: readonly K[],
-  numbers: readonly Numbers[],
-  wanted: readonly Wanted[],
-): Prepared<K> {
-  const bindings = kernels.flatMap((kernel) => kernel.bindings);
-  const written = new Set(
-    bindings.filter(({ access }) => access === 'write').map(({ role, of }) => keyOf(role, of)),
-  );
-  const results = new Map(wanted.map(({ role, of }, at) => [keyOf(role, of), at]));
-  const scratch: { length: number; dtype: Dtype }[] = [];
-  const places = new Map<string, number>();
-  const lengths = lengthsOf(kernels, numbers);
-  const sourceOf = ({ role, of, dtype }: BindingDescription): Source => {
-    const key = keyOf(role, of);
-    const length = lengths.get(key)!;
-    // what forward saves may be one of its outputs
-    const result = results.get(key) ?? (role === 'saved' ? results.get(keyOf('output', of)) : undefined);
-    if (result !== undefined) return (results) => handleOf(results[result]!);
-    if (role !== 'scratch') return (_, __, given) => given(role, of, length);
-    const at = places.get(key) ?? scratch.push({ length, dtype: dtype ?? 'f32' }) - 1;
-    places.set(key, at);
-    return (_, temporary) => temporary[at]!;
-  };
-  return {
-    kernels,
-    numbers,
-    wanted: wanted.map((one) => {
-      const isZero = !written.has(keyOf(one.role, one.of));
-      return { ...one, length: product(one.shape), isZero };
-    }),
-    sources: kernels.map((kernel) => kernel.bindings.map(sourceOf)),
-    lengths: kernels.map((kernel) => kernel.bindings.map(({ role, of }) => lengths.get(keyOf(role, of))!)),
-    scratch,
-    updated: bindings.filter((b) => b.role === 'state' && b.access !== 'read').map((b) => b.of),
-  };
-}
-
 /**
- * A direction of a call of these tensors. What it needs beside them `find` gives; what is missing reads as zero. `finish`
- * makes the result of the tensors computed, in the order wanted.
+ * A direction of a call. What it needs `given` has or is `left` by forward; what is missing reads as zero. `finish` makes
+ * the result of the tensors computed: those described, of the role `result`, and what else kernels write.
  */
 export function plan<K extends Kernel, R>(
   backend: Backend<K>,
   call: Call,
-  tensors: Given,
   name: string,
-  describe: () => Described<K>,
-  find: (role: Role, of: string) => Tensor | null | undefined,
-  finish: (results: readonly Tensor[], wanted: readonly Wanted[]) => R,
+  result: Role,
+  describe: () => Described,
+  left: ByRole,
+  given: ByRole,
+  finish: (results: Results) => R,
 ): Pending<K, R> {
-  const prepared = prepare(backend, call, name, describe);
-  const { kernels, numbers, wanted, scratch, sources, lengths, updated } = prepared;
-  for (const state of updated) checkAliasing(state, tensors);
-  const { dtype } = call;
-  let results: Tensor[] = [];
+  const { kernels, lengths, places, wanted, scratch, updated } = prepare(
+    backend,
+    call,
+    name,
+    result,
+    describe,
+  );
+  for (const state of updated) checkAliasing(state, left.input!);
+  const results: Results = {};
   const discard = () => {
-    for (const tensor of results) tensor.dispose();
-    results = [];
+    for (const { role, of } of wanted) results[role]?.[of]?.dispose();
   };
   const execute = () => {
-    const temporary: Handle[] = [];
-    const zeros: Tensor[] = [];
-    const make = (length: number, shape: readonly number[], isZero: boolean): Tensor => {
-      const handle = backend.allocate(length, dtype, isZero);
-      const tensor = makeTensor(backend, handle, shape, dtype);
-      backend.track?.(tensor, handle);
-      return tensor;
-    };
-    const given = (role: Role, of: string, length: number): Handle => {
-      let tensor = role === 'input' || role === 'state' ? tensors[of] : find(role, of);
+    // of what is wanted, and then what is needed meanwhile
+    const handles: Handle[] = [];
+    const find = ({ role, of }: BindingDescription, length: number): Handle => {
+      const tensor = (given[role] ?? left[role])?.[of] ?? (role === 'saved' ? left.output?.[of] : undefined);
       if (tensor?.disposed) fail('disposed', `${of} was disposed, but ${name} needs it`);
-      if (!tensor) {
-        tensor = make(length, [length], true);
-        zeros.push(tensor);
-      }
-      return handleOf(tensor);
+      if (tensor) return handleOf(tensor);
+      const zero = backend.allocate(length, call.dtype, true);
+      handles.push(zero);
+      return zero;
     };
     try {
-      for (const { shape, length, isZero } of wanted) results.push(make(length, shape, isZero));
-      for (const { length, dtype: type } of scratch) temporary.push(backend.scratch(length, type));
-      const steps = kernels.map((kernel, k): Step<K> => {
-        const handles = sources[k]!.map((source) => source(results, temporary, given));
-        return { kernel, handles, lengths: lengths[k]!, numbers: numbers[k]! };
-      });
-      backend.dispatch(steps);
+      for (const { role, of, shape, length, isZero } of wanted) {
+        const handle = backend.allocate(length, call.dtype, isZero);
+        handles.push(handle);
+        results[role] ??= {};
+        results[role][of] = new DeviceTensor(backend, handle, shape, call.dtype);
+      }
+      for (const { length, dtype } of scratch) handles.push(backend.scratch(length, dtype));
+      backend.dispatch(
+        kernels.map((kernel, k): Step<K> => {
+          const [at, sizes] = [places[k]!, lengths[k]!];
+          const bound = kernel.bindings.map((binding, b) =>
+            at[b]! < 0 ? find(binding, sizes[b]!) : handles[at[b]!]!,
+          );
+          return { kernel, handles: bound, lengths: sizes };
+        }),
+      );
     } catch (error) {
       discard();
       throw error;
     } finally {
-      for (const tensor of zeros) tensor.dispose();
-      for (const handle of temporary) backend.freeScratch?.(handle);
+      for (const handle of handles.slice(wanted.length)) backend.free(handle);
     }
-    return finish(results, wanted);
+    return finish(results);
   };
   return { kernels, discard, execute };
-}
-
-/** Elements of each buffer: kernels of one direction may ask different lengths of the same scratch. */
-function lengthsOf(kernels: readonly Kernel[], numbers: readonly Numbers[]): Map<string, number> {
-  const lengths = new Map<string, number>();
-  for (const [k, { bindings }] of kernels.entries()) {
-    for (const { role, of, axes, length } of bindings) {
-      const mine = length ? length(numbers[k]!) : product(axes.map((axis) => numbers[k]![axis]!));
-      lengths.set(keyOf(role, of), Math.max(mine, lengths.get(keyOf(role, of)) ?? 0));
-    }
-  }
-  return lengths;
 }
 
 /** A state is written while other tensors are read: sharing memory would make the result depend on the order. */
@@ -242,17 +215,12 @@ function checkAliasing(state: string, tensors: Given): void {
   }
 }
 
+/** Of a GPU buffer nothing is known but which it is: what is undefined is neither below nor above anything. */
 function overlap(a: Handle, b: Handle): boolean {
-  if (a === b) return true;
-  if (memoryOf(a) !== memoryOf(b)) return false;
-  return startOf(a) < startOf(b) + bytesOf(b) && startOf(b) < startOf(a) + bytesOf(a);
+  const [one, other] = [a, b] as [Data, Data];
+  return a === b || (memoryOf(one) === memoryOf(other) && startsIn(one, other) && startsIn(other, one));
 }
 
-/** What a handle is part of: blocks and arrays over WebAssembly memory lie in the same one. */
-function memoryOf(handle: Handle): unknown {
-  if ('address' in handle) return 'wasm';
-  if (!('buffer' in handle)) return handle;
-  return handle.buffer instanceof ArrayBuffer ? handle.buffer : 'wasm';
-}
-const startOf = (handle: Handle) => ('address' in handle ? handle.address : (handle as Data).byteOffset);
-const bytesOf = (handle: Handle) => ('address' in handle ? handle.bytes : (handle as Data).byteLength);
+/** Blocks and arrays of WebAssembly memory lie in the same one, even if it has grown between them. */
+const memoryOf = ({ buffer }: Data) => buffer instanceof ArrayBuffer && buffer;
+const startsIn = (a: Data, b: Data) => a.byteOffset < b.byteOffset + b.byteLength;

@@ -3,8 +3,7 @@ import type { GpuKernelDescription, Numbers } from './description.ts';
 import type { Kernel } from './execute.ts';
 import { type DeviceShape, planOf } from './model.ts';
 
-export interface Launch extends Kernel {
-  readonly kernel: GpuKernelDescription;
+export interface Launch extends Kernel, GpuKernelDescription {
   /** Override constants. */
   readonly constants: Record<string, number>;
   readonly numbers: Numbers;
@@ -12,9 +11,9 @@ export interface Launch extends Kernel {
 
 /** A kernel once, or where it reduces in blocks, twice: to partial results, and to merge them. */
 export function launchesOf(kernel: GpuKernelDescription, shape: DeviceShape, given: Numbers): Launch[] {
-  const { tiles, name, bindings, uniforms } = kernel;
+  const { tiles } = kernel;
   const launch = (constants: Record<string, number>, chosen: Numbers): Launch => {
-    return { kernel, name, bindings, uniforms, constants, numbers: { ...given, ...chosen } };
+    return { ...kernel, constants, numbers: { ...given, ...chosen } };
   };
   if (!tiles) return [launch({}, { $groups: kernel.workgroups!(given) })];
   const { vector, isAcross = false, shared = 0, splits = shared === 0 } = tiles;

@@ -15,58 +15,51 @@ export interface Memory {
   /** Does nothing where it is free already. */
   free(block: Block): void;
   /** The elements of a block. */
-  view(block: Pick<Block, 'address'>, length: number): Float32Array;
+  view(block: Block, length: number): Float32Array;
   /** Where an array lies in this memory, or undefined. */
   addressOf(array: ArrayBufferView): number | undefined;
 }
 
 /** Undefined where the host has no shared memory. */
 export function openMemory(): Memory | undefined {
-  const memory = createMemory();
-  if (!memory) return undefined;
+  let memory: WebAssembly.Memory;
+  try {
+    memory = new WebAssembly.Memory({ initial: 256, maximum: mostPages, shared: true });
+  } catch {
+    return undefined;
+  }
   const free = new Map<number, number[]>();
   // a memory that has grown, or another beside it, has a new buffer; those before are the same bytes
   const buffers = new WeakSet<object>();
   // what threads share comes first, see `threads.ts`
   let next = 64;
-  let limit = memory.buffer.byteLength;
   return {
     memory,
     allocate: (needed) => {
       const bytes = roundUp(needed + padding);
       let address = free.get(bytes)?.pop();
       if (address === undefined) {
-        if (next + bytes > limit) {
-          grow(memory, next + bytes - limit);
-          limit = memory.buffer.byteLength;
-        }
+        const missing = next + bytes - memory.buffer.byteLength;
+        if (missing > 0) grow(memory, missing);
         address = next;
         next += bytes;
       }
-      return { address, bytes, isFree: false };
+      return { byteOffset: address, byteLength: bytes, isFree: false };
     },
     free: (block) => {
       if (block.isFree) return;
       block.isFree = true;
-      const known = free.get(block.bytes);
-      if (known) known.push(block.address);
-      else free.set(block.bytes, [block.address]);
+      const known = free.get(block.byteLength);
+      if (known) known.push(block.byteOffset);
+      else free.set(block.byteLength, [block.byteOffset]);
     },
-    view: ({ address }, length) => {
+    view: ({ byteOffset }, length) => {
       const { buffer } = memory;
       buffers.add(buffer);
-      return new Float32Array(buffer, address, length);
+      return new Float32Array(buffer, byteOffset, length);
     },
     addressOf: ({ buffer, byteOffset }) => (buffers.has(buffer) ? byteOffset : undefined),
   };
-}
-
-function createMemory(): WebAssembly.Memory | undefined {
-  try {
-    return new WebAssembly.Memory({ initial: 256, maximum: mostPages, shared: true });
-  } catch {
-    return undefined;
-  }
 }
 
 /** At least 16 MiB at a time. */

@@ -1,6 +1,7 @@
 /** Compiles kernels into compute pipelines, each once a device. */
 import { fail } from './error.ts';
 import type { Launch } from './launch.ts';
+import { rememberSuccess } from './remember.ts';
 import { loadSource } from './source.ts';
 
 type Compiled = readonly [GPUComputePipeline, GPUBindGroupLayout];
@@ -37,23 +38,17 @@ export function makePipelines(device: GPUDevice): Pipelines {
   const ready = new WeakMap<Launch, Compiled>();
 
   const prepareOne = async (launch: Launch) => {
-    const { kernel, constants, numbers, name, bindings } = launch;
+    const { source, entryPoint, constants, numbers, name, bindings } = launch;
     const allowed = device.limits.maxStorageBuffersPerShaderStage;
     if (bindings.length > allowed) {
       const limit = `maxStorageBuffersPerShaderStage = ${allowed}`;
       fail('limit', `${name} binds ${bindings.length} buffers, but the device was requested with ${limit}`);
     }
-    const text = await loadSource(kernel.source);
+    const text = await loadSource(source);
     const some = numbers.$many === 4 ? inFours(text) : text;
     const code = numbers.$turns! >= longLoop ? unrolled(some) : some;
-    const key = JSON.stringify([kernel.entryPoint, constants, code]);
-    let compiled = byText.get(key);
-    if (!compiled) {
-      compiled = compile(device, launch, code);
-      compiled.catch(() => byText.delete(key));
-      byText.set(key, compiled);
-    }
-    ready.set(launch, await compiled);
+    const key = JSON.stringify([entryPoint, constants, code]);
+    ready.set(launch, await rememberSuccess(byText, key, () => compile(device, launch, code)));
   };
   return {
     prepare: (launches) => Promise.all(launches.filter((launch) => !ready.has(launch)).map(prepareOne)),
@@ -63,7 +58,7 @@ export function makePipelines(device: GPUDevice): Pipelines {
 
 async function compile(
   device: GPUDevice,
-  { kernel: { name, entryPoint }, constants }: Launch,
+  { name, entryPoint, constants }: Launch,
   code: string,
 ): Promise<Compiled> {
   device.pushErrorScope('validation');

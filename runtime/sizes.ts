@@ -108,7 +108,7 @@ function inferFrom({ name, shape, dimensions }: ShapedTensor, sizes: Sizes): boo
 /** The shape of a tensor whose axes are all known. */
 export function shapeOf(name: string, dimensions: readonly DimensionDescription[], sizes: Sizes): number[] {
   const known = (axis: string) =>
-    sizes.get(axis) ?? fail('shape', `the size of ${axis} in ${name} is not known`);
+    sizes.get(axis) ?? fail('shape', `cannot tell the size of ${axis} in ${name}`);
   return dimensions.flatMap(({ axes, fold }) =>
     fold ? known(axes[0]!).shape! : [product(axes.map((axis) => known(axis).size))],
   );

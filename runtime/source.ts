@@ -1,19 +1,12 @@
 /** Loads the text of WGSL files, in browsers and in Node. */
 import { fail } from './error.ts';
+import { rememberSuccess } from './remember.ts';
 
 const loaded = new Map<string, Promise<string>>();
 
 /** The text at a URL, fetched once. Node has no fetch for files, so there the file system is read. */
 export function loadSource(url: URL): Promise<string> {
-  const key = url.href;
-  let text = loaded.get(key);
-  if (!text) {
-    text = load(url);
-    // A failure may pass: the next call tries again.
-    text.catch(() => loaded.delete(key));
-    loaded.set(key, text);
-  }
-  return text;
+  return rememberSuccess(loaded, url.href, () => load(url));
 }
 
 async function load(url: URL): Promise<string> {

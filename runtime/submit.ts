@@ -1,9 +1,9 @@
 /** Puts launches into a device's queue; in a loop over the same buffers and numbers it creates nothing anew. */
-import type { Numbers } from './description.ts';
 import { fail } from './error.ts';
 import type { Step } from './execute.ts';
 import type { Launch } from './launch.ts';
 import type { Pipelines } from './pipeline.ts';
+import { remember } from './remember.ts';
 
 /** Bind groups of a launch that are remembered. */
 const mostGroups = 64;
@@ -28,41 +28,32 @@ export function makeDispatch(device: GPUDevice, pipelines: Pipelines) {
   const remembered = new WeakMap<Launch, Remembered>();
   const numbered = new WeakMap<GPUBuffer, number>();
   let next = 0;
-  const numberOf = (buffer: GPUBuffer) => {
-    if (!numbered.has(buffer)) numbered.set(buffer, next++);
-    return numbered.get(buffer);
-  };
+  const numberOf = (buffer: GPUBuffer) => remember(numbered, buffer, () => next++);
 
-  const bindGroupOf = ({ kernel, handles, numbers }: Step<Launch>, layout: GPUBindGroupLayout) => {
-    let known = remembered.get(kernel);
-    if (!known) {
-      const uniforms = kernel.uniforms.length > 0 ? [uniformBuffer(device, kernel, numbers)] : [];
-      known = { uniforms, groups: new Map() };
-      remembered.set(kernel, known);
-    }
-    const { uniforms, groups } = known;
+  const bindGroupOf = ({ kernel, handles }: Step<Launch>, layout: GPUBindGroupLayout) => {
+    const { uniforms, groups } = remember(remembered, kernel, () => ({
+      uniforms: kernel.uniforms.length > 0 ? [uniformBuffer(device, kernel)] : [],
+      groups: new Map(),
+    }));
     const buffers = [...(handles as GPUBuffer[]), ...uniforms];
-    const key = buffers.map(numberOf).join();
-    let group = groups.get(key);
-    if (!group) {
-      const entries = buffers.map((buffer, binding) => ({ binding, resource: { buffer } }));
-      group = device.createBindGroup({ layout, entries });
+    return remember(groups, buffers.map(numberOf).join(), () => {
       if (groups.size === mostGroups) groups.clear();
-      groups.set(key, group);
-    }
-    return group;
+      const entries = buffers.map((buffer, binding) => ({ binding, resource: { buffer } }));
+      return device.createBindGroup({ layout, entries });
+    });
   };
 
   return (steps: readonly Step<Launch>[]): void =>
     submit(device, (encoder) => {
       const pass = encoder.beginComputePass();
       for (const step of steps) {
-        const { $groups = 0, $blocks } = step.numbers;
+        const { name, numbers } = step.kernel;
+        const { $groups = 0, $blocks } = numbers;
         if ($groups === 0) continue;
         const [pipeline, layout] = pipelines.get(step.kernel);
         pass.setPipeline(pipeline);
         pass.setBindGroup(0, bindGroupOf(step, layout));
-        const [x, y] = foldWorkgroups(step.kernel.name, $groups);
+        const [x, y] = foldWorkgroups(name, $groups);
         pass.dispatchWorkgroups(x, y, $blocks);
       }
       pass.end();
@@ -78,7 +69,7 @@ function foldWorkgroups(name: string, count: number): readonly [number, number] 
 }
 
 /** A struct of 4-byte members in order, padded to 16 bytes. */
-function uniformBuffer(device: GPUDevice, { uniforms }: Launch, numbers: Numbers): GPUBuffer {
+function uniformBuffer(device: GPUDevice, { uniforms, numbers }: Launch): GPUBuffer {
   const size = 16 * Math.ceil(uniforms.length / 4);
   const buffer = device.createBuffer({ size, usage: uniformUsage, mappedAtCreation: true });
   const data = buffer.getMappedRange();

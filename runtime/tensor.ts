@@ -6,11 +6,11 @@ export type Data = Float32Array | Float64Array;
 /** Where a tensor's elements are: an array on the CPU, a buffer on a GPU. */
 export type Storage = Data | GPUBuffer;
 
-/** A piece of WebAssembly memory. */
+/** A piece of WebAssembly memory, by the words of an array over it. */
 export interface Block {
-  readonly address: number;
+  readonly byteOffset: number;
   /** What it was rounded up to. */
-  readonly bytes: number;
+  readonly byteLength: number;
   isFree: boolean;
 }
 
@@ -23,6 +23,8 @@ export interface Owner {
   free(handle: Handle): void;
   /** The elements as the caller may use them. */
   storageOf(handle: Handle, tensor: Tensor): Storage;
+  /** A tensor now has that memory. */
+  track?(tensor: Tensor, handle: Handle): void;
 }
 
 export interface Tensor {
@@ -51,22 +53,22 @@ export function product(sizes: readonly number[]): number {
 }
 
 /** One shape of code for all tensors: they are made by the thousand. */
-class DeviceTensor implements Tensor {
-  readonly owner: Owner;
-  readonly shape: readonly number[];
-  readonly dtype: Dtype;
+export class DeviceTensor implements Tensor {
   readonly length: number;
-  readonly #isAdopted: boolean;
   #handle: Handle | undefined;
   #storage: Storage | undefined;
 
-  constructor(owner: Owner, handle: Handle, shape: readonly number[], dtype: Dtype, isAdopted: boolean) {
-    this.owner = owner;
-    this.shape = shape;
-    this.dtype = dtype;
+  /** Wraps memory that already holds `product(shape)` elements; `isAdopted` memory is not freed. */
+  constructor(
+    readonly owner: Owner,
+    handle: Handle,
+    readonly shape: readonly number[],
+    readonly dtype: Dtype,
+    readonly isAdopted = false,
+  ) {
     this.length = product(shape);
     this.#handle = handle;
-    this.#isAdopted = isAdopted;
+    if (!isAdopted) owner.track?.(this, handle);
   }
   get handle(): Handle {
     return (
@@ -84,21 +86,10 @@ class DeviceTensor implements Tensor {
     return this.owner.read(this.handle, this.length, this.dtype);
   }
   dispose(): void {
-    if (this.#handle && !this.#isAdopted) this.owner.free(this.#handle);
+    if (this.#handle && !this.isAdopted) this.owner.free(this.#handle);
     this.#handle = undefined;
     this.#storage = undefined;
   }
-}
-
-/** Wraps memory that already holds `product(shape)` elements; `isAdopted` memory is not freed. */
-export function makeTensor(
-  owner: Owner,
-  handle: Handle,
-  shape: readonly number[],
-  dtype: Dtype,
-  isAdopted = false,
-): Tensor {
-  return new DeviceTensor(owner, handle, shape, dtype, isAdopted);
 }
 
 /** What its device knows a tensor by. Throws if it was disposed. */

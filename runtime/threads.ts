@@ -3,21 +3,6 @@
  * makes no difference to results whether, when and how many threads are there.
  */
 
-/** Where things are in the control block, in 32-bit words: the first 64 bytes of the memory. */
-const word = {
-  state: 0,
-  done: 1,
-  posted: 2,
-  limit: 3,
-  routine: 4,
-  numbers: 5,
-  items: 6,
-  chunks: 7,
-  failed: 8,
-};
-/** The state is a job's number and, in its last bits, which chunk is next. */
-const chunkBits = 12;
-const closed = 2 ** chunkBits - 1;
 export const mostChunks = 256;
 
 /** A routine: the address of a call's numbers, and a range. */
@@ -28,164 +13,169 @@ export interface SharedRoutine {
   readonly index: number;
   readonly run: WasmFunction;
 }
+export type SharedRoutines = { readonly [name: string]: SharedRoutine };
 
 export interface Threads {
-  /** Makes a module's exports known to all threads. */
-  share(module: WebAssembly.Module, name: string, run: WasmFunction): SharedRoutine;
+  /** Makes a module's functions known to all threads. */
+  share(module: WebAssembly.Module): SharedRoutines;
   /** Runs a routine for `items`, in so many chunks, on up to so many threads. Returns when all is done. */
   run(routine: SharedRoutine, numbers: number, items: number, chunks: number, threads: number): void;
 }
 
-/** What all threads of a process share. Each other thread gets memory of its own from `allocate`. */
-export function openThreads(memory: WebAssembly.Memory, allocate = () => 0): Threads {
-  const control = new Int32Array(memory.buffer, 0, 16);
-  const posts: object[] = [];
-  const workers: { postMessage(message: object): void }[] = [];
-  let wanted = 0;
-  let generation = 0;
+/** A worker as far as it is used. */
+interface Listener {
+  postMessage(message: Post): void;
+}
 
-  const post = (message: object): void => {
-    posts.push(message);
-    for (const worker of workers) worker.postMessage(message);
-    Atomics.store(control, word.posted, posts.length);
-    Atomics.notify(control, word.state);
-  };
+/** A module that every thread is told of, in the same order. */
+interface Post {
+  readonly memory: WebAssembly.Memory;
+  readonly module: WebAssembly.Module;
+  /** Where the thread has memory to itself. */
+  readonly own: number;
+}
+
+/** What all threads of a process share; `allocate` finds memory for each to have to itself. */
+export function openThreads(memory: WebAssembly.Memory, allocate = () => 0): Threads {
+  const caller = join(memory, allocate());
+  const modules: WebAssembly.Module[] = [];
+  const workers: ((module: WebAssembly.Module) => void)[] = [];
+  let wanted = 1;
   /** Starts threads that are still missing; they join when they are ready. */
   const want = (count: number): void => {
-    while (wanted < count) {
-      const mine = wanted++;
-      startWorker({ memory, own: allocate(), mine, word, chunkBits })
+    for (; wanted < count; wanted++)
+      startWorker()
         .then((worker) => {
-          workers.push(worker);
-          for (const message of posts) worker.postMessage(message);
+          const own = allocate();
+          const tell = (module: WebAssembly.Module): void => worker.postMessage({ memory, module, own });
+          workers.push(tell);
+          modules.forEach(tell);
         })
         .catch(() => {}); // no threads here: the caller does all the work
-    }
   };
-  let routines = 0;
   return {
-    share: (module, name, run) => {
-      const index = routines++;
-      post({ module, name, index });
-      return { index, run };
+    share: (module) => {
+      modules.push(module);
+      for (const tell of workers) tell(module);
+      return caller.load(module);
     },
-    run: ({ index, run }, numbers, items, chunks, threads) => {
-      want(threads - 1);
-      generation = (generation + 1) & (2 ** (31 - chunkBits) - 1);
-      Atomics.store(control, word.done, 0);
-      Atomics.store(control, word.failed, 0);
-      control[word.limit] = threads - 1;
-      control[word.routine] = index;
-      control[word.numbers] = numbers;
-      control[word.items] = items;
-      control[word.chunks] = chunks;
-      const first = generation << chunkBits;
-      Atomics.store(control, word.state, first);
-      Atomics.notify(control, word.state);
-      for (;;) {
-        const chunk = Atomics.add(control, word.state, 1) - first;
-        if (chunk >= chunks) break;
-        run(numbers, share(items, chunk, chunks), share(items, chunk + 1, chunks));
-        Atomics.add(control, word.done, 1);
-      }
-      while (Atomics.load(control, word.done) < chunks);
-      // nobody takes a chunk of this job for one of the next while that is being described
-      Atomics.store(control, word.state, first | closed);
-      if (Atomics.load(control, word.failed)) throw new Error('a kernel failed on another thread');
+    run: ({ index }, numbers, items, chunks, threads) => {
+      want(threads);
+      caller.run(index, numbers, items, chunks, threads);
     },
   };
-}
-
-/** Where a chunk begins: the same whoever takes it. */
-const share = (items: number, chunk: number, chunks: number): number => Math.floor((items * chunk) / chunks);
-
-interface Start {
-  readonly memory: WebAssembly.Memory;
-  readonly own: number;
-  /** The thread's own number. */
-  readonly mine: number;
-  readonly word: typeof word;
-  readonly chunkBits: number;
-}
-
-/** An export that every thread is told of. */
-interface Post {
-  readonly module: WebAssembly.Module;
-  readonly name: string;
-  readonly index: number;
 }
 
 /** A worker of Node or of a browser, from source text, since a file of its own would be lost in bundles. */
-async function startWorker(start: Start): Promise<{ postMessage(message: object): void }> {
+async function startWorker(): Promise<Listener> {
   const isNode = globalThis.process?.versions?.node !== undefined;
   const port = isNode ? "require('node:worker_threads').parentPort" : 'self';
   // esbuild wraps functions that are to keep their names
-  const source = `const __name = (f) => f; (${work})(${port});`;
+  const source = `const __name = (f) => f; (${work})(${port}, ${join});`;
   if (isNode) {
     const module = 'node:worker_threads';
     const { Worker } = (await import(/* @vite-ignore */ module)) as typeof import('node:worker_threads');
     const worker = new Worker(source, { eval: true, execArgv: [] });
     worker.on('error', () => {}); // what it had not begun, others do
     worker.unref();
-    worker.postMessage(start);
     return worker;
   }
   if (!globalThis.crossOriginIsolated) throw new Error('not shared');
-  const worker = new Worker(URL.createObjectURL(new Blob([source], { type: 'text/javascript' })));
-  worker.postMessage(start);
-  return worker;
+  return new Worker(URL.createObjectURL(new Blob([source], { type: 'text/javascript' })));
 }
 
-/** The whole program of a worker; it stands alone. */
-function work(port: { onmessage: (event: { readonly data: Start | Post }) => void }): void {
+/** The program of a worker, which consists of this and `join` alone. */
+function work(port: { onmessage: (event: { readonly data: Post }) => void }, enter: typeof join): void {
+  let thread: Thread | undefined;
+  port.onmessage = ({ data: { memory, module, own } }) => {
+    thread ??= enter(memory, own);
+    thread.load(module);
+    thread.work();
+  };
+}
+
+type Thread = ReturnType<typeof join>;
+
+/** A thread takes part: the caller, and then the workers. What threads share are the first 64 bytes of the memory. */
+function join(memory: WebAssembly.Memory, own: number) {
+  // Places of 32-bit words. The state is a job's number and, in its last bits, which chunk is next.
+  const stateAt = 0;
+  const doneAt = 1;
+  const failedAt = 2;
+  const postedAt = 3;
+  const joinedAt = 4;
+  // A job, in this order.
+  const limitAt = 5;
+  const routineAt = 6;
+  const numbersAt = 7;
+  const itemsAt = 8;
+  const chunksAt = 9;
+  /** The last bits of a state while there is no job. */
+  const closed = 4095;
+  /** Turns without work after which a thread sleeps. */
+  const patience = 20_000;
+
+  const control = new Int32Array(memory.buffer, 0, 16);
+  const mine = Atomics.add(control, joinedAt, 1);
   const routines: WasmFunction[] = [];
-  const instances = new Map<WebAssembly.Module, WebAssembly.Instance>();
-  let known = 0;
 
-  /** Takes chunks until there are messages to read. */
-  function loop({ memory, mine, word, chunkBits }: Start): void {
-    const control = new Int32Array(memory.buffer, 0, 16);
-    const turns = 20_000;
-    let idle = 0;
-    while (Atomics.load(control, word.posted) <= known) {
-      const state = Atomics.load(control, word.state);
-      const chunk = state & (2 ** chunkBits - 1);
-      const chunks = control[word.chunks]!;
-      if (chunk >= chunks || mine >= control[word.limit]!) {
-        if (++idle < turns) continue;
-        Atomics.wait(control, word.state, state, 1000);
-        idle = 0;
-        continue;
-      }
-      idle = 0;
-      const items = control[word.items]!;
-      const numbers = control[word.numbers]!;
-      const run = routines[control[word.routine]!];
-      // taken only if the job is still the one that was read
-      if (!run || Atomics.compareExchange(control, word.state, state, state + 1) !== state) continue;
+  /** Does the next chunk, unless another thread takes it. Returns whether there was one for this thread. */
+  const take = (state: number): boolean => {
+    const chunk = state & closed;
+    const chunks = control[chunksAt]!;
+    if (chunk >= chunks || mine >= control[limitAt]!) return false;
+    const run = routines[control[routineAt]!];
+    const numbers = control[numbersAt]!;
+    const items = control[itemsAt]!;
+    // taken only if the job is still the one that was read
+    if (run && Atomics.compareExchange(control, stateAt, state, state + 1) === state) {
+      const begin = (at: number): number => Math.floor((items * at) / chunks);
       try {
-        run(numbers, Math.floor((items * chunk) / chunks), Math.floor((items * (chunk + 1)) / chunks));
+        run(numbers, begin(chunk), begin(chunk + 1));
       } catch {
-        Atomics.store(control, word.failed, 1);
+        Atomics.store(control, failedAt, 1);
       }
-      Atomics.add(control, word.done, 1);
+      Atomics.add(control, doneAt, 1);
     }
-  }
-
-  let start: Start | undefined;
-  port.onmessage = ({ data }) => {
-    if ('memory' in data) {
-      start = data;
-    } else {
-      const { module, name, index } = data;
-      const { memory, own } = start!;
+    return true;
+  };
+  return {
+    /** Makes a module's functions known to this thread, and has others read their messages who do not know them. */
+    load: (module: WebAssembly.Module): SharedRoutines => {
       // biome-ignore lint/suspicious/noExplicitAny: Math is a record of functions
-      const imports = { env: { memory, own }, math: Math as any };
-      const instance = instances.get(module) ?? new WebAssembly.Instance(module, imports);
-      instances.set(module, instance);
-      routines[index] = instance.exports[name] as WasmFunction;
-      known++;
-    }
-    loop(start!);
+      const { exports } = new WebAssembly.Instance(module, { env: { memory, own }, math: Math as any });
+      const shared: Record<string, SharedRoutine> = {};
+      for (const name in exports) {
+        const run = exports[name] as WasmFunction;
+        shared[name] = { run, index: routines.push(run) - 1 };
+      }
+      if (mine === 0) Atomics.store(control, postedAt, routines.length);
+      Atomics.notify(control, stateAt);
+      return shared;
+    },
+    run: (routine: number, numbers: number, items: number, chunks: number, threads: number): void => {
+      Atomics.store(control, doneAt, 0);
+      Atomics.store(control, failedAt, 0);
+      control.set([threads, routine, numbers, items, chunks], limitAt);
+      Atomics.store(control, stateAt, (control[stateAt]! | closed) + 1);
+      Atomics.notify(control, stateAt);
+      while (take(Atomics.load(control, stateAt)));
+      while (Atomics.load(control, doneAt) < chunks);
+      // nobody takes a chunk of this job for one of the next while that is being described
+      Atomics.or(control, stateAt, closed);
+      if (Atomics.load(control, failedAt)) throw new Error('a kernel failed');
+    },
+    /** Takes chunks until there are messages to read. */
+    work: (): void => {
+      let idle = 0;
+      while (Atomics.load(control, postedAt) <= routines.length) {
+        const state = Atomics.load(control, stateAt);
+        if (take(state)) idle = 0;
+        else if (++idle === patience) {
+          Atomics.wait(control, stateAt, state, 1000);
+          idle = 0;
+        }
+      }
+    },
   };
 }

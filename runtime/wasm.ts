@@ -1,7 +1,8 @@
 /** Runs WebAssembly kernels: modules compiled once, phases cut into blocks and shared by threads. */
 import type { Numbers, WasmKernelDescription, WasmPhaseDescription } from './description.ts';
 import { type Memory, openMemory } from './memory.ts';
-import { mostChunks, openThreads, type SharedRoutine, type Threads, type WasmFunction } from './threads.ts';
+import { remember } from './remember.ts';
+import { mostChunks, openThreads, type SharedRoutine, type SharedRoutines, type Threads } from './threads.ts';
 
 /** Elements below which a phase is not worth waking another thread for. */
 const fewElements = 32768;
@@ -10,42 +11,52 @@ const parts = 16;
 /** A phase whose kept indices alone make this many parts is not cut further. */
 const enoughKept = 8;
 
+/** A kernel whose phases were cut for a call. */
+export interface WasmLaunch extends WasmKernelDescription {
+  readonly numbers: Numbers;
+  readonly calls: readonly {
+    readonly routine: SharedRoutine;
+    /** Parts or kept indices. */
+    readonly items: number;
+    /** How many are visited. */
+    readonly elements: number;
+  }[];
+}
+
 export interface WasmRunner {
-  /** Into how many blocks the kept indices of each phase are cut. */
-  decide(kernels: readonly WasmKernelDescription[], numbers: Numbers): Numbers;
+  launch(kernel: WasmKernelDescription, numbers: Numbers): WasmLaunch;
   /** `addresses` are those of the bindings. */
-  run(kernel: WasmKernelDescription, addresses: readonly number[], numbers: Numbers): void;
+  run(launch: WasmLaunch, addresses: readonly number[]): void;
 }
 
 /** What kernels expect each thread to have to itself. */
 const ownBytes = 2 ** 18;
-
-const slotBytes = 8;
-const mostSlots = 512;
+/** Of 512 slots: more than any call has numbers. */
+const numbersBytes = 4096;
 
 /** `threads` is how many work at a time, the caller included. */
-export function makeRunner(machine: Machine, threads: number): WasmRunner {
-  const { memory } = machine;
-  const block = memory.allocate(mostSlots * slotBytes);
+export function makeRunner({ memory, threads: team, load }: Machine, threads: number): WasmRunner {
+  const { byteOffset: at } = memory.allocate(numbersBytes);
   const { buffer } = memory.memory;
-  const integers = new Uint32Array(buffer, block.address, 2 * mostSlots);
-  const floats = new Float64Array(buffer, block.address, mostSlots);
-
-  const call = (routine: SharedRoutine, items: number, elements: number): void => {
-    if (items === 0) return;
-    if (threads === 1 || elements < fewElements || items === 1) routine.run(block.address, 0, items);
-    else
-      machine.threads.run(routine, block.address, items, Math.min(items, 8 * threads, mostChunks), threads);
-  };
+  const [integers, floats] = [new Uint32Array(buffer, at), new Float64Array(buffer, at)];
   return {
-    decide: (kernels, numbers) => {
-      const decided: Record<string, number> = { ...numbers };
-      for (const { phases } of kernels)
-        for (const phase of phases) decided[phase.blocks] = blocksOf(phase, numbers);
-      return decided;
+    launch: (kernel, given) => {
+      const shared = load(kernel.module);
+      const numbers: Record<string, number> = { ...given };
+      const calls = kernel.phases.flatMap((phase): WasmLaunch['calls'] => {
+        const [kept, elements] = [phase.kept(given), phase.elements(given)];
+        const blocks = blocksOf(phase, kept, elements, given);
+        numbers[phase.blocks] = blocks;
+        if (blocks === 1) return [{ routine: shared[phase.together]!, items: kept, elements }];
+        return phase.routines.map(({ name, over }) => ({
+          routine: shared[name]!,
+          items: over === 'parts' ? kept * blocks : kept,
+          elements,
+        }));
+      });
+      return { ...kernel, numbers, calls };
     },
-    run: (kernel, addresses, numbers) => {
-      const { slots, uniforms } = kernel;
+    run: ({ slots, uniforms, numbers, calls }, addresses) => {
       for (let i = 0; i < addresses.length; i++) integers[2 * slots[i]!] = addresses[i]!;
       for (let i = 0; i < uniforms.length; i++) {
         const { name, type } = uniforms[i]!;
@@ -53,77 +64,40 @@ export function makeRunner(machine: Machine, threads: number): WasmRunner {
         if (type === 'u32') integers[2 * slot] = numbers[name]!;
         else floats[slot] = numbers[name]!;
       }
-      for (const { phase, together, routines } of machine.load(kernel)) {
-        const kept = phase.kept(numbers);
-        const blocks = numbers[phase.blocks]!;
-        const elements = phase.elements(numbers);
-        if (blocks === 1) call(together, kept, elements);
-        else
-          for (const { over, routine } of routines)
-            call(routine, over === 'parts' ? kept * blocks : kept, elements);
+      for (const { routine, items, elements } of calls) {
+        if (items === 0) continue;
+        if (threads === 1 || elements < fewElements || items === 1) routine.run(at, 0, items);
+        else team.run(routine, at, items, Math.min(items, 8 * threads, mostChunks), threads);
       }
     },
   };
 }
 
-function blocksOf(phase: WasmPhaseDescription, numbers: Numbers): number {
-  const kept = phase.kept(numbers);
-  if (kept === 0 || kept >= enoughKept || phase.elements(numbers) < 2 * fewElements) return 1;
+function blocksOf(phase: WasmPhaseDescription, kept: number, elements: number, numbers: Numbers): number {
+  if (kept === 0 || kept >= enoughKept || elements < 2 * fewElements) return 1;
   return Math.max(1, Math.min(phase.units(numbers), Math.ceil(parts / kept)));
-}
-
-/** A phase with its routines, and what runs all of them in turn. */
-interface LoadedPhase {
-  readonly phase: WasmPhaseDescription;
-  readonly together: SharedRoutine;
-  readonly routines: readonly { readonly over: 'kept' | 'parts'; readonly routine: SharedRoutine }[];
 }
 
 /** What all devices of a process share: the memory, the threads and the modules compiled for them. */
 export interface Machine {
   readonly memory: Memory;
   readonly threads: Threads;
-  load(kernel: WasmKernelDescription): readonly LoadedPhase[];
+  /** The functions of a module, given as text, by name. */
+  load(text: string): SharedRoutines;
 }
 
 /** Undefined where the host has no shared memory. */
 export function openMachine(): Machine | undefined {
   const memory = openMemory();
   if (!memory) return undefined;
-  const allocate = (): number => memory.allocate(ownBytes).address;
-  const threads = openThreads(memory.memory, allocate);
-  const own = allocate();
-  const kernels = new Map<WasmKernelDescription, readonly LoadedPhase[]>();
-  const modules = new Map<string, WebAssembly.WebAssemblyInstantiatedSource>();
-  const instantiate = (text: string): WebAssembly.WebAssemblyInstantiatedSource => {
-    let known = modules.get(text);
-    if (!known) {
-      const module = new WebAssembly.Module(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)));
-      const math = Math as unknown as WebAssembly.ModuleImports;
-      known = {
-        module,
-        instance: new WebAssembly.Instance(module, { env: { memory: memory.memory, own }, math }),
-      };
-      modules.set(text, known);
-    }
-    return known;
-  };
+  const threads = openThreads(memory.memory, () => memory.allocate(ownBytes).byteOffset);
+  const modules = new Map<string, SharedRoutines>();
   return {
     memory,
     threads,
-    load: (kernel) => {
-      const known = kernels.get(kernel);
-      if (known) return known;
-      const { module, instance } = instantiate(kernel.module);
-      const share = (name: string): SharedRoutine =>
-        threads.share(module, name, instance.exports[name] as WasmFunction);
-      const made = kernel.phases.map((phase) => ({
-        phase,
-        together: share(phase.together),
-        routines: phase.routines.map(({ name, over }) => ({ over, routine: share(name) })),
-      }));
-      kernels.set(kernel, made);
-      return made;
-    },
+    load: (text) =>
+      remember(modules, text, () =>
+        threads.share(new WebAssembly.Module(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)))),
+      ),
   };
 }

@@ -7,7 +7,7 @@ import { shapeOf } from './model.ts';
 import { makePipelines } from './pipeline.ts';
 import { makePool } from './pool.ts';
 import { makeDispatch, submit } from './submit.ts';
-import { checkShape, makeTensor, type Tensor } from './tensor.ts';
+import { checkShape, DeviceTensor, type Tensor } from './tensor.ts';
 
 export interface WebGpuDevice {
   readonly kind: 'webgpu';
@@ -26,10 +26,10 @@ export interface WebGpuDevice {
   readonly run: RunFunction<'async'>;
 }
 
-// The values of GPUBufferUsage and GPUMapMode, which Node has not as globals.
-const usage = { mapRead: 1, copySrc: 4, copyDst: 8, storage: 128 };
+// Values of GPUBufferUsage and GPUMapMode, which Node has not as globals.
+const tensorUsage = 128 | 4 | 8; // STORAGE, COPY_SRC and COPY_DST
+const stagingUsage = 1 | 8; // MAP_READ and COPY_DST
 const mapRead = 1;
-const tensorUsage = usage.storage | usage.copySrc | usage.copyDst;
 
 export interface WebGpuOptions {
   /** How many bytes of freed tensors are kept for new ones of the same size; 256 MiB by default. */
@@ -85,13 +85,17 @@ export function webgpu(device: GPUDevice, { keep = 2 ** 28 }: WebGpuOptions = {}
     kernelsOf: ({ gpu }, _, numbers) => gpu?.flatMap((kernel) => launchesOf(kernel, shape, numbers)),
     allocate: (length, _, isZero) => allocate(length, isZero ? 0 : undefined),
     scratch: (length) => allocate(length),
-    freeScratch: (handle) => give(handle as GPUBuffer),
     storageOf: (handle) => handle as GPUBuffer,
     free: (handle) => give(handle as GPUBuffer),
     read: async (storage, length) => {
       checkLost();
       if (length === 0) return new Float32Array();
-      const [staging, outcome] = watch(device, () => copyOut(device, storage as GPUBuffer, 4 * length));
+      const [staging, outcome] = watch(device, () => {
+        const size = 4 * length;
+        const copy = device.createBuffer({ size, usage: stagingUsage });
+        submit(device, (encoder) => encoder.copyBufferToBuffer(storage as GPUBuffer, 0, copy, 0, size));
+        return copy;
+      });
       try {
         await settle(outcome);
         await staging.mapAsync(mapRead);
@@ -142,22 +146,20 @@ export function webgpu(device: GPUDevice, { keep = 2 ** 28 }: WebGpuOptions = {}
       const [buffer, outcome] = watch(device, () => allocate(length, data ?? 0));
       uploads.push(outcome);
       outcome.then((error) => error && broken.add(buffer));
-      return makeTensor(backend, buffer, shape, 'f32');
+      return new DeviceTensor(backend, buffer, shape, 'f32');
     },
     run: makeRunFunction<Launch, 'async'>(backend, perform),
   };
 }
 
-type Outcome = Promise<NormgradError | undefined>;
+type Outcome = Promise<NormgradError | null | undefined>;
 
 /** Does something now and says later whether the device could do it. */
 function watch<R>(device: GPUDevice, f: () => R): readonly [R, Outcome] {
-  const codes = ['out-of-memory', 'validation'] as const;
-  const pop = (code: (typeof codes)[number]): Outcome =>
+  const pop = (code: 'out-of-memory' | 'kernel'): Outcome =>
     device.popErrorScope().then(
-      (error) =>
-        error ? new NormgradError(code === 'validation' ? 'kernel' : code, error.message) : undefined,
-      () => undefined, // a lost device, which has its own error
+      (error) => error && new NormgradError(code, error.message),
+      () => null, // a lost device, which has its own error
     );
   device.pushErrorScope('validation');
   device.pushErrorScope('out-of-memory');
@@ -166,7 +168,7 @@ function watch<R>(device: GPUDevice, f: () => R): readonly [R, Outcome] {
   try {
     result = f();
   } finally {
-    outcomes = codes.map(pop);
+    outcomes = [pop('out-of-memory'), pop('kernel')];
   }
   return [result, Promise.all(outcomes).then((errors) => errors.find((e) => e))];
 }
@@ -178,11 +180,5 @@ function adopt(backend: Backend<Launch>, shape: readonly number[], buffer: GPUBu
   const length = checkShape(shape);
   if (buffer.size < 4 * length)
     fail('shape', `shape [${shape}] does not fit a buffer of ${buffer.size} bytes`);
-  return makeTensor(backend, buffer, shape, 'f32', true);
-}
-
-function copyOut(device: GPUDevice, source: GPUBuffer, size: number): GPUBuffer {
-  const staging = device.createBuffer({ size, usage: usage.mapRead | usage.copyDst });
-  submit(device, (encoder) => encoder.copyBufferToBuffer(source, 0, staging, 0, size));
-  return staging;
+  return new DeviceTensor(backend, buffer, shape, 'f32', true);
 }

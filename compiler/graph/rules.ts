@@ -22,7 +22,7 @@ import {
   sum,
   variance,
 } from './build.ts';
-import { type Expr, type Factor, Fraction, type Node, type Term } from './expr.ts';
+import { type Expr, type Factor, Fraction, isReduction, type Node, type Term } from './expr.ts';
 
 export interface Rule<Context> {
   readonly name: string;
@@ -99,11 +99,52 @@ function mergeNested(x: Expr, over: Axes): Expr | undefined {
   return sum(mul(rest, inner.x), union(over, inner.over));
 }
 
+/** Terms that are tried, and reductions of their own that they may become without more being gained. */
+const [mostTerms, mostReductions] = [1000, 8];
+
+/**
+ * Terms are summed each on its own where what they have in common shows: where they cancel, share reductions, or need a
+ * pass less over the data. Otherwise each is a reduction more, and in higher orders of norms of norms they are hundreds.
+ */
 function distribute(x: Expr, over: Axes): Expr | undefined {
+  const terms = termsOf(x);
+  if (terms > mostTerms) return undefined;
+  const result = takeApart(x, over);
+  if (!result) return undefined;
+  const most = result.depth > x.depth ? mostReductions : 2 * mostReductions;
+  return reductionsIn(result).size <= Math.max(most, terms / 2) ? result : undefined;
+}
+
+function takeApart(x: Expr, over: Axes): Expr | undefined {
   if (x.op === 'add' && !x.atom) return distributed(x, over);
   if (x.op !== 'mul') return undefined;
   const free = freeSum(x);
   return free && linear(expand(x, free).map(([c, term]): Term => [c, sum(term, over)]));
+}
+
+const knownTerms = new WeakMap<Expr, number>();
+
+/** How many terms there are when all products of free additions are multiplied out. */
+function termsOf(e: Expr): number {
+  const known = knownTerms.get(e);
+  if (known !== undefined) return known;
+  let terms = 1;
+  if (e.op === 'add' && !e.atom)
+    terms = e.terms.reduce((n, [, term]) => n + termsOf(term), e.constant.equals(0) ? 0 : 1);
+  if (e.op === 'mul')
+    for (const [factor, p] of e.factors) if (p.d === 1n && p.s > 0n) terms *= termsOf(factor) ** Number(p.n);
+  knownTerms.set(e, terms);
+  return terms;
+}
+
+/** The outermost reductions of sums and products. */
+function reductionsIn(e: Expr, found = new Set<Expr>(), seen = new Set<Expr>()): Set<Expr> {
+  if (seen.has(e)) return found;
+  seen.add(e);
+  if (isReduction(e)) found.add(e);
+  else if (e.op === 'add') for (const [, term] of e.terms) reductionsIn(term, found, seen);
+  else if (e.op === 'mul') for (const [factor] of e.factors) reductionsIn(factor, found, seen);
+  return found;
 }
 
 const distributed = (x: Node<'add'>, over: Axes): Expr =>

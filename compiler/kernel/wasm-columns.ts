@@ -9,7 +9,6 @@ import { monoids } from './monoids.ts';
 import { openRepeated } from './wasm-join.ts';
 import {
   columnParts,
-  copiesFor,
   isShifted,
   mergeChunk,
   openRunning,
@@ -39,12 +38,13 @@ import {
 import { type Chunk, chunkOf, openWalk } from './wasm-walk.ts';
 
 /**
- * Rows that are walked along at a time, so that accumulators are loaded and stored less often; where the data is small
- * or rows are short, since memory far away is read ahead only along one row.
+ * Rows that are walked along at a time, so that accumulators are loaded and stored less often: neighbours where they are
+ * short, otherwise a row of each part of a chunk, since memory is read ahead where one row follows the other.
  */
 const rowsAbreast = 4;
-const smallData = 2 ** 19;
 const shortRow = 128;
+/** Vectors side by side in each of these rows; with more, registers run out. */
+const copies = 2;
 
 /** A tile of columns in one part. */
 interface Tile {
@@ -52,6 +52,7 @@ interface Tile {
   /** The kept index of column 0. */
   readonly base: Code;
   readonly columns: readonly [Code, Code];
+  readonly isShort: Code;
   /** How many elements each column has taken in, where a state counts them. */
   readonly before?: Variable;
   /** Says what repeats from row to row, in a loop over lanes. */
@@ -62,17 +63,13 @@ interface Tile {
 
 export function reduceColumns(builder: Builder, reduction: Reduction): void {
   const { nest, begin, end } = builder;
-  const { group, kept, over, lanes, blocks } = reduction;
+  const { group, kept, lanes, blocks } = reduction;
   const outer = kept.slice(0, -1);
   const own = openOwn(builder);
   const tiles = nest.local('tiles', columnParts(builder, reduction).tiles);
   const walk = openWalk(builder, reduction);
   const { each, units } = walk;
-  const abreast = openVariable(builder, 'abreast', each);
-  const elements = times(...[...kept, ...over].map((group) => sizeOf(builder, [group])));
-  const width = times(sizeOf(builder, [lanes]), each);
-  for (const isNear of [below(elements, index(smallData)), below(width, index(shortRow))])
-    assignIf(builder, isNear, [[abreast, times(each, index(rowsAbreast))]]);
+  const isShort = below(times(sizeOf(builder, [lanes]), each), index(shortRow));
   const always = outer.length === 0 ? repeat(builder, reduction, each) : undefined;
   const onPart = (part: Code): void => {
     const block = nest.local('block', binary('%', part, blocks));
@@ -86,14 +83,14 @@ export function reduceColumns(builder: Builder, reduction: Reduction): void {
     const isCounted = group.accumulations.some(({ monoid }) => monoids[monoid].counts);
     const before = isCounted ? openVariable(builder, 'before', real(0)) : undefined;
     const give = always ?? repeat(builder, reduction, each);
-    const mine: Tile = { own, block, base, columns: [left, right], ...(before && { before }), give };
+    const mine: Tile = { own, block, base, columns: [left, right], isShort, give, ...(before && { before }) };
     clear(builder, reduction, mine);
     const share = (k: Code): Code => binary('/', binary('*', units, k), blocks);
     const from = nest.local('from', share(block));
     const to = nest.local('to', share(binary('+', block, index(1))));
     const onUnit = (unit: Code): void => {
       const chunk = chunkOf(builder, walk, unit);
-      if (builder.isVectored) takeInVectors(builder, reduction, mine, chunk, abreast);
+      if (builder.isVectored) takeInVectors(builder, reduction, mine, chunk);
       else takeInElements(builder, reduction, mine, chunk);
     };
     forLoop(builder, [], from, to, onUnit, 'unit');
@@ -132,13 +129,7 @@ function takeInElements(builder: Builder, reduction: Reduction, mine: Tile, chun
  * Accumulators wait in scratch while a few rows at a time are walked along: reading memory in order is worth more than
  * keeping them in registers.
  */
-function takeInVectors(
-  builder: Builder,
-  reduction: Reduction,
-  mine: Tile,
-  chunk: Chunk,
-  abreast: Code,
-): void {
+function takeInVectors(builder: Builder, reduction: Reduction, mine: Tile, chunk: Chunk): void {
   const { nest } = builder;
   const { group, over, lanes, joining } = reduction;
   const [from, to] = chunk.rows;
@@ -163,10 +154,18 @@ function takeInVectors(
       if (isShifted(accumulation)) store(first + running.length, column, firsts[k]!);
     }
   });
-  const onBlock = (block: Code): void => {
-    const row = nest.local('row', binary('+', from, binary('*', block, abreast)));
-    const last = nest.local('last_row', least(binary('+', row, abreast), to));
-    laneLoop(builder, lanes, joined, copiesFor(group), (column) => {
+  const { each } = chunk;
+  const turns = nest.local('turns', roundUp(binary('-', to, from), times(each, index(rowsAbreast))));
+  const apart = openVariable(builder, 'apart', times(turns, each));
+  const next = openVariable(builder, 'next', each);
+  assignIf(builder, mine.isShort, [
+    [apart, each],
+    [next, times(each, index(rowsAbreast))],
+  ]);
+  const onTurn = (turn: Code): void => {
+    const row = nest.local('row', binary('+', from, binary('*', turn, next)));
+    const last = nest.local('last_row', least(binary('+', row, binary('*', apart, index(rowsAbreast))), to));
+    laneLoop(builder, lanes, joined, copies, (column) => {
       mine.give(column);
       const running = slots.map(({ accumulation, first }): Running => {
         const parts = monoids[accumulation.monoid].running.length;
@@ -182,12 +181,12 @@ function takeInVectors(
         };
       });
       const onEach = (at: Code): void => onRow(builder, reduction, chunk, at, running);
-      forLoop(builder, over.flat(), row, last, onEach, 'row', { step: chunk.each });
+      forLoop(builder, over.flat(), row, last, onEach, 'row', { step: apart });
       for (const [k, { names }] of running.entries())
         for (const [i, id] of names.entries()) store(slots[k]!.first + i, column, name(id, 'vector'));
     });
   };
-  forLoop(builder, [], index(0), roundUp(binary('-', to, from), abreast), onBlock, 'block');
+  forLoop(builder, [], index(0), turns, onTurn, 'turn');
   const mergeRow = (row: Code): void => {
     const shift = nest.local('shift', times(row, sizeOf(builder, [lanes])));
     forLoop(builder, [], ...mine.columns, (column) => {

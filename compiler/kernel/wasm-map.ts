@@ -18,8 +18,6 @@ import {
   unitsOf,
 } from './wasm-routine.ts';
 
-/** Vectors computed side by side in one turn of the loop. */
-const copies = 2;
 /** Elements of rows that are walked as one. */
 const wanted = 256;
 /** How many values there is room to repeat. */
@@ -112,7 +110,8 @@ export function mapElements(builder: Builder, mapping: Mapping, blocks: Code): v
       const onRow = (at: Code): void => {
         const first = nest.local('first_row', times(at, each));
         unflatten(builder, first, rows);
-        laneLoop(builder, lanes, [left, joining ? rightOf(first, right) : right], copies, (position) => {
+        const end = joining ? rightOf(first, right) : right;
+        laneLoop(builder, lanes, [left, end], 'by length', (position) => {
           give(position);
           storeOutputs(nest, tensors, outputs);
         });

@@ -12,9 +12,10 @@ import { type Builder, type Context, roundUp, sizeOf } from './wasm-routine.ts';
 
 type Scratch = Omit<Binding, 'access'>;
 
-/** Columns that a part of a column reduction spans at most, and rows it takes in before it merges. */
+/** Columns that a part of a column reduction spans at most. */
 export const tile = 1024;
-export const rowChunk = 128;
+/** Rows that it takes in before it merges: not a power of two, or rows of several parts of them would share places in cache. */
+export const rowChunk = 124;
 
 /** A group of reductions over one space, with the axes sorted into what is kept and what is summed. */
 export interface Reduction {

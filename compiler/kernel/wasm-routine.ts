@@ -236,12 +236,15 @@ export function assignIf(
   nest.push({ do: 'if', test, body });
 }
 
-/** Visits the lanes of one row. The values in `body` are vectors; without vectors, single elements. */
+/**
+ * Visits the lanes of one row, so many vectors side by side. The values in `body` are vectors; without vectors, single
+ * elements.
+ */
 export function laneLoop(
   builder: Builder,
   lanes: AxisGroup,
   [from, limit]: readonly [Code, Code],
-  copies: number,
+  copies: number | 'by length',
   body: (position: Code) => void,
 ): void {
   const { nest, names, isVectored } = builder;
@@ -255,8 +258,12 @@ export function laneLoop(
   const id = names.fresh('lane');
   const position = name(id, 'index');
   const statements = inLanes(builder, lanes, position, () => body(position));
-  nest.push({ do: 'lanes', axes: lanes, name: id, from, below: limit, copies, body: statements });
+  const chosen = copies === 'by length' ? copiesOf(statements) : copies;
+  nest.push({ do: 'lanes', axes: lanes, name: id, from, below: limit, copies: chosen, body: statements });
 }
+
+/** Long bodies gain less from being repeated. */
+const copiesOf = ({ length }: readonly Statement[]): number => (length > 16 ? 1 : length > 8 ? 2 : 4);
 
 /** Statements of a scope in which four elements from this position on are computed at a time. */
 export function inLanes(builder: Builder, lanes: AxisGroup, position: Code, body: () => void): Statement[] {
