@@ -7,9 +7,9 @@ interface Kernel {
   readonly writes?: { readonly [name: string]: number };
 }
 
-/** Kernel names by target. */
+/** Kernel names by target; where one does the work of others if it needs no partial results, both. */
 interface Direction {
-  readonly [target: string]: readonly string[];
+  readonly [target: string]: readonly (string | { readonly whole: string })[];
 }
 
 interface Layout {
@@ -53,7 +53,10 @@ export function trafficOf(manifest: Manifest, row: Case, target: string): string
   const orders = Object.values(manifest.variants[variantOf[row.op](row)]?.layouts ?? {});
   const layout = orders[row.layout === 'last' ? 1 : 0];
   const names = layout ? directionsOf(row, layout).flatMap((direction) => direction?.[target] ?? []) : [];
-  const kernels = names.map((name) => manifest.kernels[target]?.[name] ?? {});
+  const kernels = names.map((name) => {
+    const whole = typeof name === 'string' ? name : name.whole;
+    return manifest.kernels[target]?.[whole] ?? {};
+  });
   if (kernels.length === 0) return '–';
   const count = (side: 'reads' | 'writes') =>
     kernels.flatMap((kernel) => Object.values(kernel[side] ?? {})).reduce((a, b) => a + b, 0);

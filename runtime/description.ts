@@ -84,11 +84,16 @@ export interface GpuKernelDescription {
   readonly name: string;
   /** Where the WGSL is: `new URL('./file.wgsl', import.meta.url)`. */
   readonly source: URL;
-  readonly entryPoint: string;
+  /** Where the text is that comes before it. */
+  readonly before?: URL;
+  /** Its name, if not given. */
+  readonly entryPoint?: string;
   readonly bindings: readonly BindingDescription[];
   readonly uniforms: readonly UniformDescription[];
   /** How it can be spread over the device; its module then has the override constants `width` and `together`. */
   readonly tiles?: TilesDescription;
+  /** What runs instead where kept indices have to be cut into blocks. */
+  readonly otherwise?: readonly GpuKernelDescription[];
   /** How many workgroups, where there are no tiles. */
   readonly workgroups?: (n: Numbers) => number;
 }
@@ -106,6 +111,8 @@ export interface TilesDescription {
   readonly shared?: number;
   /** It can reduce blocks of elements to partial results, and merge these when it runs again. */
   readonly splits?: true;
+  /** It goes on to compute each block's elements from the results, also those that it has merged from partial ones. */
+  readonly maps?: true;
 }
 
 /** One plain function over typed arrays: the bindings' arrays in order, then the uniforms' numbers in order. */

@@ -9,23 +9,24 @@ export interface Launch extends Kernel, GpuKernelDescription {
   readonly numbers: Numbers;
 }
 
-/** A kernel once, or where it reduces in blocks, twice: to partial results, and to merge them. */
+/** A kernel once, or where it reduces in blocks, twice: to partial results, and to merge them; or others instead. */
 export function launchesOf(kernel: GpuKernelDescription, shape: DeviceShape, given: Numbers): Launch[] {
-  const { tiles } = kernel;
+  const { tiles, otherwise } = kernel;
   const launch = (constants: Record<string, number>, chosen: Numbers): Launch => {
     return { ...kernel, constants, numbers: { ...given, ...chosen } };
   };
   if (!tiles) return [launch({}, { $groups: kernel.workgroups!(given) })];
-  const { vector, isAcross = false, shared = 0, splits = shared === 0 } = tiles;
+  const { vector, isAcross = false, shared = 0, maps, splits = !shared || !!otherwise } = tiles;
   const $many = vector && given[vector]! % 4 === 0 ? 4 : 1;
   const [kept, over] = [tiles.kept({ ...given, $many }), tiles.over({ ...given, $many })];
   const { together, width, blocks } = planOf({ kept, over, isAcross, shared, splits }, shape);
+  if (otherwise && blocks > 1) return otherwise.flatMap((one) => launchesOf(one, shape, given));
   const constants = { width, together, ...(shared > 0 && { team: width * together }) };
   const $share = Math.ceil(over / blocks);
   const $blocks = Math.ceil(over / $share) || 1;
   const $groups = Math.ceil(kept / together);
-  const chosen = { $many, $turns: $share / width, $groups, $share, $blocks, $taken: 0 };
+  const chosen = { $many, $turns: $share / width, $groups, $share, $mapped: $share, $blocks, $taken: 0 };
   if (shared === 0 || $blocks === 1) return [launch(constants, chosen)];
-  const merge = launch(constants, { ...chosen, $share: 0, $blocks: 1, $taken: $blocks });
-  return [launch(constants, chosen), merge];
+  const merge = launch(constants, { ...chosen, $share: 0, $blocks: maps ? $blocks : 1, $taken: $blocks });
+  return [launch(constants, { ...chosen, $mapped: 0 }), merge];
 }

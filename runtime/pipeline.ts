@@ -38,13 +38,13 @@ export function makePipelines(device: GPUDevice): Pipelines {
   const ready = new WeakMap<Launch, Compiled>();
 
   const prepareOne = async (launch: Launch) => {
-    const { source, entryPoint, constants, numbers, name, bindings } = launch;
+    const { name, before, source, entryPoint = name, constants, numbers, bindings } = launch;
     const allowed = device.limits.maxStorageBuffersPerShaderStage;
     if (bindings.length > allowed) {
       const limit = `maxStorageBuffersPerShaderStage = ${allowed}`;
       fail('limit', `${name} binds ${bindings.length} buffers, but the device was requested with ${limit}`);
     }
-    const text = await loadSource(source);
+    const text = (before ? await loadSource(before) : '') + (await loadSource(source));
     const some = numbers.$many === 4 ? inFours(text) : text;
     const code = numbers.$turns! >= longLoop ? unrolled(some) : some;
     const key = JSON.stringify([entryPoint, constants, code]);
@@ -58,7 +58,7 @@ export function makePipelines(device: GPUDevice): Pipelines {
 
 async function compile(
   device: GPUDevice,
-  { name, entryPoint, constants }: Launch,
+  { name, entryPoint = name, constants }: Launch,
   code: string,
 ): Promise<Compiled> {
   device.pushErrorScope('validation');

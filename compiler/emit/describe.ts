@@ -53,6 +53,7 @@ interface Tables {
   readonly binding: (text: string) => string;
   readonly number: (text: string) => string;
   readonly phase: (text: string) => string;
+  readonly source: (text: string) => string;
   readonly tiles: (text: string) => string;
   readonly uniforms: (text: string) => string;
   readonly declarations: () => string[];
@@ -63,10 +64,18 @@ function createTables(): Tables {
     b: 'BindingDescription',
     f: '(n: Numbers) => number',
     p: 'WasmPhaseDescription',
+    s: 'URL',
     t: 'TilesDescription',
     u: 'readonly UniformDescription[]',
   };
-  const tables = { b: new Map<string, string>(), f: new Map(), p: new Map(), t: new Map(), u: new Map() };
+  const tables = {
+    b: new Map<string, string>(),
+    f: new Map(),
+    p: new Map(),
+    s: new Map(),
+    t: new Map(),
+    u: new Map(),
+  };
   const refer =
     (table: keyof typeof tables) =>
     (text: string): string => {
@@ -80,11 +89,12 @@ function createTables(): Tables {
     binding: refer('b'),
     number: refer('f'),
     phase: refer('p'),
+    source: refer('s'),
     tiles: refer('t'),
     uniforms: refer('u'),
     // functions first, which the others refer to
     declarations: () =>
-      (['f', 'b', 'p', 't', 'u'] as const).filter((table) => tables[table].size > 0).map(declare),
+      (['f', 'b', 'p', 's', 't', 'u'] as const).filter((table) => tables[table].size > 0).map(declare),
   };
 }
 
@@ -138,10 +148,25 @@ export async function describeOp(emitted: Omit<EmittedOp, 'files'>, options: Emi
       return `\nconst ${id} = {${byTarget(kind)}} satisfies { [name: string]: ${type} };`;
     });
   const directions = `\nconst d: readonly DirectionDescription[] = [${lines([...runs.keys()])}];`;
-  const constants = [...tables.declarations(), ...kernelTables, directions];
+  const hasBefore = kernels.some(({ before }) => before !== undefined);
+  const makers = options.targets.includes('wgsl') ? [makeGpuKernel(hasBefore)] : [];
+  const constants = [...tables.declarations(), ...makers, ...kernelTables, directions];
   const type = `OpDescription<${typesName(entry)}>`;
   // in a function that is marked as free of effects, so that a bundler leaves out an op that nobody imports
-  const names = createNames(['b', 'd', 'f', 'p', 'u', 'cpu', 'gpu', 'wasm', ...[...modules].map(moduleName)]);
+  const names = createNames([
+    'b',
+    'd',
+    'f',
+    'k',
+    'p',
+    's',
+    't',
+    'u',
+    'cpu',
+    'gpu',
+    'wasm',
+    ...[...modules].map(moduleName),
+  ]);
   const id = names.fresh(entry.name);
   const describe = names.fresh('describe');
   const description = `function ${describe}(): ${type} {
@@ -223,19 +248,43 @@ function bindingText(
   return record(parts);
 }
 
+/** Said once, since there are many GPU kernels. */
+const makeGpuKernel = (
+  hasBefore: boolean,
+): string => `/** A kernel of these bindings, uniforms and tiles by number. */
+const k = (
+  name: string,
+  source: URL,
+  bindings: readonly number[],
+  uniforms: number,
+  tiles: number,${hasBefore ? '\n  before?: number,' : ''}
+): GpuKernelDescription => ({
+  name,
+  source,${hasBefore ? '\n  ...(before !== undefined && { before: s[before]! }),' : ''}
+  bindings: bindings.map((i) => b[i]!),
+  uniforms: u[uniforms]!,
+  tiles: t[tiles]!,
+});`;
+
+/** The number in a reference to a table. */
+const numberIn = (reference: string): string => reference.match(/\d+/)![0];
+
 function kernelText({ op, planOf }: Omit<EmittedOp, 'files'>, named: NamedKernel, tables: Tables): string {
   const { kernel } = named;
+  const bindings = kernel.bindings.map((binding) => tables.binding(bindingText(binding, kernel, tables)));
+  const uniforms = tables.uniforms(list(kernel.uniforms.map(uniformText)));
+  if (kernel.target === 'gpu') {
+    const tiles = tables.tiles(tilesText(kernel.tiles!, kernel, tables));
+    const before = named.before ? [tables.source(urlOf(named.before))] : [];
+    const numbers = [uniforms, tiles, ...before].map(numberIn);
+    const parts = [quote(named.name), urlOf(named.file), list(bindings.map(numberIn)), ...numbers];
+    return `k(${parts.join(', ')})`;
+  }
   const parts: [string, string][] = [['name', quote(named.name)]];
   if (kernel.target === 'cpu') parts.push(['run', functionName(op, named)]);
-  else if (kernel.target === 'wasm') parts.push(['module', moduleName(named.file)]);
-  else {
-    parts.push(['source', `new URL(${quote(`./${named.file.split('/').at(-1)}`)}, import.meta.url)`]);
-    parts.push(['entryPoint', quote(named.name)]);
-  }
-  const bindings = kernel.bindings.map((binding) => tables.binding(bindingText(binding, kernel, tables)));
+  else parts.push(['module', moduleName(named.file)]);
   parts.push(['bindings', list(bindings)]);
-  parts.push(['uniforms', tables.uniforms(list(kernel.uniforms.map(uniformText)))]);
-  if (kernel.tiles) parts.push(['tiles', tables.tiles(tilesText(kernel.tiles, kernel, tables))]);
+  parts.push(['uniforms', uniforms]);
   if (kernel.target === 'wasm') {
     const plan = planOf(named);
     parts.push(['slots', list(plan.argumentsOf(kernel).map(({ slot }) => String(slot)))]);
@@ -244,6 +293,8 @@ function kernelText({ op, planOf }: Omit<EmittedOp, 'files'>, named: NamedKernel
   }
   return record(parts);
 }
+
+const urlOf = (file: string): string => `new URL(${quote(`./${file.split('/').at(-1)}`)}, import.meta.url)`;
 
 const uniformText = ({ of, type }: Uniform): string =>
   record([
@@ -282,13 +333,14 @@ function tilesText(tiles: Tiles, kernel: Kernel, tables: Tables): string {
 }
 
 /** What is not a formula. */
-export const describeTiles = ({ isAcross, splits }: Tiles, { shared, vector }: Kernel) => ({
+export const describeTiles = ({ isAcross, splits, maps }: Tiles, { shared, vector }: Kernel) => ({
   ...(vector !== undefined && { vector }),
   ...(isAcross && { isAcross }),
   ...(shared.length > 0 && {
-    shared: shared.reduce((reals, { type }) => reals + (type === 'vector' ? 4 : 1), 0),
+    shared: shared.reduce((sum, { reals }) => sum + reals, 0),
   }),
   ...(splits && { splits }),
+  ...(maps && { maps }),
 });
 
 function layoutText(
@@ -297,11 +349,15 @@ function layoutText(
   { targets }: EmitOptions,
   refer: (text: string) => string,
 ): string {
+  const gpuText = (kernel: Kernel): string => {
+    const own = `gpu.${nameOf(kernel)}`;
+    return kernel.otherwise ? `{ ...${own}, otherwise: ${list(kernel.otherwise.map(gpuText))} }` : own;
+  };
   const text = ({ cpu, wasm, gpu }: CompiledDirection): string => {
     const parts: [string, string][] = [];
     if (targets.includes('typescript')) parts.push(['cpu', list([`cpu.${nameOf(cpu)}`])]);
     if (targets.includes('wasm')) parts.push(['wasm', list([`wasm.${nameOf(wasm)}`])]);
-    if (targets.includes('wgsl')) parts.push(['gpu', list(gpu.map((kernel) => `gpu.${nameOf(kernel)}`))]);
+    if (targets.includes('wgsl')) parts.push(['gpu', list(gpu.map(gpuText))]);
     return refer(record(parts));
   };
   const of = (direction: CompiledDirection['direction']): CompiledDirection[] =>

@@ -12,7 +12,7 @@ import { kernelText } from './typescript.ts';
 import { emitWasm } from './wasm.ts';
 import { type ModulePlan, planModule } from './wasm-plan.ts';
 import { wasmText } from './wasm-text.ts';
-import { printWgsl } from './wgsl.ts';
+import { printReduction, printWgsl } from './wgsl.ts';
 
 /** A kernel with its name and where it is emitted. */
 export interface NamedKernel {
@@ -25,6 +25,8 @@ export interface NamedKernel {
   readonly formulas: readonly string[];
   /** Relative to the output folder. */
   readonly file: string;
+  /** Whose text comes before that of `file`: the function that reduces, which GPU kernels share. */
+  readonly before?: string;
 }
 
 export interface EmittedOp {
@@ -82,13 +84,18 @@ export async function emitOp(op: CompiledOp, options: EmitOptions): Promise<Emit
         if (options.targets.includes('typescript')) register(direction.cpu, direction.direction, user);
         if (options.targets.includes('wasm')) register(direction.wasm, direction.direction, user);
         if (options.targets.includes('wgsl'))
-          for (const kernel of direction.gpu) register(kernel, direction.direction, user);
+          for (const kernel of direction.gpu)
+            for (const one of [kernel, ...(kernel.otherwise ?? [])]) register(one, direction.direction, user);
       }
     }
   }
-  const kernels = [...byContent.values()].map(
-    (k): NamedKernel => ({ ...k, users: [...k.users], formulas: [...k.formulas] }),
-  );
+  const registered = [...byContent.values()];
+  const reductions = sharedReductions(registered.map(({ kernel }) => kernel));
+  const kernels = registered.map((k): NamedKernel => {
+    const at = reductions.findIndex((members) => members.includes(k.kernel));
+    const before = at >= 0 && { before: `${folder}/reduce_${at + 1}.wgsl` };
+    return { ...k, users: [...k.users], formulas: [...k.formulas], ...before };
+  });
   const plans = new Map(
     [...membersByFile(kernels, 'wasm')].map(([file, members]) => [
       file,
@@ -111,11 +118,29 @@ export async function emitOp(op: CompiledOp, options: EmitOptions): Promise<Emit
   for (const named of kernels) {
     if (named.kernel.target !== 'gpu') continue;
     const lines = [header(options), '', ...formulasIn(op, named)];
-    texts.push([named.file, printWgsl(named.kernel, identifier(named.name), lines)]);
+    texts.push([
+      named.file,
+      printWgsl(named.kernel, identifier(named.name), lines, named.before !== undefined),
+    ]);
+  }
+  for (const [i, [kernel]] of reductions.entries()) {
+    const lines = [header(options), '', ...reductionsIn(op, kernel!)];
+    texts.push([`${folder}/reduce_${i + 1}.wgsl`, printReduction(kernel!, lines)]);
   }
   for (const [name, content] of emitOpManifests(emitted, options)) texts.push([`${folder}/${name}`, content]);
   const files = await Promise.all(texts.map(async ([file, text]) => [file, await text] as const));
   return { ...emitted, files: new Map(files) };
+}
+
+/** GPU kernels that have a function that reduces in common. */
+function sharedReductions(kernels: readonly Kernel[]): Kernel[][] {
+  const byText = new Map<string, Kernel[]>();
+  for (const kernel of kernels) {
+    if (!kernel.reduce) continue;
+    const text = printReduction(kernel, []);
+    byText.set(text, [...(byText.get(text) ?? []), kernel]);
+  }
+  return [...byText.values()].filter(({ length }) => length > 1);
 }
 
 function membersByFile(
@@ -165,3 +190,8 @@ const formulasIn = (
   op: CompiledOp,
   { direction, formulas }: Pick<NamedKernel, 'direction' | 'formulas'>,
 ): string[] => [`${op.entry.name}, ${direction}:`, ...formulas.map((formula) => `  ${formula}`)];
+
+const reductionsIn = (op: CompiledOp, { reductions }: Kernel): string[] => [
+  `${op.entry.name}, before kernels that go on from`,
+  ...reductions.map(({ op: what, of, over }) => `  ${what} of ${of} over ${over.join(', ')}`),
+];

@@ -182,8 +182,12 @@ function describeDirections(
   targets: EmitOptions['targets'],
   nameOf: (kernel: Kernel) => string,
 ): object {
+  const describeGpu = (kernel: Kernel): string | object =>
+    kernel.otherwise
+      ? { whole: nameOf(kernel), otherwise: kernel.otherwise.map(describeGpu) }
+      : nameOf(kernel);
   const kernels = ({ cpu, wasm, gpu }: CompiledDirection): object => ({
-    ...(targets.includes('wgsl') && { wgsl: gpu.map(nameOf) }),
+    ...(targets.includes('wgsl') && { wgsl: gpu.map(describeGpu) }),
     ...(targets.includes('wasm') && { wasm: [nameOf(wasm)] }),
     ...(targets.includes('typescript') && { typescript: [nameOf(cpu)] }),
   });
@@ -203,7 +207,7 @@ function describeKernel(
   refer: (reduction: ReductionReport) => string,
 ): object {
   const plan = (): ModulePlan => planOf(named);
-  const { kernel, file } = named;
+  const { kernel, file, before } = named;
   const isGpu = kernel.target === 'gpu';
   const isFull = isFullSize(op.entry);
   const names = new Map(kernel.bindings.map((b) => [b.name, b]));
@@ -213,6 +217,7 @@ function describeKernel(
   };
   return {
     file: file.split('/').at(-1),
+    ...(before && { before: before.split('/').at(-1) }),
     ...(kernel.target === 'wasm'
       ? {
           slots: plan()
@@ -220,7 +225,7 @@ function describeKernel(
             .map(({ slot }) => slot),
           phases: labelPhases(named, plan(), phases),
         }
-      : { entryPoint: isGpu ? named.name : functionName(op, named) }),
+      : !isGpu && { entryPoint: functionName(op, named) }),
     ...(kernel.tiles && { tiles: labelTiles(kernel.tiles, kernel, tiles) }),
     bindings: kernel.bindings.map((binding) => label(binding, kernel)),
     uniforms: kernel.uniforms.map(({ name }) => name),

@@ -14,6 +14,8 @@ export interface Language {
   readonly divide: (a: string, b: string) => string;
   readonly call: (fn: Call, args: readonly string[], type: CodeType) => string;
   readonly select: (test: string, then: string, otherwise: string) => string;
+  /** Whether that is a call, and comparisons bind more than `and` and `or`: fewer parentheses are needed. */
+  readonly isLean?: boolean;
   /** Of a vector's lanes; only for targets that have them. */
   readonly splat?: (x: string) => string;
   readonly first?: (x: string) => string;
@@ -38,15 +40,16 @@ export interface Language {
 const strength: { readonly [K in Operator]: number } = { '+': 2, '-': 2, '*': 3, '/': 3, '%': 3 };
 
 /** How tightly the text of an expression binds: 4 for what never needs parentheses. */
-function binds(code: Code): number {
+function binds(code: Code, { isLean }: Language): number {
   switch (code.code) {
     case 'binary':
       return code.type === 'index' && code.operator === '/' ? 4 : strength[code.operator];
     case 'compare':
     case 'logic':
     case 'not':
-    case 'select':
       return 0;
+    case 'select':
+      return isLean ? 4 : 0;
     case 'negate':
       return 1;
     case 'number':
@@ -59,7 +62,7 @@ function binds(code: Code): number {
 export function printCode(code: Code, language: Language): string {
   const print = (inner: Code): string => printCode(inner, language);
   const within = (inner: Code, least: number): string =>
-    binds(inner) < least ? `(${print(inner)})` : print(inner);
+    binds(inner, language) < least ? `(${print(inner)})` : print(inner);
   const masked = (inner: Code): string =>
     inner.type === 'mask' ? within(inner, 1) : language.masks!(print(inner));
   switch (code.code) {
@@ -79,7 +82,7 @@ export function printCode(code: Code, language: Language): string {
       // a·b·c keeps the order it was built in: floating point multiplication does not associate
       const b = within(
         code.b,
-        code.type === 'real' && code.b.code === 'binary' && strength[code.b.operator] === own
+        code.type !== 'index' && code.b.code === 'binary' && strength[code.b.operator] === own
           ? own + 1
           : right,
       );
@@ -98,6 +101,8 @@ export function printCode(code: Code, language: Language): string {
       return language.first!(print(code.x));
     case 'fold':
       return language.fold!(code.merge, code.name);
+    case 'make':
+      return `${code.name}(${code.args.map(print).join(', ')})`;
     case 'call':
       return language.call(code.fn, code.args.map(print), code.type);
     case 'least':
@@ -115,12 +120,15 @@ export function printCode(code: Code, language: Language): string {
     case 'logic':
       if (code.type === 'mask' && language.masks)
         return `${masked(code.a)} ${code.operator === 'and' ? '&' : '|'} ${masked(code.b)}`;
-      return `${within(code.a, 1)} ${code.operator === 'and' ? '&&' : '||'} ${within(code.b, 1)}`;
+      return [code.a, code.b]
+        .map((inner) => (language.isLean && inner.code === 'compare' ? print(inner) : within(inner, 1)))
+        .join(code.operator === 'and' ? ' && ' : ' || ');
     case 'not':
       return `!(${print(code.x)})`;
     case 'select':
       if (code.type === 'mask' && language.masks)
         return language.select(masked(code.test), masked(code.then), masked(code.else));
+      if (language.isLean) return language.select(print(code.test), print(code.then), print(code.else));
       return language.select(within(code.test, 1), within(code.then, 1), within(code.else, 1));
   }
 }

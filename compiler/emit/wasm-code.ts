@@ -42,6 +42,7 @@ export function createCoder(
     bool: binaryen.i32,
     vector: binaryen.v128,
     mask: binaryen.v128,
+    record: binaryen.none,
   };
   let labels = 0;
   let lanes: Lanes | undefined;
@@ -123,6 +124,9 @@ export function createCoder(
         return m.f64.promote(m.f32x4.extract_lane(emit(code.x), 0));
       case 'fold':
         return foldOf(code.merge, code.name, code.copies);
+      case 'make':
+        invariant(false, `${code.name} in WebAssembly`);
+        break;
       case 'call':
         return code.type === 'vector'
           ? functions.vector(code.fn, code.args.map(wide))

@@ -1,13 +1,17 @@
 /** Prints a GPU kernel as a WGSL module with one entry point. */
 import type { Call } from '../graph/expr.ts';
-import { eachCode, mapCodes } from '../kernel/collect.ts';
+import { eachCode, mapCodes, namesIn, touches } from '../kernel/collect.ts';
 import {
+  type Binding,
   type Code,
   type CodeType,
   isIndex,
   type Kernel,
   type LaneMerge,
   name,
+  type RecordType,
+  type ReduceFunction,
+  type SharedArray,
   type Statement,
 } from '../kernel/kernel.ts';
 import { type Language, printCode, printStatements } from './printer.ts';
@@ -212,6 +216,7 @@ const language: Language = {
   fold: (merge, name) => `${folds[merge].name}(${name})`,
   masks: (x) => `mask(${x})`,
   select: (test, then, otherwise) => `select(${otherwise}, ${then}, ${test})`,
+  isLean: true,
   equal: { '==': '==', '!=': '!=' },
   statements: {
     comment: ({ text }) => `// ${text}`,
@@ -243,48 +248,115 @@ const language: Language = {
   },
 };
 
-/** The whole module. `entryPoint` is the function's name. */
-export function printWgsl(kernel: Kernel, entryPoint: string, comment: readonly string[]): string {
-  const { bindings, uniforms, shared, body } = kernel;
-  const parts = [comment.map((line) => `// ${line}`.trimEnd()).join('\n')];
-  if (kernel.vector !== undefined) parts.push(usesMasks(body) ? `${oneAtATime}\n${oneMask}` : oneAtATime);
-  const vectors = vectorsOf(kernel);
-  const typeOf = (array: string): string => (vectors.has(array) ? 'some' : 'f32');
-  const declarations = bindings.map(
-    ({ name, access }, i) =>
-      `@group(0) @binding(${i}) var<storage, ${access === 'read' ? 'read' : 'read_write'}> ${name}: array<${typeOf(name)}>;`,
-  );
+/**
+ * The module, or what comes after the text of its function that reduces, if that is `apart`. `entryPoint` is the name of
+ * the function that is dispatched.
+ */
+export function printWgsl(
+  kernel: Kernel,
+  entryPoint: string,
+  comment: readonly string[],
+  isApart = false,
+): string {
+  const { bindings, uniforms, body, reduce } = kernel;
+  const before = reduce ? reducedBy(kernel, reduce) : [];
+  const parts = [printComment(comment)];
+  if (reduce && !isApart) parts.push(...reductionParts(kernel, reduce));
+  if (!reduce && kernel.vector !== undefined) parts.push(oneAtATime);
+  if (usesMasks(body) && !(reduce && usesMasks(reduce.body))) parts.push(oneMask);
+  const declarations = bindings.map(declaring(kernel)).slice(before.length);
   if (uniforms.length > 0) {
     const members = uniforms.map(({ name, type }) => `${name}: ${type}`).join(', ');
     parts.push(`struct Numbers { ${members} }`);
     declarations.push(`@group(0) @binding(${bindings.length}) var<uniform> numbers: Numbers;`);
   }
   parts.push(declarations.join('\n'));
-  const constants = ['override width = 1u;', 'override together = 64u;'];
-  if (shared.length > 0) constants.push('override team = 64u;');
-  const arrays = shared.map(({ name }) => `var<workgroup> ${name}: array<${typeOf(name)}, team>;`);
-  parts.push([constants.join(' '), ...arrays].join('\n'));
-  parts.push(...helpersOf(kernel));
-  const often = uniforms.filter(({ name }) => usesOf(body, name) > 2);
-  const lines = often.map(({ name }) => `  let ${name} = numbers.${name};`);
-  const seldom = new Set(uniforms.filter((uniform) => !often.includes(uniform)).map(({ name }) => name));
+  if (!reduce) parts.push(spreadOver(mostLanes));
+  const shared = new Map(reduce ? helpersOf(reduce.body) : []);
+  parts.push(...helpersOf(body).flatMap(([key, text]) => (shared.has(key) ? [] : [text])));
   const size = kernel.tiles?.isAcross ? 'together, width' : 'width, together';
   const mentioned = namesIn(body);
   const builtins = Object.entries(places).filter(([id]) => mentioned.has(id));
   parts.push(`@compute @workgroup_size(${size})
 fn ${entryPoint}(${builtins.map(([id, { builtin, type }]) => `@builtin(${builtin}) ${id}: ${type}`).join(', ')}) {
-${[...lines, printStatements(renamed(body, seldom), storingTo(vectors), '  ')].join('\n')}
+${printBody(kernel, body)}
 }`);
   return `${parts.join('\n\n')}\n`;
 }
 
-/** Without their members. */
-function namesIn(body: readonly Statement[]): Set<string> {
-  const names = new Set<string>();
-  eachCode(body, (code) => {
-    if (code.code === 'name') names.add(code.name.replace(/\..*/, ''));
-  });
-  return names;
+/** The function that reduces, with all that it needs but for the numbers, as the first part of a module. */
+export const printReduction = (kernel: Kernel, comment: readonly string[]): string =>
+  `${[printComment(comment), ...reductionParts(kernel, kernel.reduce!)].join('\n\n')}\n\n`;
+
+function reductionParts(kernel: Kernel, reduce: ReduceFunction): string[] {
+  const { shared, records = [], vector } = kernel;
+  const { name, parameters, returns, body, result } = reduce;
+  const arrays = shared.map(({ name, type }) => `var<workgroup> ${name}: array<${typeName(type)}, team>;`);
+  const own = parameters.map(
+    (id) => `${id}: ${id in places ? places[id as keyof typeof places].type : 'u32'}`,
+  );
+  const parts: string[] = [];
+  if (vector !== undefined) parts.push(usesMasks(body) ? `${oneAtATime}\n${oneMask}` : oneAtATime);
+  parts.push(reducedBy(kernel, reduce).map(declaring(kernel)).join('\n'));
+  parts.push(...records.map(printRecord));
+  const lanes = lanesFor(shared);
+  parts.push([`${spreadOver(lanes)} override team = ${lanes}u;`, ...arrays].join('\n'));
+  parts.push(...helpersOf(body).map(([, text]) => text));
+  parts.push(`fn ${name}(${own.join(', ')}) -> ${typeName(returns)} {
+${printBody(kernel, body)}
+  return ${printCode(result, language)};
+}`);
+  return parts;
+}
+
+const printComment = (lines: readonly string[]): string =>
+  lines.map((line) => `// ${line}`.trimEnd()).join('\n');
+
+/** How many lanes share a kept index, and how many kept indices a workgroup has, unless the runtime says otherwise. */
+const spreadOver = (lanes: number): string => `override width = 1u; override together = ${lanes}u;`;
+const mostLanes = 64;
+
+/** As many lanes as fit into the workgroup memory that every device has. */
+function lanesFor(shared: Kernel['shared']): number {
+  const bytes = 4 * shared.reduce((sum, { reals }) => sum + reals, 0);
+  return Math.min(mostLanes, Math.max(1, 2 ** Math.floor(Math.log2(16384 / bytes))));
+}
+
+/** The bindings of the function that reduces. */
+const reducedBy = ({ bindings }: Kernel, { body }: ReduceFunction): Binding[] =>
+  bindings.filter(({ name }) => touches(body, name));
+
+const declaring = (kernel: Kernel): ((binding: Binding, i: number) => string) => {
+  const vectors = vectorsOf(kernel);
+  return ({ name, access }, i) => {
+    const type = vectors.has(name) ? types.vector : types.real;
+    return `@group(0) @binding(${i}) var<storage, ${access === 'read' ? 'read' : 'read_write'}> ${name}: array<${type}>;`;
+  };
+};
+
+/** Statements of a function, after the numbers that they use often. */
+function printBody(kernel: Kernel, body: readonly Statement[]): string {
+  const often = kernel.uniforms.filter(({ name }) => usesOf(body, name) > 2);
+  const lines = often.map(({ name }) => `  let ${name} = numbers.${name};`);
+  const seldom = kernel.uniforms.filter((uniform) => !often.includes(uniform));
+  const ready = renamed(body, new Set(seldom.map(({ name }) => name)));
+  return [...lines, printStatements(ready, storingTo(vectorsOf(kernel)), '  ')].join('\n');
+}
+
+const types = { real: 'f32', vector: 'some' };
+const typeName = (type: SharedArray['type']): string => (typeof type === 'string' ? types[type] : type.name);
+
+/** A struct, and the function that merges two, if it has one. */
+function printRecord({ name, members, merge }: RecordType): string {
+  const fields = members.map((member) => `${member.name}: ${typeName(member.type)}`).join(', ');
+  const struct = `struct ${name} { ${fields} }`;
+  if (!merge) return struct;
+  return `${struct}
+
+fn ${merge.name}(a: ${name}, b: ${name}) -> ${name} {
+${printStatements(merge.body, language, '  ')}
+  return ${printCode(merge.result, language)};
+}`;
 }
 
 /** Where a lane is: tiles are numbered through the first two dimensions, blocks in the third. */
@@ -292,7 +364,6 @@ const places = {
   group: { builtin: 'workgroup_id', type: 'vec3u' },
   groups: { builtin: 'num_workgroups', type: 'vec3u' },
   own: { builtin: 'local_invocation_id', type: 'vec3u' },
-  lane: { builtin: 'local_invocation_index', type: 'u32' },
 };
 
 function usesOf(body: readonly Statement[], id: string): number {
@@ -334,8 +405,8 @@ const storingTo = (vectors: ReadonlySet<string>): Language => ({
   },
 });
 
-/** The texts of the helpers that a kernel uses, of reals and of several elements. */
-function helpersOf({ body }: Kernel): string[] {
+/** The texts of the helpers that statements use, of reals and of several elements. */
+function helpersOf(body: readonly Statement[]): [key: string, text: string][] {
   const used = new Map<string, string>();
   const use = (helper: Helper, type: 'f32' | 'some'): void => {
     for (const inner of needs[helper] ?? []) use(inner, type);
@@ -355,7 +426,7 @@ function helpersOf({ body }: Kernel): string[] {
       code.code === 'number' && Math.abs(Math.fround(code.value)) === Number.POSITIVE_INFINITY;
     if (isInfinite) use('infinity', 'f32');
   });
-  return [...used].sort(([a], [b]) => orderOf(a) - orderOf(b)).map(([, text]) => text);
+  return [...used].sort(([a], [b]) => orderOf(a) - orderOf(b));
 }
 
 const orderOf = (key: string): number => Object.keys(helpers).indexOf(key.split(' ')[0]!);

@@ -4,8 +4,6 @@ import { expressionsOf, inputsOf, outputsOf } from './tensors.ts';
 
 /** Storage buffers that every device allows a kernel (the default limit of WebGPU). */
 export const fewBindings = 8;
-/** Storage buffers that practically all devices allow. */
-export const manyBindings = 10;
 
 /** Distinct buffers of a stage, what earlier stages hand over in one. */
 export function boundBy(stage: Stage): number {

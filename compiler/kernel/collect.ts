@@ -24,6 +24,7 @@ export function operandsOf(code: Code): readonly Code[] {
     case 'not':
       return [code.x];
     case 'call':
+    case 'make':
       return code.args;
     case 'select':
       return [code.test, code.then, code.else];
@@ -96,6 +97,30 @@ export function collectBindings(body: readonly Statement[], tensors: readonly Te
     });
 }
 
+/** A name without its members. */
+const rootOf = (name: string): string => name.replace(/\..*/, '');
+
+/** The names in the statements' expressions, without their members. */
+export function namesIn(body: readonly Statement[]): Set<string> {
+  const names = new Set<string>();
+  eachCode(body, (code) => {
+    if (code.code === 'name') names.add(rootOf(code.name));
+  });
+  return names;
+}
+
+/** Whether the statements read or write an array. */
+export function touches(body: readonly Statement[], array: string): boolean {
+  let isFound = false;
+  eachCode(body, (code) => {
+    if (code.code === 'load' && code.array === array) isFound = true;
+  });
+  eachStatement(body, (s) => {
+    if (s.do === 'store' && s.array === array) isFound = true;
+  });
+  return isFound;
+}
+
 export function collectUniforms(
   body: readonly Statement[],
   more: readonly Code[],
@@ -121,7 +146,10 @@ export function collectUniforms(
 export function prune(statements: readonly Statement[]): Statement[] {
   const uses = new Map<string, number>();
   const values = new Map<string, Code>();
-  const use = (id: string): unknown => uses.set(id, (uses.get(id) ?? 0) + 1);
+  const use = (name: string): void => {
+    const id = rootOf(name);
+    uses.set(id, (uses.get(id) ?? 0) + 1);
+  };
   eachCode(statements, (code) => {
     if (code.code === 'name' || code.code === 'fold') use(code.name);
     if (code.code === 'load') use(code.array);
@@ -136,9 +164,10 @@ export function prune(statements: readonly Statement[]): Statement[] {
     const value = values.get(id)!;
     eachCode([{ do: 'let', name: id, value }], (code) => {
       if (code.code !== 'name') return;
-      const left = uses.get(code.name)! - 1;
-      uses.set(code.name, left);
-      if (left === 0 && values.has(code.name)) unused.push(code.name);
+      const used = rootOf(code.name);
+      const left = uses.get(used)! - 1;
+      uses.set(used, left);
+      if (left === 0 && values.has(used)) unused.push(used);
     });
   }
   const gone = new Set(unused);

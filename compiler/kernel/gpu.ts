@@ -5,16 +5,47 @@
  */
 import type { Axes } from '../graph/axes.ts';
 import type { Program } from '../schedule/program.ts';
-import type { ReduceStage, Stage } from '../schedule/stages.ts';
+import { type Group, handleOf, type Stage } from '../schedule/stages.ts';
 import type { Entry } from '../spec/spec.ts';
 import { fewBindings } from './bound.ts';
+import { apart } from './gpu/apart.ts';
 import type { Context } from './gpu/build.ts';
 import { mapKernels } from './gpu/map.ts';
-import { reduceKernel } from './gpu/reduce.ts';
+import { preparationFor, prepareKernels } from './gpu/prepare.ts';
+import { fusedKernel, reduceKernel } from './gpu/reduce.ts';
+import { type ReduceUnit, type Unit, unitsOf } from './gpu/units.ts';
 import type { Kernel } from './kernel.ts';
-import { packSmallValues } from './pack.ts';
+import { type Found, packSmallValues } from './pack.ts';
 import { createScalars } from './scalar.ts';
-import { createTensors, expressionsOf, inputsOf, outputsOf } from './tensors.ts';
+import { allChosen, createTensors, expressionsOf, inputsOf, outputsOf } from './tensors.ts';
+
+/** How a unit becomes kernels. Devices allow a kernel few buffers, so of these the first is chosen that binds no more. */
+interface Plan {
+  /**
+   * Whether a group and the map that goes on from it are one kernel always, or only where no kept index has to be cut into
+   * blocks, since partial results take a buffer, or never.
+   */
+  readonly fusion: 'always' | 'whole' | 'never';
+  /** What is as small as kept indices is computed before, and handed over in one buffer. */
+  readonly prepared?: Group;
+  /** Outputs of one map may go to several kernels, which read the same data. */
+  readonly isCut?: boolean;
+}
+
+/** A choice between kernels takes many, so there is none where training does not come by. */
+function plansOf(unit: Unit, { direction }: Program): Plan[] {
+  const stages = stagesIn(unit);
+  const isTraining = direction === 'forward' || direction === 'backward';
+  const fusions: Plan['fusion'][] = isTraining ? ['always', 'whole', 'never'] : ['always', 'never'];
+  const direct = (stages.length > 1 ? fusions : (['never'] as const)).map((fusion): Plan => ({ fusion }));
+  const prepared = preparationFor(stages);
+  const others = prepared ? direct.filter(({ fusion }) => fusion !== 'whole') : [];
+  const whole = [...direct, ...others.map((plan) => ({ ...plan, prepared: prepared! }))];
+  return [...whole, ...whole.map((plan) => ({ ...plan, isCut: true }))];
+}
+
+const stagesIn = (unit: Unit): Stage[] =>
+  unit.kind === 'reduce' && unit.map ? [unit.stage, unit.map] : [unit.stage];
 
 export function lowerGpu(
   entry: Entry,
@@ -22,27 +53,115 @@ export function lowerGpu(
   stages: readonly Stage[],
   layout: readonly string[],
 ): Kernel[] {
+  const inOrder = (axes: Axes): string[] => layout.filter((axis) => axes.includes(axis));
+  let units = unitsOf(stages, inOrder);
+  const plans = new Map<Unit, Plan[]>();
+  const plansFor = (unit: Unit): Plan[] => {
+    const own = plans.get(unit) ?? plansOf(unit, program);
+    plans.set(unit, own);
+    return own;
+  };
+  const used = new Set(stages.flatMap(outputsOf).map(({ of }) => of));
+  const final = new Set<Unit>();
+  for (;;) {
+    const kernels = lowerUnits(entry, program, units, layout, (unit) => plansFor(unit)[0]!);
+    const tooMuch = units.find((unit, i) => !final.has(unit) && !kernels[i]!.every(isBindable));
+    if (!tooMuch) return kernels.flat();
+    if (plansFor(tooMuch).length > 1) plansFor(tooMuch).shift();
+    else {
+      const parts = apart(tooMuch, used);
+      if (parts.length === 1) final.add(tooMuch);
+      for (const { of } of parts.flatMap(stagesIn).flatMap(outputsOf)) used.add(of);
+      units = units.flatMap((unit) => (unit === tooMuch ? parts : [unit]));
+    }
+  }
+}
+
+const isBindable = ({ bindings, otherwise = [] }: Kernel): boolean =>
+  bindings.length <= fewBindings && otherwise.every(isBindable);
+
+/** The kernels of each unit, as it is planned. */
+function lowerUnits(
+  entry: Entry,
+  program: Program,
+  units: readonly Unit[],
+  layout: readonly string[],
+  planOf: (unit: Unit) => Plan,
+): (readonly Kernel[])[] {
   const tensors = createTensors(entry, program, layout);
   // these have the same names in every program too
-  for (const base of ['share', 'taken'] as const) tensors.chosen(base);
+  for (const base of allChosen) tensors.chosen(base);
   const inOrder = (axes: Axes): string[] => layout.filter((axis) => axes.includes(axis));
+  const stages = units.flatMap(stagesIn);
   // every buffer has its name before any local can take it
   const buffers = [
-    ...inputsOf(stages.flatMap(expressionsOf)).map(tensors.ofInput),
-    ...stages.flatMap(outputsOf).map(tensors.ofOutput),
+    ...inputsOf(stages.flatMap(expressionsOf)).filter(isBuffer).map(tensors.ofInput),
+    ...stages.flatMap(outputsOf).filter(isBuffer).map(tensors.ofOutput),
   ];
   const scalars = createScalars();
-  const packed = packSmallValues(stages, scalars, tensors, inOrder);
-  const context: Context = { tensors, scalars, packed, inOrder, buffers: [...buffers, ...packed.buffers] };
-  return stages.flatMap((stage) => {
-    const { in: own } = packed;
-    const here: Context = { ...context, packed: { ...packed, in: () => own(stage) } };
-    if (stage.kind === 'map') return mapKernels(stage.outputs, here);
-    return stage.groups.flatMap((group, i) => {
-      const part: ReduceStage = { ...stage, groups: [group], riders: i === 0 ? stage.riders : [] };
-      const kernel = reduceKernel(part, here);
-      if (part.riders.length === 0 || kernel.bindings.length <= fewBindings) return [kernel];
-      return [reduceKernel({ ...part, riders: [] }, here), ...mapKernels(part.riders, here)];
-    });
+  const isAtHand = (stage: Stage, group: Group): boolean =>
+    units.some(
+      (unit) =>
+        unit.kind === 'reduce' &&
+        unit.map === stage &&
+        unit.group === group &&
+        planOf(unit).fusion === 'always',
+    );
+  const preparedFor = (stage: Stage): Group | undefined => {
+    const unit = units.find((one) => stagesIn(one).includes(stage))!;
+    return planOf(unit).prepared;
+  };
+  const packed = packSmallValues(stages, scalars, tensors, inOrder, { isAtHand, preparedFor });
+  const common = { tensors, scalars, inOrder, buffers: [...buffers, ...packed.buffers] };
+  const contextOf = (unit: Unit, ...own: readonly Stage[]): Context => {
+    const found: Found = (scalar) => own.map((stage) => packed.in(stage)(scalar)).find((at) => at);
+    const { isCut = false } = planOf(unit);
+    return { ...common, isCut, packed: { found, by: packed.by } };
+  };
+
+  const reduced = (unit: ReduceUnit): Kernel[] => {
+    const { stage } = unit;
+    const context = contextOf(unit, stage);
+    const kernel = reduceKernel(stage, context);
+    if (stage.riders.length === 0 || !context.isCut || kernel.bindings.length <= fewBindings) return [kernel];
+    return [reduceKernel({ ...stage, riders: [] }, context), ...mapKernels(stage.riders, context)];
+  };
+  /** One kernel for both; it computes for itself what it has the group's results for. */
+  const fused = (unit: ReduceUnit, splits: boolean): Kernel => {
+    const { stage, group, map } = unit;
+    const context = contextOf(unit, stage, map!);
+    const { found, by } = context.packed;
+    const own = packed.by(group);
+    const isRead = stages.some((other) => other !== map && reads(other, group));
+    const here = {
+      found: (scalar: Parameters<Found>[0]) => {
+        const at = found(scalar);
+        return at?.packing === own ? undefined : at;
+      },
+      by: isRead ? by : () => undefined,
+    };
+    return fusedKernel(stage, map!, { ...context, packed: here }, splits);
+  };
+  const kernelsOf = (unit: Unit): readonly Kernel[] => {
+    if (unit.kind === 'map') return mapKernels(unit.stage.outputs, contextOf(unit, unit.stage));
+    if (!unit.map) return reduced(unit);
+    const { fusion } = planOf(unit);
+    if (fusion === 'always') return [fused(unit, true)];
+    const apart = [...reduced(unit), ...mapKernels(unit.map.outputs, contextOf(unit, unit.map))];
+    return fusion === 'never' ? apart : [{ ...fused(unit, false), otherwise: apart }];
+  };
+  return units.map((unit) => {
+    const { prepared } = planOf(unit);
+    return [...(prepared ? prepareKernels(prepared, contextOf(unit)) : []), ...kernelsOf(unit)];
   });
 }
+
+/** Scratch is packed, unless it is what an output's handle says. */
+const isBuffer = ({ role, of }: { readonly role: string; readonly of: string }): boolean =>
+  role !== 'scratch' || of.includes(' ');
+
+/** Whether a stage needs what follows from a group's results. */
+const reads = (stage: Stage, { epilogue }: Group): boolean => {
+  const handles = epilogue.map(handleOf);
+  return inputsOf(expressionsOf(stage)).some((node) => handles.includes(node));
+};

@@ -37,9 +37,9 @@ export interface Binding {
 
 /**
  * `index` is an unsigned integer, `real` the compute type; inside a loop over lanes a `vector` is four neighbouring
- * reals and a `mask` what comparing them gives.
+ * reals and a `mask` what comparing them gives. On the GPU a `record` has several reals and vectors, by name.
  */
-export type CodeType = 'index' | 'real' | 'bool' | 'vector' | 'mask';
+export type CodeType = 'index' | 'real' | 'bool' | 'vector' | 'mask' | 'record';
 type RealType = 'real' | 'vector';
 type BoolType = 'bool' | 'mask';
 
@@ -50,7 +50,12 @@ export type Code =
   /** A local, or a uniform. */
   | { readonly code: 'name'; readonly type: CodeType; readonly name: string }
   /** Of a vector, the index is that of its first lane. */
-  | { readonly code: 'load'; readonly type: RealType; readonly array: string; readonly index: Code }
+  | {
+      readonly code: 'load';
+      readonly type: RealType | 'record';
+      readonly array: string;
+      readonly index: Code;
+    }
   | {
       readonly code: 'binary';
       readonly type: 'index' | RealType;
@@ -61,6 +66,8 @@ export type Code =
   | { readonly code: 'negate' | 'sqrt' | 'rsqrt'; readonly type: RealType; readonly x: Code }
   | { readonly code: 'real'; readonly type: 'real'; readonly x: Code }
   | { readonly code: 'call'; readonly type: RealType; readonly fn: Call; readonly args: readonly Code[] }
+  /** GPU only: what a function of the kernel returns, or a record of these members, or of zeros where there are none. */
+  | { readonly code: 'make'; readonly type: CodeType; readonly name: string; readonly args: readonly Code[] }
   /** A real in every lane. */
   | { readonly code: 'splat'; readonly type: 'vector'; readonly x: Code }
   /** The first lane of a vector. */
@@ -221,6 +228,23 @@ export interface Phase {
   readonly routines: readonly Routine[];
 }
 
+/** A record, and if it has one, the function `merge` of two of them, `a` and `b`. */
+export interface RecordType {
+  readonly name: string;
+  readonly members: readonly { readonly name: string; readonly type: RealType | RecordType }[];
+  readonly merge?: { readonly name: string; readonly body: readonly Statement[]; readonly result: Code };
+}
+
+/** The function of a kernel that reduces, which kernels that go on differently from the same reductions share. */
+export interface ReduceFunction {
+  readonly name: string;
+  /** The kept index, and what the body needs to know of where the lane is. */
+  readonly parameters: readonly string[];
+  readonly body: readonly Statement[];
+  readonly result: Code;
+  readonly returns: RealType | RecordType;
+}
+
 /** How a GPU kernel is spread over workgroups. */
 export interface Tiles {
   /** How many kept indices, and elements of each, as lanes count them. */
@@ -230,6 +254,14 @@ export interface Tiles {
   readonly isAcross: boolean;
   /** Reductions only: whether it can leave partials of blocks, and merge them when it runs again. */
   readonly splits?: boolean;
+  /** Reductions only: whether it goes on to compute the same elements from the results. */
+  readonly maps?: boolean;
+}
+
+export interface SharedArray {
+  readonly name: string;
+  readonly type: RealType | RecordType;
+  readonly reals: number;
 }
 
 export interface Kernel {
@@ -240,8 +272,14 @@ export interface Kernel {
   readonly body: readonly Statement[];
   /** WebAssembly only, whose body is that of all routines. */
   readonly phases: readonly Phase[];
-  /** Arrays shared by a workgroup, one element a lane. */
-  readonly shared: readonly { readonly name: string; readonly type: RealType }[];
+  /** Arrays shared by a workgroup, one element a lane, and how many reals that takes at most. */
+  readonly shared: readonly SharedArray[];
+  /** GPU only: called by the body. Its bindings come first. */
+  readonly reduce?: ReduceFunction;
+  /** GPU only: what runs instead where kept indices have to be cut into blocks. */
+  readonly otherwise?: readonly Kernel[];
+  /** GPU only: of the body's records. */
+  readonly records?: readonly RecordType[];
   /** GPU only. */
   readonly tiles?: Tiles;
   /** GPU only: the axis along which elements can be taken in by four. */
@@ -276,7 +314,7 @@ export function binary(operator: Operator, a: Code, b: Code): Code {
   }
   return { code: 'binary', type, operator, a, b };
 }
-export const load = (array: string, at: Code, type: RealType = 'real'): Code => ({
+export const load = (array: string, at: Code, type: RealType | 'record' = 'real'): Code => ({
   code: 'load',
   type,
   array,

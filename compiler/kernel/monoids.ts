@@ -36,6 +36,8 @@ export interface MonoidCode {
   readonly state: (parts: readonly Code[], elements: Code, first: Code, local: Local) => Code[];
   /** The state of no elements. */
   readonly identity: readonly number[];
+  /** What a state of several parts is called, its parts, and what merges two. */
+  readonly record?: { readonly name: string; readonly members: readonly string[]; readonly merge: string };
   /** Which parts of the state are counts. */
   readonly counts?: readonly number[];
   readonly merge: (a: readonly Code[], b: readonly Code[], local: Local) => Code[];
@@ -97,6 +99,7 @@ export const monoids: { readonly [K in Monoid]: MonoidCode } = {
       return [elements, binary('+', first, offset), notNegative(squares)];
     },
     identity: [0, 0, 0],
+    record: { name: 'Moments', members: ['count', 'mean', 'squares'], merge: 'merge_moments' },
     counts: [0],
     merge: ([countA, meanA, squaresA], [countB, meanB, squaresB], local) => {
       const count = local('count', binary('+', countA!, countB!));

@@ -6,7 +6,7 @@
 import { type Axes, sameAxes } from '../graph/axes.ts';
 import { type Expr, isReduction } from '../graph/expr.ts';
 import { type Group, handleOf, type Stage } from '../schedule/stages.ts';
-import { boundBy, fewBindings, manyBindings } from './bound.ts';
+import { boundBy, fewBindings } from './bound.ts';
 import { type Binding, binary, type Code, index, times } from './kernel.ts';
 import { operands, type Scalar, type Scalars } from './scalar.ts';
 import { expressionsOf, inputsOf, type Tensors } from './tensors.ts';
@@ -30,9 +30,10 @@ export type Found = (scalar: Scalar) => { readonly packing: Packing; readonly sl
 
 /**
  * What is packed: the bare results; all that rests on them; all that is as small and takes computing; or all that is as
- * small, for stages that would bind too much. The more is packed, the more the earlier kernel has to bind itself.
+ * small, for stages that would bind too much. The more is packed, the more the earlier kernel has to bind itself. What is
+ * prepared for a stage is all that is as small, of its own group; of the others it may be the bare results.
  */
-type Extent = 'results' | 'dependents' | 'computed' | 'everything';
+type Extent = 'results' | 'dependents' | 'computed' | 'everything' | 'prepared';
 
 type Slots = Map<Group, Map<Scalar, number>>;
 
@@ -41,6 +42,10 @@ export interface PackOptions {
   readonly dtype?: 'f64' | undefined;
   /** Whether a kernel may bind as many buffers as it likes. */
   readonly isUnbound?: boolean;
+  /** Whether a stage has the results of a group at hand. */
+  readonly isAtHand?: (stage: Stage, group: Group) => boolean;
+  /** A group that reduces nothing, for a stage to have all that is as small as its kept indices computed before. */
+  readonly preparedFor?: (stage: Stage) => Group | undefined;
 }
 
 export function packSmallValues(
@@ -48,28 +53,32 @@ export function packSmallValues(
   scalars: Scalars,
   tensors: Tensors,
   inOrder: (axes: Axes) => string[],
-  { dtype, isUnbound = false }: PackOptions = {},
+  { dtype, isUnbound = false, isAtHand = () => false, preparedFor = () => undefined }: PackOptions = {},
 ): Packed {
   const owners = new Map<Expr, Group>();
   const slots: Slots = new Map();
   const consumed = new Map<Stage, readonly Group[]>();
   for (const stage of stages) {
     const exprs = expressionsOf(stage);
-    const groups = [...new Set(inputsOf(exprs).flatMap((node) => owners.get(node) ?? []))];
+    const read = new Set(inputsOf(exprs).flatMap((node) => owners.get(node) ?? []));
+    const own = preparedFor(stage);
+    const groups = [...(own ? [own] : []), ...read].filter((group) => !isAtHand(stage, group));
     consumed.set(stage, groups);
     if (groups.length > 0) {
-      const extents: Extent[] = isUnbound
-        ? ['computed']
-        : boundBy(stage) > fewBindings
-          ? ['everything', 'dependents']
-          : ['dependents'];
+      const extents: Extent[] = own
+        ? ['everything', 'prepared']
+        : isUnbound
+          ? ['computed']
+          : boundBy(stage) > fewBindings
+            ? ['everything', 'dependents']
+            : ['dependents'];
       const roots = exprs.map(scalars.of);
       const fits = (extent: Extent): boolean => {
         const wanted: Slots = new Map();
         for (const root of roots) collect(root, groups, owners, wanted, extent);
-        return isUnbound || [...wanted].every(([group, own]) => fitsInto(group, own.keys(), stages));
+        return isUnbound || [...wanted].every(([group, values]) => fitsInto(group, values.keys(), stages));
       };
-      const extent = extents.find(fits) ?? 'results';
+      const extent = extents.find(fits) ?? (own ? 'prepared' : 'results');
       for (const root of roots) collect(root, groups, owners, slots, extent);
     }
     if (stage.kind === 'map') continue;
@@ -129,33 +138,42 @@ function groupFor(
     return undefined;
   // what this stage itself reduces is not known earlier
   if (leavesOf(scalar).some(isReduction)) return undefined;
+  // what an earlier map wrote, only kernels after that can read
+  if (leavesOf(scalar).some((leaf) => isHandle(leaf) && !owners.has(leaf))) return undefined;
   const needed = ownersOf(scalar, owners);
   if (needed.size > 1) return undefined;
   const [needs] = needed;
-  if (extent === 'results' && !(scalar.is === 'leaf' && isScratch(scalar.expr))) return undefined;
+  const isBare = extent === 'results' || (extent === 'prepared' && needs !== undefined);
+  if (isBare && !(scalar.is === 'leaf' && isScratch(scalar.expr))) return undefined;
   if (extent === 'dependents' && !holdsScratch(scalar)) return undefined;
   if (extent === 'computed' && operands(scalar).length === 0 && !holdsScratch(scalar)) return undefined;
-  const candidates = needs ? [needs] : scalar.axes.length > 0 ? groups : [];
+  const [first] = groups;
+  const isPrepared = first?.accumulations.length === 0;
+  const free = isPrepared ? [first] : groups;
+  const candidates = needs ? groups.filter((group) => group === needs) : scalar.axes.length > 0 ? free : [];
   return candidates.find(({ kept }) => sameAxes(kept, scalar.axes));
 }
 
 /** Whether the kernel of a group can bind what it needs to compute these too. */
 function fitsInto(group: Group, packed: Iterable<Scalar>, stages: readonly Stage[]): boolean {
-  const producer = stages.find((stage) => stage.kind === 'reduce' && stage.groups.includes(group))!;
+  const producer = stages.find((stage) => stage.kind === 'reduce' && stage.groups.includes(group));
+  if (!producer) return true;
   const own = inputsOf(expressionsOf(producer));
   const needed = [...packed]
     .flatMap(leavesOf)
     .filter((leaf) => leaf.op === 'input' && leaf.role !== 'scratch');
   const more = new Set(needed.filter((leaf) => !own.some((node) => node === leaf)));
-  return boundBy(producer) + more.size + 1 <= manyBindings;
+  return boundBy(producer) + more.size + 1 <= fewBindings;
 }
 
 /** Whether it rests on a value that no output holds. */
 const holdsScratch = (scalar: Scalar): boolean => leavesOf(scalar).some(isScratch);
 
+const isHandle = (expr: Expr): boolean => expr.op === 'input' && expr.role === 'scratch';
+
 /** The handle of an output names its role too. */
 const isScratch = (expr: Expr): boolean =>
-  expr.op === 'input' && expr.role === 'scratch' && !expr.of.includes(' ');
+  isHandle(expr) && !(expr as Extract<Expr, { op: 'input' }>).of.includes(' ');
 
 const ownersOf = (scalar: Scalar, owners: ReadonlyMap<Expr, Group>): Set<Group> =>
   new Set(leavesOf(scalar).flatMap((leaf) => owners.get(leaf) ?? []));
@@ -169,6 +187,10 @@ function leavesOf(scalar: Scalar): readonly Expr[] {
   knownLeaves.set(scalar, known);
   return known;
 }
+
+/** The names of the tensors that a value is computed from. */
+export const inputsIn = (scalar: Scalar): string[] =>
+  leavesOf(scalar).flatMap((leaf) => (leaf.op === 'input' ? `${leaf.role} ${leaf.of}` : []));
 
 /** The place of a packed value; `flat` is the flat index over the kept axes. */
 export function packedIndex({ kept }: Packing, slot: number, flat: Code, size: Tensors['size']): Code {

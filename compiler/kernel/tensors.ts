@@ -11,8 +11,12 @@ import { createNames, type Names } from './names.ts';
 type Tensor = Omit<Binding, 'access'>;
 type InputNode = Extract<Expr, { op: 'input' }>;
 
-/** How many elements a block of a kept index has, and how many partial results there are to take in. */
-export type Chosen = 'share' | 'taken';
+/**
+ * How many elements a block of a kept index has, how many partial results there are to take in, and how many elements
+ * of a block are mapped afterwards.
+ */
+export const allChosen = ['share', 'taken', 'mapped'] as const;
+export type Chosen = (typeof allChosen)[number];
 
 export interface Tensors {
   readonly ofInput: (node: InputNode) => Tensor;

@@ -45,10 +45,10 @@ reduce_1, for parts from begin to end:
    var sum = 4 × f32x4(0)
    var sum_1 = 4 × f32x4(0)
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 4 × f32x4:
-     grad_y_1 = grad_y[base + lane_]
+    for lane from left to right, 4 × f32x4:
+     grad_y_1 = grad_y[base + lane]
      sum = sum + grad_y_1
-     x_1 = x[base + lane_]
+     x_1 = x[base + lane]
      v = x_1 - lanes
      sum_1 = sum_1 + v * grad_y_1
    part_1 = fold(+, sum)
@@ -85,11 +85,11 @@ map_1, for parts from begin to end:
   lanes_3 = lanes(packed_1)
   for unit from from_ to to:
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 2 × f32x4:
-     grad_y_1 = grad_y[base + lane_]
-     x_1 = x[base + lane_]
+    for lane from left to right, 4 × f32x4:
+     grad_y_1 = grad_y[base + lane]
+     x_1 = x[base + lane]
      v = x_1 - lanes
-     dx[base + lane_] = lanes_3 * (grad_y_1 - lanes_1 * v - lanes_2)
+     dx[base + lane] = lanes_3 * (grad_y_1 - lanes_1 * v - lanes_2)
 reduce_2, for parts from begin to end:
  for part from begin to end:
   var total = 0
@@ -100,10 +100,10 @@ reduce_2, for parts from begin to end:
    var sum = 4 × f32x4(0)
    var sum_1 = 4 × f32x4(0)
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 4 × f32x4:
-     grad_y_1 = grad_y[base + lane_]
+    for lane from left to right, 4 × f32x4:
+     grad_y_1 = grad_y[base + lane]
      sum = sum + grad_y_1
-     x_1 = x[base + lane_]
+     x_1 = x[base + lane]
      sum_1 = sum_1 + (x_1 - lanes) * grad_y_1
    part_1 = fold(+, sum)
    total = total + part_1
@@ -153,22 +153,22 @@ reduce_3, for parts from begin to end:
    partials[block * c + base + i] = 0
    partials[(blocks + block) * c + base + i] = 0
   for unit from from_ to to:
-   for lane_ from left to right, 1 × f32x4:
-    columns[slot + lane_] = lanes(0)
-    columns[slot_1 + lane_] = lanes(0)
-   for block_1 from 0 to ((to_1 - from__1 + rows_each - 1) / rows_each):
-    for lane__1 from left to right, 4 × f32x4:
-     var sum = columns[slot + lane__1]
-     var sum_1 = columns[slot_1 + lane__1]
-     mean_3 = mean[lane__1]
+   for lane from left to right, 1 × f32x4:
+    columns[slot + lane] = lanes(0)
+    columns[slot_1 + lane] = lanes(0)
+   for turn from 0 to turns:
+    for lane_1 from left to right, 2 × f32x4:
+     var sum = columns[slot + lane_1]
+     var sum_1 = columns[slot_1 + lane_1]
+     mean_3 = mean[lane_1]
      for row__1 from row_ to last_row:
-      grad_y_1 = grad_y[row__1 * c + lane__1]
+      grad_y_1 = grad_y[row__1 * c + lane_1]
       sum = sum + grad_y_1
-      x_1 = x[row__1 * c + lane__1]
+      x_1 = x[row__1 * c + lane_1]
       v = x_1 - mean_3
       sum_1 = sum_1 + v * grad_y_1
-     columns[slot + lane__1] = sum
-     columns[slot_1 + lane__1] = sum_1
+     columns[slot + lane_1] = sum
+     columns[slot_1 + lane_1] = sum_1
    for i_1 from left to right:
     part_1 = columns[slot + i_1]
     total = partials[place]
@@ -180,36 +180,36 @@ map_2, for parts from begin to end:
  for part from begin to end:
   for unit from from_ to to:
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 2 × f32x4:
-     packed_1 = packed[lane_]
-     grad_y_1 = grad_y[base + lane_]
-     packed_2 = packed[c + lane_]
-     x_1 = x[base + lane_]
-     mean_3 = mean[lane_]
+    for lane from left to right, 4 × f32x4:
+     packed_1 = packed[lane]
+     grad_y_1 = grad_y[base + lane]
+     packed_2 = packed[c + lane]
+     x_1 = x[base + lane]
+     mean_3 = mean[lane]
      v = x_1 - mean_3
-     packed_3 = packed[2 * c + lane_]
-     dx[base + lane_] = packed_1 * (grad_y_1 - packed_2 * v - packed_3)
+     packed_3 = packed[2 * c + lane]
+     dx[base + lane] = packed_1 * (grad_y_1 - packed_2 * v - packed_3)
 reduce_4, for parts from begin to end:
  for part from begin to end:
   for i from left to right:
    partials[block * c + base + i] = 0
    partials[(blocks + block) * c + base + i] = 0
   for unit from from_ to to:
-   for lane_ from left to right, 1 × f32x4:
-    columns[slot + lane_] = lanes(0)
-    columns[slot_1 + lane_] = lanes(0)
-   for block_1 from 0 to ((to_1 - from__1 + rows_each - 1) / rows_each):
-    for lane__1 from left to right, 4 × f32x4:
-     var sum = columns[slot + lane__1]
-     var sum_1 = columns[slot_1 + lane__1]
-     mean_1 = mean[lane__1]
+   for lane from left to right, 1 × f32x4:
+    columns[slot + lane] = lanes(0)
+    columns[slot_1 + lane] = lanes(0)
+   for turn from 0 to turns:
+    for lane_1 from left to right, 2 × f32x4:
+     var sum = columns[slot + lane_1]
+     var sum_1 = columns[slot_1 + lane_1]
+     mean_1 = mean[lane_1]
      for row__1 from row_ to last_row:
-      grad_y_1 = grad_y[row__1 * c + lane__1]
+      grad_y_1 = grad_y[row__1 * c + lane_1]
       sum = sum + grad_y_1
-      x_1 = x[row__1 * c + lane__1]
+      x_1 = x[row__1 * c + lane_1]
       sum_1 = sum_1 + (x_1 - mean_1) * grad_y_1
-     columns[slot + lane__1] = sum
-     columns[slot_1 + lane__1] = sum_1
+     columns[slot + lane_1] = sum
+     columns[slot_1 + lane_1] = sum_1
    for i_1 from left to right:
     part_1 = columns[slot + i_1]
     total = partials[place]
@@ -224,9 +224,9 @@ map_3, for parts from begin to end:
   v = weight_1 * invstd_1
   lanes = lanes(v)
   for unit from from_ to to:
-   for lane_ from left to right, 2 × f32x4:
-    grad_y_1 = grad_y[base + lane_]
-    dx[base + lane_] = lanes * grad_y_1
+   for lane from left to right, 4 × f32x4:
+    grad_y_1 = grad_y[base + lane]
+    dx[base + lane] = lanes * grad_y_1
 finish_4, for kept from begin to end:
  for at from begin to end:
   var total = partials[at]
@@ -254,12 +254,12 @@ reduce_5, for parts from begin to end:
    var sum = 4 × f32x4(0)
    var sum_1 = 4 × f32x4(0)
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 4 × f32x4:
-     grad_y_1 = grad_y[base + lane_]
+    for lane from left to right, 4 × f32x4:
+     grad_y_1 = grad_y[base + lane]
      sum = sum + grad_y_1
-     x_1 = x[base + lane_]
+     x_1 = x[base + lane]
      sum_1 = sum_1 + (x_1 - lanes) * grad_y_1
-     dx[base + lane_] = lanes_1 * grad_y_1
+     dx[base + lane] = lanes_1 * grad_y_1
    part_1 = fold(+, sum)
    total = total + part_1
    part_2 = fold(+, sum_1)
@@ -268,43 +268,43 @@ reduce_5, for parts from begin to end:
   partials[(blocks + block) * c + i_c] = total_1
 prepare_1, for parts from begin to end:
  for part from begin to end:
-  for lane_ from left to right, 1 × f32x4:
-   weight_1 = weight[lane_]
-   invstd_1 = invstd[lane_]
-   prepared[lane_] = weight_1 * invstd_1
+  for lane from left to right, 1 × f32x4:
+   weight_1 = weight[lane]
+   invstd_1 = invstd[lane]
+   prepared[lane] = weight_1 * invstd_1
 map_4, for parts from begin to end:
  for part from begin to end:
   for unit from from_ to to:
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 2 × f32x4:
-     prepared_1 = prepared[lane_]
-     grad_y_1 = grad_y[base + lane_]
-     dx[base + lane_] = prepared_1 * grad_y_1
+    for lane from left to right, 4 × f32x4:
+     prepared_1 = prepared[lane]
+     grad_y_1 = grad_y[base + lane]
+     dx[base + lane] = prepared_1 * grad_y_1
 reduce_6, for parts from begin to end:
  for part from begin to end:
   for i from left to right:
    partials[block * c + base + i] = 0
    partials[(blocks + block) * c + base + i] = 0
   for unit from from_ to to:
-   for lane_ from left to right, 1 × f32x4:
-    columns[slot + lane_] = lanes(0)
-    columns[slot_1 + lane_] = lanes(0)
-   for block_1 from 0 to ((to_1 - from__1 + rows_each - 1) / rows_each):
-    for lane__1 from left to right, 4 × f32x4:
-     var sum = columns[slot + lane__1]
-     var sum_1 = columns[slot_1 + lane__1]
-     mean_1 = mean[lane__1]
-     weight_1 = weight[lane__1]
-     invstd_1 = invstd[lane__1]
+   for lane from left to right, 1 × f32x4:
+    columns[slot + lane] = lanes(0)
+    columns[slot_1 + lane] = lanes(0)
+   for turn from 0 to turns:
+    for lane_1 from left to right, 2 × f32x4:
+     var sum = columns[slot + lane_1]
+     var sum_1 = columns[slot_1 + lane_1]
+     mean_1 = mean[lane_1]
+     weight_1 = weight[lane_1]
+     invstd_1 = invstd[lane_1]
      v = weight_1 * invstd_1
      for row__1 from row_ to last_row:
-      grad_y_1 = grad_y[row__1 * c + lane__1]
+      grad_y_1 = grad_y[row__1 * c + lane_1]
       sum = sum + grad_y_1
-      x_1 = x[row__1 * c + lane__1]
+      x_1 = x[row__1 * c + lane_1]
       sum_1 = sum_1 + (x_1 - mean_1) * grad_y_1
-      dx[row__1 * c + lane__1] = v * grad_y_1
-     columns[slot + lane__1] = sum
-     columns[slot_1 + lane__1] = sum_1
+      dx[row__1 * c + lane_1] = v * grad_y_1
+     columns[slot + lane_1] = sum
+     columns[slot_1 + lane_1] = sum_1
    for i_1 from left to right:
     part_1 = columns[slot + i_1]
     total = partials[place]
@@ -320,9 +320,9 @@ reduce_7, for parts from begin to end:
   for unit from from_ to to:
    var sum = 4 × f32x4(0)
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 4 × f32x4:
-     x_1 = x[base + lane_]
-     grad_y_1 = grad_y[base + lane_]
+    for lane from left to right, 4 × f32x4:
+     x_1 = x[base + lane]
+     grad_y_1 = grad_y[base + lane]
      sum = sum + (x_1 - lanes) * grad_y_1
    part_1 = fold(+, sum)
    total = total + part_1
@@ -363,17 +363,17 @@ reduce_8, for parts from begin to end:
   for i from left to right:
    partials[block * c + base + i] = 0
   for unit from from_ to to:
-   for lane_ from left to right, 1 × f32x4:
-    columns[slot + lane_] = lanes(0)
-   for block_1 from 0 to ((to_1 - from__1 + rows_each - 1) / rows_each):
-    for lane__1 from left to right, 4 × f32x4:
-     var sum = columns[slot + lane__1]
-     mean_1 = mean[lane__1]
+   for lane from left to right, 1 × f32x4:
+    columns[slot + lane] = lanes(0)
+   for turn from 0 to turns:
+    for lane_1 from left to right, 2 × f32x4:
+     var sum = columns[slot + lane_1]
+     mean_1 = mean[lane_1]
      for row__1 from row_ to last_row:
-      x_1 = x[row__1 * c + lane__1]
-      grad_y_1 = grad_y[row__1 * c + lane__1]
+      x_1 = x[row__1 * c + lane_1]
+      grad_y_1 = grad_y[row__1 * c + lane_1]
       sum = sum + (x_1 - mean_1) * grad_y_1
-     columns[slot + lane__1] = sum
+     columns[slot + lane_1] = sum
    for i_1 from left to right:
     part_1 = columns[slot + i_1]
     total = partials[place]
@@ -399,11 +399,11 @@ reduce_9, for parts from begin to end:
   for unit from from_ to to:
    var sum = 4 × f32x4(0)
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 4 × f32x4:
-     x_1 = x[base + lane_]
-     grad_y_1 = grad_y[base + lane_]
+    for lane from left to right, 4 × f32x4:
+     x_1 = x[base + lane]
+     grad_y_1 = grad_y[base + lane]
      sum = sum + (x_1 - lanes) * grad_y_1
-     dx[base + lane_] = lanes_1 * grad_y_1
+     dx[base + lane] = lanes_1 * grad_y_1
    part_1 = fold(+, sum)
    total = total + part_1
   partials[block * c + i_c] = total
@@ -412,21 +412,21 @@ reduce_10, for parts from begin to end:
   for i from left to right:
    partials[block * c + base + i] = 0
   for unit from from_ to to:
-   for lane_ from left to right, 1 × f32x4:
-    columns[slot + lane_] = lanes(0)
-   for block_1 from 0 to ((to_1 - from__1 + rows_each - 1) / rows_each):
-    for lane__1 from left to right, 4 × f32x4:
-     var sum = columns[slot + lane__1]
-     mean_1 = mean[lane__1]
-     weight_1 = weight[lane__1]
-     invstd_1 = invstd[lane__1]
+   for lane from left to right, 1 × f32x4:
+    columns[slot + lane] = lanes(0)
+   for turn from 0 to turns:
+    for lane_1 from left to right, 2 × f32x4:
+     var sum = columns[slot + lane_1]
+     mean_1 = mean[lane_1]
+     weight_1 = weight[lane_1]
+     invstd_1 = invstd[lane_1]
      v = weight_1 * invstd_1
      for row__1 from row_ to last_row:
-      x_1 = x[row__1 * c + lane__1]
-      grad_y_1 = grad_y[row__1 * c + lane__1]
+      x_1 = x[row__1 * c + lane_1]
+      grad_y_1 = grad_y[row__1 * c + lane_1]
       sum = sum + (x_1 - mean_1) * grad_y_1
-      dx[row__1 * c + lane__1] = v * grad_y_1
-     columns[slot + lane__1] = sum
+      dx[row__1 * c + lane_1] = v * grad_y_1
+     columns[slot + lane_1] = sum
    for i_1 from left to right:
     part_1 = columns[slot + i_1]
     total = partials[place]
@@ -457,19 +457,19 @@ map_5, for parts from begin to end:
   lanes_3 = lanes(invstd_1)
   for unit from from_ to to:
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 2 × f32x4:
-     grad_y_1 = grad_y[base + lane_]
-     x_1 = x[base + lane_]
+    for lane from left to right, 4 × f32x4:
+     grad_y_1 = grad_y[base + lane]
+     x_1 = x[base + lane]
      v = x_1 - lanes
-     dx[base + lane_] = lanes_3 * (grad_y_1 - lanes_1 * v - lanes_2)
+     dx[base + lane] = lanes_3 * (grad_y_1 - lanes_1 * v - lanes_2)
 reduce_11, for parts from begin to end:
  for part from begin to end:
   var total = 0
   for unit from from_ to to:
    var sum = 4 × f32x4(0)
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 4 × f32x4:
-     grad_y_1 = grad_y[base + lane_]
+    for lane from left to right, 4 × f32x4:
+     grad_y_1 = grad_y[base + lane]
      sum = sum + grad_y_1
    part_1 = fold(+, sum)
    total = total + part_1
@@ -500,29 +500,29 @@ map_6, for parts from begin to end:
  for part from begin to end:
   for unit from from_ to to:
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 2 × f32x4:
-     invstd_1 = invstd[lane_]
-     grad_y_1 = grad_y[base + lane_]
-     packed_1 = packed[lane_]
-     x_1 = x[base + lane_]
-     mean_3 = mean[lane_]
+    for lane from left to right, 4 × f32x4:
+     invstd_1 = invstd[lane]
+     grad_y_1 = grad_y[base + lane]
+     packed_1 = packed[lane]
+     x_1 = x[base + lane]
+     mean_3 = mean[lane]
      v = x_1 - mean_3
-     packed_2 = packed[c + lane_]
-     dx[base + lane_] = invstd_1 * (grad_y_1 - packed_1 * v - packed_2)
+     packed_2 = packed[c + lane]
+     dx[base + lane] = invstd_1 * (grad_y_1 - packed_1 * v - packed_2)
 reduce_12, for parts from begin to end:
  for part from begin to end:
   for i from left to right:
    partials[block * c + base + i] = 0
   for unit from from_ to to:
-   for lane_ from left to right, 1 × f32x4:
-    columns[slot + lane_] = lanes(0)
-   for block_1 from 0 to ((to_1 - from__1 + rows_each - 1) / rows_each):
-    for lane__1 from left to right, 4 × f32x4:
-     var sum = columns[slot + lane__1]
+   for lane from left to right, 1 × f32x4:
+    columns[slot + lane] = lanes(0)
+   for turn from 0 to turns:
+    for lane_1 from left to right, 2 × f32x4:
+     var sum = columns[slot + lane_1]
      for row__1 from row_ to last_row:
-      grad_y_1 = grad_y[row__1 * c + lane__1]
+      grad_y_1 = grad_y[row__1 * c + lane_1]
       sum = sum + grad_y_1
-     columns[slot + lane__1] = sum
+     columns[slot + lane_1] = sum
    for i_1 from left to right:
     part_1 = columns[slot + i_1]
     total = partials[place]
@@ -532,9 +532,9 @@ map_7, for parts from begin to end:
   invstd_1 = invstd[i_c]
   lanes = lanes(invstd_1)
   for unit from from_ to to:
-   for lane_ from left to right, 2 × f32x4:
-    grad_y_1 = grad_y[base + lane_]
-    dx[base + lane_] = lanes * grad_y_1
+   for lane from left to right, 4 × f32x4:
+    grad_y_1 = grad_y[base + lane]
+    dx[base + lane] = lanes * grad_y_1
 reduce_13, for parts from begin to end:
  for part from begin to end:
   var total = 0
@@ -543,10 +543,10 @@ reduce_13, for parts from begin to end:
   for unit from from_ to to:
    var sum = 4 × f32x4(0)
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 4 × f32x4:
-     grad_y_1 = grad_y[base + lane_]
+    for lane from left to right, 4 × f32x4:
+     grad_y_1 = grad_y[base + lane]
      sum = sum + grad_y_1
-     dx[base + lane_] = lanes * grad_y_1
+     dx[base + lane] = lanes * grad_y_1
    part_1 = fold(+, sum)
    total = total + part_1
   partials[block * c + i_c] = total
@@ -554,30 +554,30 @@ map_8, for parts from begin to end:
  for part from begin to end:
   for unit from from_ to to:
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 2 × f32x4:
-     invstd_1 = invstd[lane_]
-     grad_y_1 = grad_y[base + lane_]
-     dx[base + lane_] = invstd_1 * grad_y_1
+    for lane from left to right, 4 × f32x4:
+     invstd_1 = invstd[lane]
+     grad_y_1 = grad_y[base + lane]
+     dx[base + lane] = invstd_1 * grad_y_1
 reduce_14, for parts from begin to end:
  for part from begin to end:
   for i from left to right:
    partials[block * c + base + i] = 0
   for unit from from_ to to:
-   for lane_ from left to right, 1 × f32x4:
-    columns[slot + lane_] = lanes(0)
-   for block_1 from 0 to ((to_1 - from__1 + rows_each - 1) / rows_each):
-    for lane__1 from left to right, 4 × f32x4:
-     var sum = columns[slot + lane__1]
-     invstd_1 = invstd[lane__1]
+   for lane from left to right, 1 × f32x4:
+    columns[slot + lane] = lanes(0)
+   for turn from 0 to turns:
+    for lane_1 from left to right, 2 × f32x4:
+     var sum = columns[slot + lane_1]
+     invstd_1 = invstd[lane_1]
      for row__1 from row_ to last_row:
-      grad_y_1 = grad_y[row__1 * c + lane__1]
+      grad_y_1 = grad_y[row__1 * c + lane_1]
       sum = sum + grad_y_1
-      dx[row__1 * c + lane__1] = invstd_1 * grad_y_1
-     columns[slot + lane__1] = sum
+      dx[row__1 * c + lane_1] = invstd_1 * grad_y_1
+     columns[slot + lane_1] = sum
    for i_1 from left to right:
     part_1 = columns[slot + i_1]
     total = partials[place]
     partials[place] = total + part_1
 */
 export const module =
-  'AGFzbQEAAAABDQJgA39/fwBgA397fwACEgEDZW52Bm1lbW9yeQIDAYCABAMwLwAAAQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAB+EDLghyZWR1Y2VfMQAACGZpbmlzaF8xAAEFbWFwXzEAAwhyZWR1Y2VfMgAECGZpbmlzaF8yAAUIZmluaXNoXzMABghyZWR1Y2VfMwAHBW1hcF8yAAgIcmVkdWNlXzQACQVtYXBfMwAKCGZpbmlzaF80AAsIcmVkdWNlXzUADAlwcmVwYXJlXzEADQVtYXBfNAAOCHJlZHVjZV82AA8IcmVkdWNlXzcAEAhmaW5pc2hfNQARCGZpbmlzaF82ABIIcmVkdWNlXzgAEwhmaW5pc2hfNwAUCHJlZHVjZV85ABUJcmVkdWNlXzEwABYIZmluaXNoXzgAFwVtYXBfNQAYCXJlZHVjZV8xMQAZCGZpbmlzaF85ABoJZmluaXNoXzEwABsFbWFwXzYAHAlyZWR1Y2VfMTIAHQVtYXBfNwAeCXJlZHVjZV8xMwAfBW1hcF84ACAJcmVkdWNlXzE0ACEHcGhhc2VfMQAiB3BoYXNlXzIAIwdwaGFzZV8zACQHcGhhc2VfNAAlB3BoYXNlXzUAJgdwaGFzZV82ACcHcGhhc2VfNwAoB3BoYXNlXzgAKQdwaGFzZV85ACoIcGhhc2VfMTAAKwhwaGFzZV8xMQAsCHBoYXNlXzEyAC0IcGhhc2VfMTMALgrYsgEvuAcDC3sYfwJ8IAAoAgAhIyAAKAIQISQgACgCICElIAAoAjghHCAAKAJAIRYgACgCSCIdQQFBgAhBASAAKAJQIhFBASARSxtuIg5BASAOSxsiFWpBAWsgFW4gEUGACGpBAWtBgAhuIhdsIRhBACEOQQEgACgCWCIQSQR/IAEgEHAhDiABIBBuBSABCyESIAEiHiACSQRAA0BEAAAAAAAAAAAhJkQAAAAAAAAAACEnQQAhACAYIQEgJSASQQJ0aioCALu2/RMhBkEBIBBJBH8gGCAOQQFqbCAQbiEBIBggDmwgEG4FIAALIhQgAUkEQANAIBQgFWwhAEEAIR8gESEgQwAAAAD9EyEDQwAAAAD9EyEHQwAAAAD9EyEIQwAAAAD9EyEJQwAAAAD9EyEFQwAAAAD9EyEKQwAAAAD9EyELQwAAAAD9EyEMQQEgF0kEfyAUIBdwQYAIbCIfQYAIaiIAIBEgACARSRshICAUIBduIBVsBSAACyIAIAAgFWoiGSAdIBkgHUkbIhlJBEADQCAjIAAgFmwgEmogEWxBAnQiD2ohISAkIA9qISIgIEECdCIaIB9BAnQiD2tBwABOBEADQCADICEgD2oiE/0AAgAiDf3kASEDIAUgIiAPaiIb/QACACAG/eUBIA395gH95AEhBSAHIBP9AAIQIgT95AEhByAKIBv9AAIQIAb95QEgBP3mAf3kASEKIAggE/0AAiAiBP3kASEIIAsgG/0AAiAgBv3lASAE/eYB/eQBIQsgCSAT/QACMCIE/eQBIQkgDCAb/QACMCAG/eUBIAT95gH95AEhDCAaIA9BwABqIg9rQcAATg0ACwsgGiAPayITQQBKBEADQCADICEgD2r9AAIAIg395AEgAyATQQJ2/RH9DAAAAAABAAAAAgAAAAMAAAD9OyIE/VIhAyAFICIgD2r9AAIAIAb95QEgDf3mAf3kASAFIAT9UiEFIBogD0EQaiIPayITQQBKDQALCyAAQQFqIgAgGUkNAAsLICYgAyAH/eQBIAggCf3kAf3kASID/R8AuyAD/R8Bu6AgA/0fArsgA/0fA7ugoKAhJiAnIAUgCv3kASALIAz95AH95AEiA/0fALsgA/0fAbugIAP9HwK7IAP9HwO7oKCgIScgFEEBaiIUIAFJDQALCyAcIA4gFmwgEmpBA3RqICY5AwAgHCAQIA5qIBZsIBJqQQN0aiAnOQMAIA5BAWoiDiAQRgR/IBJBAWohEkEABSAOCyEOIB5BAWoiHiACSQ0ACwsLnwICCH8EfCAAKAIIIQcgACgCGCEIIAAoAjAhBiAAKAI4IQUgACgCQCEEIAAoAkghCSAAKAJQIQogACgCWCEAIAEgAkkEQANAIAUgAUEDdGorAwAhCyAFIAAgBGwgAWpBA3RqKwMAIQ1BASIDIABJBEADQCALIAUgAyAEbCABakEDdGorAwCgIQsgDSAFIAAgA2ogBGwgAWpBA3RqKwMAoCENIANBAWoiAyAASQ0ACwsgCyAJIApsuCIOoyELIAcgAUECdCIDaioCALshDCAGIANqIAwgCCADaioCALsiDKK2OAIAIAYgBCABakECdGogDCAMoiANIA6jorY4AgAgBkECIARsIAFqQQJ0aiALtjgCACABQQFqIgEgAkkNAAsLCz8AIAJBEE4EQCAAIAH9CwIABSACQQhxBEAgACAB/VsCAAAgAkEEcQRAIAAgAf1aAggCCwUgACAB/VoCAAALCwu3BQMbfwR7AXwgACgCACEYIAAoAhAhGSAAKAIgIRogACgCKCEbIAAoAjAhDCAAKAJAIQ0gACgCSCISQQFBgAhBASAAKAJQIgVBASAFSxtuIgRBASAESxsiCWpBAWsgCW4gBUGACGpBAWtBgAhuIg5sIQ9BACEEQQEgACgCWCIGSQR/IAEgBnAhBCABIAZuBSABCyEHIAEiEyACSQRAA0BBACEAIA8hASAMIAdBAnQiCmoqAgC7ISIgGiAKaioCALu2/RMhHiAMIA0gB2pBAnRqKgIAu7b9EyEfIAxBAiANbCAHakECdGoqAgC7tv0TISAgIrb9EyEhQQEgBkkEfyAPIARBAWpsIAZuIQEgDyAEbCAGbgUgAAsiCCABSQRAA0AgCCAJbCEAQQAhFCAFIQpBASAOSQR/IAggDnBBgAhsIhRBgAhqIgAgBSAAIAVJGyEKIAggDm4gCWwFIAALIgAgACAJaiIQIBIgECASSRsiEEkEQANAIBggACANbCAHaiAFbEECdCIDaiEVIBkgA2ohFiAbIANqIRcgCkECdCIRIBRBAnQiA2tBIE4EQANAIBcgA2oiHCAhIBUgA2oiC/0AAgAgHyAWIANqIh39AAIAIB795QH95gH95QEgIP3lAf3mAf0LAgAgHCAhIAv9AAIQIB8gHf0AAhAgHv3lAf3mAf3lASAg/eUB/eYB/QsCECARIANBIGoiA2tBIE4NAAsLIBEgA2siC0EASgRAA0AgFyADaiAhIBUgA2r9AAIAIB8gFiADav0AAgAgHv3lAf3mAf3lASAg/eUB/eYBIAsQAiARIANBEGoiA2siC0EASg0ACwsgAEEBaiIAIBBJDQALCyAIQQFqIgggAUkNAAsLIARBAWoiBCAGRgR/IAdBAWohB0EABSAECyEEIBNBAWoiEyACSQ0ACwsLuAcDC3sYfwJ8IAAoAgAhIyAAKAIQISQgACgCICElIAAoAjghHCAAKAJAIRYgACgCSCIdQQFBgAhBASAAKAJQIhFBASARSxtuIg5BASAOSxsiFWpBAWsgFW4gEUGACGpBAWtBgAhuIhdsIRhBACEOQQEgACgCWCIQSQR/IAEgEHAhDiABIBBuBSABCyESIAEiHiACSQRAA0BEAAAAAAAAAAAhJkQAAAAAAAAAACEnQQAhACAYIQEgJSASQQJ0aioCALu2/RMhBkEBIBBJBH8gGCAOQQFqbCAQbiEBIBggDmwgEG4FIAALIhQgAUkEQANAIBQgFWwhAEEAIR8gESEgQwAAAAD9EyEDQwAAAAD9EyEHQwAAAAD9EyEIQwAAAAD9EyEJQwAAAAD9EyEFQwAAAAD9EyEKQwAAAAD9EyELQwAAAAD9EyEMQQEgF0kEfyAUIBdwQYAIbCIfQYAIaiIAIBEgACARSRshICAUIBduIBVsBSAACyIAIAAgFWoiGSAdIBkgHUkbIhlJBEADQCAjIAAgFmwgEmogEWxBAnQiD2ohISAkIA9qISIgIEECdCIaIB9BAnQiD2tBwABOBEADQCADICEgD2oiE/0AAgAiDf3kASEDIAUgIiAPaiIb/QACACAG/eUBIA395gH95AEhBSAHIBP9AAIQIgT95AEhByAKIBv9AAIQIAb95QEgBP3mAf3kASEKIAggE/0AAiAiBP3kASEIIAsgG/0AAiAgBv3lASAE/eYB/eQBIQsgCSAT/QACMCIE/eQBIQkgDCAb/QACMCAG/eUBIAT95gH95AEhDCAaIA9BwABqIg9rQcAATg0ACwsgGiAPayITQQBKBEADQCADICEgD2r9AAIAIg395AEgAyATQQJ2/RH9DAAAAAABAAAAAgAAAAMAAAD9OyIE/VIhAyAFICIgD2r9AAIAIAb95QEgDf3mAf3kASAFIAT9UiEFIBogD0EQaiIPayITQQBKDQALCyAAQQFqIgAgGUkNAAsLICYgAyAH/eQBIAggCf3kAf3kASID/R8AuyAD/R8Bu6AgA/0fArsgA/0fA7ugoKAhJiAnIAUgCv3kASALIAz95AH95AEiA/0fALsgA/0fAbugIAP9HwK7IAP9HwO7oKCgIScgFEEBaiIUIAFJDQALCyAcIA4gFmwgEmpBA3RqICY5AwAgHCAQIA5qIBZsIBJqQQN0aiAnOQMAIA5BAWoiDiAQRgR/IBJBAWohEkEABSAOCyEOIB5BAWoiHiACSQ0ACwsL/QECB38CfCAAKAIYIQcgACgCYCEIIAAoAmghCSAAKAI4IQQgACgCQCEGIAAoAlghBSAAKAJIuCAAKAJQuKJEAAAAAAAAAABkIQAgASACSQRAA0AgBCABQQN0aisDACELIAQgBSAGbCABakEDdGorAwAhCkEBIgMgBUkEQANAIAsgBCADIAZsIAFqQQN0aisDAKAhCyAKIAQgBSADaiAGbCABakEDdGorAwCgIQogA0EBaiIDIAVJDQALCyAHIAFBAnQiA2oqAgC7IAqiRAAAAAAAAAAAIAAbIQogCCADaiAKtjgCACAJIANqIAu2OAIAIAFBAWoiASACSQ0ACwsL4wICC38GfCAAKAIIIQggACgCGCEJIAAoAmAhCiAAKAJoIQsgACgCMCEHIAAoAjghBSAAKAJAIQQgACgCWCEGIAAoAkgiDLggACgCUCIAuKJEAAAAAAAAAABkIQ0gASACSQRAA0AgBSABQQN0aisDACEOIAUgBiAEbCABakEDdGorAwAhD0EBIgMgBkkEQANAIA4gBSADIARsIAFqQQN0aisDAKAhDiAPIAUgBiADaiAEbCABakEDdGorAwCgIQ8gA0EBaiIDIAZJDQALCyAJIAFBAnQiA2oqAgC7IRAgDiAMIABsuCIRoyESIAggA2oqAgC7IRMgCiADaiAQIA+iRAAAAAAAAAAAIA0btjgCACALIANqIA62OAIAIAcgA2ogEyAQorY4AgAgByAEIAFqQQJ0aiAQIBCiIA8gEaOitjgCACAHQQIgBGwgAWpBAnRqIBK2OAIAIAFBAWoiASACSQ0ACwsLzgoDIH8NewF8IAAoAgAhFiAAKAIQIRcgACgCICEYIAAoAjghDyAAKAJwIQogACgCWCELIAAoAkAiCEGACGpBAWtBgAhuIRkgACgCSCIfIAAoAlAiIGwiA0GAAWpBAWtBgAFuIRpBASEAIAggA2xBgIAgSQR/QQQFIAALIQAgCEGAAUkEf0EEBSAACyEAIAEiDiACIiFJBEADQCAOIAtwIQwgDiALbiIDIBlwQYAIbCIBQYAIaiICIAggAiAISRshAiADIBluIAhsIRsgASIDIAJJBEADQCAPIAwgCGwgGyADaiIGakEDdGpEAAAAAAAAAAA5AwAgDyALIAxqIAhsIAZqQQN0akQAAAAAAAAAADkDACADQQFqIgMgAkkNAAsLIBogDGwgC24iEyAaIAxBAWpsIAtuIiJJBEADQCATQYABbCIcQYABaiIDIB8gIGwiBiADIAZJGyEUIAogDkECbCIDQYAIbCABayIdQQJ0aiENIAogA0EBakGACGwgAWsiHkECdGohECACQQJ0IgYgAUECdCIDa0EQTgRAA0AgDSADakMAAAAA/RP9CwIAIBAgA2pDAAAAAP0T/QsCACAGIANBEGoiA2tBEE4NAAsLIAYgA2siBEEASgRAA0AgDSADakMAAAAA/RMgBBACIBAgA2pDAAAAAP0TIAQQAiAGIANBEGoiA2siBEEASg0ACwtBACINIBQgHGsgAGpBAWsgAG4iEEkEQANAIBwgDSAAbGoiAyAAaiIGIBQgBiAUSRshBiAKIB1BAnRqIREgCiAeQQJ0aiESIAJBAnQiFSABQQJ0IgVrQcAATgRAA0AgESAFaiIE/QACACEkIBIgBWoiB/0AAgAhJSAYIAVqIgn9AAIAISYgBP0AAhAhJyAH/QACECEoIAn9AAIQIS0gBP0AAiAhKSAH/QACICEqIAn9AAIgIS4gBP0AAjAhKyAH/QACMCEsIAn9AAIwIS8gAyIEIAZJBEADQCAkIBYgBCAIbEECdCIHaiAFaiIJ/QACACIj/eQBISQgJSAXIAdqIAVqIgf9AAIAICb95QEgI/3mAf3kASElICcgCf0AAhAiI/3kASEnICggB/0AAhAgLf3lASAj/eYB/eQBISggKSAJ/QACICIj/eQBISkgKiAH/QACICAu/eUBICP95gH95AEhKiArIAn9AAIwIiP95AEhKyAsIAf9AAIwIC/95QEgI/3mAf3kASEsIARBAWoiBCAGSQ0ACwsgESAFaiIEICT9CwIAIBIgBWoiByAl/QsCACAEICf9CwIQIAcgKP0LAhAgBCAp/QsCICAHICr9CwIgIAQgK/0LAjAgByAs/QsCMCAVIAVBwABqIgVrQcAATg0ACwsgFSAFayIHQQBKBEADQCARIAVq/QACACEkIBIgBWr9AAIAISUgGCAFav0AAgAhJiADIgQgBkkEQANAICQgFiAEIAhsQQJ0IglqIAVq/QACACIj/eQBISQgJSAXIAlqIAVq/QACACAm/eUBICP95gH95AEhJSAEQQFqIgQgBkkNAAsLIBEgBWogJCAHEAIgEiAFaiAlIAcQAiAVIAVBEGoiBWsiB0EASg0ACwsgDUEBaiINIBBJDQALCyABIgMgAkkEQANAIA8gDCAIbCAbIANqIgZqQQN0aiIEKwMAITAgBCAwIAogHSADakECdGoqAgC7oDkDACAPIAsgDGogCGwgBmpBA3RqIgYrAwAhMCAGIDAgCiAeIANqQQJ0aioCALugOQMAIANBAWoiAyACSQ0ACwsgE0EBaiITICJJDQALCyAOQQFqIg4gIUkNAAsLC64FAR9/IAAoAgAhGSAAKAIQIRogACgCICEPIAAoAighGyAAKAIwIQkgACgCSCAAKAJQbCIQQQFBgAhBASAAKAJAIgRBASAESxtuIgVBASAFSxsiCmpBAWsgCm4gBEGACGpBAWtBgAhuIgxsIQVBACEGQQEgACgCeCIHSQR/IAEgB3AhBiABIAduBSABCxogASIRIAJJBEADQEEAIQAgBSEBQQEgB0kEfyAFIAZBAWpsIAduIQEgBSAGbCAHbgUgAAsiCCABSQRAA0AgCCAKbCEAQQAhEiAEIRNBASAMSQR/IAggDHBBgAhsIhJBgAhqIgAgBCAAIARJGyETIAggDG4gCmwFIAALIgAgACAKaiINIBAgDSAQSRsiDUkEQANAIBkgACAEbEECdCIDaiEUIAkgBEECdGohFSAaIANqIRYgCUECIARsQQJ0aiEXIBsgA2ohGCATQQJ0Ig4gEkECdCIDa0EgTgRAA0AgGCADaiIcIAkgA2oiC/0AAgAgFCADaiId/QACACAVIANqIh79AAIAIBYgA2oiH/0AAgAgDyADaiIg/QACAP3lAf3mAf3lASAXIANqIiH9AAIA/eUB/eYB/QsCACAcIAv9AAIQIB39AAIQIB79AAIQIB/9AAIQICD9AAIQ/eUB/eYB/eUBICH9AAIQ/eUB/eYB/QsCECAOIANBIGoiA2tBIE4NAAsLIA4gA2siC0EASgRAA0AgGCADaiAJIANq/QACACAUIANq/QACACAVIANq/QACACAWIANq/QACACAPIANq/QACAP3lAf3mAf3lASAXIANq/QACAP3lAf3mASALEAIgDiADQRBqIgNrIgtBAEoNAAsLIABBAWoiACANSQ0ACwsgCEEBaiIIIAFJDQALCyAGQQFqIQYgEUEBaiIRIAJJDQALCwvOCgMgfw17AXwgACgCACEWIAAoAhAhFyAAKAIgIRggACgCOCEPIAAoAnAhCiAAKAJYIQsgACgCQCIIQYAIakEBa0GACG4hGSAAKAJIIh8gACgCUCIgbCIDQYABakEBa0GAAW4hGkEBIQAgCCADbEGAgCBJBH9BBAUgAAshACAIQYABSQR/QQQFIAALIQAgASIOIAIiIUkEQANAIA4gC3AhDCAOIAtuIgMgGXBBgAhsIgFBgAhqIgIgCCACIAhJGyECIAMgGW4gCGwhGyABIgMgAkkEQANAIA8gDCAIbCAbIANqIgZqQQN0akQAAAAAAAAAADkDACAPIAsgDGogCGwgBmpBA3RqRAAAAAAAAAAAOQMAIANBAWoiAyACSQ0ACwsgGiAMbCALbiITIBogDEEBamwgC24iIkkEQANAIBNBgAFsIhxBgAFqIgMgHyAgbCIGIAMgBkkbIRQgCiAOQQJsIgNBgAhsIAFrIh1BAnRqIQ0gCiADQQFqQYAIbCABayIeQQJ0aiEQIAJBAnQiBiABQQJ0IgNrQRBOBEADQCANIANqQwAAAAD9E/0LAgAgECADakMAAAAA/RP9CwIAIAYgA0EQaiIDa0EQTg0ACwsgBiADayIEQQBKBEADQCANIANqQwAAAAD9EyAEEAIgECADakMAAAAA/RMgBBACIAYgA0EQaiIDayIEQQBKDQALC0EAIg0gFCAcayAAakEBayAAbiIQSQRAA0AgHCANIABsaiIDIABqIgYgFCAGIBRJGyEGIAogHUECdGohESAKIB5BAnRqIRIgAkECdCIVIAFBAnQiBWtBwABOBEADQCARIAVqIgT9AAIAISQgEiAFaiIH/QACACElIBggBWoiCf0AAgAhJiAE/QACECEnIAf9AAIQISggCf0AAhAhLSAE/QACICEpIAf9AAIgISogCf0AAiAhLiAE/QACMCErIAf9AAIwISwgCf0AAjAhLyADIgQgBkkEQANAICQgFiAEIAhsQQJ0IgdqIAVqIgn9AAIAIiP95AEhJCAlIBcgB2ogBWoiB/0AAgAgJv3lASAj/eYB/eQBISUgJyAJ/QACECIj/eQBIScgKCAH/QACECAt/eUBICP95gH95AEhKCApIAn9AAIgIiP95AEhKSAqIAf9AAIgIC795QEgI/3mAf3kASEqICsgCf0AAjAiI/3kASErICwgB/0AAjAgL/3lASAj/eYB/eQBISwgBEEBaiIEIAZJDQALCyARIAVqIgQgJP0LAgAgEiAFaiIHICX9CwIAIAQgJ/0LAhAgByAo/QsCECAEICn9CwIgIAcgKv0LAiAgBCAr/QsCMCAHICz9CwIwIBUgBUHAAGoiBWtBwABODQALCyAVIAVrIgdBAEoEQANAIBEgBWr9AAIAISQgEiAFav0AAgAhJSAYIAVq/QACACEmIAMiBCAGSQRAA0AgJCAWIAQgCGxBAnQiCWogBWr9AAIAIiP95AEhJCAlIBcgCWogBWr9AAIAICb95QEgI/3mAf3kASElIARBAWoiBCAGSQ0ACwsgESAFaiAkIAcQAiASIAVqICUgBxACIBUgBUEQaiIFayIHQQBKDQALCyANQQFqIg0gEEkNAAsLIAEiAyACSQRAA0AgDyAMIAhsIBsgA2oiBmpBA3RqIgQrAwAhMCAEIDAgCiAdIANqQQJ0aioCALugOQMAIA8gCyAMaiAIbCAGakEDdGoiBisDACEwIAYgMCAKIB4gA2pBAnRqKgIAu6A5AwAgA0EBaiIDIAJJDQALCyATQQFqIhMgIkkNAAsLIA5BAWoiDiAhSQ0ACwsLoQQCFX8BeyAAKAIAIREgACgCCCESIAAoAhghEyAAKAIoIRQgACgCQCEKQQFBAUGACEEBIAAoAlAiBkEBIAZLG24iA0EBIANLGyILakEBayALbiAGQYAIakEBa0GACG4iDGwhDSABIQNBACEHQQEgACgCWCIISQR/IAEgCHAhByABIAhuBSADCyIDIApwIQAgAyAKbiEOIAEiAyACIhVJBEADQEEAIQEgDSECIA4gCmwgAGogBmwhFiASIABBAnQiBGoqAgC7IBMgBGoqAgC7orb9EyEYQQEgCEkEfyANIAdBAWpsIAhuIQIgDSAHbCAIbgUgAQsiCSACSQRAA0AgCSALbCEBQQAhBSAGIQRBASAMSQR/IAkgDHBBgAhsIgVBgAhqIgEgBiABIAZJGyEEIAkgDG4FIAELGiARIBZBAnQiAWohDyAUIAFqIRAgBEECdCIEIAVBAnQiAWtBIE4EQANAIBAgAWoiFyAYIA8gAWoiBf0AAgD95gH9CwIAIBcgGCAF/QACEP3mAf0LAhAgBCABQSBqIgFrQSBODQALCyAEIAFrIgVBAEoEQANAIBAgAWogGCAPIAFq/QACAP3mASAFEAIgBCABQRBqIgFrIgVBAEoNAAsLIAlBAWoiCSACSQ0ACwsgB0EBaiIHIAhGBH9BACEHIABBAWoiACAKRgR/IA5BAWohDkEABSAACwUgAAshACADQQFqIgMgFUkNAAsLC9gBAgZ/AnwgACgCGCEGIAAoAmAhByAAKAJoIQggACgCOCEEIAAoAkAhBSAAKAJYIQAgASACSQRAA0AgBCABQQN0aisDACEKIAQgACAFbCABakEDdGorAwAhCUEBIgMgAEkEQANAIAogBCADIAVsIAFqQQN0aisDAKAhCiAJIAQgACADaiAFbCABakEDdGorAwCgIQkgA0EBaiIDIABJDQALCyAGIAFBAnQiA2oqAgC7IAmiIQkgByADaiAJtjgCACAIIANqIAq2OAIAIAFBAWoiASACSQ0ACwsLtwgDDHsdfwJ8IAAoAgAhJiAAKAIIIScgACgCECEoIAAoAhghKSAAKAIgISogACgCKCErIAAoAjghHyAAKAJAIRggACgCSCIgQQFBgAhBASAAKAJQIhNBASATSxtuIhBBASAQSxsiF2pBAWsgF24gE0GACGpBAWtBgAhuIhlsIRpBACEQQQEgACgCWCIRSQR/IAEgEXAhECABIBFuBSABCyEUIAEiISACSQRAA0BEAAAAAAAAAAAhLEQAAAAAAAAAACEtQQAhACAaIQEgKiAUQQJ0IhVqKgIAu7b9EyEGICcgFWoqAgC7ICkgFWoqAgC7orb9EyEHQQEgEUkEfyAaIBBBAWpsIBFuIQEgGiAQbCARbgUgAAsiFiABSQRAA0AgFiAXbCEAQQAhIiATIRVDAAAAAP0TIQNDAAAAAP0TIQlDAAAAAP0TIQpDAAAAAP0TIQtDAAAAAP0TIQVDAAAAAP0TIQxDAAAAAP0TIQ1DAAAAAP0TIQ5BASAZSQR/IBYgGXBBgAhsIiJBgAhqIgAgEyAAIBNJGyEVIBYgGW4gF2wFIAALIgAgACAXaiIbICAgGyAgSRsiG0kEQANAICYgACAYbCAUaiATbEECdCIPaiEjICggD2ohJCArIA9qISUgFUECdCIcICJBAnQiD2tBwABOBEADQCADICMgD2oiEv0AAgAiCP3kASEDIAUgJCAPaiId/QACACAG/eUBIAj95gH95AEhBSAlIA9qIh4gByAI/eYB/QsCACAJIBL9AAIQIgT95AEhCSAMIB39AAIQIAb95QEgBP3mAf3kASEMIB4gByAE/eYB/QsCECAKIBL9AAIgIgT95AEhCiANIB39AAIgIAb95QEgBP3mAf3kASENIB4gByAE/eYB/QsCICALIBL9AAIwIgT95AEhCyAOIB39AAIwIAb95QEgBP3mAf3kASEOIB4gByAE/eYB/QsCMCAcIA9BwABqIg9rQcAATg0ACwsgHCAPayISQQBKBEADQCADICMgD2r9AAIAIgj95AEgAyASQQJ2/RH9DAAAAAABAAAAAgAAAAMAAAD9OyIE/VIhAyAFICQgD2r9AAIAIAb95QEgCP3mAf3kASAFIAT9UiEFICUgD2ogByAI/eYBIBIQAiAcIA9BEGoiD2siEkEASg0ACwsgAEEBaiIAIBtJDQALCyAsIAMgCf3kASAKIAv95AH95AEiA/0fALsgA/0fAbugIAP9HwK7IAP9HwO7oKCgISwgLSAFIAz95AEgDSAO/eQB/eQBIgP9HwC7IAP9HwG7oCAD/R8CuyAD/R8Du6CgoCEtIBZBAWoiFiABSQ0ACwsgHyAQIBhsIBRqQQN0aiAsOQMAIB8gESAQaiAYbCAUakEDdGogLTkDACAQQQFqIhAgEUYEfyAUQQFqIRRBAAUgEAshECAhQQFqIiEgAkkNAAsLC9IBAQZ/IAAoAgghBSAAKAIYIQYgACgCgAEhByAAKAJAIQAgASACSQRAA0AgAUGACGwiBEECdCEDIARBgAhqIgQgACAEIABJG0ECdCIEIANrQRBOBEADQCAHIANqIAUgA2r9AAIAIAYgA2r9AAIA/eYB/QsCACAEIANBEGoiA2tBEE4NAAsLIAQgA2siCEEASgRAA0AgByADaiAFIANq/QACACAGIANq/QACAP3mASAIEAIgBCADQRBqIgNrIghBAEoNAAsLIAFBAWoiASACSQ0ACwsL9wMBFn8gACgCACEVIAAoAighFiAAKAKAASEOIAAoAkggACgCUGwiD0EBQYAIQQEgACgCQCIEQQEgBEsbbiIFQQEgBUsbIglqQQFrIAluIARBgAhqQQFrQYAIbiILbCEFQQAhBkEBIAAoAlgiB0kEfyABIAdwIQYgASAHbgUgAQsaIAEiECACSQRAA0BBACEAIAUhAUEBIAdJBH8gBSAGQQFqbCAHbiEBIAUgBmwgB24FIAALIgggAUkEQANAIAggCWwhAEEAIREgBCESQQEgC0kEfyAIIAtwQYAIbCIRQYAIaiIAIAQgACAESRshEiAIIAtuIAlsBSAACyIAIAAgCWoiDCAPIAwgD0kbIgxJBEADQCAVIAAgBGxBAnQiA2ohEyAWIANqIRQgEkECdCINIBFBAnQiA2tBIE4EQANAIBQgA2oiFyAOIANqIgr9AAIAIBMgA2oiGP0AAgD95gH9CwIAIBcgCv0AAhAgGP0AAhD95gH9CwIQIA0gA0EgaiIDa0EgTg0ACwsgDSADayIKQQBKBEADQCAUIANqIA4gA2r9AAIAIBMgA2r9AAIA/eYBIAoQAiANIANBEGoiA2siCkEASg0ACwsgAEEBaiIAIAxJDQALCyAIQQFqIgggAUkNAAsLIAZBAWohBiAQQQFqIhAgAkkNAAsLC5cMAyV/EXsBfCAAKAIAIRggACgCCCEZIAAoAhAhGiAAKAIYIRsgACgCICEcIAAoAighHSAAKAI4IRAgACgCcCELIAAoAlghDCAAKAJAIghBgAhqQQFrQYAIbiEeIAAoAkgiJCAAKAJQIiVsIgNBgAFqQQFrQYABbiEfQQEhACAIIANsQYCAIEkEf0EEBSAACyEAIAhBgAFJBH9BBAUgAAshACABIg8gAiImSQRAA0AgDyAMcCENIA8gDG4iAyAecEGACGwiAUGACGoiAiAIIAIgCEkbIQIgAyAebiAIbCEgIAEiAyACSQRAA0AgECANIAhsICAgA2oiB2pBA3RqRAAAAAAAAAAAOQMAIBAgDCANaiAIbCAHakEDdGpEAAAAAAAAAAA5AwAgA0EBaiIDIAJJDQALCyAfIA1sIAxuIhQgHyANQQFqbCAMbiInSQRAA0AgFEGAAWwiIUGAAWoiAyAkICVsIgcgAyAHSRshFSALIA9BAmwiA0GACGwgAWsiIkECdGohDiALIANBAWpBgAhsIAFrIiNBAnRqIREgAkECdCIHIAFBAnQiA2tBEE4EQANAIA4gA2pDAAAAAP0T/QsCACARIANqQwAAAAD9E/0LAgAgByADQRBqIgNrQRBODQALCyAHIANrIgVBAEoEQANAIA4gA2pDAAAAAP0TIAUQAiARIANqQwAAAAD9EyAFEAIgByADQRBqIgNrIgVBAEoNAAsLQQAiDiAVICFrIABqQQFrIABuIhFJBEADQCAhIA4gAGxqIgMgAGoiByAVIAcgFUkbIQcgCyAiQQJ0aiESIAsgI0ECdGohEyACQQJ0IhYgAUECdCIEa0HAAE4EQANAIBIgBGoiBf0AAgAhKSATIARqIgb9AAIAISogHCAEaiIJ/QACACErIBkgBGoiCv0AAgAgGyAEaiIX/QACAP3mASEsIAX9AAIQIS0gBv0AAhAhLiAJ/QACECEzIAr9AAIQIBf9AAIQ/eYBITQgBf0AAiAhLyAG/QACICEwIAn9AAIgITUgCv0AAiAgF/0AAiD95gEhNiAF/QACMCExIAb9AAIwITIgCf0AAjAhNyAK/QACMCAX/QACMP3mASE4IAMiBSAHSQRAA0AgKSAYIAUgCGxBAnQiBmogBGoiCf0AAgAiKP3kASEpICogGiAGaiAEaiIK/QACACAr/eUBICj95gH95AEhKiAdIAZqIARqIgYgLCAo/eYB/QsCACAtIAn9AAIQIij95AEhLSAuIAr9AAIQIDP95QEgKP3mAf3kASEuIAYgNCAo/eYB/QsCECAvIAn9AAIgIij95AEhLyAwIAr9AAIgIDX95QEgKP3mAf3kASEwIAYgNiAo/eYB/QsCICAxIAn9AAIwIij95AEhMSAyIAr9AAIwIDf95QEgKP3mAf3kASEyIAYgOCAo/eYB/QsCMCAFQQFqIgUgB0kNAAsLIBIgBGoiBSAp/QsCACATIARqIgYgKv0LAgAgBSAt/QsCECAGIC79CwIQIAUgL/0LAiAgBiAw/QsCICAFIDH9CwIwIAYgMv0LAjAgFiAEQcAAaiIEa0HAAE4NAAsLIBYgBGsiBkEASgRAA0AgEiAEav0AAgAhKSATIARq/QACACEqIBwgBGr9AAIAISsgGSAEav0AAgAgGyAEav0AAgD95gEhLCADIgUgB0kEQANAICkgGCAFIAhsQQJ0IglqIARq/QACACIo/eQBISkgKiAaIAlqIARq/QACACAr/eUBICj95gH95AEhKiAdIAlqIARqICwgKP3mASAGEAIgBUEBaiIFIAdJDQALCyASIARqICkgBhACIBMgBGogKiAGEAIgFiAEQRBqIgRrIgZBAEoNAAsLIA5BAWoiDiARSQ0ACwsgASIDIAJJBEADQCAQIA0gCGwgICADaiIHakEDdGoiBSsDACE5IAUgOSALICIgA2pBAnRqKgIAu6A5AwAgECAMIA1qIAhsIAdqQQN0aiIHKwMAITkgByA5IAsgIyADakECdGoqAgC7oDkDACADQQFqIgMgAkkNAAsLIBRBAWoiFCAnSQ0ACwsgD0EBaiIPICZJDQALCwuDBgMYfwV7AXwgACgCACEXIAAoAhAhGCAAKAIgIRkgACgCOCEaIAAoAkAhECAAKAJIIhFBAUGACEEBIAAoAlAiBUEBIAVLG24iBEEBIARLGyIKakEBayAKbiAFQYAIakEBa0GACG4iC2whDEEAIQRBASAAKAJYIgZJBH8gASAGcCEEIAEgBm4FIAELIQggASISIAJJBEADQEQAAAAAAAAAACEgQQAhACAMIQEgGSAIQQJ0aioCALu2/RMhHEEBIAZJBH8gDCAEQQFqbCAGbiEBIAwgBGwgBm4FIAALIgkgAUkEQANAIAkgCmwhAEEAIRMgBSEUQwAAAAD9EyEbQwAAAAD9EyEdQwAAAAD9EyEeQwAAAAD9EyEfQQEgC0kEfyAJIAtwQYAIbCITQYAIaiIAIAUgACAFSRshFCAJIAtuIApsBSAACyIAIAAgCmoiDSARIA0gEUkbIg1JBEADQCAYIAAgEGwgCGogBWxBAnQiA2ohFSAXIANqIRYgFEECdCIOIBNBAnQiA2tBwABOBEADQCAbIBUgA2oiB/0AAgAgHP3lASAWIANqIg/9AAIA/eYB/eQBIRsgHSAH/QACECAc/eUBIA/9AAIQ/eYB/eQBIR0gHiAH/QACICAc/eUBIA/9AAIg/eYB/eQBIR4gHyAH/QACMCAc/eUBIA/9AAIw/eYB/eQBIR8gDiADQcAAaiIDa0HAAE4NAAsLIA4gA2siB0EASgRAA0AgGyAVIANq/QACACAc/eUBIBYgA2r9AAIA/eYB/eQBIBsgB0ECdv0R/QwAAAAAAQAAAAIAAAADAAAA/Tv9UiEbIA4gA0EQaiIDayIHQQBKDQALCyAAQQFqIgAgDUkNAAsLICAgGyAd/eQBIB4gH/3kAf3kASIb/R8AuyAb/R8Bu6AgG/0fArsgG/0fA7ugoKAhICAJQQFqIgkgAUkNAAsLIBogBCAQbCAIakEDdGogIDkDACAEQQFqIgQgBkYEfyAIQQFqIQhBAAUgBAshBCASQQFqIhIgAkkNAAsLC78BAgF8Bn8gACgCGCEHIAAoAmAhCCAAKAI4IQUgACgCQCEJIAAoAlghBiAAKAJIuCAAKAJQuKJEAAAAAAAAAABkIQAgASACSQRAA0AgBSABQQN0aisDACEDQQEiBCAGSQRAA0AgAyAFIAQgCWwgAWpBA3RqKwMAoCEDIARBAWoiBCAGSQ0ACwsgByABQQJ0IgRqKgIAuyADokQAAAAAAAAAACAAGyEDIAggBGogA7Y4AgAgAUEBaiIBIAJJDQALCwvRAgIKfwV8IAAoAgghCCAAKAIYIQkgACgCYCEKIAAoAjAhByAAKAI4IQUgACgCQCEEIAAoAlghBiAAKAJIIgu4IAAoAlAiALiiRAAAAAAAAAAAZCEMIAEgAkkEQANAIAUgAUEDdGorAwAhDSAFIAYgBGwgAWpBA3RqKwMAIQ5BASIDIAZJBEADQCANIAUgAyAEbCABakEDdGorAwCgIQ0gDiAFIAYgA2ogBGwgAWpBA3RqKwMAoCEOIANBAWoiAyAGSQ0ACwsgCSABQQJ0IgNqKgIAuyEPIA0gCyAAbLgiEKMhDSAIIANqKgIAuyERIAogA2ogDyAOokQAAAAAAAAAACAMG7Y4AgAgByADaiARIA+itjgCACAHIAQgAWpBAnRqIA8gD6IgDiAQo6K2OAIAIAdBAiAEbCABakECdGogDbY4AgAgAUEBaiIBIAJJDQALCwuiCAMefwh7AXwgACgCACETIAAoAhAhFCAAKAIgIRUgACgCOCEWIAAoAnAhDyAAKAJYIQwgACgCQCIIQYAIakEBa0GACG4hFyAAKAJIIhwgACgCUCIdbCIDQYABakEBa0GAAW4hGEEBIQAgCCADbEGAgCBJBH9BBAUgAAshACAIQYABSQR/QQQFIAALIQAgASIKIAIiHkkEQANAIAogDHAhDSAKIAxuIgMgF3BBgAhsIgFBgAhqIgIgCCACIAhJGyECIAMgF24gCGwhGSABIgMgAkkEQANAIBYgDSAIbCAZIANqakEDdGpEAAAAAAAAAAA5AwAgA0EBaiIDIAJJDQALCyAYIA1sIAxuIhAgGCANQQFqbCAMbiIfSQRAA0AgEEGAAWwiGkGAAWoiAyAcIB1sIgYgAyAGSRshESAPIApBgAhsIAFrIhtBAnRqIQkgAkECdCIGIAFBAnQiA2tBEE4EQANAIAkgA2pDAAAAAP0T/QsCACAGIANBEGoiA2tBEE4NAAsLIAYgA2siBEEASgRAA0AgCSADakMAAAAA/RMgBBACIAYgA0EQaiIDayIEQQBKDQALC0EAIgkgESAaayAAakEBayAAbiIgSQRAA0AgGiAJIABsaiIDIABqIgYgESAGIBFJGyEGIA8gG0ECdGohDiACQQJ0IhIgAUECdCIFa0HAAE4EQANAIA4gBWoiBP0AAgAhISAVIAVqIgf9AAIAISIgBP0AAhAhIyAH/QACECEmIAT9AAIgISQgB/0AAiAhJyAE/QACMCElIAf9AAIwISggAyIEIAZJBEADQCAhIBQgBCAIbEECdCIHaiAFaiIL/QACACAi/eUBIBMgB2ogBWoiB/0AAgD95gH95AEhISAjIAv9AAIQICb95QEgB/0AAhD95gH95AEhIyAkIAv9AAIgICf95QEgB/0AAiD95gH95AEhJCAlIAv9AAIwICj95QEgB/0AAjD95gH95AEhJSAEQQFqIgQgBkkNAAsLIA4gBWoiBCAh/QsCACAEICP9CwIQIAQgJP0LAiAgBCAl/QsCMCASIAVBwABqIgVrQcAATg0ACwsgEiAFayIHQQBKBEADQCAOIAVq/QACACEhIBUgBWr9AAIAISIgAyIEIAZJBEADQCAhIBQgBCAIbEECdCILaiAFav0AAgAgIv3lASATIAtqIAVq/QACAP3mAf3kASEhIARBAWoiBCAGSQ0ACwsgDiAFaiAhIAcQAiASIAVBEGoiBWsiB0EASg0ACwsgCUEBaiIJICBJDQALCyABIgMgAkkEQANAIBYgDSAIbCAZIANqakEDdGoiBisDACEpIAYgKSAPIBsgA2pBAnRqKgIAu6A5AwAgA0EBaiIDIAJJDQALCyAQQQFqIhAgH0kNAAsLIApBAWoiCiAeSQ0ACwsLmgECAXwFfyAAKAIYIQYgACgCYCEHIAAoAjghBSAAKAJAIQggACgCWCEAIAEgAkkEQANAIAUgAUEDdGorAwAhA0EBIgQgAEkEQANAIAMgBSAEIAhsIAFqQQN0aisDAKAhAyAEQQFqIgQgAEkNAAsLIAYgAUECdCIEaioCALsgA6IhAyAHIARqIAO2OAIAIAFBAWoiASACSQ0ACwsLjAcDHX8HewF8IAAoAgAhGSAAKAIIIRogACgCECEbIAAoAhghHCAAKAIgIR0gACgCKCEeIAAoAjghHyAAKAJAIRIgACgCSCITQQFBgAhBASAAKAJQIgZBASAGSxtuIgRBASAESxsiC2pBAWsgC24gBkGACGpBAWtBgAhuIgxsIQ1BACEEQQEgACgCWCIHSQR/IAEgB3AhBCABIAduBSABCyEIIAEiFCACSQRAA0BEAAAAAAAAAAAhJ0EAIQAgDSEBIB0gCEECdCIJaioCALu2/RMhIiAaIAlqKgIAuyAcIAlqKgIAu6K2/RMhI0EBIAdJBH8gDSAEQQFqbCAHbiEBIA0gBGwgB24FIAALIgogAUkEQANAIAogC2whAEEAIRUgBiEJQwAAAAD9EyEgQwAAAAD9EyEkQwAAAAD9EyElQwAAAAD9EyEmQQEgDEkEfyAKIAxwQYAIbCIVQYAIaiIAIAYgACAGSRshCSAKIAxuIAtsBSAACyIAIAAgC2oiDiATIA4gE0kbIg5JBEADQCAbIAAgEmwgCGogBmxBAnQiA2ohFiAZIANqIRcgHiADaiEYIAlBAnQiDyAVQQJ0IgNrQcAATgRAA0AgICAWIANqIgX9AAIAICL95QEgFyADaiIQ/QACACIh/eYB/eQBISAgGCADaiIRICMgIf3mAf0LAgAgJCAF/QACECAi/eUBIBD9AAIQIiH95gH95AEhJCARICMgIf3mAf0LAhAgJSAF/QACICAi/eUBIBD9AAIgIiH95gH95AEhJSARICMgIf3mAf0LAiAgJiAF/QACMCAi/eUBIBD9AAIwIiH95gH95AEhJiARICMgIf3mAf0LAjAgDyADQcAAaiIDa0HAAE4NAAsLIA8gA2siBUEASgRAA0AgICAWIANq/QACACAi/eUBIBcgA2r9AAIAIiH95gH95AEgICAFQQJ2/RH9DAAAAAABAAAAAgAAAAMAAAD9O/1SISAgGCADaiAjICH95gEgBRACIA8gA0EQaiIDayIFQQBKDQALCyAAQQFqIgAgDkkNAAsLICcgICAk/eQBICUgJv3kAf3kASIg/R8AuyAg/R8Bu6AgIP0fArsgIP0fA7ugoKAhJyAKQQFqIgogAUkNAAsLIB8gBCASbCAIakEDdGogJzkDACAEQQFqIgQgB0YEfyAIQQFqIQhBAAUgBAshBCAUQQFqIhQgAkkNAAsLC/UJAyJ/DXsBfCAAKAIAIRQgACgCCCEVIAAoAhAhFiAAKAIYIRcgACgCICEYIAAoAighGSAAKAI4IRogACgCcCEQIAAoAlghDSAAKAJAIglBgAhqQQFrQYAIbiEbIAAoAkgiICAAKAJQIiFsIgNBgAFqQQFrQYABbiEcQQEhACAJIANsQYCAIEkEf0EEBSAACyEAIAlBgAFJBH9BBAUgAAshACABIgwgAiIiSQRAA0AgDCANcCEOIAwgDW4iAyAbcEGACGwiAUGACGoiAiAJIAIgCUkbIQIgAyAbbiAJbCEdIAEiAyACSQRAA0AgGiAOIAlsIB0gA2pqQQN0akQAAAAAAAAAADkDACADQQFqIgMgAkkNAAsLIBwgDmwgDW4iESAcIA5BAWpsIA1uIiNJBEADQCARQYABbCIeQYABaiIDICAgIWwiBiADIAZJGyESIBAgDEGACGwgAWsiH0ECdGohCyACQQJ0IgYgAUECdCIDa0EQTgRAA0AgCyADakMAAAAA/RP9CwIAIAYgA0EQaiIDa0EQTg0ACwsgBiADayIFQQBKBEADQCALIANqQwAAAAD9EyAFEAIgBiADQRBqIgNrIgVBAEoNAAsLQQAiCyASIB5rIABqQQFrIABuIiRJBEADQCAeIAsgAGxqIgMgAGoiBiASIAYgEkkbIQYgECAfQQJ0aiEPIAJBAnQiEyABQQJ0IgRrQcAATgRAA0AgDyAEaiIF/QACACEmIBggBGoiB/0AAgAhJyAVIARqIgj9AAIAIBcgBGoiCv0AAgD95gEhKCAF/QACECEpIAf9AAIQISwgCP0AAhAgCv0AAhD95gEhLSAF/QACICEqIAf9AAIgIS4gCP0AAiAgCv0AAiD95gEhLyAF/QACMCErIAf9AAIwITAgCP0AAjAgCv0AAjD95gEhMSADIgUgBkkEQANAICYgFiAFIAlsQQJ0IgdqIARqIgj9AAIAICf95QEgFCAHaiAEaiIK/QACACIl/eYB/eQBISYgGSAHaiAEaiIHICggJf3mAf0LAgAgKSAI/QACECAs/eUBIAr9AAIQIiX95gH95AEhKSAHIC0gJf3mAf0LAhAgKiAI/QACICAu/eUBIAr9AAIgIiX95gH95AEhKiAHIC8gJf3mAf0LAiAgKyAI/QACMCAw/eUBIAr9AAIwIiX95gH95AEhKyAHIDEgJf3mAf0LAjAgBUEBaiIFIAZJDQALCyAPIARqIgUgJv0LAgAgBSAp/QsCECAFICr9CwIgIAUgK/0LAjAgEyAEQcAAaiIEa0HAAE4NAAsLIBMgBGsiB0EASgRAA0AgDyAEav0AAgAhJiAYIARq/QACACEnIBUgBGr9AAIAIBcgBGr9AAIA/eYBISggAyIFIAZJBEADQCAmIBYgBSAJbEECdCIIaiAEav0AAgAgJ/3lASAUIAhqIARq/QACACIl/eYB/eQBISYgGSAIaiAEaiAoICX95gEgBxACIAVBAWoiBSAGSQ0ACwsgDyAEaiAmIAcQAiATIARBEGoiBGsiB0EASg0ACwsgC0EBaiILICRJDQALCyABIgMgAkkEQANAIBogDiAJbCAdIANqakEDdGoiBisDACEyIAYgMiAQIB8gA2pBAnRqKgIAu6A5AwAgA0EBaiIDIAJJDQALCyARQQFqIhEgI0kNAAsLIAxBAWoiDCAiSQ0ACwsL+AECB38EfCAAKAIYIQcgACgCMCEGIAAoAjghBCAAKAJAIQUgACgCSCEIIAAoAlAhCSAAKAJYIQAgASACSQRAA0AgBCABQQN0aisDACEKIAQgACAFbCABakEDdGorAwAhC0EBIgMgAEkEQANAIAogBCADIAVsIAFqQQN0aisDAKAhCiALIAQgACADaiAFbCABakEDdGorAwCgIQsgA0EBaiIDIABJDQALCyAKIAggCWy4Ig2jIQogByABQQJ0IgNqKgIAuyEMIAYgA2ogDCAMoiALIA2jorY4AgAgBiAFIAFqQQJ0aiAKtjgCACABQQFqIgEgAkkNAAsLC7UFAxx/BHsBfCAAKAIAIRggACgCECEZIAAoAhghGiAAKAIgIRsgACgCKCEcIAAoAjAhECAAKAJAIREgACgCSCISQQFBgAhBASAAKAJQIgVBASAFSxtuIgRBASAESxsiCmpBAWsgCm4gBUGACGpBAWtBgAhuIgxsIQ1BACEEQQEgACgCWCIGSQR/IAEgBnAhBCABIAZuBSABCyEHIAEiEyACSQRAA0BBACEAIA0hASAaIAdBAnQiCGoqAgC7ISMgGyAIaioCALu2/RMhHyAQIAhqKgIAu7b9EyEgIBAgESAHakECdGoqAgC7tv0TISEgI7b9EyEiQQEgBkkEfyANIARBAWpsIAZuIQEgDSAEbCAGbgUgAAsiCSABSQRAA0AgCSAKbCEAQQAhFCAFIQhBASAMSQR/IAkgDHBBgAhsIhRBgAhqIgAgBSAAIAVJGyEIIAkgDG4gCmwFIAALIgAgACAKaiIOIBIgDiASSRsiDkkEQANAIBggACARbCAHaiAFbEECdCIDaiEVIBkgA2ohFiAcIANqIRcgCEECdCIPIBRBAnQiA2tBIE4EQANAIBcgA2oiHSAiIBUgA2oiC/0AAgAgICAWIANqIh79AAIAIB/95QH95gH95QEgIf3lAf3mAf0LAgAgHSAiIAv9AAIQICAgHv0AAhAgH/3lAf3mAf3lASAh/eUB/eYB/QsCECAPIANBIGoiA2tBIE4NAAsLIA8gA2siC0EASgRAA0AgFyADaiAiIBUgA2r9AAIAICAgFiADav0AAgAgH/3lAf3mAf3lASAh/eUB/eYBIAsQAiAPIANBEGoiA2siC0EASg0ACwsgAEEBaiIAIA5JDQALCyAJQQFqIgkgAUkNAAsLIARBAWoiBCAGRgR/IAdBAWohB0EABSAECyEEIBNBAWoiEyACSQ0ACwsLjQUDFH8EewF8IAAoAgAhFSAAKAI4IRYgACgCQCEPIAAoAkgiEEEBQYAIQQEgACgCUCIFQQEgBUsbbiIDQQEgA0sbIglqQQFrIAluIAVBgAhqQQFrQYAIbiILbCEMQQAhA0EBIAAoAlgiBkkEfyABIAZwIQMgASAGbgUgAQshCiABIhEgAkkEQANARAAAAAAAAAAAIRtBACEAIAwhAUEBIAZJBH8gDCADQQFqbCAGbiEBIAwgA2wgBm4FIAALIgggAUkEQANAIAggCWwhAEEAIRIgBSETQwAAAAD9EyEXQwAAAAD9EyEYQwAAAAD9EyEZQwAAAAD9EyEaQQEgC0kEfyAIIAtwQYAIbCISQYAIaiIAIAUgACAFSRshEyAIIAtuIAlsBSAACyIAIAAgCWoiDSAQIA0gEEkbIg1JBEADQCAVIAAgD2wgCmogBWxBAnRqIRQgE0ECdCIOIBJBAnQiBGtBwABOBEADQCAXIBQgBGoiB/0AAgD95AEhFyAYIAf9AAIQ/eQBIRggGSAH/QACIP3kASEZIBogB/0AAjD95AEhGiAOIARBwABqIgRrQcAATg0ACwsgDiAEayIHQQBKBEADQCAXIBQgBGr9AAIA/eQBIBcgB0ECdv0R/QwAAAAAAQAAAAIAAAADAAAA/Tv9UiEXIA4gBEEQaiIEayIHQQBKDQALCyAAQQFqIgAgDUkNAAsLIBsgFyAY/eQBIBkgGv3kAf3kASIX/R8AuyAX/R8Bu6AgF/0fArsgF/0fA7ugoKAhGyAIQQFqIgggAUkNAAsLIBYgAyAPbCAKakEDdGogGzkDACADQQFqIgMgBkYEfyAKQQFqIQpBAAUgAwshAyARQQFqIhEgAkkNAAsLC4MBAgF8BH8gACgCaCEGIAAoAjghBSAAKAJAIQcgACgCWCEAIAEgAkkEQANAIAUgAUEDdGorAwAhA0EBIgQgAEkEQANAIAMgBSAEIAdsIAFqQQN0aisDAKAhAyAEQQFqIgQgAEkNAAsLIAYgAUECdGogA7Y4AgAgAUEBaiIBIAJJDQALCwuKAgIIfwV8IAAoAhghByAAKAJoIQggACgCMCEGIAAoAjghBCAAKAJAIQUgACgCSCEJIAAoAlAhCiAAKAJYIQAgASACSQRAA0AgBCABQQN0aisDACELIAQgACAFbCABakEDdGorAwAhDEEBIgMgAEkEQANAIAsgBCADIAVsIAFqQQN0aisDAKAhCyAMIAQgACADaiAFbCABakEDdGorAwCgIQwgA0EBaiIDIABJDQALCyALIAkgCmy4Ig6jIQ8gByABQQJ0IgNqKgIAuyENIAggA2ogC7Y4AgAgBiADaiANIA2iIAwgDqOitjgCACAGIAUgAWpBAnRqIA+2OAIAIAFBAWoiASACSQ0ACwsLqAUBH38gACgCACEZIAAoAhAhGiAAKAIYIQ8gACgCICEQIAAoAighGyAAKAIwIQsgACgCSCAAKAJQbCIRQQFBgAhBASAAKAJAIgRBASAESxtuIgVBASAFSxsiCWpBAWsgCW4gBEGACGpBAWtBgAhuIgxsIQVBACEGQQEgACgCeCIHSQR/IAEgB3AhBiABIAduBSABCxogASISIAJJBEADQEEAIQAgBSEBQQEgB0kEfyAFIAZBAWpsIAduIQEgBSAGbCAHbgUgAAsiCCABSQRAA0AgCCAJbCEAQQAhEyAEIRRBASAMSQR/IAggDHBBgAhsIhNBgAhqIgAgBCAAIARJGyEUIAggDG4gCWwFIAALIgAgACAJaiINIBEgDSARSRsiDUkEQANAIBkgACAEbEECdCIDaiEVIBogA2ohFiALIARBAnRqIRcgGyADaiEYIBRBAnQiDiATQQJ0IgNrQSBOBEADQCAYIANqIhwgDyADaiIK/QACACAVIANqIh39AAIAIAsgA2oiHv0AAgAgFiADaiIf/QACACAQIANqIiD9AAIA/eUB/eYB/eUBIBcgA2oiIf0AAgD95QH95gH9CwIAIBwgCv0AAhAgHf0AAhAgHv0AAhAgH/0AAhAgIP0AAhD95QH95gH95QEgIf0AAhD95QH95gH9CwIQIA4gA0EgaiIDa0EgTg0ACwsgDiADayIKQQBKBEADQCAYIANqIA8gA2r9AAIAIBUgA2r9AAIAIAsgA2r9AAIAIBYgA2r9AAIAIBAgA2r9AAIA/eUB/eYB/eUBIBcgA2r9AAIA/eUB/eYBIAoQAiAOIANBEGoiA2siCkEASg0ACwsgAEEBaiIAIA1JDQALCyAIQQFqIgggAUkNAAsLIAZBAWohBiASQQFqIhIgAkkNAAsLC4wHAxt/BHsBfCAAKAIAIRIgACgCOCETIAAoAnAhDiAAKAJYIQsgACgCQCIHQYAIakEBa0GACG4hFCAAKAJIIhkgACgCUCIabCIDQYABakEBa0GAAW4hFUEBIQAgByADbEGAgCBJBH9BBAUgAAshACAHQYABSQR/QQQFIAALIQAgASIKIAIiG0kEQANAIAogC3AhDCAKIAtuIgMgFHBBgAhsIgFBgAhqIgIgByACIAdJGyECIAMgFG4gB2whFiABIgMgAkkEQANAIBMgDCAHbCAWIANqakEDdGpEAAAAAAAAAAA5AwAgA0EBaiIDIAJJDQALCyAVIAxsIAtuIg8gFSAMQQFqbCALbiIcSQRAA0AgD0GAAWwiF0GAAWoiAyAZIBpsIgUgAyAFSRshECAOIApBgAhsIAFrIhhBAnRqIQggAkECdCIFIAFBAnQiA2tBEE4EQANAIAggA2pDAAAAAP0T/QsCACAFIANBEGoiA2tBEE4NAAsLIAUgA2siBEEASgRAA0AgCCADakMAAAAA/RMgBBACIAUgA0EQaiIDayIEQQBKDQALC0EAIgggECAXayAAakEBayAAbiIdSQRAA0AgFyAIIABsaiIDIABqIgUgECAFIBBJGyEFIA4gGEECdGohDSACQQJ0IhEgAUECdCIGa0HAAE4EQANAIA0gBmoiBP0AAgAhHiAE/QACECEfIAT9AAIgISAgBP0AAjAhISADIgQgBUkEQANAIB4gEiAEIAdsQQJ0aiAGaiIJ/QACAP3kASEeIB8gCf0AAhD95AEhHyAgIAn9AAIg/eQBISAgISAJ/QACMP3kASEhIARBAWoiBCAFSQ0ACwsgDSAGaiIEIB79CwIAIAQgH/0LAhAgBCAg/QsCICAEICH9CwIwIBEgBkHAAGoiBmtBwABODQALCyARIAZrIglBAEoEQANAIA0gBmr9AAIAIR4gAyIEIAVJBEADQCAeIBIgBCAHbEECdGogBmr9AAIA/eQBIR4gBEEBaiIEIAVJDQALCyANIAZqIB4gCRACIBEgBkEQaiIGayIJQQBKDQALCyAIQQFqIgggHUkNAAsLIAEiAyACSQRAA0AgEyAMIAdsIBYgA2pqQQN0aiIFKwMAISIgBSAiIA4gGCADakECdGoqAgC7oDkDACADQQFqIgMgAkkNAAsLIA9BAWoiDyAcSQ0ACwsgCkEBaiIKIBtJDQALCwuOBAIUfwF7IAAoAgAhESAAKAIYIRIgACgCKCETIAAoAkAhCkEBQQFBgAhBASAAKAJQIgVBASAFSxtuIgNBASADSxsiC2pBAWsgC24gBUGACGpBAWtBgAhuIgxsIQ0gASEDQQAhBkEBIAAoAlgiB0kEfyABIAdwIQYgASAHbgUgAwsiAyAKcCEAIAMgCm4hDiABIgMgAiIUSQRAA0BBACEBIA0hAiAOIApsIABqIAVsIRUgEiAAQQJ0aioCALu2/RMhF0EBIAdJBH8gDSAGQQFqbCAHbiECIA0gBmwgB24FIAELIgkgAkkEQANAIAkgC2whAUEAIQQgBSEIQQEgDEkEfyAJIAxwQYAIbCIEQYAIaiIBIAUgASAFSRshCCAJIAxuBSABCxogESAVQQJ0IgFqIQ8gEyABaiEQIAhBAnQiCCAEQQJ0IgFrQSBOBEADQCAQIAFqIhYgFyAPIAFqIgT9AAIA/eYB/QsCACAWIBcgBP0AAhD95gH9CwIQIAggAUEgaiIBa0EgTg0ACwsgCCABayIEQQBKBEADQCAQIAFqIBcgDyABav0AAgD95gEgBBACIAggAUEQaiIBayIEQQBKDQALCyAJQQFqIgkgAkkNAAsLIAZBAWoiBiAHRgR/QQAhBiAAQQFqIgAgCkYEfyAOQQFqIQ5BAAUgAAsFIAALIQAgA0EBaiIDIBRJDQALCwuIBgMYfwZ7AXwgACgCACEXIAAoAhghGCAAKAIoIRkgACgCOCEaIAAoAkAhECAAKAJIIhFBAUGACEEBIAAoAlAiBkEBIAZLG24iBEEBIARLGyIKakEBayAKbiAGQYAIakEBa0GACG4iC2whDEEAIQRBASAAKAJYIgdJBH8gASAHcCEEIAEgB24FIAELIQggASISIAJJBEADQEQAAAAAAAAAACEhQQAhACAMIQEgGCAIQQJ0aioCALu2/RMhHUEBIAdJBH8gDCAEQQFqbCAHbiEBIAwgBGwgB24FIAALIgkgAUkEQANAIAkgCmwhAEEAIRMgBiEUQwAAAAD9EyEbQwAAAAD9EyEeQwAAAAD9EyEfQwAAAAD9EyEgQQEgC0kEfyAJIAtwQYAIbCITQYAIaiIAIAYgACAGSRshFCAJIAtuIApsBSAACyIAIAAgCmoiDSARIA0gEUkbIg1JBEADQCAXIAAgEGwgCGogBmxBAnQiA2ohFSAZIANqIRYgFEECdCIOIBNBAnQiA2tBwABOBEADQCAbIBUgA2oiBf0AAgAiHP3kASEbIBYgA2oiDyAdIBz95gH9CwIAIB4gBf0AAhAiHP3kASEeIA8gHSAc/eYB/QsCECAfIAX9AAIgIhz95AEhHyAPIB0gHP3mAf0LAiAgICAF/QACMCIc/eQBISAgDyAdIBz95gH9CwIwIA4gA0HAAGoiA2tBwABODQALCyAOIANrIgVBAEoEQANAIBsgFSADav0AAgAiHP3kASAbIAVBAnb9Ef0MAAAAAAEAAAACAAAAAwAAAP07/VIhGyAWIANqIB0gHP3mASAFEAIgDiADQRBqIgNrIgVBAEoNAAsLIABBAWoiACANSQ0ACwsgISAbIB795AEgHyAg/eQB/eQBIhv9HwC7IBv9HwG7oCAb/R8CuyAb/R8Du6CgoCEhIAlBAWoiCSABSQ0ACwsgGiAEIBBsIAhqQQN0aiAhOQMAIARBAWoiBCAHRgR/IAhBAWohCEEABSAECyEEIBJBAWoiEiACSQ0ACwsL9gMBFn8gACgCACEVIAAoAhghDiAAKAIoIRYgACgCSCAAKAJQbCIPQQFBgAhBASAAKAJAIgRBASAESxtuIgVBASAFSxsiCWpBAWsgCW4gBEGACGpBAWtBgAhuIgtsIQVBACEGQQEgACgCWCIHSQR/IAEgB3AhBiABIAduBSABCxogASIQIAJJBEADQEEAIQAgBSEBQQEgB0kEfyAFIAZBAWpsIAduIQEgBSAGbCAHbgUgAAsiCCABSQRAA0AgCCAJbCEAQQAhESAEIRJBASALSQR/IAggC3BBgAhsIhFBgAhqIgAgBCAAIARJGyESIAggC24gCWwFIAALIgAgACAJaiIMIA8gDCAPSRsiDEkEQANAIBUgACAEbEECdCIDaiETIBYgA2ohFCASQQJ0Ig0gEUECdCIDa0EgTgRAA0AgFCADaiIXIA4gA2oiCv0AAgAgEyADaiIY/QACAP3mAf0LAgAgFyAK/QACECAY/QACEP3mAf0LAhAgDSADQSBqIgNrQSBODQALCyANIANrIgpBAEoEQANAIBQgA2ogDiADav0AAgAgEyADav0AAgD95gEgChACIA0gA0EQaiIDayIKQQBKDQALCyAAQQFqIgAgDEkNAAsLIAhBAWoiCCABSQ0ACwsgBkEBaiEGIBBBAWoiECACSQ0ACwsLpwgDHn8JewF8IAAoAgAhEyAAKAIYIRQgACgCKCEVIAAoAjghFiAAKAJwIQ4gACgCWCELIAAoAkAiBUGACGpBAWtBgAhuIRcgACgCSCIcIAAoAlAiHWwiBkGAAWpBAWtBgAFuIRhBASEAIAUgBmxBgIAgSQR/QQQFIAALIQAgBUGAAUkEf0EEBSAACyEAIAEiCSACIh5JBEADQCAJIAtwIQwgCSALbiICIBdwQYAIbCIKQYAIaiIBIAUgASAFSRshCCACIBduIAVsIRkgCiIBIAhJBEADQCAWIAwgBWwgGSABampBA3RqRAAAAAAAAAAAOQMAIAFBAWoiASAISQ0ACwsgGCAMbCALbiIPIBggDEEBamwgC24iH0kEQANAIA9BgAFsIhpBgAFqIgIgHCAdbCIBIAIgAUkbIRAgDiAJQYAIbCAKayIbQQJ0aiEBIAhBAnQiBiAKQQJ0IgNrQRBOBEADQCABIANqQwAAAAD9E/0LAgAgBiADQRBqIgNrQRBODQALCyAGIANrIgJBAEoEQANAIAEgA2pDAAAAAP0TIAIQAiAGIANBEGoiA2siAkEASg0ACwtBACIRIBAgGmsgAGpBAWsgAG4iIEkEQANAIBogESAAbGoiBiAAaiIBIBAgASAQSRshAiAOIBtBAnRqIQ0gCEECdCISIApBAnQiBGtBwABOBEADQCANIARqIgP9AAIAISIgFCAEaiIB/QACACEjIAP9AAIQISQgAf0AAhAhJyAD/QACICElIAH9AAIgISggA/0AAjAhJiAB/QACMCEpIAYiASACSQRAA0AgIiATIAEgBWxBAnQiA2ogBGoiB/0AAgAiIf3kASEiIBUgA2ogBGoiAyAjICH95gH9CwIAICQgB/0AAhAiIf3kASEkIAMgJyAh/eYB/QsCECAlIAf9AAIgIiH95AEhJSADICggIf3mAf0LAiAgJiAH/QACMCIh/eQBISYgAyApICH95gH9CwIwIAFBAWoiASACSQ0ACwsgDSAEaiIBICL9CwIAIAEgJP0LAhAgASAl/QsCICABICb9CwIwIBIgBEHAAGoiBGtBwABODQALCyASIARrIgdBAEoEQANAIA0gBGr9AAIAISIgFCAEav0AAgAhIyAGIgEgAkkEQANAICIgEyABIAVsQQJ0IgNqIARq/QACACIh/eQBISIgFSADaiAEaiAjICH95gEgBxACIAFBAWoiASACSQ0ACwsgDSAEaiAiIAcQAiASIARBEGoiBGsiB0EASg0ACwsgEUEBaiIRICBJDQALCyAKIgEgCEkEQANAIBYgDCAFbCAZIAFqakEDdGoiAisDACEqIAIgKiAOIBsgAWpBAnRqKgIAu6A5AwAgAUEBaiIBIAhJDQALCyAPQQFqIg8gH0kNAAsLIAlBAWoiCSAeSQ0ACwsLMgEBfwNAIAEgAkkEQCAAIAEgAUEBaiIDEAAgACABIAMQASAAIAEgAxADIAMhAQwBCwsLKgEBfwNAIAEgAkkEQCAAIAEgAUEBaiIDEAQgACABIAMQBSADIQEMAQsLCzIBAX8DQCABIAJJBEAgACABIAFBAWoiAxAAIAAgASADEAYgACABIAMQAyADIQEMAQsLCyoBAX8DQCABIAJJBEAgACABIAFBAWoiAxAEIAAgASADEAsgAyEBDAELCwsqAQF/A0AgASACSQRAIAAgASABQQFqIgMQDCAAIAEgAxALIAMhAQwBCwsLKgEBfwNAIAEgAkkEQCAAIAEgAUEBaiIDEBAgACABIAMQESADIQEMAQsLCzIBAX8DQCABIAJJBEAgACABIAFBAWoiAxAAIAAgASADEBIgACABIAMQAyADIQEMAQsLCyoBAX8DQCABIAJJBEAgACABIAFBAWoiAxAQIAAgASADEBQgAyEBDAELCwsqAQF/A0AgASACSQRAIAAgASABQQFqIgMQFSAAIAEgAxAUIAMhAQwBCwsLMgEBfwNAIAEgAkkEQCAAIAEgAUEBaiIDEAAgACABIAMQFyAAIAEgAxAYIAMhAQwBCwsLKgEBfwNAIAEgAkkEQCAAIAEgAUEBaiIDEBkgACABIAMQGiADIQEMAQsLCzIBAX8DQCABIAJJBEAgACABIAFBAWoiAxAAIAAgASADEBsgACABIAMQGCADIQEMAQsLCyoBAX8DQCABIAJJBEAgACABIAFBAWoiAxAfIAAgASADEBogAyEBDAELCws=';
+  'AGFzbQEAAAABDQJgA39/fwBgA397fwACEgEDZW52Bm1lbW9yeQIDAYCABAMuLQAAAQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAfhAy4IcmVkdWNlXzEAAAhmaW5pc2hfMQABBW1hcF8xAAMIcmVkdWNlXzIAAAhmaW5pc2hfMgAECGZpbmlzaF8zAAUIcmVkdWNlXzMABgVtYXBfMgAHCHJlZHVjZV80AAYFbWFwXzMACAhmaW5pc2hfNAAJCHJlZHVjZV81AAoJcHJlcGFyZV8xAAsFbWFwXzQADAhyZWR1Y2VfNgANCHJlZHVjZV83AA4IZmluaXNoXzUADwhmaW5pc2hfNgAQCHJlZHVjZV84ABEIZmluaXNoXzcAEghyZWR1Y2VfOQATCXJlZHVjZV8xMAAUCGZpbmlzaF84ABUFbWFwXzUAFglyZWR1Y2VfMTEAFwhmaW5pc2hfOQAYCWZpbmlzaF8xMAAZBW1hcF82ABoJcmVkdWNlXzEyABsFbWFwXzcAHAlyZWR1Y2VfMTMAHQVtYXBfOAAeCXJlZHVjZV8xNAAfB3BoYXNlXzEAIAdwaGFzZV8yACEHcGhhc2VfMwAiB3BoYXNlXzQAIwdwaGFzZV81ACQHcGhhc2VfNgAlB3BoYXNlXzcAJgdwaGFzZV84ACcHcGhhc2VfOQAoCHBoYXNlXzEwACkIcGhhc2VfMTEAKghwaGFzZV8xMgArCHBoYXNlXzEzACwKjpwBLawHAwt7GH8CfCAAKAIAISMgACgCECEkIAAoAiAhJSAAKAI4IRwgACgCQCEWIAAoAkgiHUGACCAAKAJQIhFBASARG24iDkEBIA4bIhVqQQFrIBVuIBFB/wdqQQp2IhdsIRhBACEOIAAoAlgiEEEBSwR/IAEgEHAhDiABIBBuBSABCyESIAIgASIeSwRAA0BEAAAAAAAAAAAhJkQAAAAAAAAAACEnQQAhACAYIQEgEkECdCAlaioCALu2/RMhBiAQQQFLBH8gDkEBaiAYbCAQbiEBIA4gGGwgEG4FIAALIhQgAUkEQANAIBQgFWwhAEEAIR8gESEgQwAAAAD9EyEDQwAAAAD9EyEHQwAAAAD9EyEIQwAAAAD9EyEJQwAAAAD9EyEFQwAAAAD9EyEKQwAAAAD9EyELQwAAAAD9EyEMIBdBAUsEfyAUIBdwQQp0Ih9BgAhqIgAgESAAIBFJGyEgIBUgFCAXbmwFIAALIgAgACAVaiIZIB0gGSAdSRsiGUkEQANAIBEgEiAAIBZsamxBAnQiDyAjaiEhIA8gJGohIiAgQQJ0IhogH0ECdCIPa0HAAE4EQANAIAMgDyAhaiIT/QACACIN/eQBIQMgBSAPICJqIhv9AAIAIAb95QEgDf3mAf3kASEFIAcgE/0AAhAiBP3kASEHIAogG/0AAhAgBv3lASAE/eYB/eQBIQogCCAT/QACICIE/eQBIQggCyAb/QACICAG/eUBIAT95gH95AEhCyAJIBP9AAIwIgT95AEhCSAMIBv9AAIwIAb95QEgBP3mAf3kASEMIBogD0FAayIPa0HAAE4NAAsLIBogD2siE0EASgRAA0AgAyAPICFq/QACACIN/eQBIAMgE0ECdv0R/QwAAAAAAQAAAAIAAAADAAAA/TsiBP1SIQMgBSAPICJq/QACACAG/eUBIA395gH95AEgBSAE/VIhBSAaIA9BEGoiD2siE0EASg0ACwsgGSAAQQFqIgBLDQALCyAmIAMgB/3kASAIIAn95AH95AEiA/0fALsgA/0fAbugIAP9HwK7IAP9HwO7oKCgISYgJyAFIAr95AEgCyAM/eQB/eQBIgP9HwC7IAP9HwG7oCAD/R8CuyAD/R8Du6CgoCEnIAEgFEEBaiIUSw0ACwsgEiAOIBZsakEDdCAcaiAmOQMAIBIgFiAOIBBqbGpBA3QgHGogJzkDACAQIA5BAWoiDkYEfyASQQFqIRJBAAUgDgshDiACIB5BAWoiHksNAAsLC58CAgh/BHwgACgCCCEHIAAoAhghCCAAKAIwIQYgACgCOCEFIAAoAkAhBCAAKAJIIQkgACgCUCEKIAAoAlghACABIAJJBEADQCABQQN0IAVqKwMAIQsgASAAIARsakEDdCAFaisDACENIABBASIDSwRAA0AgCyABIAMgBGxqQQN0IAVqKwMAoCELIA0gASAEIAAgA2psakEDdCAFaisDAKAhDSAAIANBAWoiA0sNAAsLIAsgCSAKbLgiDqMhCyABQQJ0IgMgB2oqAgC7IQwgAyAGaiAMIAMgCGoqAgC7IgyitjgCACABIARqQQJ0IAZqIAwgDKIgDSAOo6K2OAIAIAEgBEEBdGpBAnQgBmogC7Y4AgAgAiABQQFqIgFLDQALCws/ACACQRBOBEAgACAB/QsCAAUgAkEIcQRAIAAgAf1bAgAAIAJBBHEEQCAAIAH9WgIIAgsFIAAgAf1aAgAACwsLgAYDG38EewF8IAAoAgAhGiAAKAIQIRsgACgCICEcIAAoAighHSAAKAIwIQwgACgCQCENIAAoAkgiFEGACCAAKAJQIgVBASAFG24iBEEBIAQbIgpqQQFrIApuIAVB/wdqQQp2Ig5sIQ9BACEEIAAoAlgiBkEBSwR/IAEgBnAhBCABIAZuBSABCyEHIAIgASIVSwRAA0BBACEAIA8hASAHQQJ0IgsgDGoqAgC7ISIgCyAcaioCALu2/RMhHiAHIA1qQQJ0IAxqKgIAu7b9EyEfIAcgDUEBdGpBAnQgDGoqAgC7tv0TISAgIrb9EyEhIAZBAUsEfyAEQQFqIA9sIAZuIQEgBCAPbCAGbgUgAAsiCSABSQRAA0AgCSAKbCEAQQAhFiAFIQsgDkEBSwR/IAkgDnBBCnQiFkGACGoiACAFIAAgBUkbIQsgCiAJIA5ubAUgAAsiACAAIApqIhAgFCAQIBRJGyIQSQRAA0AgBSAHIAAgDWxqbEECdCIDIBpqIRcgAyAbaiEYIAMgHWohGSALQQJ0IhEgFkECdCIDa0HAAE4EQANAIAMgGWoiEiAhIAMgF2oiCP0AAgAgHyADIBhqIhP9AAIAIB795QH95gH95QEgIP3lAf3mAf0LAgAgEiAhIAj9AAIQIB8gE/0AAhAgHv3lAf3mAf3lASAg/eUB/eYB/QsCECASICEgCP0AAiAgHyAT/QACICAe/eUB/eYB/eUBICD95QH95gH9CwIgIBIgISAI/QACMCAfIBP9AAIwIB795QH95gH95QEgIP3lAf3mAf0LAjAgESADQUBrIgNrQcAATg0ACwsgESADayIIQQBKBEADQCADIBlqICEgAyAXav0AAgAgHyADIBhq/QACACAe/eUB/eYB/eUBICD95QH95gEgCBACIBEgA0EQaiIDayIIQQBKDQALCyAQIABBAWoiAEsNAAsLIAEgCUEBaiIJSw0ACwsgBiAEQQFqIgRGBH8gB0EBaiEHQQAFIAQLIQQgAiAVQQFqIhVLDQALCwv9AQIHfwJ8IAAoAhghByAAKAJgIQggACgCaCEJIAAoAjghBCAAKAJAIQYgACgCWCEFIAAoAki4IAAoAlC4okQAAAAAAAAAAGQhACABIAJJBEADQCABQQN0IARqKwMAIQsgASAFIAZsakEDdCAEaisDACEKIAVBASIDSwRAA0AgCyABIAMgBmxqQQN0IARqKwMAoCELIAogASAGIAMgBWpsakEDdCAEaisDAKAhCiAFIANBAWoiA0sNAAsLIAFBAnQiAyAHaioCALsgCqJEAAAAAAAAAAAgABshCiADIAhqIAq2OAIAIAMgCWogC7Y4AgAgAiABQQFqIgFLDQALCwvjAgILfwZ8IAAoAgghCCAAKAIYIQkgACgCYCEKIAAoAmghCyAAKAIwIQcgACgCOCEFIAAoAkAhBCAAKAJYIQYgACgCSCIMuCAAKAJQIgC4okQAAAAAAAAAAGQhDSABIAJJBEADQCABQQN0IAVqKwMAIQ4gASAEIAZsakEDdCAFaisDACEPIAZBASIDSwRAA0AgDiABIAMgBGxqQQN0IAVqKwMAoCEOIA8gASAEIAMgBmpsakEDdCAFaisDAKAhDyAGIANBAWoiA0sNAAsLIAFBAnQiAyAJaioCALshECAOIAAgDGy4IhGjIRIgAyAIaioCALshEyADIApqIBAgD6JEAAAAAAAAAAAgDRu2OAIAIAMgC2ogDrY4AgAgAyAHaiATIBCitjgCACABIARqQQJ0IAdqIBAgEKIgDyARo6K2OAIAIAEgBEEBdGpBAnQgB2ogErY4AgAgAiABQQFqIgFLDQALCwuXCQMhfwd7AXwgACgCACEWIAAoAhAhFyAAKAIgIRggACgCOCEPIAAoAnAhCSAAKAJYIQogACgCQCIFQf8HakEKdiEZIAAoAkgiICAAKAJQIiFsQfsAakH8AG4hGiABIg4gAiIiSQRAA0AgDiAKcCELIA4gCm4iASAZcEEKdCIMQYAIaiIAIAUgACAFSRshDSAFIAEgGW5sIRsgDSAMIgBLBEADQCAAIBtqIgEgBSALbGpBA3QgD2pEAAAAAAAAAAA5AwAgASAFIAogC2psakEDdCAPakQAAAAAAAAAADkDACANIABBAWoiAEsNAAsLIAsgGmwgCm4iEiALQQFqIBpsIApuIiNJBEADQCASQfwAbCIcQfwAaiIBICAgIWwiACAAIAFLGyETIA5BAXQiAEEKdCAMayIdQQJ0IAlqIQEgAEEBakEKdCAMayIeQQJ0IAlqIQAgDUECdCIGIAxBAnQiBGtBEE4EQANAIAEgBGpDAAAAAP0T/QsCACAAIARqQwAAAAD9E/0LAgAgBiAEQRBqIgRrQRBODQALCyAGIARrIgJBAEoEQANAIAEgBGpDAAAAAP0TIAIQAiAAIARqQwAAAAD9EyACEAIgBiAEQRBqIgRrIgJBAEoNAAsLIBMgHGtBA2pBAnYiBCEGQQEhHyAFQYABSQR/QQQhH0EBBSAGCyEGIARBACIUSwRAA0AgFCAfbCAcaiICIAZBAnRqIgAgEyAAIBNJGyEBIB1BAnQgCWohECAeQQJ0IAlqIREgDUECdCIVIAxBAnQiA2tBIE4EQANAIAMgEGoiCP0AAgAhJCADIBFqIgf9AAIAISUgAyAYaiIA/QACACEnIAj9AAIQISggB/0AAhAhKSAA/QACECEqIAEgAiIASwRAA0AgJCADIAAgBWxBAnQiByAWamoiCP0AAgAiJv3kASEkICUgAyAHIBdqaiIH/QACACAn/eUBICb95gH95AEhJSAoIAj9AAIQIib95AEhKCApIAf9AAIQICr95QEgJv3mAf3kASEpIAEgACAGaiIASw0ACwsgAyAQaiIHICT9CwIAIAMgEWoiACAl/QsCACAHICj9CwIQIAAgKf0LAhAgFSADQSBqIgNrQSBODQALCyAVIANrIghBAEoEQANAIAMgEGr9AAIAISQgAyARav0AAgAhJSADIBhq/QACACEnIAEgAiIASwRAA0AgJCADIAAgBWxBAnQiByAWamr9AAIAIib95AEhJCAlIAMgByAXamr9AAIAICf95QEgJv3mAf3kASElIAEgACAGaiIASw0ACwsgAyAQaiAkIAgQAiADIBFqICUgCBACIBUgA0EQaiIDayIIQQBKDQALCyAEIBRBAWoiFEsNAAsLIA0gDCIASwRAA0AgACAbaiICIAUgC2xqQQN0IA9qIgErAwAhKyABICsgACAdakECdCAJaioCALugOQMAIAIgBSAKIAtqbGpBA3QgD2oiASsDACErIAEgKyAAIB5qQQJ0IAlqKgIAu6A5AwAgDSAAQQFqIgBLDQALCyAjIBJBAWoiEksNAAsLICIgDkEBaiIOSw0ACwsLlAYBH38gACgCACEfIAAoAhAhICAAKAIgIRUgACgCKCEhIAAoAjAhCiAAKAJIIAAoAlBsIhZBgAggACgCQCIEQQEgBBtuIgZBASAGGyILakEBayALbiAEQf8HakEKdiIMbCEGQQAhByAAKAJ4IghBAUsEfyABIAhwIQcgASAIbgUgAQsaIAIgASIXSwRAA0BBACEAIAYhASAIQQFLBH8gB0EBaiAGbCAIbiEBIAYgB2wgCG4FIAALIgkgAUkEQANAIAkgC2whAEEAIRggBCEZIAxBAUsEfyAJIAxwQQp0IhhBgAhqIgAgBCAAIARJGyEZIAsgCSAMbmwFIAALIgAgACALaiINIBYgDSAWSRsiDUkEQANAIAAgBGxBAnQiAyAfaiEaIARBAnQgCmohGyADICBqIRwgBEEDdCAKaiEdIAMgIWohHiAZQQJ0Ig4gGEECdCIDa0HAAE4EQANAIAMgHmoiDyADIApqIgX9AAIAIAMgGmoiEP0AAgAgAyAbaiIR/QACACADIBxqIhL9AAIAIAMgFWoiE/0AAgD95QH95gH95QEgAyAdaiIU/QACAP3lAf3mAf0LAgAgDyAF/QACECAQ/QACECAR/QACECAS/QACECAT/QACEP3lAf3mAf3lASAU/QACEP3lAf3mAf0LAhAgDyAF/QACICAQ/QACICAR/QACICAS/QACICAT/QACIP3lAf3mAf3lASAU/QACIP3lAf3mAf0LAiAgDyAF/QACMCAQ/QACMCAR/QACMCAS/QACMCAT/QACMP3lAf3mAf3lASAU/QACMP3lAf3mAf0LAjAgDiADQUBrIgNrQcAATg0ACwsgDiADayIFQQBKBEADQCADIB5qIAMgCmr9AAIAIAMgGmr9AAIAIAMgG2r9AAIAIAMgHGr9AAIAIAMgFWr9AAIA/eUB/eYB/eUBIAMgHWr9AAIA/eUB/eYBIAUQAiAOIANBEGoiA2siBUEASg0ACwsgDSAAQQFqIgBLDQALCyABIAlBAWoiCUsNAAsLIAdBAWohByACIBdBAWoiF0sNAAsLC7QEAhV/AXsgACgCACESIAAoAgghEyAAKAIYIRQgACgCKCEVIAAoAkAhCkGACCAAKAJQIgZBASAGG24iBEEBIAQbIgsgC24gBkH/B2pBCnYiDGwhDSABIQRBACEHIAAoAlgiCEEBSwR/IAEgCHAhByABIAhuBSAECyIEIApwIQAgBCAKbiEOIAEiBCACIhZJBEADQEEAIQEgDSECIAYgACAKIA5samwhFyAAQQJ0IgUgE2oqAgC7IAUgFGoqAgC7orb9EyEYIAhBAUsEfyAHQQFqIA1sIAhuIQIgByANbCAIbgUgAQsiCSACSQRAA0AgCSALbCEBQQAhAyAGIQUgDEEBSwR/IAkgDHBBCnQiA0GACGoiASAGIAEgBkkbIQUgCSAMbgUgAQsaIBdBAnQiASASaiEQIAEgFWohESAFQQJ0IgUgA0ECdCIBa0HAAE4EQANAIAEgEWoiDyAYIAEgEGoiA/0AAgD95gH9CwIAIA8gGCAD/QACEP3mAf0LAhAgDyAYIAP9AAIg/eYB/QsCICAPIBggA/0AAjD95gH9CwIwIAUgAUFAayIBa0HAAE4NAAsLIAUgAWsiA0EASgRAA0AgASARaiAYIAEgEGr9AAIA/eYBIAMQAiAFIAFBEGoiAWsiA0EASg0ACwsgAiAJQQFqIglLDQALCyAIIAdBAWoiB0YEf0EAIQcgCiAAQQFqIgBGBH8gDkEBaiEOQQAFIAALBSAACyEAIBYgBEEBaiIESw0ACwsL2AECBn8CfCAAKAIYIQYgACgCYCEHIAAoAmghCCAAKAI4IQQgACgCQCEFIAAoAlghACABIAJJBEADQCABQQN0IARqKwMAIQogASAAIAVsakEDdCAEaisDACEJIABBASIDSwRAA0AgCiABIAMgBWxqQQN0IARqKwMAoCEKIAkgASAFIAAgA2psakEDdCAEaisDAKAhCSAAIANBAWoiA0sNAAsLIAFBAnQiAyAGaioCALsgCaIhCSADIAdqIAm2OAIAIAMgCGogCrY4AgAgAiABQQFqIgFLDQALCwurCAMMex1/AnwgACgCACEmIAAoAgghJyAAKAIQISggACgCGCEpIAAoAiAhKiAAKAIoISsgACgCOCEfIAAoAkAhGCAAKAJIIiBBgAggACgCUCITQQEgExtuIhBBASAQGyIXakEBayAXbiATQf8HakEKdiIZbCEaQQAhECAAKAJYIhFBAUsEfyABIBFwIRAgASARbgUgAQshFCACIAEiIUsEQANARAAAAAAAAAAAISxEAAAAAAAAAAAhLUEAIQAgGiEBIBRBAnQiFSAqaioCALu2/RMhBiAVICdqKgIAuyAVIClqKgIAu6K2/RMhByARQQFLBH8gEEEBaiAabCARbiEBIBAgGmwgEW4FIAALIhYgAUkEQANAIBYgF2whAEEAISIgEyEVQwAAAAD9EyEDQwAAAAD9EyEJQwAAAAD9EyEKQwAAAAD9EyELQwAAAAD9EyEFQwAAAAD9EyEMQwAAAAD9EyENQwAAAAD9EyEOIBlBAUsEfyAWIBlwQQp0IiJBgAhqIgAgEyAAIBNJGyEVIBcgFiAZbmwFIAALIgAgACAXaiIbICAgGyAgSRsiG0kEQANAIBMgFCAAIBhsamxBAnQiDyAmaiEjIA8gKGohJCAPICtqISUgFUECdCIcICJBAnQiD2tBwABOBEADQCADIA8gI2oiEv0AAgAiCP3kASEDIAUgDyAkaiId/QACACAG/eUBIAj95gH95AEhBSAPICVqIh4gByAI/eYB/QsCACAJIBL9AAIQIgT95AEhCSAMIB39AAIQIAb95QEgBP3mAf3kASEMIB4gByAE/eYB/QsCECAKIBL9AAIgIgT95AEhCiANIB39AAIgIAb95QEgBP3mAf3kASENIB4gByAE/eYB/QsCICALIBL9AAIwIgT95AEhCyAOIB39AAIwIAb95QEgBP3mAf3kASEOIB4gByAE/eYB/QsCMCAcIA9BQGsiD2tBwABODQALCyAcIA9rIhJBAEoEQANAIAMgDyAjav0AAgAiCP3kASADIBJBAnb9Ef0MAAAAAAEAAAACAAAAAwAAAP07IgT9UiEDIAUgDyAkav0AAgAgBv3lASAI/eYB/eQBIAUgBP1SIQUgDyAlaiAHIAj95gEgEhACIBwgD0EQaiIPayISQQBKDQALCyAbIABBAWoiAEsNAAsLICwgAyAJ/eQBIAogC/3kAf3kASID/R8AuyAD/R8Bu6AgA/0fArsgA/0fA7ugoKAhLCAtIAUgDP3kASANIA795AH95AEiA/0fALsgA/0fAbugIAP9HwK7IAP9HwO7oKCgIS0gASAWQQFqIhZLDQALCyAUIBAgGGxqQQN0IB9qICw5AwAgFCAYIBAgEWpsakEDdCAfaiAtOQMAIBEgEEEBaiIQRgR/IBRBAWohFEEABSAQCyEQIAIgIUEBaiIhSw0ACwsL0QEBBn8gACgCCCEFIAAoAhghBiAAKAKAASEHIAAoAkAhACABIAJJBEADQCABQQp0IgRBAnQhAyAEQYAIaiIEIAAgACAESxtBAnQiBCADa0EQTgRAA0AgAyAHaiADIAVq/QACACADIAZq/QACAP3mAf0LAgAgBCADQRBqIgNrQRBODQALCyAEIANrIghBAEoEQANAIAMgB2ogAyAFav0AAgAgAyAGav0AAgD95gEgCBACIAQgA0EQaiIDayIIQQBKDQALCyACIAFBAWoiAUsNAAsLC5gEARZ/IAAoAgAhFyAAKAIoIRggACgCgAEhECAAKAJIIAAoAlBsIhFBgAggACgCQCIEQQEgBBtuIgZBASAGGyIKakEBayAKbiAEQf8HakEKdiILbCEGQQAhByAAKAJYIghBAUsEfyABIAhwIQcgASAIbgUgAQsaIAIgASISSwRAA0BBACEAIAYhASAIQQFLBH8gB0EBaiAGbCAIbiEBIAYgB2wgCG4FIAALIgkgAUkEQANAIAkgCmwhAEEAIRMgBCEUIAtBAUsEfyAJIAtwQQp0IhNBgAhqIgAgBCAAIARJGyEUIAogCSALbmwFIAALIgAgACAKaiIMIBEgDCARSRsiDEkEQANAIAAgBGxBAnQiAyAXaiEVIAMgGGohFiAUQQJ0Ig0gE0ECdCIDa0HAAE4EQANAIAMgFmoiDiADIBBqIgX9AAIAIAMgFWoiD/0AAgD95gH9CwIAIA4gBf0AAhAgD/0AAhD95gH9CwIQIA4gBf0AAiAgD/0AAiD95gH9CwIgIA4gBf0AAjAgD/0AAjD95gH9CwIwIA0gA0FAayIDa0HAAE4NAAsLIA0gA2siBUEASgRAA0AgAyAWaiADIBBq/QACACADIBVq/QACAP3mASAFEAIgDSADQRBqIgNrIgVBAEoNAAsLIAwgAEEBaiIASw0ACwsgASAJQQFqIglLDQALCyAHQQFqIQcgAiASQQFqIhJLDQALCwukCgMmfwl7AXwgACgCACEXIAAoAgghGCAAKAIQIRkgACgCGCEaIAAoAiAhGyAAKAIoIRwgACgCOCEPIAAoAnAhCSAAKAJYIQogACgCQCIGQf8HakEKdiEdIAAoAkgiJCAAKAJQIiVsQfsAakH8AG4hHiABIg4gAiImSQRAA0AgDiAKcCELIA4gCm4iASAdcEEKdCIMQYAIaiIAIAYgACAGSRshDSAGIAEgHW5sIR8gDSAMIgBLBEADQCAAIB9qIgEgBiALbGpBA3QgD2pEAAAAAAAAAAA5AwAgASAGIAogC2psakEDdCAPakQAAAAAAAAAADkDACANIABBAWoiAEsNAAsLIAsgHmwgCm4iEiALQQFqIB5sIApuIidJBEADQCASQfwAbCIgQfwAaiIBICQgJWwiACAAIAFLGyETIA5BAXQiAEEKdCAMayIhQQJ0IAlqIQEgAEEBakEKdCAMayIiQQJ0IAlqIQAgDUECdCIHIAxBAnQiBGtBEE4EQANAIAEgBGpDAAAAAP0T/QsCACAAIARqQwAAAAD9E/0LAgAgByAEQRBqIgRrQRBODQALCyAHIARrIgJBAEoEQANAIAEgBGpDAAAAAP0TIAIQAiAAIARqQwAAAAD9EyACEAIgByAEQRBqIgRrIgJBAEoNAAsLIBMgIGtBA2pBAnYiBCEHQQEhIyAGQYABSQR/QQQhI0EBBSAHCyEHIARBACIUSwRAA0AgFCAjbCAgaiICIAdBAnRqIgAgEyAAIBNJGyEBICFBAnQgCWohECAiQQJ0IAlqIREgDUECdCIVIAxBAnQiA2tBIE4EQANAIAMgEGoiKP0AAgAhKiADIBFqIhb9AAIAISsgAyAbaiII/QACACEsIAMgGGoiBf0AAgAgAyAaaiIA/QACAP3mASEtICj9AAIQIS4gFv0AAhAhLyAI/QACECEwIAX9AAIQIAD9AAIQ/eYBITEgASACIgBLBEADQCAqIAMgACAGbEECdCIFIBdqaiIW/QACACIp/eQBISogKyADIAUgGWpqIgj9AAIAICz95QEgKf3mAf3kASErIAMgBSAcamoiBSAtICn95gH9CwIAIC4gFv0AAhAiKf3kASEuIC8gCP0AAhAgMP3lASAp/eYB/eQBIS8gBSAxICn95gH9CwIQIAEgACAHaiIASw0ACwsgAyAQaiIFICr9CwIAIAMgEWoiACAr/QsCACAFIC79CwIQIAAgL/0LAhAgFSADQSBqIgNrQSBODQALCyAVIANrIghBAEoEQANAIAMgEGr9AAIAISogAyARav0AAgAhKyADIBtq/QACACEsIAMgGGr9AAIAIAMgGmr9AAIA/eYBIS0gASACIgBLBEADQCAqIAMgACAGbEECdCIFIBdqav0AAgAiKf3kASEqICsgAyAFIBlqav0AAgAgLP3lASAp/eYB/eQBISsgAyAFIBxqaiAtICn95gEgCBACIAEgACAHaiIASw0ACwsgAyAQaiAqIAgQAiADIBFqICsgCBACIBUgA0EQaiIDayIIQQBKDQALCyAEIBRBAWoiFEsNAAsLIA0gDCIASwRAA0AgACAfaiICIAYgC2xqQQN0IA9qIgErAwAhMiABIDIgACAhakECdCAJaioCALugOQMAIAIgBiAKIAtqbGpBA3QgD2oiASsDACEyIAEgMiAAICJqQQJ0IAlqKgIAu6A5AwAgDSAAQQFqIgBLDQALCyAnIBJBAWoiEksNAAsLICYgDkEBaiIOSw0ACwsL9wUDGH8FewF8IAAoAgAhFyAAKAIQIRggACgCICEZIAAoAjghGiAAKAJAIRAgACgCSCIRQYAIIAAoAlAiBUEBIAUbbiIEQQEgBBsiCmpBAWsgCm4gBUH/B2pBCnYiC2whDEEAIQQgACgCWCIGQQFLBH8gASAGcCEEIAEgBm4FIAELIQggAiABIhJLBEADQEQAAAAAAAAAACEgQQAhACAMIQEgCEECdCAZaioCALu2/RMhHCAGQQFLBH8gBEEBaiAMbCAGbiEBIAQgDGwgBm4FIAALIgkgAUkEQANAIAkgCmwhAEEAIRMgBSEUQwAAAAD9EyEbQwAAAAD9EyEdQwAAAAD9EyEeQwAAAAD9EyEfIAtBAUsEfyAJIAtwQQp0IhNBgAhqIgAgBSAAIAVJGyEUIAogCSALbmwFIAALIgAgACAKaiINIBEgDSARSRsiDUkEQANAIAUgCCAAIBBsamxBAnQiAyAYaiEVIAMgF2ohFiAUQQJ0Ig4gE0ECdCIDa0HAAE4EQANAIBsgAyAVaiIH/QACACAc/eUBIAMgFmoiD/0AAgD95gH95AEhGyAdIAf9AAIQIBz95QEgD/0AAhD95gH95AEhHSAeIAf9AAIgIBz95QEgD/0AAiD95gH95AEhHiAfIAf9AAIwIBz95QEgD/0AAjD95gH95AEhHyAOIANBQGsiA2tBwABODQALCyAOIANrIgdBAEoEQANAIBsgAyAVav0AAgAgHP3lASADIBZq/QACAP3mAf3kASAbIAdBAnb9Ef0MAAAAAAEAAAACAAAAAwAAAP07/VIhGyAOIANBEGoiA2siB0EASg0ACwsgDSAAQQFqIgBLDQALCyAgIBsgHf3kASAeIB/95AH95AEiG/0fALsgG/0fAbugIBv9HwK7IBv9HwO7oKCgISAgASAJQQFqIglLDQALCyAIIAQgEGxqQQN0IBpqICA5AwAgBiAEQQFqIgRGBH8gCEEBaiEIQQAFIAQLIQQgAiASQQFqIhJLDQALCwu/AQIBfAZ/IAAoAhghByAAKAJgIQggACgCOCEFIAAoAkAhCSAAKAJYIQYgACgCSLggACgCULiiRAAAAAAAAAAAZCEAIAEgAkkEQANAIAFBA3QgBWorAwAhAyAGQQEiBEsEQANAIAMgASAEIAlsakEDdCAFaisDAKAhAyAGIARBAWoiBEsNAAsLIAFBAnQiBCAHaioCALsgA6JEAAAAAAAAAAAgABshAyAEIAhqIAO2OAIAIAIgAUEBaiIBSw0ACwsL0QICCn8FfCAAKAIIIQggACgCGCEJIAAoAmAhCiAAKAIwIQcgACgCOCEFIAAoAkAhBCAAKAJYIQYgACgCSCILuCAAKAJQIgC4okQAAAAAAAAAAGQhDCABIAJJBEADQCABQQN0IAVqKwMAIQ0gASAEIAZsakEDdCAFaisDACEOIAZBASIDSwRAA0AgDSABIAMgBGxqQQN0IAVqKwMAoCENIA4gASAEIAMgBmpsakEDdCAFaisDAKAhDiAGIANBAWoiA0sNAAsLIAFBAnQiAyAJaioCALshDyANIAAgC2y4IhCjIQ0gAyAIaioCALshESADIApqIA8gDqJEAAAAAAAAAAAgDBu2OAIAIAMgB2ogESAPorY4AgAgASAEakECdCAHaiAPIA+iIA4gEKOitjgCACABIARBAXRqQQJ0IAdqIA22OAIAIAIgAUEBaiIBSw0ACwsLogcDH38EewF8IAAoAgAhEyAAKAIQIRQgACgCICEVIAAoAjghFiAAKAJwIQ4gACgCWCEKIAAoAkAiBUH/B2pBCnYhFyAAKAJIIh4gACgCUCIfbEH7AGpB/ABuIRggASIIIAIiIEkEQANAIAggCnAhCyAIIApuIgEgF3BBCnQiCUGACGoiACAFIAAgBUkbIQcgBSABIBdubCEZIAcgCSIASwRAA0AgACAZaiAFIAtsakEDdCAWakQAAAAAAAAAADkDACAHIABBAWoiAEsNAAsLIAsgGGwgCm4iDyALQQFqIBhsIApuIiFJBEADQCAPQfwAbCIaQfwAaiIBIB4gH2wiACAAIAFLGyEQIAhBCnQgCWsiG0ECdCAOaiEAIAdBAnQiAiAJQQJ0IgRrQRBOBEADQCAAIARqQwAAAAD9E/0LAgAgAiAEQRBqIgRrQRBODQALCyACIARrIgFBAEoEQANAIAAgBGpDAAAAAP0TIAEQAiACIARBEGoiBGsiAUEASg0ACwsgECAaa0EDakECdiIcIQRBASEdIAVBgAFJBH9BBCEdQQEFIAQLIQQgHEEAIhFLBEADQCARIB1sIBpqIgIgBEECdGoiACAQIAAgEEkbIQEgG0ECdCAOaiEMIAdBAnQiEiAJQQJ0IgNrQSBOBEADQCADIAxqIgb9AAIAISIgAyAVaiIA/QACACEjIAb9AAIQISQgAP0AAhAhJSABIAIiAEsEQANAICIgAyAAIAVsQQJ0IgYgFGpqIg39AAIAICP95QEgAyAGIBNqaiIG/QACAP3mAf3kASEiICQgDf0AAhAgJf3lASAG/QACEP3mAf3kASEkIAEgACAEaiIASw0ACwsgAyAMaiIAICL9CwIAIAAgJP0LAhAgEiADQSBqIgNrQSBODQALCyASIANrIg1BAEoEQANAIAMgDGr9AAIAISIgAyAVav0AAgAhIyABIAIiAEsEQANAICIgAyAAIAVsQQJ0IgYgFGpq/QACACAj/eUBIAMgBiATamr9AAIA/eYB/eQBISIgASAAIARqIgBLDQALCyADIAxqICIgDRACIBIgA0EQaiIDayINQQBKDQALCyAcIBFBAWoiEUsNAAsLIAcgCSIASwRAA0AgACAZaiAFIAtsakEDdCAWaiIBKwMAISYgASAmIAAgG2pBAnQgDmoqAgC7oDkDACAHIABBAWoiAEsNAAsLICEgD0EBaiIPSw0ACwsgICAIQQFqIghLDQALCwuaAQIBfAV/IAAoAhghBiAAKAJgIQcgACgCOCEFIAAoAkAhCCAAKAJYIQAgASACSQRAA0AgAUEDdCAFaisDACEDIABBASIESwRAA0AgAyABIAQgCGxqQQN0IAVqKwMAoCEDIAAgBEEBaiIESw0ACwsgAUECdCIEIAZqKgIAuyADoiEDIAQgB2ogA7Y4AgAgAiABQQFqIgFLDQALCwuABwMdfwd7AXwgACgCACEZIAAoAgghGiAAKAIQIRsgACgCGCEcIAAoAiAhHSAAKAIoIR4gACgCOCEfIAAoAkAhEiAAKAJIIhNBgAggACgCUCIGQQEgBhtuIgRBASAEGyILakEBayALbiAGQf8HakEKdiIMbCENQQAhBCAAKAJYIgdBAUsEfyABIAdwIQQgASAHbgUgAQshCCACIAEiFEsEQANARAAAAAAAAAAAISdBACEAIA0hASAIQQJ0IgkgHWoqAgC7tv0TISIgCSAaaioCALsgCSAcaioCALuitv0TISMgB0EBSwR/IARBAWogDWwgB24hASAEIA1sIAduBSAACyIKIAFJBEADQCAKIAtsIQBBACEVIAYhCUMAAAAA/RMhIEMAAAAA/RMhJEMAAAAA/RMhJUMAAAAA/RMhJiAMQQFLBH8gCiAMcEEKdCIVQYAIaiIAIAYgACAGSRshCSALIAogDG5sBSAACyIAIAAgC2oiDiATIA4gE0kbIg5JBEADQCAGIAggACASbGpsQQJ0IgMgG2ohFiADIBlqIRcgAyAeaiEYIAlBAnQiDyAVQQJ0IgNrQcAATgRAA0AgICADIBZqIgX9AAIAICL95QEgAyAXaiIQ/QACACIh/eYB/eQBISAgAyAYaiIRICMgIf3mAf0LAgAgJCAF/QACECAi/eUBIBD9AAIQIiH95gH95AEhJCARICMgIf3mAf0LAhAgJSAF/QACICAi/eUBIBD9AAIgIiH95gH95AEhJSARICMgIf3mAf0LAiAgJiAF/QACMCAi/eUBIBD9AAIwIiH95gH95AEhJiARICMgIf3mAf0LAjAgDyADQUBrIgNrQcAATg0ACwsgDyADayIFQQBKBEADQCAgIAMgFmr9AAIAICL95QEgAyAXav0AAgAiIf3mAf3kASAgIAVBAnb9Ef0MAAAAAAEAAAACAAAAAwAAAP07/VIhICADIBhqICMgIf3mASAFEAIgDyADQRBqIgNrIgVBAEoNAAsLIA4gAEEBaiIASw0ACwsgJyAgICT95AEgJSAm/eQB/eQBIiD9HwC7ICD9HwG7oCAg/R8CuyAg/R8Du6CgoCEnIAEgCkEBaiIKSw0ACwsgCCAEIBJsakEDdCAfaiAnOQMAIAcgBEEBaiIERgR/IAhBAWohCEEABSAECyEEIAIgFEEBaiIUSw0ACwsLtQgDI38HewF8IAAoAgAhFCAAKAIIIRUgACgCECEWIAAoAhghFyAAKAIgIRggACgCKCEZIAAoAjghGiAAKAJwIQ4gACgCWCELIAAoAkAiBkH/B2pBCnYhGyAAKAJIIiIgACgCUCIjbEH7AGpB/ABuIRwgASIJIAIiJEkEQANAIAkgC3AhDCAJIAtuIgEgG3BBCnQiCkGACGoiACAGIAAgBkkbIQggBiABIBtubCEdIAggCiIASwRAA0AgACAdaiAGIAxsakEDdCAaakQAAAAAAAAAADkDACAIIABBAWoiAEsNAAsLIAwgHGwgC24iDyAMQQFqIBxsIAtuIiVJBEADQCAPQfwAbCIeQfwAaiIBICIgI2wiACAAIAFLGyEQIAlBCnQgCmsiH0ECdCAOaiEAIAhBAnQiAiAKQQJ0IgRrQRBOBEADQCAAIARqQwAAAAD9E/0LAgAgAiAEQRBqIgRrQRBODQALCyACIARrIgFBAEoEQANAIAAgBGpDAAAAAP0TIAEQAiACIARBEGoiBGsiAUEASg0ACwsgECAea0EDakECdiIgIQRBASEhIAZBgAFJBH9BBCEhQQEFIAQLIQQgIEEAIhFLBEADQCARICFsIB5qIgIgBEECdGoiACAQIAAgEEkbIQEgH0ECdCAOaiENIAhBAnQiEiAKQQJ0IgNrQSBOBEADQCADIA1qIhP9AAIAISYgAyAYaiIH/QACACEoIAMgFWoiBf0AAgAgAyAXaiIA/QACAP3mASEpIBP9AAIQISogB/0AAhAhKyAF/QACECAA/QACEP3mASEsIAEgAiIASwRAA0AgJiADIAAgBmxBAnQiBSAWamoiE/0AAgAgKP3lASADIAUgFGpqIgf9AAIAIif95gH95AEhJiADIAUgGWpqIgUgKSAn/eYB/QsCACAqIBP9AAIQICv95QEgB/0AAhAiJ/3mAf3kASEqIAUgLCAn/eYB/QsCECABIAAgBGoiAEsNAAsLIAMgDWoiACAm/QsCACAAICr9CwIQIBIgA0EgaiIDa0EgTg0ACwsgEiADayIHQQBKBEADQCADIA1q/QACACEmIAMgGGr9AAIAISggAyAVav0AAgAgAyAXav0AAgD95gEhKSABIAIiAEsEQANAICYgAyAAIAZsQQJ0IgUgFmpq/QACACAo/eUBIAMgBSAUamr9AAIAIif95gH95AEhJiADIAUgGWpqICkgJ/3mASAHEAIgASAAIARqIgBLDQALCyADIA1qICYgBxACIBIgA0EQaiIDayIHQQBKDQALCyAgIBFBAWoiEUsNAAsLIAggCiIASwRAA0AgACAdaiAGIAxsakEDdCAaaiIBKwMAIS0gASAtIAAgH2pBAnQgDmoqAgC7oDkDACAIIABBAWoiAEsNAAsLICUgD0EBaiIPSw0ACwsgJCAJQQFqIglLDQALCwv4AQIHfwR8IAAoAhghByAAKAIwIQYgACgCOCEEIAAoAkAhBSAAKAJIIQggACgCUCEJIAAoAlghACABIAJJBEADQCABQQN0IARqKwMAIQogASAAIAVsakEDdCAEaisDACELIABBASIDSwRAA0AgCiABIAMgBWxqQQN0IARqKwMAoCEKIAsgASAFIAAgA2psakEDdCAEaisDAKAhCyAAIANBAWoiA0sNAAsLIAogCCAJbLgiDaMhCiABQQJ0IgMgB2oqAgC7IQwgAyAGaiAMIAyiIAsgDaOitjgCACABIAVqQQJ0IAZqIAq2OAIAIAIgAUEBaiIBSw0ACwsL/gUDHH8EewF8IAAoAgAhGiAAKAIQIRsgACgCGCEcIAAoAiAhHSAAKAIoIR4gACgCMCESIAAoAkAhEyAAKAJIIhRBgAggACgCUCIFQQEgBRtuIgRBASAEGyILakEBayALbiAFQf8HakEKdiIMbCENQQAhBCAAKAJYIgZBAUsEfyABIAZwIQQgASAGbgUgAQshCCACIAEiFUsEQANAQQAhACANIQEgCEECdCIJIBxqKgIAuyEjIAkgHWoqAgC7tv0TIR8gCSASaioCALu2/RMhICAIIBNqQQJ0IBJqKgIAu7b9EyEhICO2/RMhIiAGQQFLBH8gBEEBaiANbCAGbiEBIAQgDWwgBm4FIAALIgogAUkEQANAIAogC2whAEEAIRYgBSEJIAxBAUsEfyAKIAxwQQp0IhZBgAhqIgAgBSAAIAVJGyEJIAsgCiAMbmwFIAALIgAgACALaiIOIBQgDiAUSRsiDkkEQANAIAUgCCAAIBNsamxBAnQiAyAaaiEXIAMgG2ohGCADIB5qIRkgCUECdCIPIBZBAnQiA2tBwABOBEADQCADIBlqIhAgIiADIBdqIgf9AAIAICAgAyAYaiIR/QACACAf/eUB/eYB/eUBICH95QH95gH9CwIAIBAgIiAH/QACECAgIBH9AAIQIB/95QH95gH95QEgIf3lAf3mAf0LAhAgECAiIAf9AAIgICAgEf0AAiAgH/3lAf3mAf3lASAh/eUB/eYB/QsCICAQICIgB/0AAjAgICAR/QACMCAf/eUB/eYB/eUBICH95QH95gH9CwIwIA8gA0FAayIDa0HAAE4NAAsLIA8gA2siB0EASgRAA0AgAyAZaiAiIAMgF2r9AAIAICAgAyAYav0AAgAgH/3lAf3mAf3lASAh/eUB/eYBIAcQAiAPIANBEGoiA2siB0EASg0ACwsgDiAAQQFqIgBLDQALCyABIApBAWoiCksNAAsLIAYgBEEBaiIERgR/IAhBAWohCEEABSAECyEEIAIgFUEBaiIVSw0ACwsLgQUDFH8EewF8IAAoAgAhFSAAKAI4IRYgACgCQCEPIAAoAkgiEEGACCAAKAJQIgVBASAFG24iA0EBIAMbIglqQQFrIAluIAVB/wdqQQp2IgtsIQxBACEDIAAoAlgiBkEBSwR/IAEgBnAhAyABIAZuBSABCyEKIAIgASIRSwRAA0BEAAAAAAAAAAAhG0EAIQAgDCEBIAZBAUsEfyADQQFqIAxsIAZuIQEgAyAMbCAGbgUgAAsiCCABSQRAA0AgCCAJbCEAQQAhEiAFIRNDAAAAAP0TIRdDAAAAAP0TIRhDAAAAAP0TIRlDAAAAAP0TIRogC0EBSwR/IAggC3BBCnQiEkGACGoiACAFIAAgBUkbIRMgCSAIIAtubAUgAAsiACAAIAlqIg0gECANIBBJGyINSQRAA0AgBSAKIAAgD2xqbEECdCAVaiEUIBNBAnQiDiASQQJ0IgRrQcAATgRAA0AgFyAEIBRqIgf9AAIA/eQBIRcgGCAH/QACEP3kASEYIBkgB/0AAiD95AEhGSAaIAf9AAIw/eQBIRogDiAEQUBrIgRrQcAATg0ACwsgDiAEayIHQQBKBEADQCAXIAQgFGr9AAIA/eQBIBcgB0ECdv0R/QwAAAAAAQAAAAIAAAADAAAA/Tv9UiEXIA4gBEEQaiIEayIHQQBKDQALCyANIABBAWoiAEsNAAsLIBsgFyAY/eQBIBkgGv3kAf3kASIX/R8AuyAX/R8Bu6AgF/0fArsgF/0fA7ugoKAhGyABIAhBAWoiCEsNAAsLIAogAyAPbGpBA3QgFmogGzkDACAGIANBAWoiA0YEfyAKQQFqIQpBAAUgAwshAyACIBFBAWoiEUsNAAsLC4MBAgF8BH8gACgCaCEGIAAoAjghBSAAKAJAIQcgACgCWCEAIAEgAkkEQANAIAFBA3QgBWorAwAhAyAAQQEiBEsEQANAIAMgASAEIAdsakEDdCAFaisDAKAhAyAAIARBAWoiBEsNAAsLIAFBAnQgBmogA7Y4AgAgAiABQQFqIgFLDQALCwuKAgIIfwV8IAAoAhghByAAKAJoIQggACgCMCEGIAAoAjghBCAAKAJAIQUgACgCSCEJIAAoAlAhCiAAKAJYIQAgASACSQRAA0AgAUEDdCAEaisDACELIAEgACAFbGpBA3QgBGorAwAhDCAAQQEiA0sEQANAIAsgASADIAVsakEDdCAEaisDAKAhCyAMIAEgBSAAIANqbGpBA3QgBGorAwCgIQwgACADQQFqIgNLDQALCyALIAkgCmy4Ig6jIQ8gAUECdCIDIAdqKgIAuyENIAMgCGogC7Y4AgAgAyAGaiANIA2iIAwgDqOitjgCACABIAVqQQJ0IAZqIA+2OAIAIAIgAUEBaiIBSw0ACwsLkQYBH38gACgCACEfIAAoAhAhICAAKAIYIRUgACgCICEWIAAoAighISAAKAIwIQsgACgCSCAAKAJQbCIXQYAIIAAoAkAiBEEBIAQbbiIGQQEgBhsiCmpBAWsgCm4gBEH/B2pBCnYiDGwhBkEAIQcgACgCeCIIQQFLBH8gASAIcCEHIAEgCG4FIAELGiACIAEiGEsEQANAQQAhACAGIQEgCEEBSwR/IAdBAWogBmwgCG4hASAGIAdsIAhuBSAACyIJIAFJBEADQCAJIApsIQBBACEZIAQhGiAMQQFLBH8gCSAMcEEKdCIZQYAIaiIAIAQgACAESRshGiAKIAkgDG5sBSAACyIAIAAgCmoiDSAXIA0gF0kbIg1JBEADQCAAIARsQQJ0IgMgH2ohGyADICBqIRwgBEECdCALaiEdIAMgIWohHiAaQQJ0Ig4gGUECdCIDa0HAAE4EQANAIAMgHmoiDyADIBVqIgX9AAIAIAMgG2oiEP0AAgAgAyALaiIR/QACACADIBxqIhL9AAIAIAMgFmoiE/0AAgD95QH95gH95QEgAyAdaiIU/QACAP3lAf3mAf0LAgAgDyAF/QACECAQ/QACECAR/QACECAS/QACECAT/QACEP3lAf3mAf3lASAU/QACEP3lAf3mAf0LAhAgDyAF/QACICAQ/QACICAR/QACICAS/QACICAT/QACIP3lAf3mAf3lASAU/QACIP3lAf3mAf0LAiAgDyAF/QACMCAQ/QACMCAR/QACMCAS/QACMCAT/QACMP3lAf3mAf3lASAU/QACMP3lAf3mAf0LAjAgDiADQUBrIgNrQcAATg0ACwsgDiADayIFQQBKBEADQCADIB5qIAMgFWr9AAIAIAMgG2r9AAIAIAMgC2r9AAIAIAMgHGr9AAIAIAMgFmr9AAIA/eUB/eYB/eUBIAMgHWr9AAIA/eUB/eYBIAUQAiAOIANBEGoiA2siBUEASg0ACwsgDSAAQQFqIgBLDQALCyABIAlBAWoiCUsNAAsLIAdBAWohByACIBhBAWoiGEsNAAsLC7gGAxx/AnsBfCAAKAIAIRIgACgCOCETIAAoAnAhDSAAKAJYIQkgACgCQCIFQf8HakEKdiEUIAAoAkgiGyAAKAJQIhxsQfsAakH8AG4hFSABIgcgAiIdSQRAA0AgByAJcCEKIAcgCW4iASAUcEEKdCIIQYAIaiIAIAUgACAFSRshBiAFIAEgFG5sIRYgBiAIIgBLBEADQCAAIBZqIAUgCmxqQQN0IBNqRAAAAAAAAAAAOQMAIAYgAEEBaiIASw0ACwsgCiAVbCAJbiIOIApBAWogFWwgCW4iHkkEQANAIA5B/ABsIhdB/ABqIgEgGyAcbCIAIAAgAUsbIQ8gB0EKdCAIayIYQQJ0IA1qIQAgBkECdCICIAhBAnQiA2tBEE4EQANAIAAgA2pDAAAAAP0T/QsCACACIANBEGoiA2tBEE4NAAsLIAIgA2siAUEASgRAA0AgACADakMAAAAA/RMgARACIAIgA0EQaiIDayIBQQBKDQALCyAPIBdrQQNqQQJ2IhkhA0EBIRogBUGAAUkEf0EEIRpBAQUgAwshAyAZQQAiEEsEQANAIBAgGmwgF2oiAiADQQJ0aiIAIA8gACAPSRshASAYQQJ0IA1qIQsgBkECdCIRIAhBAnQiBGtBIE4EQANAIAQgC2oiAP0AAgAhHyAA/QACECEgIAEgAiIASwRAA0AgHyAEIAAgBWxBAnQgEmpqIgz9AAIA/eQBIR8gICAM/QACEP3kASEgIAEgACADaiIASw0ACwsgBCALaiIAIB/9CwIAIAAgIP0LAhAgESAEQSBqIgRrQSBODQALCyARIARrIgxBAEoEQANAIAQgC2r9AAIAIR8gASACIgBLBEADQCAfIAQgACAFbEECdCASamr9AAIA/eQBIR8gASAAIANqIgBLDQALCyAEIAtqIB8gDBACIBEgBEEQaiIEayIMQQBKDQALCyAZIBBBAWoiEEsNAAsLIAYgCCIASwRAA0AgACAWaiAFIApsakEDdCATaiIBKwMAISEgASAhIAAgGGpBAnQgDWoqAgC7oDkDACAGIABBAWoiAEsNAAsLIB4gDkEBaiIOSw0ACwsgHSAHQQFqIgdLDQALCwuhBAIUfwF7IAAoAgAhEiAAKAIYIRMgACgCKCEUIAAoAkAhCkGACCAAKAJQIgVBASAFG24iBEEBIAQbIgsgC24gBUH/B2pBCnYiDGwhDSABIQRBACEGIAAoAlgiB0EBSwR/IAEgB3AhBiABIAduBSAECyIEIApwIQAgBCAKbiEOIAEiBCACIhVJBEADQEEAIQEgDSECIAUgACAKIA5samwhFiAAQQJ0IBNqKgIAu7b9EyEXIAdBAUsEfyAGQQFqIA1sIAduIQIgBiANbCAHbgUgAQsiCSACSQRAA0AgCSALbCEBQQAhAyAFIQggDEEBSwR/IAkgDHBBCnQiA0GACGoiASAFIAEgBUkbIQggCSAMbgUgAQsaIBZBAnQiASASaiEQIAEgFGohESAIQQJ0IgggA0ECdCIBa0HAAE4EQANAIAEgEWoiDyAXIAEgEGoiA/0AAgD95gH9CwIAIA8gFyAD/QACEP3mAf0LAhAgDyAXIAP9AAIg/eYB/QsCICAPIBcgA/0AAjD95gH9CwIwIAggAUFAayIBa0HAAE4NAAsLIAggAWsiA0EASgRAA0AgASARaiAXIAEgEGr9AAIA/eYBIAMQAiAIIAFBEGoiAWsiA0EASg0ACwsgAiAJQQFqIglLDQALCyAHIAZBAWoiBkYEf0EAIQYgCiAAQQFqIgBGBH8gDkEBaiEOQQAFIAALBSAACyEAIBUgBEEBaiIESw0ACwsL/AUDGH8GewF8IAAoAgAhFyAAKAIYIRggACgCKCEZIAAoAjghGiAAKAJAIRAgACgCSCIRQYAIIAAoAlAiBkEBIAYbbiIEQQEgBBsiCmpBAWsgCm4gBkH/B2pBCnYiC2whDEEAIQQgACgCWCIHQQFLBH8gASAHcCEEIAEgB24FIAELIQggAiABIhJLBEADQEQAAAAAAAAAACEhQQAhACAMIQEgCEECdCAYaioCALu2/RMhHSAHQQFLBH8gBEEBaiAMbCAHbiEBIAQgDGwgB24FIAALIgkgAUkEQANAIAkgCmwhAEEAIRMgBiEUQwAAAAD9EyEbQwAAAAD9EyEeQwAAAAD9EyEfQwAAAAD9EyEgIAtBAUsEfyAJIAtwQQp0IhNBgAhqIgAgBiAAIAZJGyEUIAogCSALbmwFIAALIgAgACAKaiINIBEgDSARSRsiDUkEQANAIAYgCCAAIBBsamxBAnQiAyAXaiEVIAMgGWohFiAUQQJ0Ig4gE0ECdCIDa0HAAE4EQANAIBsgAyAVaiIF/QACACIc/eQBIRsgAyAWaiIPIB0gHP3mAf0LAgAgHiAF/QACECIc/eQBIR4gDyAdIBz95gH9CwIQIB8gBf0AAiAiHP3kASEfIA8gHSAc/eYB/QsCICAgIAX9AAIwIhz95AEhICAPIB0gHP3mAf0LAjAgDiADQUBrIgNrQcAATg0ACwsgDiADayIFQQBKBEADQCAbIAMgFWr9AAIAIhz95AEgGyAFQQJ2/RH9DAAAAAABAAAAAgAAAAMAAAD9O/1SIRsgAyAWaiAdIBz95gEgBRACIA4gA0EQaiIDayIFQQBKDQALCyANIABBAWoiAEsNAAsLICEgGyAe/eQBIB8gIP3kAf3kASIb/R8AuyAb/R8Bu6AgG/0fArsgG/0fA7ugoKAhISABIAlBAWoiCUsNAAsLIAggBCAQbGpBA3QgGmogITkDACAHIARBAWoiBEYEfyAIQQFqIQhBAAUgBAshBCACIBJBAWoiEksNAAsLC5cEARZ/IAAoAgAhFyAAKAIYIRAgACgCKCEYIAAoAkggACgCUGwiEUGACCAAKAJAIgRBASAEG24iBkEBIAYbIgpqQQFrIApuIARB/wdqQQp2IgtsIQZBACEHIAAoAlgiCEEBSwR/IAEgCHAhByABIAhuBSABCxogAiABIhJLBEADQEEAIQAgBiEBIAhBAUsEfyAHQQFqIAZsIAhuIQEgBiAHbCAIbgUgAAsiCSABSQRAA0AgCSAKbCEAQQAhEyAEIRQgC0EBSwR/IAkgC3BBCnQiE0GACGoiACAEIAAgBEkbIRQgCiAJIAtubAUgAAsiACAAIApqIgwgESAMIBFJGyIMSQRAA0AgACAEbEECdCIDIBdqIRUgAyAYaiEWIBRBAnQiDSATQQJ0IgNrQcAATgRAA0AgAyAWaiIOIAMgEGoiBf0AAgAgAyAVaiIP/QACAP3mAf0LAgAgDiAF/QACECAP/QACEP3mAf0LAhAgDiAF/QACICAP/QACIP3mAf0LAiAgDiAF/QACMCAP/QACMP3mAf0LAjAgDSADQUBrIgNrQcAATg0ACwsgDSADayIFQQBKBEADQCADIBZqIAMgEGr9AAIAIAMgFWr9AAIA/eYBIAUQAiANIANBEGoiA2siBUEASg0ACwsgDCAAQQFqIgBLDQALCyABIAlBAWoiCUsNAAsLIAdBAWohByACIBJBAWoiEksNAAsLC6UHAx9/BXsBfCAAKAIAIRMgACgCGCEUIAAoAighFSAAKAI4IRYgACgCcCEOIAAoAlghCyAAKAJAIgVB/wdqQQp2IRcgACgCSCIeIAAoAlAiH2xB+wBqQfwAbiEYIAEiCCACIiBJBEADQCAIIAtwIQwgCCALbiIBIBdwQQp0IglBgAhqIgAgBSAAIAVJGyEHIAUgASAXbmwhGSAHIAkiAEsEQANAIAAgGWogBSAMbGpBA3QgFmpEAAAAAAAAAAA5AwAgByAAQQFqIgBLDQALCyAMIBhsIAtuIg8gDEEBaiAYbCALbiIhSQRAA0AgD0H8AGwiGkH8AGoiASAeIB9sIgAgACABSxshECAIQQp0IAlrIhtBAnQgDmohACAHQQJ0IgIgCUECdCIEa0EQTgRAA0AgACAEakMAAAAA/RP9CwIAIAIgBEEQaiIEa0EQTg0ACwsgAiAEayIBQQBKBEADQCAAIARqQwAAAAD9EyABEAIgAiAEQRBqIgRrIgFBAEoNAAsLIBAgGmtBA2pBAnYiHCEEQQEhHSAFQYABSQR/QQQhHUEBBSAECyEEIBxBACIRSwRAA0AgESAdbCAaaiICIARBAnRqIgAgECAAIBBJGyEBIBtBAnQgDmohDSAHQQJ0IhIgCUECdCIDa0EgTgRAA0AgAyANaiIG/QACACEiIAMgFGoiAP0AAgAhJCAG/QACECElIAD9AAIQISYgASACIgBLBEADQCAiIAMgACAFbEECdCIGIBNqaiIK/QACACIj/eQBISIgAyAGIBVqaiIGICQgI/3mAf0LAgAgJSAK/QACECIj/eQBISUgBiAmICP95gH9CwIQIAEgACAEaiIASw0ACwsgAyANaiIAICL9CwIAIAAgJf0LAhAgEiADQSBqIgNrQSBODQALCyASIANrIgpBAEoEQANAIAMgDWr9AAIAISIgAyAUav0AAgAhJCABIAIiAEsEQANAICIgAyAAIAVsQQJ0IgYgE2pq/QACACIj/eQBISIgAyAGIBVqaiAkICP95gEgChACIAEgACAEaiIASw0ACwsgAyANaiAiIAoQAiASIANBEGoiA2siCkEASg0ACwsgHCARQQFqIhFLDQALCyAHIAkiAEsEQANAIAAgGWogBSAMbGpBA3QgFmoiASsDACEnIAEgJyAAIBtqQQJ0IA5qKgIAu6A5AwAgByAAQQFqIgBLDQALCyAhIA9BAWoiD0sNAAsLICAgCEEBaiIISw0ACwsLMgEBfwNAIAEgAkkEQCAAIAEgAUEBaiIDEAAgACABIAMQASAAIAEgAxADIAMhAQwBCwsLKgEBfwNAIAEgAkkEQCAAIAEgAUEBaiIDEAAgACABIAMQBCADIQEMAQsLCzIBAX8DQCABIAJJBEAgACABIAFBAWoiAxAAIAAgASADEAUgACABIAMQAyADIQEMAQsLCyoBAX8DQCABIAJJBEAgACABIAFBAWoiAxAAIAAgASADEAkgAyEBDAELCwsqAQF/A0AgASACSQRAIAAgASABQQFqIgMQCiAAIAEgAxAJIAMhAQwBCwsLKgEBfwNAIAEgAkkEQCAAIAEgAUEBaiIDEA4gACABIAMQDyADIQEMAQsLCzIBAX8DQCABIAJJBEAgACABIAFBAWoiAxAAIAAgASADEBAgACABIAMQAyADIQEMAQsLCyoBAX8DQCABIAJJBEAgACABIAFBAWoiAxAOIAAgASADEBIgAyEBDAELCwsqAQF/A0AgASACSQRAIAAgASABQQFqIgMQEyAAIAEgAxASIAMhAQwBCwsLMgEBfwNAIAEgAkkEQCAAIAEgAUEBaiIDEAAgACABIAMQFSAAIAEgAxAWIAMhAQwBCwsLKgEBfwNAIAEgAkkEQCAAIAEgAUEBaiIDEBcgACABIAMQGCADIQEMAQsLCzIBAX8DQCABIAJJBEAgACABIAFBAWoiAxAAIAAgASADEBkgACABIAMQFiADIQEMAQsLCyoBAX8DQCABIAJJBEAgACABIAFBAWoiAxAdIAAgASADEBggAyEBDAELCws=';

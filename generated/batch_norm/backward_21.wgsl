@@ -3,60 +3,20 @@
 // batch_norm, backward:
 //   dweight = invstd * sum((x - mean) * grad_y, n, s)
 
-alias some = f32; const many = 1u;
-
 struct Numbers { c: u32, n: u32, s: u32, share: u32, taken: u32 }
 
-@group(0) @binding(0) var<storage, read> grad_y: array<some>;
-@group(0) @binding(1) var<storage, read> x: array<some>;
-@group(0) @binding(2) var<storage, read> invstd: array<some>;
-@group(0) @binding(3) var<storage, read> mean: array<some>;
-@group(0) @binding(4) var<storage, read_write> dweight: array<some>;
-@group(0) @binding(5) var<storage, read_write> partials: array<some>;
+@group(0) @binding(4) var<storage, read> invstd: array<f32>;
+@group(0) @binding(5) var<storage, read_write> dweight: array<f32>;
 @group(0) @binding(6) var<uniform> numbers: Numbers;
 
-override width = 1u; override together = 64u; override team = 64u;
-var<workgroup> merged: array<some, team>;
-
-@compute @workgroup_size(together, width)
-fn backward_21(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) own: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let some_c = numbers.c / many;
-  let result = (group.x + group.y * 65535u) * together + own.x;
-  let begin = group.z * numbers.share;
-  let end = min(begin + numbers.share, numbers.n * numbers.s);
-  var total = some(0.0);
-  let length = width * 256u;
-  let mean_1 = mean[result];
-  for (var i = begin + own.y; i < end; i += length) {
-    let end_1 = min(i + length, end);
-    var sum = some(0.0);
-    for (var i_1 = i; i_1 < end_1; i_1 += width) {
-      let x_1 = x[i_1 * some_c + result];
-      let grad_y_1 = grad_y[i_1 * some_c + result];
-      sum += (x_1 - mean_1) * grad_y_1;
-    }
-    total += sum;
-  }
-  for (var i_2 = own.y; i_2 < numbers.taken; i_2 += width) {
-    let slot = i_2 * some_c + result;
-    total += partials[slot];
-  }
-  for (var span = 1u; span < width; span *= 16u) {
-    merged[lane] = total;
-    workgroupBarrier();
-    let around = min(span * 16u, width);
-    let leader = lane - (own.y % around - own.y % span) * together;
-    total = some(0.0);
-    for (var i_3 = 0u; i_3 < around; i_3 += span) {
-      let at = leader + i_3 * together;
-      total += merged[at];
-    }
-    workgroupBarrier();
-  }
-  if ((0u < own.y) || (result >= some_c)) { return; }
+@compute @workgroup_size(width, together)
+fn backward_21(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) own: vec3u) {
+  let result = (group.x + group.y * 65535u) * together + own.y;
+  let total = reduced(result, group, own);
+  if (0u < own.x || result >= numbers.c) { return; }
   if (1u < groups.z) {
-    let slot_1 = group.z * some_c + result;
-    partials[slot_1] = total;
+    let slot = group.z * numbers.c + result;
+    partials[slot] = total;
     return;
   }
   let invstd_1 = invstd[result];

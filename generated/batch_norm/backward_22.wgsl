@@ -6,69 +6,92 @@
 
 alias some = f32; const many = 1u;
 
-struct Numbers { c: u32, n: u32, s: u32, share: u32, taken: u32 }
-
 @group(0) @binding(0) var<storage, read> grad_y: array<some>;
-@group(0) @binding(1) var<storage, read> weight: array<some>;
+@group(0) @binding(1) var<storage, read> weight: array<f32>;
 @group(0) @binding(2) var<storage, read> x: array<some>;
-@group(0) @binding(3) var<storage, read> invstd: array<some>;
-@group(0) @binding(4) var<storage, read> mean: array<some>;
-@group(0) @binding(5) var<storage, read_write> dweight: array<some>;
-@group(0) @binding(6) var<storage, read_write> dx: array<some>;
-@group(0) @binding(7) var<storage, read_write> partials: array<some>;
-@group(0) @binding(8) var<uniform> numbers: Numbers;
+@group(0) @binding(3) var<storage, read> invstd: array<f32>;
+@group(0) @binding(4) var<storage, read> mean: array<f32>;
+@group(0) @binding(5) var<storage, read_write> dx: array<some>;
+@group(0) @binding(6) var<storage, read_write> partials: array<f32>;
 
 override width = 1u; override together = 64u; override team = 64u;
-var<workgroup> merged: array<some, team>;
+var<workgroup> merged: array<f32, team>;
 
-@compute @workgroup_size(together, width)
-fn backward_22(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) own: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let some_c = numbers.c / many;
-  let result = (group.x + group.y * 65535u) * together + own.x;
+fn sum_of(v: some) -> f32 {
+  let u = vec4f(v);
+  return select(u.x + u.y + (u.z + u.w), u.x, many == 1u);
+}
+
+fn reduced(result: u32, group: vec3u, own: vec3u) -> f32 {
+  let c = numbers.c;
+  let some_s = numbers.s / many;
+  let stride = width % some_s;
+  let rest = width / some_s;
   let begin = group.z * numbers.share;
-  let end = min(begin + numbers.share, numbers.n * numbers.s);
-  var total = some(0.0);
-  if (!(result >= some_c)) {
+  let end = min(begin + numbers.share, numbers.n * some_s);
+  let start = begin + own.x;
+  var total = 0.0;
+  if (!(result >= c)) {
     let length = width * 256u;
     let mean_1 = mean[result];
     let weight_1 = weight[result];
     let invstd_1 = invstd[result];
     let v = weight_1 * invstd_1;
-    for (var i = begin + own.y; i < end; i += length) {
+    for (var i = start; i < end; i += length) {
       let end_1 = min(i + length, end);
+      var i_s = i % some_s;
+      var i_n = i / some_s;
       var sum = some(0.0);
       for (var i_1 = i; i_1 < end_1; i_1 += width) {
-        let x_1 = x[i_1 * some_c + result];
-        let grad_y_1 = grad_y[i_1 * some_c + result];
+        let x_1 = x[(i_n * c + result) * some_s + i_s];
+        let grad_y_1 = grad_y[(i_n * c + result) * some_s + i_s];
         sum += (x_1 - mean_1) * grad_y_1;
-        dx[i_1 * some_c + result] = v * grad_y_1;
+        dx[(i_n * c + result) * some_s + i_s] = v * grad_y_1;
+        i_n += rest;
+        i_s += stride;
+        if (i_s >= some_s) {
+          i_s -= some_s;
+          i_n += 1u;
+        }
       }
-      total += sum;
+      total += sum_of(sum);
     }
   }
-  for (var i_2 = own.y; i_2 < numbers.taken; i_2 += width) {
-    let slot = i_2 * some_c + result;
+  for (var i_2 = own.x; i_2 < numbers.taken; i_2 += width) {
+    let slot = i_2 * c + result;
     total += partials[slot];
   }
+  let lane = own.y * width + own.x;
   for (var span = 1u; span < width; span *= 16u) {
     merged[lane] = total;
     workgroupBarrier();
     let around = min(span * 16u, width);
-    let leader = lane - (own.y % around - own.y % span) * together;
-    total = some(0.0);
+    let leader = lane - (own.x % around - own.x % span);
+    total = 0.0;
     for (var i_3 = 0u; i_3 < around; i_3 += span) {
-      let at = leader + i_3 * together;
-      total += merged[at];
+      total += merged[leader + i_3];
     }
     workgroupBarrier();
   }
-  if ((0u < own.y) || (result >= some_c)) { return; }
+  return total;
+}
+
+struct Numbers { c: u32, n: u32, s: u32, share: u32, taken: u32 }
+
+@group(0) @binding(7) var<storage, read_write> dweight: array<f32>;
+@group(0) @binding(8) var<uniform> numbers: Numbers;
+
+@compute @workgroup_size(width, together)
+fn backward_22(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) own: vec3u) {
+  let result = (group.x + group.y * 65535u) * together + own.y;
+  let total = reduced(result, group, own);
+  if (0u < own.x || result >= numbers.c) { return; }
   if (1u < groups.z) {
-    let slot_1 = group.z * some_c + result;
-    partials[slot_1] = total;
+    let slot = group.z * numbers.c + result;
+    partials[slot] = total;
     return;
   }
-  let invstd_2 = invstd[result];
-  let weight_2 = invstd_2 * total;
-  dweight[result] = weight_2;
+  let invstd_1 = invstd[result];
+  let weight_1 = invstd_1 * total;
+  dweight[result] = weight_1;
 }

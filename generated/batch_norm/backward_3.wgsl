@@ -3,41 +3,34 @@
 // batch_norm, backward:
 //   dweight = count(n) * count(s) > 0 ? invstd * sum((x - mean) * grad_y, n, s) : 0
 //   dbias = sum(grad_y, n, s)
+//   mean_1 = mean(grad_y, n, s)
+//   mean_2 = mean((x - mean) * grad_y, n, s)
+//   dx = weight * invstd * grad_y - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
 
 alias some = f32; const many = 1u;
 
-struct Numbers { c: u32, n: u32, s: u32, share: u32, taken: u32 }
-
 @group(0) @binding(0) var<storage, read> grad_y: array<some>;
 @group(0) @binding(1) var<storage, read> x: array<some>;
-@group(0) @binding(2) var<storage, read> invstd: array<f32>;
-@group(0) @binding(3) var<storage, read> mean: array<f32>;
-@group(0) @binding(4) var<storage, read_write> dweight: array<f32>;
-@group(0) @binding(5) var<storage, read_write> dbias: array<f32>;
-@group(0) @binding(6) var<storage, read_write> partials: array<f32>;
-@group(0) @binding(7) var<uniform> numbers: Numbers;
+@group(0) @binding(2) var<storage, read> mean: array<f32>;
+
+struct Totals { sum: f32, sum_1: f32 }
 
 override width = 1u; override together = 64u; override team = 64u;
-var<workgroup> merged: array<f32, team>;
-var<workgroup> merged_1: array<f32, team>;
+var<workgroup> merged: array<Totals, team>;
 
 fn sum_of(v: some) -> f32 {
   let u = vec4f(v);
   return select(u.x + u.y + (u.z + u.w), u.x, many == 1u);
 }
 
-@compute @workgroup_size(width, together)
-fn backward_3(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) own: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let c = numbers.c;
+fn reduced(result: u32, group: vec3u, own: vec3u) -> Totals {
   let some_s = numbers.s / many;
-  let result = (group.x + group.y * 65535u) * together + own.y;
-  let begin = group.z * numbers.share;
-  let end = min(begin + numbers.share, numbers.n * some_s);
   let stride = width % some_s;
   let rest = width / some_s;
+  let begin = group.z * numbers.share;
+  let end = min(begin + numbers.share, numbers.n * some_s);
   let start = begin + own.x;
-  var total = 0.0;
-  var total_1 = 0.0;
+  var total = Totals();
   let length = width * 256u;
   let mean_1 = mean[result];
   for (var i = start; i < end; i += length) {
@@ -47,9 +40,9 @@ fn backward_3(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grou
     var sum = some(0.0);
     var sum_1 = some(0.0);
     for (var i_1 = i; i_1 < end_1; i_1 += width) {
-      let grad_y_1 = grad_y[(i_n * c + result) * some_s + i_s];
+      let grad_y_1 = grad_y[(i_n * numbers.c + result) * some_s + i_s];
       sum += grad_y_1;
-      let x_1 = x[(i_n * c + result) * some_s + i_s];
+      let x_1 = x[(i_n * numbers.c + result) * some_s + i_s];
       sum_1 += (x_1 - mean_1) * grad_y_1;
       i_n += rest;
       i_s += stride;
@@ -58,38 +51,71 @@ fn backward_3(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grou
         i_n += 1u;
       }
     }
-    total += sum_of(sum);
-    total_1 += sum_of(sum_1);
+    total.sum += sum_of(sum);
+    total.sum_1 += sum_of(sum_1);
   }
-  for (var i_2 = own.x; i_2 < numbers.taken; i_2 += width) {
-    let slot = i_2 * 2u * c + result;
-    total += partials[slot];
-    total_1 += partials[slot + c];
-  }
+  let lane = own.y * width + own.x;
   for (var span = 1u; span < width; span *= 16u) {
     merged[lane] = total;
-    merged_1[lane] = total_1;
     workgroupBarrier();
     let around = min(span * 16u, width);
     let leader = lane - (own.x % around - own.x % span);
-    total = 0.0;
-    total_1 = 0.0;
-    for (var i_3 = 0u; i_3 < around; i_3 += span) {
-      let at = leader + i_3;
-      total += merged[at];
-      total_1 += merged_1[at];
+    total = Totals();
+    for (var i_2 = 0u; i_2 < around; i_2 += span) {
+      let other = merged[leader + i_2];
+      total.sum += other.sum;
+      total.sum_1 += other.sum_1;
     }
     workgroupBarrier();
   }
-  if ((0u < own.x) || (result >= c)) { return; }
-  if (1u < groups.z) {
-    let slot_1 = group.z * 2u * c + result;
-    partials[slot_1] = total;
-    partials[slot_1 + c] = total_1;
-    return;
-  }
+  return total;
+}
+
+struct Numbers { c: u32, n: u32, s: u32, share: u32 }
+
+@group(0) @binding(3) var<storage, read> weight: array<f32>;
+@group(0) @binding(4) var<storage, read> invstd: array<f32>;
+@group(0) @binding(5) var<storage, read_write> dweight: array<f32>;
+@group(0) @binding(6) var<storage, read_write> dbias: array<f32>;
+@group(0) @binding(7) var<storage, read_write> dx: array<some>;
+@group(0) @binding(8) var<uniform> numbers: Numbers;
+
+@compute @workgroup_size(width, together)
+fn backward_3(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
+  let c = numbers.c;
+  let n = numbers.n;
+  let s = numbers.s;
+  let some_s = s / many;
+  let result = (group.x + group.y * 65535u) * together + own.y;
+  let stride = width % some_s;
+  let rest = width / some_s;
+  let total = reduced(result, group, own);
+  if (result >= c) { return; }
+  var i_s = own.x % some_s;
+  var i_n = own.x / some_s;
+  let weight_1 = weight[result];
   let invstd_1 = invstd[result];
-  let weight_1 = select(0.0, invstd_1 * total_1, (f32(numbers.n) * f32(numbers.s) > 0.0));
-  dweight[result] = weight_1;
-  dbias[result] = total;
+  let v = weight_1 * invstd_1;
+  let v_1 = invstd_1 * invstd_1;
+  let mean_1 = total.sum_1 / f32(n * s);
+  let v_2 = v_1 * mean_1;
+  let mean_2 = mean[result];
+  let mean_3 = total.sum / f32(n * s);
+  for (var i = own.x; i < n * some_s; i += width) {
+    let grad_y_1 = grad_y[(i_n * c + result) * some_s + i_s];
+    let x_1 = x[(i_n * c + result) * some_s + i_s];
+    let v_3 = x_1 - mean_2;
+    dx[(i_n * c + result) * some_s + i_s] = v * (grad_y_1 - v_2 * v_3 - mean_3);
+    i_n += rest;
+    i_s += stride;
+    if (i_s >= some_s) {
+      i_s -= some_s;
+      i_n += 1u;
+    }
+  }
+  if (own.x == 0u) {
+    let weight_2 = select(0.0, invstd_1 * total.sum_1, f32(n) * f32(s) > 0.0);
+    dweight[result] = weight_2;
+    dbias[result] = total.sum;
+  }
 }

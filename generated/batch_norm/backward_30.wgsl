@@ -2,81 +2,47 @@
 //
 // batch_norm, backward:
 //   dbias = sum(grad_y, n, s)
-//   dx = invstd * grad_y
+//   mean_1 = mean(grad_y, n, s)
+//   mean_2 = mean((x - mean) * grad_y, n, s)
+//   dx = invstd * grad_y - invstd * mean_1 - invstd ^ 3 * mean_2 * (x - mean)
 
-alias some = f32; const many = 1u;
+struct Numbers { c: u32, mapped: u32, n: u32, s: u32, share: u32, taken: u32 }
 
-struct Numbers { c: u32, n: u32, s: u32, share: u32, taken: u32 }
+@group(0) @binding(4) var<storage, read> invstd: array<some>;
+@group(0) @binding(5) var<storage, read_write> dbias: array<some>;
+@group(0) @binding(6) var<storage, read_write> dx: array<some>;
+@group(0) @binding(7) var<uniform> numbers: Numbers;
 
-@group(0) @binding(0) var<storage, read> grad_y: array<some>;
-@group(0) @binding(1) var<storage, read> invstd: array<f32>;
-@group(0) @binding(2) var<storage, read_write> dbias: array<f32>;
-@group(0) @binding(3) var<storage, read_write> dx: array<some>;
-@group(0) @binding(4) var<storage, read_write> partials: array<f32>;
-@group(0) @binding(5) var<uniform> numbers: Numbers;
-
-override width = 1u; override together = 64u; override team = 64u;
-var<workgroup> merged: array<f32, team>;
-
-fn sum_of(v: some) -> f32 {
-  let u = vec4f(v);
-  return select(u.x + u.y + (u.z + u.w), u.x, many == 1u);
-}
-
-@compute @workgroup_size(width, together)
-fn backward_30(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) own: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let c = numbers.c;
-  let some_s = numbers.s / many;
-  let result = (group.x + group.y * 65535u) * together + own.y;
-  let begin = group.z * numbers.share;
-  let end = min(begin + numbers.share, numbers.n * some_s);
-  let stride = width % some_s;
-  let rest = width / some_s;
-  let start = begin + own.x;
-  var total = 0.0;
-  if (!(result >= c)) {
-    let length = width * 256u;
-    let invstd_1 = invstd[result];
-    for (var i = start; i < end; i += length) {
-      let end_1 = min(i + length, end);
-      var i_s = i % some_s;
-      var i_n = i / some_s;
-      var sum = some(0.0);
-      for (var i_1 = i; i_1 < end_1; i_1 += width) {
-        let grad_y_1 = grad_y[(i_n * c + result) * some_s + i_s];
-        sum += grad_y_1;
-        dx[(i_n * c + result) * some_s + i_s] = invstd_1 * grad_y_1;
-        i_n += rest;
-        i_s += stride;
-        if (i_s >= some_s) {
-          i_s -= some_s;
-          i_n += 1u;
-        }
-      }
-      total += sum_of(sum);
-    }
-  }
-  for (var i_2 = own.x; i_2 < numbers.taken; i_2 += width) {
-    let slot = i_2 * c + result;
-    total += partials[slot];
-  }
-  for (var span = 1u; span < width; span *= 16u) {
-    merged[lane] = total;
-    workgroupBarrier();
-    let around = min(span * 16u, width);
-    let leader = lane - (own.x % around - own.x % span);
-    total = 0.0;
-    for (var i_3 = 0u; i_3 < around; i_3 += span) {
-      let at = leader + i_3;
-      total += merged[at];
-    }
-    workgroupBarrier();
-  }
-  if ((0u < own.x) || (result >= c)) { return; }
-  if (1u < groups.z) {
-    let slot_1 = group.z * c + result;
-    partials[slot_1] = total;
+@compute @workgroup_size(together, width)
+fn backward_30(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
+  let mapped = numbers.mapped;
+  let n = numbers.n;
+  let s = numbers.s;
+  let some_c = numbers.c / many;
+  let result = (group.x + group.y * 65535u) * together + own.x;
+  let total = reduced(result, group, own);
+  if ((0u < own.y && mapped == 0u) || result >= some_c) { return; }
+  if (mapped == 0u) {
+    let slot = group.z * 2u * some_c + result;
+    partials[slot] = total.sum;
+    partials[slot + some_c] = total.sum_1;
     return;
   }
-  dbias[result] = total;
+  let begin = group.z * mapped;
+  let end = min(begin + mapped, n * s);
+  let invstd_1 = invstd[result];
+  let v = invstd_1 * invstd_1;
+  let mean_1 = total.sum_1 / f32(n * s);
+  let v_1 = v * mean_1;
+  let mean_2 = mean[result];
+  let mean_3 = total.sum / f32(n * s);
+  for (var i = begin + own.y; i < end; i += width) {
+    let grad_y_1 = grad_y[i * some_c + result];
+    let x_1 = x[i * some_c + result];
+    let v_2 = x_1 - mean_2;
+    dx[i * some_c + result] = invstd_1 * (grad_y_1 - v_1 * v_2 - mean_3);
+  }
+  if (own.y == 0u && group.z == 0u) {
+    dbias[result] = total.sum;
+  }
 }

@@ -8,22 +8,24 @@ alias some = f32; const many = 1u;
 struct Numbers { c: u32, n: u32, s: u32, share: u32 }
 
 @group(0) @binding(0) var<storage, read> grad_y: array<some>;
-@group(0) @binding(1) var<storage, read> invstd: array<some>;
+@group(0) @binding(1) var<storage, read> invstd: array<f32>;
 @group(0) @binding(2) var<storage, read_write> dx: array<some>;
 @group(0) @binding(3) var<uniform> numbers: Numbers;
 
 override width = 1u; override together = 64u;
 
-@compute @workgroup_size(together, width)
+@compute @workgroup_size(width, together)
 fn backward_31(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
-  let some_c = numbers.c / many;
-  let result = (group.x + group.y * 65535u) * together + own.x;
+  let some_s = numbers.s / many;
+  let result = (group.x + group.y * 65535u) * together + own.y;
+  let i_c = result % numbers.c;
+  if (result >= numbers.n * numbers.c) { return; }
   let begin = group.z * numbers.share;
-  let end = min(begin + numbers.share, numbers.n * numbers.s);
-  if (result >= some_c) { return; }
-  let invstd_1 = invstd[result];
-  for (var i = begin + own.y; i < end; i += width) {
-    let grad_y_1 = grad_y[i * some_c + result];
-    dx[i * some_c + result] = invstd_1 * grad_y_1;
+  let end = min(begin + numbers.share, some_s);
+  let invstd_1 = invstd[i_c];
+  let base = result * some_s;
+  for (var i = begin + own.x; i < end; i += width) {
+    let grad_y_1 = grad_y[base + i];
+    dx[base + i] = invstd_1 * grad_y_1;
   }
 }

@@ -6,100 +6,34 @@
 //   mean_1 = mean(grad_y, n, s)
 //   mean_2 = mean((x - mean) * grad_y, n, s)
 
-alias some = f32; const many = 1u;
-
 struct Numbers { c: u32, n: u32, s: u32, share: u32, taken: u32 }
 
-@group(0) @binding(0) var<storage, read> grad_y: array<some>;
-@group(0) @binding(1) var<storage, read> x: array<some>;
-@group(0) @binding(2) var<storage, read> invstd: array<f32>;
-@group(0) @binding(3) var<storage, read> mean: array<f32>;
-@group(0) @binding(4) var<storage, read_write> dweight: array<f32>;
-@group(0) @binding(5) var<storage, read_write> dbias: array<f32>;
-@group(0) @binding(6) var<storage, read_write> packed: array<f32>;
-@group(0) @binding(7) var<storage, read_write> partials: array<f32>;
+@group(0) @binding(4) var<storage, read> invstd: array<f32>;
+@group(0) @binding(5) var<storage, read_write> dweight: array<f32>;
+@group(0) @binding(6) var<storage, read_write> dbias: array<f32>;
+@group(0) @binding(7) var<storage, read_write> packed: array<f32>;
 @group(0) @binding(8) var<uniform> numbers: Numbers;
 
-override width = 1u; override together = 64u; override team = 64u;
-var<workgroup> merged: array<f32, team>;
-var<workgroup> merged_1: array<f32, team>;
-
-fn sum_of(v: some) -> f32 {
-  let u = vec4f(v);
-  return select(u.x + u.y + (u.z + u.w), u.x, many == 1u);
-}
-
 @compute @workgroup_size(width, together)
-fn backward_4(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) own: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn backward_4(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let c = numbers.c;
   let n = numbers.n;
   let s = numbers.s;
-  let some_s = s / many;
   let result = (group.x + group.y * 65535u) * together + own.y;
-  let begin = group.z * numbers.share;
-  let end = min(begin + numbers.share, n * some_s);
-  let stride = width % some_s;
-  let rest = width / some_s;
-  let start = begin + own.x;
-  var total = 0.0;
-  var total_1 = 0.0;
-  let length = width * 256u;
-  let mean_3 = mean[result];
-  for (var i = start; i < end; i += length) {
-    let end_1 = min(i + length, end);
-    var i_s = i % some_s;
-    var i_n = i / some_s;
-    var sum = some(0.0);
-    var sum_1 = some(0.0);
-    for (var i_1 = i; i_1 < end_1; i_1 += width) {
-      let grad_y_1 = grad_y[(i_n * c + result) * some_s + i_s];
-      sum += grad_y_1;
-      let x_1 = x[(i_n * c + result) * some_s + i_s];
-      let v = x_1 - mean_3;
-      sum_1 += v * grad_y_1;
-      i_n += rest;
-      i_s += stride;
-      if (i_s >= some_s) {
-        i_s -= some_s;
-        i_n += 1u;
-      }
-    }
-    total += sum_of(sum);
-    total_1 += sum_of(sum_1);
-  }
-  for (var i_2 = own.x; i_2 < numbers.taken; i_2 += width) {
-    let slot = i_2 * 2u * c + result;
-    total += partials[slot];
-    total_1 += partials[slot + c];
-  }
-  for (var span = 1u; span < width; span *= 16u) {
-    merged[lane] = total;
-    merged_1[lane] = total_1;
-    workgroupBarrier();
-    let around = min(span * 16u, width);
-    let leader = lane - (own.x % around - own.x % span);
-    total = 0.0;
-    total_1 = 0.0;
-    for (var i_3 = 0u; i_3 < around; i_3 += span) {
-      let at = leader + i_3;
-      total += merged[at];
-      total_1 += merged_1[at];
-    }
-    workgroupBarrier();
-  }
-  if ((0u < own.x) || (result >= c)) { return; }
+  let total = reduced(result, group, own);
+  if (0u < own.x || result >= c) { return; }
   if (1u < groups.z) {
-    let slot_1 = group.z * 2u * c + result;
-    partials[slot_1] = total;
-    partials[slot_1 + c] = total_1;
+    let slot = group.z * 2u * c + result;
+    partials[slot] = total.sum;
+    partials[slot + c] = total.sum_1;
     return;
   }
   let invstd_1 = invstd[result];
-  let weight_1 = select(0.0, invstd_1 * total_1, (f32(n) * f32(s) > 0.0));
-  let mean_4 = total / f32(n * s);
-  let mean_5 = total_1 / f32(n * s);
+  let weight_1 = select(0.0, invstd_1 * total.sum_1, f32(n) * f32(s) > 0.0);
+  let mean_1 = total.sum / f32(n * s);
+  let mean_2 = total.sum_1 / f32(n * s);
   dweight[result] = weight_1;
-  dbias[result] = total;
-  packed[result] = invstd_1 * invstd_1 * mean_5;
-  packed[c + result] = mean_4;
+  dbias[result] = total.sum;
+  packed[result] = invstd_1 * invstd_1 * mean_2;
+  packed[c + result] = mean_1;
 }

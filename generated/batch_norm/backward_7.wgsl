@@ -4,75 +4,27 @@
 //   dweight = count(n) * count(s) > 0 ? invstd * sum((x - mean) * grad_y, n, s) : 0
 //   dbias = sum(grad_y, n, s)
 
-alias some = f32; const many = 1u;
-
 struct Numbers { c: u32, n: u32, s: u32, share: u32, taken: u32 }
 
-@group(0) @binding(0) var<storage, read> grad_y: array<some>;
-@group(0) @binding(1) var<storage, read> x: array<some>;
-@group(0) @binding(2) var<storage, read> invstd: array<some>;
-@group(0) @binding(3) var<storage, read> mean: array<some>;
-@group(0) @binding(4) var<storage, read_write> dweight: array<some>;
-@group(0) @binding(5) var<storage, read_write> dbias: array<some>;
-@group(0) @binding(6) var<storage, read_write> partials: array<some>;
+@group(0) @binding(4) var<storage, read> invstd: array<some>;
+@group(0) @binding(5) var<storage, read_write> dweight: array<some>;
+@group(0) @binding(6) var<storage, read_write> dbias: array<some>;
 @group(0) @binding(7) var<uniform> numbers: Numbers;
 
-override width = 1u; override together = 64u; override team = 64u;
-var<workgroup> merged: array<some, team>;
-var<workgroup> merged_1: array<some, team>;
-
 @compute @workgroup_size(together, width)
-fn backward_7(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) own: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn backward_7(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let some_c = numbers.c / many;
   let result = (group.x + group.y * 65535u) * together + own.x;
-  let begin = group.z * numbers.share;
-  let end = min(begin + numbers.share, numbers.n * numbers.s);
-  var total = some(0.0);
-  var total_1 = some(0.0);
-  let length = width * 256u;
-  let mean_1 = mean[result];
-  for (var i = begin + own.y; i < end; i += length) {
-    let end_1 = min(i + length, end);
-    var sum = some(0.0);
-    var sum_1 = some(0.0);
-    for (var i_1 = i; i_1 < end_1; i_1 += width) {
-      let grad_y_1 = grad_y[i_1 * some_c + result];
-      sum += grad_y_1;
-      let x_1 = x[i_1 * some_c + result];
-      sum_1 += (x_1 - mean_1) * grad_y_1;
-    }
-    total += sum;
-    total_1 += sum_1;
-  }
-  for (var i_2 = own.y; i_2 < numbers.taken; i_2 += width) {
-    let slot = i_2 * 2u * some_c + result;
-    total += partials[slot];
-    total_1 += partials[slot + some_c];
-  }
-  for (var span = 1u; span < width; span *= 16u) {
-    merged[lane] = total;
-    merged_1[lane] = total_1;
-    workgroupBarrier();
-    let around = min(span * 16u, width);
-    let leader = lane - (own.y % around - own.y % span) * together;
-    total = some(0.0);
-    total_1 = some(0.0);
-    for (var i_3 = 0u; i_3 < around; i_3 += span) {
-      let at = leader + i_3 * together;
-      total += merged[at];
-      total_1 += merged_1[at];
-    }
-    workgroupBarrier();
-  }
-  if ((0u < own.y) || (result >= some_c)) { return; }
+  let total = reduced(result, group, own);
+  if (0u < own.y || result >= some_c) { return; }
   if (1u < groups.z) {
-    let slot_1 = group.z * 2u * some_c + result;
-    partials[slot_1] = total;
-    partials[slot_1 + some_c] = total_1;
+    let slot = group.z * 2u * some_c + result;
+    partials[slot] = total.sum;
+    partials[slot + some_c] = total.sum_1;
     return;
   }
   let invstd_1 = invstd[result];
-  let weight_1 = select(some(0.0), invstd_1 * total_1, (f32(numbers.n) * f32(numbers.s) > 0.0));
+  let weight_1 = select(some(0.0), invstd_1 * total.sum_1, f32(numbers.n) * f32(numbers.s) > 0.0);
   dweight[result] = weight_1;
-  dbias[result] = total;
+  dbias[result] = total.sum;
 }

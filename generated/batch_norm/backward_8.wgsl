@@ -5,37 +5,26 @@
 //   dbias = sum(grad_y, n, s)
 //   mean_1 = mean(grad_y, n, s)
 //   mean_2 = mean((x - mean) * grad_y, n, s)
+//   dx = weight * invstd * grad_y - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
 
 alias some = f32; const many = 1u;
 
-struct Numbers { c: u32, n: u32, s: u32, share: u32, taken: u32 }
-
 @group(0) @binding(0) var<storage, read> grad_y: array<some>;
 @group(0) @binding(1) var<storage, read> x: array<some>;
-@group(0) @binding(2) var<storage, read> invstd: array<some>;
-@group(0) @binding(3) var<storage, read> mean: array<some>;
-@group(0) @binding(4) var<storage, read_write> dweight: array<some>;
-@group(0) @binding(5) var<storage, read_write> dbias: array<some>;
-@group(0) @binding(6) var<storage, read_write> packed: array<some>;
-@group(0) @binding(7) var<storage, read_write> partials: array<some>;
-@group(0) @binding(8) var<uniform> numbers: Numbers;
+@group(0) @binding(2) var<storage, read> mean: array<some>;
+
+struct Totals { sum: some, sum_1: some }
 
 override width = 1u; override together = 64u; override team = 64u;
-var<workgroup> merged: array<some, team>;
-var<workgroup> merged_1: array<some, team>;
+var<workgroup> merged: array<Totals, team>;
 
-@compute @workgroup_size(together, width)
-fn backward_8(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) own: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let n = numbers.n;
-  let s = numbers.s;
+fn reduced(result: u32, group: vec3u, own: vec3u) -> Totals {
   let some_c = numbers.c / many;
-  let result = (group.x + group.y * 65535u) * together + own.x;
   let begin = group.z * numbers.share;
-  let end = min(begin + numbers.share, n * s);
-  var total = some(0.0);
-  var total_1 = some(0.0);
+  let end = min(begin + numbers.share, numbers.n * numbers.s);
+  var total = Totals();
   let length = width * 256u;
-  let mean_3 = mean[result];
+  let mean_1 = mean[result];
   for (var i = begin + own.y; i < end; i += length) {
     let end_1 = min(i + length, end);
     var sum = some(0.0);
@@ -44,45 +33,62 @@ fn backward_8(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grou
       let grad_y_1 = grad_y[i_1 * some_c + result];
       sum += grad_y_1;
       let x_1 = x[i_1 * some_c + result];
-      let v = x_1 - mean_3;
-      sum_1 += v * grad_y_1;
+      sum_1 += (x_1 - mean_1) * grad_y_1;
     }
-    total += sum;
-    total_1 += sum_1;
+    total.sum += sum;
+    total.sum_1 += sum_1;
   }
-  for (var i_2 = own.y; i_2 < numbers.taken; i_2 += width) {
-    let slot = i_2 * 2u * some_c + result;
-    total += partials[slot];
-    total_1 += partials[slot + some_c];
-  }
+  let lane = own.y * together + own.x;
   for (var span = 1u; span < width; span *= 16u) {
     merged[lane] = total;
-    merged_1[lane] = total_1;
     workgroupBarrier();
     let around = min(span * 16u, width);
     let leader = lane - (own.y % around - own.y % span) * together;
-    total = some(0.0);
-    total_1 = some(0.0);
-    for (var i_3 = 0u; i_3 < around; i_3 += span) {
-      let at = leader + i_3 * together;
-      total += merged[at];
-      total_1 += merged_1[at];
+    total = Totals();
+    for (var i_2 = 0u; i_2 < around; i_2 += span) {
+      let other = merged[leader + i_2 * together];
+      total.sum += other.sum;
+      total.sum_1 += other.sum_1;
     }
     workgroupBarrier();
   }
-  if ((0u < own.y) || (result >= some_c)) { return; }
-  if (1u < groups.z) {
-    let slot_1 = group.z * 2u * some_c + result;
-    partials[slot_1] = total;
-    partials[slot_1 + some_c] = total_1;
-    return;
-  }
+  return total;
+}
+
+struct Numbers { c: u32, n: u32, s: u32, share: u32 }
+
+@group(0) @binding(3) var<storage, read> weight: array<some>;
+@group(0) @binding(4) var<storage, read> invstd: array<some>;
+@group(0) @binding(5) var<storage, read_write> dweight: array<some>;
+@group(0) @binding(6) var<storage, read_write> dbias: array<some>;
+@group(0) @binding(7) var<storage, read_write> dx: array<some>;
+@group(0) @binding(8) var<uniform> numbers: Numbers;
+
+@compute @workgroup_size(together, width)
+fn backward_8(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
+  let n = numbers.n;
+  let s = numbers.s;
+  let some_c = numbers.c / many;
+  let result = (group.x + group.y * 65535u) * together + own.x;
+  let total = reduced(result, group, own);
+  if (result >= some_c) { return; }
+  let weight_1 = weight[result];
   let invstd_1 = invstd[result];
-  let weight_1 = select(some(0.0), invstd_1 * total_1, (f32(n) * f32(s) > 0.0));
-  let mean_4 = total / f32(n * s);
-  let mean_5 = total_1 / f32(n * s);
-  dweight[result] = weight_1;
-  dbias[result] = total;
-  packed[result] = invstd_1 * invstd_1 * mean_5;
-  packed[some_c + result] = mean_4;
+  let v = weight_1 * invstd_1;
+  let v_1 = invstd_1 * invstd_1;
+  let mean_1 = total.sum_1 / f32(n * s);
+  let v_2 = v_1 * mean_1;
+  let mean_2 = mean[result];
+  let mean_3 = total.sum / f32(n * s);
+  for (var i = own.y; i < n * s; i += width) {
+    let grad_y_1 = grad_y[i * some_c + result];
+    let x_1 = x[i * some_c + result];
+    let v_3 = x_1 - mean_2;
+    dx[i * some_c + result] = v * (grad_y_1 - v_2 * v_3 - mean_3);
+  }
+  if (own.y == 0u) {
+    let weight_2 = select(some(0.0), invstd_1 * total.sum_1, f32(n) * f32(s) > 0.0);
+    dweight[result] = weight_2;
+    dbias[result] = total.sum;
+  }
 }

@@ -37,13 +37,13 @@ reduce_1, for parts from begin to end:
    var sum_3 = 1 × f32x4(0)
    var sum_4 = 1 × f32x4(0)
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 1 × f32x4:
-     v_x_1 = v_x[base + lane_]
+    for lane from left to right, 1 × f32x4:
+     v_x_1 = v_x[base + lane]
      sum = sum + v_x_1
-     grad_y_1 = grad_y[base + lane_]
+     grad_y_1 = grad_y[base + lane]
      sum_1 = sum_1 + grad_y_1
      sum_2 = sum_2 + grad_y_1 * v_x_1
-     x_1 = x[base + lane_]
+     x_1 = x[base + lane]
      v = x_1 - lanes
      sum_3 = sum_3 + v * v_x_1
      sum_4 = sum_4 + v * grad_y_1
@@ -134,13 +134,13 @@ map_1, for parts from begin to end:
   lanes_11 = lanes(invstd_1)
   for unit from from_ to to:
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 2 × f32x4:
-     v_x_1 = v_x[base + lane_]
-     x_1 = x[base + lane_]
+    for lane from left to right, 4 × f32x4:
+     v_x_1 = v_x[base + lane]
+     x_1 = x[base + lane]
      v = x_1 - lanes_1
-     grad_y_1 = grad_y[base + lane_]
-     second_grad_y[base + lane_] = lanes * v_x_1 + lanes_2 * v + lanes_3 - lanes_4
-     second_x[base + lane_] = lanes_11 * (lanes_5 * v + lanes_6 * grad_y_1 + lanes_7 + lanes_8 - lanes_9 * v_x_1 - lanes_10)
+     grad_y_1 = grad_y[base + lane]
+     second_grad_y[base + lane] = lanes * v_x_1 + lanes_2 * v + lanes_3 - lanes_4
+     second_x[base + lane] = lanes_11 * (lanes_5 * v + lanes_6 * grad_y_1 + lanes_7 + lanes_8 - lanes_9 * v_x_1 - lanes_10)
 map_2, for parts from begin to end:
  for part from begin to end:
   if block < 1:
@@ -154,35 +154,35 @@ reduce_2, for parts from begin to end:
    partials[(3 * blocks + block) * c + base + i] = 0
    partials[(4 * blocks + block) * c + base + i] = 0
   for unit from from_ to to:
-   for lane_ from left to right, 1 × f32x4:
-    columns[slot + lane_] = lanes(0)
-    columns[slot_1 + lane_] = lanes(0)
-    columns[slot_2 + lane_] = lanes(0)
-    columns[slot_3 + lane_] = lanes(0)
-    columns[slot_4 + lane_] = lanes(0)
-   for block_1 from 0 to ((to_1 - from__1 + rows_each - 1) / rows_each):
-    for lane__1 from left to right, 1 × f32x4:
-     var sum = columns[slot + lane__1]
-     var sum_1 = columns[slot_1 + lane__1]
-     var sum_2 = columns[slot_2 + lane__1]
-     var sum_3 = columns[slot_3 + lane__1]
-     var sum_4 = columns[slot_4 + lane__1]
-     mean_6 = mean[lane__1]
+   for lane from left to right, 1 × f32x4:
+    columns[slot + lane] = lanes(0)
+    columns[slot_1 + lane] = lanes(0)
+    columns[slot_2 + lane] = lanes(0)
+    columns[slot_3 + lane] = lanes(0)
+    columns[slot_4 + lane] = lanes(0)
+   for turn from 0 to turns:
+    for lane_1 from left to right, 2 × f32x4:
+     var sum = columns[slot + lane_1]
+     var sum_1 = columns[slot_1 + lane_1]
+     var sum_2 = columns[slot_2 + lane_1]
+     var sum_3 = columns[slot_3 + lane_1]
+     var sum_4 = columns[slot_4 + lane_1]
+     mean_6 = mean[lane_1]
      for row__1 from row_ to last_row:
-      v_x_1 = v_x[row__1 * c + lane__1]
+      v_x_1 = v_x[row__1 * c + lane_1]
       sum = sum + v_x_1
-      grad_y_1 = grad_y[row__1 * c + lane__1]
+      grad_y_1 = grad_y[row__1 * c + lane_1]
       sum_1 = sum_1 + grad_y_1
       sum_2 = sum_2 + grad_y_1 * v_x_1
-      x_1 = x[row__1 * c + lane__1]
+      x_1 = x[row__1 * c + lane_1]
       v = x_1 - mean_6
       sum_3 = sum_3 + v * v_x_1
       sum_4 = sum_4 + v * grad_y_1
-     columns[slot + lane__1] = sum
-     columns[slot_1 + lane__1] = sum_1
-     columns[slot_2 + lane__1] = sum_2
-     columns[slot_3 + lane__1] = sum_3
-     columns[slot_4 + lane__1] = sum_4
+     columns[slot + lane_1] = sum
+     columns[slot_1 + lane_1] = sum_1
+     columns[slot_2 + lane_1] = sum_2
+     columns[slot_3 + lane_1] = sum_3
+     columns[slot_4 + lane_1] = sum_4
    for i_1 from left to right:
     part_1 = columns[slot + i_1]
     total = partials[place]
@@ -203,30 +203,30 @@ map_3, for parts from begin to end:
  for part from begin to end:
   for unit from from_ to to:
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 2 × f32x4:
-     packed_1 = packed[lane_]
-     v_x_1 = v_x[base + lane_]
-     packed_2 = packed[c + lane_]
-     x_1 = x[base + lane_]
-     mean_6 = mean[lane_]
+    for lane from left to right, 1 × f32x4:
+     packed_1 = packed[lane]
+     v_x_1 = v_x[base + lane]
+     packed_2 = packed[c + lane]
+     x_1 = x[base + lane]
+     mean_6 = mean[lane]
      v = x_1 - mean_6
-     v_bias_1 = v_bias[lane_]
-     packed_3 = packed[2 * c + lane_]
-     invstd_1 = invstd[lane_]
-     packed_4 = packed[3 * c + lane_]
-     packed_5 = packed[4 * c + lane_]
-     grad_y_1 = grad_y[base + lane_]
-     packed_6 = packed[5 * c + lane_]
-     packed_7 = packed[6 * c + lane_]
-     packed_8 = packed[7 * c + lane_]
-     packed_9 = packed[8 * c + lane_]
-     second_grad_y[base + lane_] = packed_1 * v_x_1 + packed_2 * v + v_bias_1 - packed_3
-     second_x[base + lane_] = invstd_1 * (packed_4 * v + packed_5 * grad_y_1 + packed_6 + packed_7 - packed_8 * v_x_1 - packed_9)
+     v_bias_1 = v_bias[lane]
+     packed_3 = packed[2 * c + lane]
+     invstd_1 = invstd[lane]
+     packed_4 = packed[3 * c + lane]
+     packed_5 = packed[4 * c + lane]
+     grad_y_1 = grad_y[base + lane]
+     packed_6 = packed[5 * c + lane]
+     packed_7 = packed[6 * c + lane]
+     packed_8 = packed[7 * c + lane]
+     packed_9 = packed[8 * c + lane]
+     second_grad_y[base + lane] = packed_1 * v_x_1 + packed_2 * v + v_bias_1 - packed_3
+     second_x[base + lane] = invstd_1 * (packed_4 * v + packed_5 * grad_y_1 + packed_6 + packed_7 - packed_8 * v_x_1 - packed_9)
 map_4, for parts from begin to end:
  for part from begin to end:
   for unit from from_ to to:
-   for lane_ from left to right, 2 × f32x4:
-    second_bias[lane_] = 0
+   for lane from left to right, 4 × f32x4:
+    second_bias[lane] = 0
 reduce_3, for parts from begin to end:
  for part from begin to end:
   var total = 0
@@ -244,13 +244,13 @@ reduce_3, for parts from begin to end:
   for unit from from_ to to:
    var sum = 4 × f32x4(0)
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 4 × f32x4:
-     grad_y_1 = grad_y[base + lane_]
-     v_x_1 = v_x[base + lane_]
+    for lane from left to right, 4 × f32x4:
+     grad_y_1 = grad_y[base + lane]
+     v_x_1 = v_x[base + lane]
      sum = sum + grad_y_1 * v_x_1
-     x_1 = x[base + lane_]
-     second_grad_y[base + lane_] = lanes * v_x_1 + lanes_2 * (x_1 - lanes_1) + lanes_3
-     second_x[base + lane_] = lanes_2 * grad_y_1
+     x_1 = x[base + lane]
+     second_grad_y[base + lane] = lanes * v_x_1 + lanes_2 * (x_1 - lanes_1) + lanes_3
+     second_x[base + lane] = lanes_2 * grad_y_1
    part_1 = fold(+, sum)
    total = total + part_1
   partials[block * c + i_c] = total
@@ -268,26 +268,26 @@ reduce_4, for parts from begin to end:
   for i from left to right:
    partials[block * c + base + i] = 0
   for unit from from_ to to:
-   for lane_ from left to right, 1 × f32x4:
-    columns[slot + lane_] = lanes(0)
-   for block_1 from 0 to ((to_1 - from__1 + rows_each - 1) / rows_each):
-    for lane__1 from left to right, 4 × f32x4:
-     var sum = columns[slot + lane__1]
-     weight_1 = weight[lane__1]
-     invstd_1 = invstd[lane__1]
+   for lane from left to right, 1 × f32x4:
+    columns[slot + lane] = lanes(0)
+   for turn from 0 to turns:
+    for lane_1 from left to right, 2 × f32x4:
+     var sum = columns[slot + lane_1]
+     weight_1 = weight[lane_1]
+     invstd_1 = invstd[lane_1]
      v = weight_1 * invstd_1
-     v_weight_1 = v_weight[lane__1]
+     v_weight_1 = v_weight[lane_1]
      v_1 = v_weight_1 * invstd_1
-     mean_1 = mean[lane__1]
-     v_bias_1 = v_bias[lane__1]
+     mean_1 = mean[lane_1]
+     v_bias_1 = v_bias[lane_1]
      for row__1 from row_ to last_row:
-      grad_y_1 = grad_y[row__1 * c + lane__1]
-      v_x_1 = v_x[row__1 * c + lane__1]
+      grad_y_1 = grad_y[row__1 * c + lane_1]
+      v_x_1 = v_x[row__1 * c + lane_1]
       sum = sum + grad_y_1 * v_x_1
-      x_1 = x[row__1 * c + lane__1]
-      second_grad_y[row__1 * c + lane__1] = v * v_x_1 + v_1 * (x_1 - mean_1) + v_bias_1
-      second_x[row__1 * c + lane__1] = v_1 * grad_y_1
-     columns[slot + lane__1] = sum
+      x_1 = x[row__1 * c + lane_1]
+      second_grad_y[row__1 * c + lane_1] = v * v_x_1 + v_1 * (x_1 - mean_1) + v_bias_1
+      second_x[row__1 * c + lane_1] = v_1 * grad_y_1
+     columns[slot + lane_1] = sum
    for i_1 from left to right:
     part_1 = columns[slot + i_1]
     total = partials[place]
@@ -295,8 +295,8 @@ reduce_4, for parts from begin to end:
 map_5, for parts from begin to end:
  for part from begin to end:
   for unit from from_ to to:
-   for lane_ from left to right, 2 × f32x4:
-    second_bias[lane_] = 0
+   for lane from left to right, 4 × f32x4:
+    second_bias[lane] = 0
 finish_3, for kept from begin to end:
  v = n * s
  test = v > 0
@@ -363,34 +363,34 @@ map_6, for parts from begin to end:
   lanes_9 = lanes(packed_7)
   for unit from from_ to to:
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 2 × f32x4:
-     v_x_1 = v_x[base + lane_]
-     x_1 = x[base + lane_]
+    for lane from left to right, 4 × f32x4:
+     v_x_1 = v_x[base + lane]
+     x_1 = x[base + lane]
      v = x_1 - lanes_1
-     grad_y_1 = grad_y[base + lane_]
-     second_grad_y[base + lane_] = lanes_4 * (lanes * v_x_1 + lanes_2 * v - lanes_3)
-     second_x[base + lane_] = lanes_4 * (lanes_5 * v + lanes_2 * grad_y_1 + lanes_6 + lanes_7 - lanes_8 * v_x_1 - lanes_9)
+     grad_y_1 = grad_y[base + lane]
+     second_grad_y[base + lane] = lanes_4 * (lanes * v_x_1 + lanes_2 * v - lanes_3)
+     second_x[base + lane] = lanes_4 * (lanes_5 * v + lanes_2 * grad_y_1 + lanes_6 + lanes_7 - lanes_8 * v_x_1 - lanes_9)
 map_7, for parts from begin to end:
  for part from begin to end:
   for unit from from_ to to:
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 2 × f32x4:
-     invstd_1 = invstd[lane_]
-     weight_1 = weight[lane_]
-     v_x_1 = v_x[base + lane_]
-     packed_1 = packed[lane_]
-     x_1 = x[base + lane_]
-     mean_6 = mean[lane_]
+    for lane from left to right, 2 × f32x4:
+     invstd_1 = invstd[lane]
+     weight_1 = weight[lane]
+     v_x_1 = v_x[base + lane]
+     packed_1 = packed[lane]
+     x_1 = x[base + lane]
+     mean_6 = mean[lane]
      v = x_1 - mean_6
-     packed_2 = packed[c + lane_]
-     packed_3 = packed[2 * c + lane_]
-     grad_y_1 = grad_y[base + lane_]
-     packed_4 = packed[3 * c + lane_]
-     packed_5 = packed[4 * c + lane_]
-     packed_6 = packed[5 * c + lane_]
-     packed_7 = packed[6 * c + lane_]
-     second_grad_y[base + lane_] = invstd_1 * (weight_1 * v_x_1 + packed_1 * v - packed_2)
-     second_x[base + lane_] = invstd_1 * (packed_3 * v + packed_1 * grad_y_1 + packed_4 + packed_5 - packed_6 * v_x_1 - packed_7)
+     packed_2 = packed[c + lane]
+     packed_3 = packed[2 * c + lane]
+     grad_y_1 = grad_y[base + lane]
+     packed_4 = packed[3 * c + lane]
+     packed_5 = packed[4 * c + lane]
+     packed_6 = packed[5 * c + lane]
+     packed_7 = packed[6 * c + lane]
+     second_grad_y[base + lane] = invstd_1 * (weight_1 * v_x_1 + packed_1 * v - packed_2)
+     second_x[base + lane] = invstd_1 * (packed_3 * v + packed_1 * grad_y_1 + packed_4 + packed_5 - packed_6 * v_x_1 - packed_7)
 reduce_5, for parts from begin to end:
  for part from begin to end:
   var total = 0
@@ -407,13 +407,13 @@ reduce_5, for parts from begin to end:
   for unit from from_ to to:
    var sum = 4 × f32x4(0)
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 4 × f32x4:
-     grad_y_1 = grad_y[base + lane_]
-     v_x_1 = v_x[base + lane_]
+    for lane from left to right, 4 × f32x4:
+     grad_y_1 = grad_y[base + lane]
+     v_x_1 = v_x[base + lane]
      sum = sum + grad_y_1 * v_x_1
-     x_1 = x[base + lane_]
-     second_grad_y[base + lane_] = lanes_3 * (lanes * v_x_1 + lanes_2 * (x_1 - lanes_1))
-     second_x[base + lane_] = lanes_4 * grad_y_1
+     x_1 = x[base + lane]
+     second_grad_y[base + lane] = lanes_3 * (lanes * v_x_1 + lanes_2 * (x_1 - lanes_1))
+     second_x[base + lane] = lanes_4 * grad_y_1
    part_1 = fold(+, sum)
    total = total + part_1
   partials[block * c + i_c] = total
@@ -422,24 +422,24 @@ reduce_6, for parts from begin to end:
   for i from left to right:
    partials[block * c + base + i] = 0
   for unit from from_ to to:
-   for lane_ from left to right, 1 × f32x4:
-    columns[slot + lane_] = lanes(0)
-   for block_1 from 0 to ((to_1 - from__1 + rows_each - 1) / rows_each):
-    for lane__1 from left to right, 4 × f32x4:
-     var sum = columns[slot + lane__1]
-     invstd_1 = invstd[lane__1]
-     weight_1 = weight[lane__1]
-     v_weight_1 = v_weight[lane__1]
-     mean_1 = mean[lane__1]
+   for lane from left to right, 1 × f32x4:
+    columns[slot + lane] = lanes(0)
+   for turn from 0 to turns:
+    for lane_1 from left to right, 2 × f32x4:
+     var sum = columns[slot + lane_1]
+     invstd_1 = invstd[lane_1]
+     weight_1 = weight[lane_1]
+     v_weight_1 = v_weight[lane_1]
+     mean_1 = mean[lane_1]
      v = v_weight_1 * invstd_1
      for row__1 from row_ to last_row:
-      grad_y_1 = grad_y[row__1 * c + lane__1]
-      v_x_1 = v_x[row__1 * c + lane__1]
+      grad_y_1 = grad_y[row__1 * c + lane_1]
+      v_x_1 = v_x[row__1 * c + lane_1]
       sum = sum + grad_y_1 * v_x_1
-      x_1 = x[row__1 * c + lane__1]
-      second_grad_y[row__1 * c + lane__1] = invstd_1 * (weight_1 * v_x_1 + v_weight_1 * (x_1 - mean_1))
-      second_x[row__1 * c + lane__1] = v * grad_y_1
-     columns[slot + lane__1] = sum
+      x_1 = x[row__1 * c + lane_1]
+      second_grad_y[row__1 * c + lane_1] = invstd_1 * (weight_1 * v_x_1 + v_weight_1 * (x_1 - mean_1))
+      second_x[row__1 * c + lane_1] = v * grad_y_1
+     columns[slot + lane_1] = sum
    for i_1 from left to right:
     part_1 = columns[slot + i_1]
     total = partials[place]
@@ -504,35 +504,35 @@ map_8, for parts from begin to end:
   lanes_10 = lanes(packed_3)
   for unit from from_ to to:
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 2 × f32x4:
-     v_x_1 = v_x[base + lane_]
-     x_1 = x[base + lane_]
+    for lane from left to right, 4 × f32x4:
+     v_x_1 = v_x[base + lane]
+     x_1 = x[base + lane]
      v = x_1 - lanes_2
-     grad_y_1 = grad_y[base + lane_]
-     second_grad_y[base + lane_] = lanes * v_x_1 + lanes_1 - lanes_3 * v - lanes_4
-     second_x[base + lane_] = lanes_10 * (lanes_5 * v + lanes_6 + lanes_7 - lanes_8 * v_x_1 - lanes_9 * grad_y_1)
+     grad_y_1 = grad_y[base + lane]
+     second_grad_y[base + lane] = lanes * v_x_1 + lanes_1 - lanes_3 * v - lanes_4
+     second_x[base + lane] = lanes_10 * (lanes_5 * v + lanes_6 + lanes_7 - lanes_8 * v_x_1 - lanes_9 * grad_y_1)
 map_9, for parts from begin to end:
  for part from begin to end:
   for unit from from_ to to:
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 2 × f32x4:
-     invstd_1 = invstd[lane_]
-     v_x_1 = v_x[base + lane_]
-     v_bias_1 = v_bias[lane_]
-     packed_1 = packed[lane_]
-     x_1 = x[base + lane_]
-     mean_6 = mean[lane_]
+    for lane from left to right, 1 × f32x4:
+     invstd_1 = invstd[lane]
+     v_x_1 = v_x[base + lane]
+     v_bias_1 = v_bias[lane]
+     packed_1 = packed[lane]
+     x_1 = x[base + lane]
+     mean_6 = mean[lane]
      v = x_1 - mean_6
-     packed_2 = packed[c + lane_]
-     packed_3 = packed[2 * c + lane_]
-     packed_4 = packed[3 * c + lane_]
-     packed_5 = packed[4 * c + lane_]
-     packed_6 = packed[5 * c + lane_]
-     packed_7 = packed[6 * c + lane_]
-     packed_8 = packed[7 * c + lane_]
-     grad_y_1 = grad_y[base + lane_]
-     second_grad_y[base + lane_] = invstd_1 * v_x_1 + v_bias_1 - packed_1 * v - packed_2
-     second_x[base + lane_] = packed_3 * (packed_4 * v + packed_5 + packed_6 - packed_7 * v_x_1 - packed_8 * grad_y_1)
+     packed_2 = packed[c + lane]
+     packed_3 = packed[2 * c + lane]
+     packed_4 = packed[3 * c + lane]
+     packed_5 = packed[4 * c + lane]
+     packed_6 = packed[5 * c + lane]
+     packed_7 = packed[6 * c + lane]
+     packed_8 = packed[7 * c + lane]
+     grad_y_1 = grad_y[base + lane]
+     second_grad_y[base + lane] = invstd_1 * v_x_1 + v_bias_1 - packed_1 * v - packed_2
+     second_x[base + lane] = packed_3 * (packed_4 * v + packed_5 + packed_6 - packed_7 * v_x_1 - packed_8 * grad_y_1)
 map_10, for parts from begin to end:
  for part from begin to end:
   invstd_1 = invstd[i_c]
@@ -540,25 +540,25 @@ map_10, for parts from begin to end:
   v_bias_1 = v_bias[i_c]
   lanes_1 = lanes(v_bias_1)
   for unit from from_ to to:
-   for lane_ from left to right, 2 × f32x4:
-    v_x_1 = v_x[base + lane_]
-    second_grad_y[base + lane_] = lanes * v_x_1 + lanes_1
-    second_x[base + lane_] = 0
+   for lane from left to right, 4 × f32x4:
+    v_x_1 = v_x[base + lane]
+    second_grad_y[base + lane] = lanes * v_x_1 + lanes_1
+    second_x[base + lane] = 0
 map_11, for parts from begin to end:
  for part from begin to end:
   for unit from from_ to to:
-   for lane_ from left to right, 2 × f32x4:
-    second_bias[lane_] = 0
+   for lane from left to right, 4 × f32x4:
+    second_bias[lane] = 0
 map_12, for parts from begin to end:
  for part from begin to end:
   for unit from from_ to to:
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 2 × f32x4:
-     invstd_1 = invstd[lane_]
-     v_x_1 = v_x[base + lane_]
-     v_bias_1 = v_bias[lane_]
-     second_grad_y[base + lane_] = invstd_1 * v_x_1 + v_bias_1
-     second_x[base + lane_] = 0
+    for lane from left to right, 4 × f32x4:
+     invstd_1 = invstd[lane]
+     v_x_1 = v_x[base + lane]
+     v_bias_1 = v_bias[lane]
+     second_grad_y[base + lane] = invstd_1 * v_x_1 + v_bias_1
+     second_x[base + lane] = 0
 finish_5, for kept from begin to end:
  for at from begin to end:
   var total = partials[at]
@@ -616,52 +616,52 @@ map_13, for parts from begin to end:
   lanes_9 = lanes(packed_3)
   for unit from from_ to to:
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 2 × f32x4:
-     v_x_1 = v_x[base + lane_]
-     x_1 = x[base + lane_]
+    for lane from left to right, 4 × f32x4:
+     v_x_1 = v_x[base + lane]
+     x_1 = x[base + lane]
      v = x_1 - lanes
-     grad_y_1 = grad_y[base + lane_]
-     second_grad_y[base + lane_] = lanes_3 * (v_x_1 - lanes_1 * v - lanes_2)
-     second_x[base + lane_] = lanes_9 * (lanes_4 * v + lanes_5 + lanes_6 - lanes_7 * v_x_1 - lanes_8 * grad_y_1)
+     grad_y_1 = grad_y[base + lane]
+     second_grad_y[base + lane] = lanes_3 * (v_x_1 - lanes_1 * v - lanes_2)
+     second_x[base + lane] = lanes_9 * (lanes_4 * v + lanes_5 + lanes_6 - lanes_7 * v_x_1 - lanes_8 * grad_y_1)
 map_14, for parts from begin to end:
  for part from begin to end:
   for unit from from_ to to:
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 2 × f32x4:
-     invstd_1 = invstd[lane_]
-     v_x_1 = v_x[base + lane_]
-     packed_1 = packed[lane_]
-     x_1 = x[base + lane_]
-     mean_6 = mean[lane_]
+    for lane from left to right, 2 × f32x4:
+     invstd_1 = invstd[lane]
+     v_x_1 = v_x[base + lane]
+     packed_1 = packed[lane]
+     x_1 = x[base + lane]
+     mean_6 = mean[lane]
      v = x_1 - mean_6
-     packed_2 = packed[c + lane_]
-     packed_3 = packed[2 * c + lane_]
-     packed_4 = packed[3 * c + lane_]
-     packed_5 = packed[4 * c + lane_]
-     packed_6 = packed[5 * c + lane_]
-     packed_7 = packed[6 * c + lane_]
-     packed_8 = packed[7 * c + lane_]
-     grad_y_1 = grad_y[base + lane_]
-     second_grad_y[base + lane_] = invstd_1 * (v_x_1 - packed_1 * v - packed_2)
-     second_x[base + lane_] = packed_3 * (packed_4 * v + packed_5 + packed_6 - packed_7 * v_x_1 - packed_8 * grad_y_1)
+     packed_2 = packed[c + lane]
+     packed_3 = packed[2 * c + lane]
+     packed_4 = packed[3 * c + lane]
+     packed_5 = packed[4 * c + lane]
+     packed_6 = packed[5 * c + lane]
+     packed_7 = packed[6 * c + lane]
+     packed_8 = packed[7 * c + lane]
+     grad_y_1 = grad_y[base + lane]
+     second_grad_y[base + lane] = invstd_1 * (v_x_1 - packed_1 * v - packed_2)
+     second_x[base + lane] = packed_3 * (packed_4 * v + packed_5 + packed_6 - packed_7 * v_x_1 - packed_8 * grad_y_1)
 map_15, for parts from begin to end:
  for part from begin to end:
   invstd_1 = invstd[i_c]
   lanes = lanes(invstd_1)
   for unit from from_ to to:
-   for lane_ from left to right, 2 × f32x4:
-    v_x_1 = v_x[base + lane_]
-    second_grad_y[base + lane_] = lanes * v_x_1
-    second_x[base + lane_] = 0
+   for lane from left to right, 4 × f32x4:
+    v_x_1 = v_x[base + lane]
+    second_grad_y[base + lane] = lanes * v_x_1
+    second_x[base + lane] = 0
 map_16, for parts from begin to end:
  for part from begin to end:
   for unit from from_ to to:
    for row__1 from row_ to last_row:
-    for lane_ from left to right, 2 × f32x4:
-     invstd_1 = invstd[lane_]
-     v_x_1 = v_x[base + lane_]
-     second_grad_y[base + lane_] = invstd_1 * v_x_1
-     second_x[base + lane_] = 0
+    for lane from left to right, 4 × f32x4:
+     invstd_1 = invstd[lane]
+     v_x_1 = v_x[base + lane]
+     second_grad_y[base + lane] = invstd_1 * v_x_1
+     second_x[base + lane] = 0
 */
 export const module =
-  'AGFzbQEAAAABDQJgA39/fwBgA397fwACEgEDZW52Bm1lbW9yeQIDAYCABAMjIgAAAQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAHvQIhCHJlZHVjZV8xAAAIZmluaXNoXzEAAQVtYXBfMQADBW1hcF8yAAQIcmVkdWNlXzIABQVtYXBfMwAGBW1hcF80AAcIcmVkdWNlXzMACAhmaW5pc2hfMgAJCHJlZHVjZV80AAoFbWFwXzUACwhmaW5pc2hfMwAMBW1hcF82AA0FbWFwXzcADghyZWR1Y2VfNQAPCHJlZHVjZV82ABAIZmluaXNoXzQAEQVtYXBfOAASBW1hcF85ABMGbWFwXzEwABQGbWFwXzExABUGbWFwXzEyABYIZmluaXNoXzUAFwZtYXBfMTMAGAZtYXBfMTQAGQZtYXBfMTUAGgZtYXBfMTYAGwdwaGFzZV8xABwHcGhhc2VfMgAdB3BoYXNlXzMAHgdwaGFzZV80AB8HcGhhc2VfNQAgB3BoYXNlXzYAIQr9vgEi0AgDGX8KewV8IAAoAgAhGCAAKAIYIRkgACgCKCEaIAAoAjghGyAAKAJoIQkgACgCcCEHIAAoAngiEEEBQYAIQQEgACgCgAEiCEEBIAhLG24iA0EBIANLGyILakEBayALbiAIQYAIakEBa0GACG4iDGwhDUEAIQNBASAAKAKIASIFSQR/IAEgBXAhAyABIAVuBSABCyEGIAEiESACSQRAA0BEAAAAAAAAAAAhJkQAAAAAAAAAACEnRAAAAAAAAAAAIShEAAAAAAAAAAAhKUQAAAAAAAAAACEqQQAhACANIQEgGyAGQQJ0aioCALu2/RMhJUEBIAVJBH8gDSADQQFqbCAFbiEBIA0gA2wgBW4FIAALIgogAUkEQANAIAogC2whAEEAIRIgCCETQwAAAAD9EyEcQwAAAAD9EyEdQwAAAAD9EyEeQwAAAAD9EyEfQwAAAAD9EyEgQQEgDEkEfyAKIAxwQYAIbCISQYAIaiIAIAggACAISRshEyAKIAxuIAtsBSAACyIAIAAgC2oiDiAQIA4gEEkbIg5JBEADQCAZIAAgB2wgBmogCGxBAnQiBGohFCAYIARqIRUgGiAEaiEWIBNBAnQiDyASQQJ0IgRrQRBOBEADQCAcIBQgBGr9AAIAIiH95AEhHCAdIBUgBGr9AAIAIiL95AEhHSAeICIgIf3mAf3kASEeIB8gFiAEav0AAgAgJf3lASIkICH95gH95AEhHyAgICQgIv3mAf3kASEgIA8gBEEQaiIEa0EQTg0ACwsgDyAEayIXQQBKBEADQCAcIBQgBGr9AAIAIiH95AEgHCAXQQJ2/RH9DAAAAAABAAAAAgAAAAMAAAD9OyIj/VIhHCAdIBUgBGr9AAIAIiL95AEgHSAj/VIhHSAeICIgIf3mAf3kASAeICP9UiEeIB8gFiAEav0AAgAgJf3lASIkICH95gH95AEgHyAj/VIhHyAgICQgIv3mAf3kASAgICP9UiEgIA8gBEEQaiIEayIXQQBKDQALCyAAQQFqIgAgDkkNAAsLICYgHP0fALsgHP0fAbugIBz9HwK7IBz9HwO7oKCgISYgJyAd/R8AuyAd/R8Bu6AgHf0fArsgHf0fA7ugoKAhJyAoIB79HwC7IB79HwG7oCAe/R8CuyAe/R8Du6CgoCEoICkgH/0fALsgH/0fAbugIB/9HwK7IB/9HwO7oKCgISkgKiAg/R8AuyAg/R8Bu6AgIP0fArsgIP0fA7ugoKAhKiAKQQFqIgogAUkNAAsLIAkgAyAHbCAGakEDdGogJjkDACAJIAUgA2ogB2wgBmpBA3RqICc5AwAgCUECIAVsIANqIAdsIAZqQQN0aiAoOQMAIAlBAyAFbCADaiAHbCAGakEDdGogKTkDACAJQQQgBWwgA2ogB2wgBmpBA3RqICo5AwAgA0EBaiIDIAVGBH8gBkEBaiEGQQAFIAMLIQMgEUEBaiIRIAJJDQALCwvfBQILfw58IAAoAhAhCCAAKAIgIQkgACgCMCEKIAAoAkAhCyAAKAJgIQcgACgCaCEFIAAoAnAhAyAAKAKIASEGIAAoAngiDLggACgCgAEiALiiRAAAAAAAAAAAZCENIAEgAkkEQANAIAUgAUEDdGorAwAhDyAFIAYgA2wgAWpBA3RqKwMAIRAgBUECIAZsIANsIAFqQQN0aisDACERIAVBAyAGbCADbCABakEDdGorAwAhDiAFQQQgBmwgA2wgAWpBA3RqKwMAIRJBASIEIAZJBEADQCAPIAUgBCADbCABakEDdGorAwCgIQ8gECAFIAYgBGogA2wgAWpBA3RqKwMAoCEQIBEgBUECIAZsIARqIANsIAFqQQN0aisDAKAhESAOIAVBAyAGbCAEaiADbCABakEDdGorAwCgIQ4gEiAFQQQgBmwgBGogA2wgAWpBA3RqKwMAoCESIARBAWoiBCAGSQ0ACwsgCiABQQJ0IgRqKgIAuyITIBOiIRQgCSAEaioCALsiFSAToiEXIAggBGoqAgC7IhggFSAUoiIZIA4gDCAAbLgiFqMiDqIiG6EhGiALIARqIBMgESAUIA6iIBKioSAQIBajIhAgD6KhokQAAAAAAAAAACANG7Y4AgAgByAEaiAXtjgCACAHIAMgAWpBAnRqIBMgGqK2OAIAIAdBAiADbCABakECdGogFyAPIBajIg+itjgCACAHQQMgA2wgAWpBAnRqIBREAAAAAAAACEAgFaIgFKIgDqIgEiAWoyIOoiAVIA+iIBCioCAYIA6ioSAVIBEgFqOioaK2OAIAIAdBBCADbCABakECdGogGrY4AgAgB0EFIANsIAFqQQJ0aiAZIA+iIA6itjgCACAHQQYgA2wgAWpBAnRqIBsgEKK2OAIAIAdBByADbCABakECdGogGSAOorY4AgAgB0EIIANsIAFqQQJ0aiAYIBCitjgCACABQQFqIgEgAkkNAAsLCz8AIAJBEE4EQCAAIAH9CwIABSACQQhxBEAgACAB/VsCAAAgAkEEcQRAIAAgAf1aAggCCwUgACAB/VoCAAALCwvlCAIjfw97IAAoAgAhGiAAKAIIIRsgACgCGCEcIAAoAighHSAAKAIwIR4gACgCOCEfIAAoAkghICAAKAJQISEgACgCYCEFIAAoAnAhBiAAKAJ4IhJBAUGACEEBIAAoAoABIghBASAISxtuIgdBASAHSxsiDWpBAWsgDW4gCEGACGpBAWtBgAhuIg5sIQ9BACEHQQEgACgCiAEiCUkEfyABIAlwIQcgASAJbgUgAQshBCABIhMgAkkEQANAQQAhACAPIQEgBSAEQQJ0IgpqKgIAu7b9EyEpIB8gCmoqAgC7tv0TISogBSAGIARqQQJ0aioCALu2/RMhKyAbIApqKgIAu7b9EyEsIAVBAiAGbCAEakECdGoqAgC7tv0TIS0gBUEDIAZsIARqQQJ0aioCALu2/RMhLiAFQQQgBmwgBGpBAnRqKgIAu7b9EyEvIAVBBSAGbCAEakECdGoqAgC7tv0TITAgBUEGIAZsIARqQQJ0aioCALu2/RMhMSAFQQcgBmwgBGpBAnRqKgIAu7b9EyEyIAVBCCAGbCAEakECdGoqAgC7tv0TITMgHiAKaioCALu2/RMhNEEBIAlJBH8gDyAHQQFqbCAJbiEBIA8gB2wgCW4FIAALIgsgAUkEQANAIAsgDWwhAEEAIRQgCCEKQQEgDkkEfyALIA5wQYAIbCIUQYAIaiIAIAggACAISRshCiALIA5uIA1sBSAACyIAIAAgDWoiECASIBAgEkkbIhBJBEADQCAcIAAgBmwgBGogCGxBAnQiA2ohFSAdIANqIRYgGiADaiEXICAgA2ohGCAhIANqIRkgCkECdCIRIBRBAnQiA2tBIE4EQANAIBcgA2oiIv0AAgAhJiAYIANqIiMgKSAVIANqIgz9AAIAIif95gEgKyAWIANqIiT9AAIAICr95QEiKP3mAf3kASAs/eQBIC395QH9CwIAIBkgA2oiJSA0IC4gKP3mASAvICb95gH95AEgMP3kASAx/eQBIDIgJ/3mAf3lASAz/eUB/eYB/QsCACAi/QACECEmICMgKSAM/QACECIn/eYBICsgJP0AAhAgKv3lASIo/eYB/eQBICz95AEgLf3lAf0LAhAgJSA0IC4gKP3mASAvICb95gH95AEgMP3kASAx/eQBIDIgJ/3mAf3lASAz/eUB/eYB/QsCECARIANBIGoiA2tBIE4NAAsLIBEgA2siDEEASgRAA0AgFyADav0AAgAhJiAYIANqICkgFSADav0AAgAiJ/3mASArIBYgA2r9AAIAICr95QEiKP3mAf3kASAs/eQBIC395QEgDBACIBkgA2ogNCAuICj95gEgLyAm/eYB/eQBIDD95AEgMf3kASAyICf95gH95QEgM/3lAf3mASAMEAIgESADQRBqIgNrIgxBAEoNAAsLIABBAWoiACAQSQ0ACwsgC0EBaiILIAFJDQALCyAHQQFqIgcgCUYEfyAEQQFqIQRBAAUgBwshByATQQFqIhMgAkkNAAsLC30BA38gACgCWCEFQQAhA0EBIAAoAogBIgBJBH8gASAAcCEDIAEgAG4FIAELIQQgASACSQRAA0AgA0EBSQRAIAUgBEECdGpEAAAAAAAAAAC2OAIACyADQQFqIgMgAEYEfyAEQQFqIQRBAAUgAwshAyABQQFqIgEgAkkNAAsLC/0NAyd/AXwJeyAAKAIAIRggACgCGCEZIAAoAighGiAAKAI4IRsgACgCaCEMIAAoApABIQggACgCiAEhCSAAKAJwIgdBgAhqQQFrQYAIbiEcIAAoAngiJiAAKAKAASInbCIDQYABakEBa0GAAW4hHUEBIQAgByADbEGAgCBJBH9BBAUgAAshACAHQYABSQR/QQQFIAALIQAgASIPIAIiKEkEQANAIA8gCXAhCiAPIAluIgMgHHBBgAhsIgFBgAhqIgIgByACIAdJGyECIAMgHG4gB2whHiABIgMgAkkEQANAIAwgCiAHbCAeIANqIgVqQQN0akQAAAAAAAAAADkDACAMIAkgCmogB2wgBWpBA3RqRAAAAAAAAAAAOQMAIAxBAiAJbCAKaiAHbCAFakEDdGpEAAAAAAAAAAA5AwAgDEEDIAlsIApqIAdsIAVqQQN0akQAAAAAAAAAADkDACAMQQQgCWwgCmogB2wgBWpBA3RqRAAAAAAAAAAAOQMAIANBAWoiAyACSQ0ACwsgHSAKbCAJbiIWIB0gCkEBamwgCW4iKUkEQANAIBZBgAFsIh9BgAFqIgMgJiAnbCIFIAMgBUkbIRcgCCAPQQVsIgNBgAhsIAFrIiBBAnRqIQ0gCCADQQFqQYAIbCABayIhQQJ0aiEQIAggA0ECakGACGwgAWsiIkECdGohBCAIIANBA2pBgAhsIAFrIiNBAnRqIQ4gCCADQQRqQYAIbCABayIkQQJ0aiELIAJBAnQiBSABQQJ0IgNrQRBOBEADQCANIANqQwAAAAD9E/0LAgAgECADakMAAAAA/RP9CwIAIAQgA2pDAAAAAP0T/QsCACAOIANqQwAAAAD9E/0LAgAgCyADakMAAAAA/RP9CwIAIAUgA0EQaiIDa0EQTg0ACwsgBSADayIGQQBKBEADQCANIANqQwAAAAD9EyAGEAIgECADakMAAAAA/RMgBhACIAQgA2pDAAAAAP0TIAYQAiAOIANqQwAAAAD9EyAGEAIgCyADakMAAAAA/RMgBhACIAUgA0EQaiIDayIGQQBKDQALC0EAIg0gFyAfayAAakEBayAAbiIQSQRAA0AgHyANIABsaiIDIABqIgUgFyAFIBdJGyEFIAggIEECdGohESAIICFBAnRqIRIgCCAiQQJ0aiETIAggI0ECdGohFCAIICRBAnRqIRUgAkECdCIOIAFBAnQiBGtBEE4EQANAIBEgBGr9AAIAISsgEiAEav0AAgAhLCATIARq/QACACEtIBQgBGr9AAIAIS4gFSAEav0AAgAhLyAbIARq/QACACEyIAMiBiAFSQRAA0AgKyAZIAYgB2xBAnQiC2ogBGr9AAIAIjD95AEhKyAsIBggC2ogBGr9AAIAIjH95AEhLCAtIDEgMP3mAf3kASEtIC4gGiALaiAEav0AAgAgMv3lASIzIDD95gH95AEhLiAvIDMgMf3mAf3kASEvIAZBAWoiBiAFSQ0ACwsgESAEaiAr/QsCACASIARqICz9CwIAIBMgBGogLf0LAgAgFCAEaiAu/QsCACAVIARqIC/9CwIAIA4gBEEQaiIEa0EQTg0ACwsgDiAEayILQQBKBEADQCARIARq/QACACErIBIgBGr9AAIAISwgEyAEav0AAgAhLSAUIARq/QACACEuIBUgBGr9AAIAIS8gGyAEav0AAgAhMiADIgYgBUkEQANAICsgGSAGIAdsQQJ0IiVqIARq/QACACIw/eQBISsgLCAYICVqIARq/QACACIx/eQBISwgLSAxIDD95gH95AEhLSAuIBogJWogBGr9AAIAIDL95QEiMyAw/eYB/eQBIS4gLyAzIDH95gH95AEhLyAGQQFqIgYgBUkNAAsLIBEgBGogKyALEAIgEiAEaiAsIAsQAiATIARqIC0gCxACIBQgBGogLiALEAIgFSAEaiAvIAsQAiAOIARBEGoiBGsiC0EASg0ACwsgDUEBaiINIBBJDQALCyABIgMgAkkEQANAIAwgCiAHbCAeIANqIgVqQQN0aiIGKwMAISogBiAqIAggICADakECdGoqAgC7oDkDACAMIAkgCmogB2wgBWpBA3RqIgYrAwAhKiAGICogCCAhIANqQQJ0aioCALugOQMAIAxBAiAJbCAKaiAHbCAFakEDdGoiBisDACEqIAYgKiAIICIgA2pBAnRqKgIAu6A5AwAgDEEDIAlsIApqIAdsIAVqQQN0aiIGKwMAISogBiAqIAggIyADakECdGoqAgC7oDkDACAMQQQgCWwgCmogB2wgBWpBA3RqIgUrAwAhKiAFICogCCAkIANqQQJ0aioCALugOQMAIANBAWoiAyACSQ0ACwsgFkEBaiIWIClJDQALCyAPQQFqIg8gKEkNAAsLC4AKAjV/CnsgACgCACEjIAAoAgghDyAAKAIYISQgACgCKCElIAAoAjAhECAAKAI4IREgACgCSCEmIAAoAlAhJyAAKAJgIQUgACgCeCAAKAKAAWwiEkEBQYAIQQEgACgCcCIEQQEgBEsbbiIGQQEgBksbIgtqQQFrIAtuIARBgAhqQQFrQYAIbiIMbCEGQQAhB0EBIAAoApgBIghJBH8gASAIcCEHIAEgCG4FIAELGiABIhMgAkkEQANAQQAhACAGIQFBASAISQR/IAYgB0EBamwgCG4hASAGIAdsIAhuBSAACyIJIAFJBEADQCAJIAtsIQBBACEUIAQhFUEBIAxJBH8gCSAMcEGACGwiFEGACGoiACAEIAAgBEkbIRUgCSAMbiALbAUgAAsiACAAIAtqIg0gEiANIBJJGyINSQRAA0AgJCAAIARsQQJ0IgNqIRYgBSAEQQJ0aiEXICUgA2ohGCAFQQIgBGxBAnRqIRkgBUEDIARsQQJ0aiEaIAVBBCAEbEECdGohGyAjIANqIRwgBUEFIARsQQJ0aiEdIAVBBiAEbEECdGohHiAFQQcgBGxBAnRqIR8gBUEIIARsQQJ0aiEgICYgA2ohISAnIANqISIgFUECdCIOIBRBAnQiA2tBIE4EQANAIBAgA2oiKP0AAgAhOCAaIANqIin9AAIAITkgGyADaiIq/QACACE6IBwgA2oiK/0AAgAhOyAdIANqIiz9AAIAITwgHiADaiIt/QACACE9IB8gA2oiLv0AAgAhPiAgIANqIi/9AAIAIT8gISADaiIwIAUgA2oiCv0AAgAgFiADaiIx/QACACJA/eYBIBcgA2oiMv0AAgAgGCADaiIz/QACACARIANqIjT9AAIA/eUBIkH95gH95AEgDyADaiI1/QACAP3kASAZIANqIjb9AAIA/eUB/QsCACAiIANqIjcgOCA5IEH95gEgOiA7/eYB/eQBIDz95AEgPf3kASA+IED95gH95QEgP/3lAf3mAf0LAgAgKP0AAhAhOCAp/QACECE5ICr9AAIQITogK/0AAhAhOyAs/QACECE8IC39AAIQIT0gLv0AAhAhPiAv/QACECE/IDAgCv0AAhAgMf0AAhAiQP3mASAy/QACECAz/QACECA0/QACEP3lASJB/eYB/eQBIDX9AAIQ/eQBIDb9AAIQ/eUB/QsCECA3IDggOSBB/eYBIDogO/3mAf3kASA8/eQBID395AEgPiBA/eYB/eUBID/95QH95gH9CwIQIA4gA0EgaiIDa0EgTg0ACwsgDiADayIKQQBKBEADQCAQIANq/QACACE4IBogA2r9AAIAITkgGyADav0AAgAhOiAcIANq/QACACE7IB0gA2r9AAIAITwgHiADav0AAgAhPSAfIANq/QACACE+ICAgA2r9AAIAIT8gISADaiAFIANq/QACACAWIANq/QACACJA/eYBIBcgA2r9AAIAIBggA2r9AAIAIBEgA2r9AAIA/eUBIkH95gH95AEgDyADav0AAgD95AEgGSADav0AAgD95QEgChACICIgA2ogOCA5IEH95gEgOiA7/eYB/eQBIDz95AEgPf3kASA+IED95gH95QEgP/3lAf3mASAKEAIgDiADQRBqIgNrIgpBAEoNAAsLIABBAWoiACANSQ0ACwsgCUEBaiIJIAFJDQALCyAHQQFqIQcgE0EBaiITIAJJDQALCwv4AgELfyAAKAJYIQxBAUEBQYAIQQEgACgCcCIFQQEgBUsbbiIGQQEgBksbIgpqQQFrIApuIAVBgAhqQQFrQYAIbiILbCEGQQAhB0EBIAAoAqABIghJBH8gASAIcCEHIAEgCG4FIAELGiABIg0gAkkEQANAQQAhACAGIQFBASAISQR/IAYgB0EBamwgCG4hASAGIAdsIAhuBSAACyIJIAFJBEADQCAJIApsIQBBACEDIAUhBEEBIAtJBH8gCSALcEGACGwiA0GACGoiACAFIAAgBUkbIQQgCSALbgUgAAsaIARBAnQiBCADQQJ0IgBrQSBOBEADQCAMIABqIgNDAAAAAP0T/QsCACADQwAAAAD9E/0LAhAgBCAAQSBqIgBrQSBODQALCyAEIABrIgNBAEoEQANAIAwgAGpDAAAAAP0TIAMQAiAEIABBEGoiAGsiA0EASg0ACwsgCUEBaiIJIAFJDQALCyAHQQFqIQcgDUEBaiINIAJJDQALCwuTCQMlfwp7AnwgACgCACEdIAAoAgghHiAAKAIQIR8gACgCGCEgIAAoAiAhISAAKAIoISIgACgCMCEjIAAoAjghJCAAKAJIISUgACgCUCEmIAAoAmghJyAAKAJwIRQgACgCeCIVQQFBgAhBASAAKAKAASIHQQEgB0sbbiIEQQEgBEsbIgtqQQFrIAtuIAdBgAhqQQFrQYAIbiIMbCENQQAhBEEBIAAoAogBIghJBH8gASAIcCEEIAEgCG4FIAELIQkgASIWIAJJBEADQEQAAAAAAAAAACEyQQAhACANIQEgISAJQQJ0IgZqKgIAuyAjIAZqKgIAuyIzorb9EyEsICQgBmoqAgC7tv0TIS0gHyAGaioCALsgM6K2/RMhKCAeIAZqKgIAu7b9EyEuQQEgCEkEfyANIARBAWpsIAhuIQEgDSAEbCAIbgUgAAsiCiABSQRAA0AgCiALbCEAQQAhFyAHIQZDAAAAAP0TISlDAAAAAP0TIS9DAAAAAP0TITBDAAAAAP0TITFBASAMSQR/IAogDHBBgAhsIhdBgAhqIgAgByAAIAdJGyEGIAogDG4gC2wFIAALIgAgACALaiIOIBUgDiAVSRsiDkkEQANAIB0gACAUbCAJaiAHbEECdCIDaiEYICAgA2ohGSAiIANqIRogJSADaiEbICYgA2ohHCAGQQJ0Ig8gF0ECdCIDa0HAAE4EQANAICkgGCADaiIF/QACACIqIBkgA2oiEP0AAgAiK/3mAf3kASEpIBsgA2oiESAsICv95gEgKCAaIANqIhL9AAIAIC395QH95gH95AEgLv3kAf0LAgAgHCADaiITICggKv3mAf0LAgAgLyAF/QACECIqIBD9AAIQIiv95gH95AEhLyARICwgK/3mASAoIBL9AAIQIC395QH95gH95AEgLv3kAf0LAhAgEyAoICr95gH9CwIQIDAgBf0AAiAiKiAQ/QACICIr/eYB/eQBITAgESAsICv95gEgKCAS/QACICAt/eUB/eYB/eQBIC795AH9CwIgIBMgKCAq/eYB/QsCICAxIAX9AAIwIiogEP0AAjAiK/3mAf3kASExIBEgLCAr/eYBICggEv0AAjAgLf3lAf3mAf3kASAu/eQB/QsCMCATICggKv3mAf0LAjAgDyADQcAAaiIDa0HAAE4NAAsLIA8gA2siBUEASgRAA0AgKSAYIANq/QACACIqIBkgA2r9AAIAIiv95gH95AEgKSAFQQJ2/RH9DAAAAAABAAAAAgAAAAMAAAD9O/1SISkgGyADaiAsICv95gEgKCAaIANq/QACACAt/eUB/eYB/eQBIC795AEgBRACIBwgA2ogKCAq/eYBIAUQAiAPIANBEGoiA2siBUEASg0ACwsgAEEBaiIAIA5JDQALCyAyICkgL/3kASAwIDH95AH95AEiKf0fALsgKf0fAbugICn9HwK7ICn9HwO7oKCgITIgCkEBaiIKIAFJDQALCyAnIAQgFGwgCWpBA3RqIDI5AwAgBEEBaiIEIAhGBH8gCUEBaiEJQQAFIAQLIQQgFkEBaiIWIAJJDQALCwubAQIBfAV/IAAoAjAhBiAAKAJAIQcgACgCaCEFIAAoAnAhCCAAKAKIASEAIAEgAkkEQANAIAUgAUEDdGorAwAhA0EBIgQgAEkEQANAIAMgBSAEIAhsIAFqQQN0aisDAKAhAyAEQQFqIgQgAEkNAAsLIAYgAUECdCIEaioCALsgA6IhAyAHIARqIAO2OAIAIAFBAWoiASACSQ0ACwsL3QwDKH8WewF8IAAoAgAhFiAAKAIIIRcgACgCECEYIAAoAhghGSAAKAIgIRogACgCKCEbIAAoAjAhHCAAKAI4IR0gACgCSCEeIAAoAlAhHyAAKAJoISAgACgCkAEhESAAKAKIASEOIAAoAnAiBkGACGpBAWtBgAhuISEgACgCeCImIAAoAoABIidsIgdBgAFqQQFrQYABbiEiQQEhACAGIAdsQYCAIEkEf0EEBSAACyEAIAZBgAFJBH9BBAUgAAshACABIgwgAiIoSQRAA0AgDCAOcCEPIAwgDm4iAiAhcEGACGwiDUGACGoiASAGIAEgBkkbIQsgAiAhbiAGbCEjIA0iASALSQRAA0AgICAPIAZsICMgAWpqQQN0akQAAAAAAAAAADkDACABQQFqIgEgC0kNAAsLICIgD2wgDm4iEiAiIA9BAWpsIA5uIilJBEADQCASQYABbCIkQYABaiICICYgJ2wiASACIAFJGyETIBEgDEGACGwgDWsiJUECdGohASALQQJ0IgcgDUECdCIEa0EQTgRAA0AgASAEakMAAAAA/RP9CwIAIAcgBEEQaiIEa0EQTg0ACwsgByAEayICQQBKBEADQCABIARqQwAAAAD9EyACEAIgByAEQRBqIgRrIgJBAEoNAAsLQQAiFCATICRrIABqQQFrIABuIipJBEADQCAkIBQgAGxqIgcgAGoiASATIAEgE0kbIQIgESAlQQJ0aiEQIAtBAnQiFSANQQJ0IgNrQcAATgRAA0AgECADaiII/QACACEtIBogA2oiCf0AAgAgHCADaiIK/QACACIr/eYBIS8gGCADaiIF/QACACAr/eYBIS4gHSADaiIE/QACACEwIBcgA2oiAf0AAgAhMSAI/QACECEyIAn9AAIQIAr9AAIQIiv95gEhOCAF/QACECAr/eYBITUgBP0AAhAhOSAB/QACECE6IAj9AAIgITMgCf0AAiAgCv0AAiAiK/3mASE7IAX9AAIgICv95gEhNiAE/QACICE8IAH9AAIgIT0gCP0AAjAhNCAJ/QACMCAK/QACMCIr/eYBIT4gBf0AAjAgK/3mASE3IAT9AAIwIT8gAf0AAjAhQCAHIgEgAkkEQANAIC0gFiABIAZsQQJ0IgRqIANqIgj9AAIAIiwgGSAEaiADaiIJ/QACACIr/eYB/eQBIS0gHiAEaiADaiIFIC8gK/3mASAuIBsgBGogA2oiCv0AAgAgMP3lAf3mAf3kASAx/eQB/QsCACAfIARqIANqIgQgLiAs/eYB/QsCACAyIAj9AAIQIiwgCf0AAhAiK/3mAf3kASEyIAUgOCAr/eYBIDUgCv0AAhAgOf3lAf3mAf3kASA6/eQB/QsCECAEIDUgLP3mAf0LAhAgMyAI/QACICIsIAn9AAIgIiv95gH95AEhMyAFIDsgK/3mASA2IAr9AAIgIDz95QH95gH95AEgPf3kAf0LAiAgBCA2ICz95gH9CwIgIDQgCP0AAjAiLCAJ/QACMCIr/eYB/eQBITQgBSA+ICv95gEgNyAK/QACMCA//eUB/eYB/eQBIED95AH9CwIwIAQgNyAs/eYB/QsCMCABQQFqIgEgAkkNAAsLIBAgA2oiASAt/QsCACABIDL9CwIQIAEgM/0LAiAgASA0/QsCMCAVIANBwABqIgNrQcAATg0ACwsgFSADayIFQQBKBEADQCAQIANq/QACACEtIBogA2r9AAIAIBwgA2r9AAIAIiv95gEhLyAYIANq/QACACAr/eYBIS4gHSADav0AAgAhMCAXIANq/QACACExIAciASACSQRAA0AgLSAWIAEgBmxBAnQiBGogA2r9AAIAIiwgGSAEaiADav0AAgAiK/3mAf3kASEtIB4gBGogA2ogLyAr/eYBIC4gGyAEaiADav0AAgAgMP3lAf3mAf3kASAx/eQBIAUQAiAfIARqIANqIC4gLP3mASAFEAIgAUEBaiIBIAJJDQALCyAQIANqIC0gBRACIBUgA0EQaiIDayIFQQBKDQALCyAUQQFqIhQgKkkNAAsLIA0iASALSQRAA0AgICAPIAZsICMgAWpqQQN0aiICKwMAIUEgAiBBIBEgJSABakECdGoqAgC7oDkDACABQQFqIgEgC0kNAAsLIBJBAWoiEiApSQ0ACwsgDEEBaiIMIChJDQALCwv4AgELfyAAKAJYIQxBAUEBQYAIQQEgACgCcCIFQQEgBUsbbiIGQQEgBksbIgpqQQFrIApuIAVBgAhqQQFrQYAIbiILbCEGQQAhB0EBIAAoApgBIghJBH8gASAIcCEHIAEgCG4FIAELGiABIg0gAkkEQANAQQAhACAGIQFBASAISQR/IAYgB0EBamwgCG4hASAGIAdsIAhuBSAACyIJIAFJBEADQCAJIApsIQBBACEDIAUhBEEBIAtJBH8gCSALcEGACGwiA0GACGoiACAFIAAgBUkbIQQgCSALbgUgAAsaIARBAnQiBCADQQJ0IgBrQSBOBEADQCAMIABqIgNDAAAAAP0T/QsCACADQwAAAAD9E/0LAhAgBCAAQSBqIgBrQSBODQALCyAEIABrIgNBAEoEQANAIAwgAGpDAAAAAP0TIAMQAiAEIABBEGoiAGsiA0EASg0ACwsgCUEBaiIJIAFJDQALCyAHQQFqIQcgDUEBaiINIAJJDQALCwusBQILfwx8IAAoAhAhCCAAKAIgIQkgACgCMCEKIAAoAkAhCyAAKAJgIQcgACgCaCEFIAAoAnAhAyAAKAKIASEGIAAoAngiDLggACgCgAEiALiiRAAAAAAAAAAAZCENIAEgAkkEQANAIAUgAUEDdGorAwAhECAFIAYgA2wgAWpBA3RqKwMAIQ8gBUECIAZsIANsIAFqQQN0aisDACERIAVBAyAGbCADbCABakEDdGorAwAhDiAFQQQgBmwgA2wgAWpBA3RqKwMAIRJBASIEIAZJBEADQCAQIAUgBCADbCABakEDdGorAwCgIRAgDyAFIAYgBGogA2wgAWpBA3RqKwMAoCEPIBEgBUECIAZsIARqIANsIAFqQQN0aisDAKAhESAOIAVBAyAGbCAEaiADbCABakEDdGorAwCgIQ4gEiAFQQQgBmwgBGogA2wgAWpBA3RqKwMAoCESIARBAWoiBCAGSQ0ACwsgCiABQQJ0IgRqKgIAuyITIBOiIRQgCCAEaioCALshFiAJIARqKgIAuyIXIBSiIhggDiAMIABsuCIVoyIOoiEZIAsgBGogEyARIBQgDqIgEqKhIA8gFaMiDyAQoqGiRAAAAAAAAAAAIA0btjgCACAHIARqIBYgGaG2OAIAIAcgAyABakECdGogFyAQIBWjIhCiIhO2OAIAIAdBAiADbCABakECdGogFEQAAAAAAAAIQCAXoiAUoiAOoiASIBWjIg6iIBMgD6KgIBYgDqKhIBcgESAVo6KhorY4AgAgB0EDIANsIAFqQQJ0aiAYIBCiIA6itjgCACAHQQQgA2wgAWpBAnRqIBkgD6K2OAIAIAdBBSADbCABakECdGogGCAOorY4AgAgB0EGIANsIAFqQQJ0aiAWIA+itjgCACABQQFqIgEgAkkNAAsLC70IAyN/DXsBfCAAKAIAIRogACgCGCEbIAAoAiAhHCAAKAIoIR0gACgCMCEeIAAoAjghHyAAKAJIISAgACgCUCEhIAAoAmAhBiAAKAJwIQcgACgCeCISQQFBgAhBASAAKAKAASIIQQEgCEsbbiIFQQEgBUsbIg1qQQFrIA1uIAhBgAhqQQFrQYAIbiIObCEPQQAhBUEBIAAoAogBIglJBH8gASAJcCEFIAEgCW4FIAELIQQgASITIAJJBEADQEEAIQAgDyEBIB4gBEECdCIKaioCALshMyAcIApqKgIAu7b9EyErIB8gCmoqAgC7tv0TISwgBiAKaioCALu2/RMhJiAGIAcgBGpBAnRqKgIAu7b9EyEtIDO2/RMhJyAGQQIgB2wgBGpBAnRqKgIAu7b9EyEuIAZBAyAHbCAEakECdGoqAgC7tv0TIS8gBkEEIAdsIARqQQJ0aioCALu2/RMhMCAGQQUgB2wgBGpBAnRqKgIAu7b9EyExIAZBBiAHbCAEakECdGoqAgC7tv0TITJBASAJSQR/IA8gBUEBamwgCW4hASAPIAVsIAluBSAACyILIAFJBEADQCALIA1sIQBBACEUIAghCkEBIA5JBH8gCyAOcEGACGwiFEGACGoiACAIIAAgCEkbIQogCyAObiANbAUgAAsiACAAIA1qIhAgEiAQIBJJGyIQSQRAA0AgGyAAIAdsIARqIAhsQQJ0IgNqIRUgHSADaiEWIBogA2ohFyAgIANqIRggISADaiEZIApBAnQiESAUQQJ0IgNrQSBOBEADQCAXIANqIiL9AAIAISggGCADaiIjICcgKyAVIANqIgz9AAIAIin95gEgJiAWIANqIiT9AAIAICz95QEiKv3mAf3kASAt/eUB/eYB/QsCACAZIANqIiUgJyAuICr95gEgJiAo/eYB/eQBIC/95AEgMP3kASAxICn95gH95QEgMv3lAf3mAf0LAgAgIv0AAhAhKCAjICcgKyAM/QACECIp/eYBICYgJP0AAhAgLP3lASIq/eYB/eQBIC395QH95gH9CwIQICUgJyAuICr95gEgJiAo/eYB/eQBIC/95AEgMP3kASAxICn95gH95QEgMv3lAf3mAf0LAhAgESADQSBqIgNrQSBODQALCyARIANrIgxBAEoEQANAIBcgA2r9AAIAISggGCADaiAnICsgFSADav0AAgAiKf3mASAmIBYgA2r9AAIAICz95QEiKv3mAf3kASAt/eUB/eYBIAwQAiAZIANqICcgLiAq/eYBICYgKP3mAf3kASAv/eQBIDD95AEgMSAp/eYB/eUBIDL95QH95gEgDBACIBEgA0EQaiIDayIMQQBKDQALCyAAQQFqIgAgEEkNAAsLIAtBAWoiCyABSQ0ACwsgBUEBaiIFIAlGBH8gBEEBaiEEQQAFIAULIQUgE0EBaiITIAJJDQALCwuyCQIxfwp7IAAoAgAhISAAKAIYISIgACgCICEPIAAoAighIyAAKAIwIRAgACgCOCERIAAoAkghJCAAKAJQISUgACgCYCEFIAAoAnggACgCgAFsIhJBAUGACEEBIAAoAnAiBEEBIARLG24iBkEBIAZLGyILakEBayALbiAEQYAIakEBa0GACG4iDGwhBkEAIQdBASAAKAKYASIISQR/IAEgCHAhByABIAhuBSABCxogASITIAJJBEADQEEAIQAgBiEBQQEgCEkEfyAGIAdBAWpsIAhuIQEgBiAHbCAIbgUgAAsiCSABSQRAA0AgCSALbCEAQQAhFCAEIRVBASAMSQR/IAkgDHBBgAhsIhRBgAhqIgAgBCAAIARJGyEVIAkgDG4gC2wFIAALIgAgACALaiINIBIgDSASSRsiDUkEQANAICIgACAEbEECdCIDaiEWICMgA2ohFyAFIARBAnRqIRggBUECIARsQQJ0aiEZICEgA2ohGiAFQQMgBGxBAnRqIRsgBUEEIARsQQJ0aiEcIAVBBSAEbEECdGohHSAFQQYgBGxBAnRqIR4gJCADaiEfICUgA2ohICAVQQJ0Ig4gFEECdCIDa0EgTgRAA0AgGSADaiIm/QACACE0IBogA2oiJ/0AAgAhNSAbIANqIij9AAIAITYgHCADaiIp/QACACE3IB0gA2oiKv0AAgAhOCAeIANqIiv9AAIAITkgHyADaiIsIBAgA2oiCv0AAgAiOiAPIANqIi39AAIAIBYgA2oiLv0AAgAiO/3mASAFIANqIi/9AAIAIjwgFyADaiIw/QACACARIANqIjH9AAIA/eUBIj395gH95AEgGCADaiIy/QACAP3lAf3mAf0LAgAgICADaiIzIDogNCA9/eYBIDwgNf3mAf3kASA2/eQBIDf95AEgOCA7/eYB/eUBIDn95QH95gH9CwIAICb9AAIQITQgJ/0AAhAhNSAo/QACECE2ICn9AAIQITcgKv0AAhAhOCAr/QACECE5ICwgCv0AAhAiOiAt/QACECAu/QACECI7/eYBIC/9AAIQIjwgMP0AAhAgMf0AAhD95QEiPf3mAf3kASAy/QACEP3lAf3mAf0LAhAgMyA6IDQgPf3mASA8IDX95gH95AEgNv3kASA3/eQBIDggO/3mAf3lASA5/eUB/eYB/QsCECAOIANBIGoiA2tBIE4NAAsLIA4gA2siCkEASgRAA0AgGSADav0AAgAhNCAaIANq/QACACE1IBsgA2r9AAIAITYgHCADav0AAgAhNyAdIANq/QACACE4IB4gA2r9AAIAITkgHyADaiAQIANq/QACACI6IA8gA2r9AAIAIBYgA2r9AAIAIjv95gEgBSADav0AAgAiPCAXIANq/QACACARIANq/QACAP3lASI9/eYB/eQBIBggA2r9AAIA/eUB/eYBIAoQAiAgIANqIDogNCA9/eYBIDwgNf3mAf3kASA2/eQBIDf95AEgOCA7/eYB/eUBIDn95QH95gEgChACIA4gA0EQaiIDayIKQQBKDQALCyAAQQFqIgAgDUkNAAsLIAlBAWoiCSABSQ0ACwsgB0EBaiEHIBNBAWoiEyACSQ0ACwsLjQkDJH8LewN8IAAoAgAhHSAAKAIQIR4gACgCGCEfIAAoAiAhICAAKAIoISEgACgCMCEiIAAoAjghIyAAKAJIISQgACgCUCElIAAoAmghJiAAKAJwIRQgACgCeCIVQQFBgAhBASAAKAKAASIGQQEgBksbbiIEQQEgBEsbIgtqQQFrIAtuIAZBgAhqQQFrQYAIbiIMbCENQQAhBEEBIAAoAogBIgdJBH8gASAHcCEEIAEgB24FIAELIQkgASIWIAJJBEADQEQAAAAAAAAAACEyQQAhACANIQEgIiAJQQJ0IghqKgIAuyEzICAgCGoqAgC7tv0TISogIyAIaioCALu2/RMhKyAeIAhqKgIAuyI0tv0TISwgM7b9EyEtIDQgM6K2/RMhLkEBIAdJBH8gDSAEQQFqbCAHbiEBIA0gBGwgB24FIAALIgogAUkEQANAIAogC2whAEEAIRcgBiEIQwAAAAD9EyEnQwAAAAD9EyEvQwAAAAD9EyEwQwAAAAD9EyExQQEgDEkEfyAKIAxwQYAIbCIXQYAIaiIAIAYgACAGSRshCCAKIAxuIAtsBSAACyIAIAAgC2oiDiAVIA4gFUkbIg5JBEADQCAdIAAgFGwgCWogBmxBAnQiA2ohGCAfIANqIRkgISADaiEaICQgA2ohGyAlIANqIRwgCEECdCIPIBdBAnQiA2tBwABOBEADQCAnIBggA2oiBf0AAgAiKCAZIANqIhD9AAIAIin95gH95AEhJyAbIANqIhEgLSAqICn95gEgLCAaIANqIhL9AAIAICv95QH95gH95AH95gH9CwIAIBwgA2oiEyAuICj95gH9CwIAIC8gBf0AAhAiKCAQ/QACECIp/eYB/eQBIS8gESAtICogKf3mASAsIBL9AAIQICv95QH95gH95AH95gH9CwIQIBMgLiAo/eYB/QsCECAwIAX9AAIgIiggEP0AAiAiKf3mAf3kASEwIBEgLSAqICn95gEgLCAS/QACICAr/eUB/eYB/eQB/eYB/QsCICATIC4gKP3mAf0LAiAgMSAF/QACMCIoIBD9AAIwIin95gH95AEhMSARIC0gKiAp/eYBICwgEv0AAjAgK/3lAf3mAf3kAf3mAf0LAjAgEyAuICj95gH9CwIwIA8gA0HAAGoiA2tBwABODQALCyAPIANrIgVBAEoEQANAICcgGCADav0AAgAiKCAZIANq/QACACIp/eYB/eQBICcgBUECdv0R/QwAAAAAAQAAAAIAAAADAAAA/Tv9UiEnIBsgA2ogLSAqICn95gEgLCAaIANq/QACACAr/eUB/eYB/eQB/eYBIAUQAiAcIANqIC4gKP3mASAFEAIgDyADQRBqIgNrIgVBAEoNAAsLIABBAWoiACAOSQ0ACwsgMiAnIC/95AEgMCAx/eQB/eQBIif9HwC7ICf9HwG7oCAn/R8CuyAn/R8Du6CgoCEyIApBAWoiCiABSQ0ACwsgJiAEIBRsIAlqQQN0aiAyOQMAIARBAWoiBCAHRgR/IAlBAWohCUEABSAECyEEIBZBAWoiFiACSQ0ACwsLlwwDJ38aewF8IAAoAgAhFiAAKAIQIRcgACgCGCEYIAAoAiAhGSAAKAIoIRogACgCMCEbIAAoAjghHCAAKAJIIR0gACgCUCEeIAAoAmghHyAAKAKQASEQIAAoAogBIQ0gACgCcCIGQYAIakEBa0GACG4hICAAKAJ4IiUgACgCgAEiJmwiB0GAAWpBAWtBgAFuISFBASEAIAYgB2xBgIAgSQR/QQQFIAALIQAgBkGAAUkEf0EEBSAACyEAIAEiCyACIidJBEADQCALIA1wIQ4gCyANbiICICBwQYAIbCIMQYAIaiIBIAYgASAGSRshCiACICBuIAZsISIgDCIBIApJBEADQCAfIA4gBmwgIiABampBA3RqRAAAAAAAAAAAOQMAIAFBAWoiASAKSQ0ACwsgISAObCANbiIRICEgDkEBamwgDW4iKEkEQANAIBFBgAFsIiNBgAFqIgIgJSAmbCIBIAIgAUkbIRIgECALQYAIbCAMayIkQQJ0aiEBIApBAnQiByAMQQJ0IgRrQRBOBEADQCABIARqQwAAAAD9E/0LAgAgByAEQRBqIgRrQRBODQALCyAHIARrIgJBAEoEQANAIAEgBGpDAAAAAP0TIAIQAiAHIARBEGoiBGsiAkEASg0ACwtBACITIBIgI2sgAGpBAWsgAG4iKUkEQANAICMgEyAAbGoiByAAaiIBIBIgASASSRshAiAQICRBAnRqIQ8gCkECdCIUIAxBAnQiA2tBwABOBEADQCAPIANqIgj9AAIAISwgGSADaiIF/QACACEtIBwgA2oiAf0AAgAhLiAXIANqIgT9AAIAIi8gGyADaiIJ/QACACIw/eYBITEgCP0AAhAhMiAF/QACECE1IAH9AAIQITYgBP0AAhAiNyAJ/QACECI4/eYBITkgCP0AAiAhMyAF/QACICE6IAH9AAIgITsgBP0AAiAiPCAJ/QACICI9/eYBIT4gCP0AAjAhNCAF/QACMCE/IAH9AAIwIUAgBP0AAjAiQSAJ/QACMCJC/eYBIUMgByIBIAJJBEADQCAsIBYgASAGbEECdCIEaiADaiIV/QACACIqIBggBGogA2oiCP0AAgAiK/3mAf3kASEsIB0gBGogA2oiBSAwIC0gK/3mASAvIBogBGogA2oiCf0AAgAgLv3lAf3mAf3kAf3mAf0LAgAgHiAEaiADaiIEIDEgKv3mAf0LAgAgMiAV/QACECIqIAj9AAIQIiv95gH95AEhMiAFIDggNSAr/eYBIDcgCf0AAhAgNv3lAf3mAf3kAf3mAf0LAhAgBCA5ICr95gH9CwIQIDMgFf0AAiAiKiAI/QACICIr/eYB/eQBITMgBSA9IDogK/3mASA8IAn9AAIgIDv95QH95gH95AH95gH9CwIgIAQgPiAq/eYB/QsCICA0IBX9AAIwIiogCP0AAjAiK/3mAf3kASE0IAUgQiA/ICv95gEgQSAJ/QACMCBA/eUB/eYB/eQB/eYB/QsCMCAEIEMgKv3mAf0LAjAgAUEBaiIBIAJJDQALCyAPIANqIgEgLP0LAgAgASAy/QsCECABIDP9CwIgIAEgNP0LAjAgFCADQcAAaiIDa0HAAE4NAAsLIBQgA2siBUEASgRAA0AgDyADav0AAgAhLCAZIANq/QACACEtIBwgA2r9AAIAIS4gFyADav0AAgAiLyAbIANq/QACACIw/eYBITEgByIBIAJJBEADQCAsIBYgASAGbEECdCIEaiADav0AAgAiKiAYIARqIANq/QACACIr/eYB/eQBISwgHSAEaiADaiAwIC0gK/3mASAvIBogBGogA2r9AAIAIC795QH95gH95AH95gEgBRACIB4gBGogA2ogMSAq/eYBIAUQAiABQQFqIgEgAkkNAAsLIA8gA2ogLCAFEAIgFCADQRBqIgNrIgVBAEoNAAsLIBNBAWoiEyApSQ0ACwsgDCIBIApJBEADQCAfIA4gBmwgIiABampBA3RqIgIrAwAhRCACIEQgECAkIAFqQQJ0aioCALugOQMAIAFBAWoiASAKSQ0ACwsgEUEBaiIRIChJDQALCyALQQFqIgsgJ0kNAAsLC8AEAgd/CXwgACgCMCEHIAAoAmAhBiAAKAJoIQQgACgCcCEDIAAoAnghCCAAKAKAASEJIAAoAogBIQAgASACSQRAA0AgBCABQQN0aisDACEKIAQgACADbCABakEDdGorAwAhDSAEQQIgAGwgA2wgAWpBA3RqKwMAIQ8gBEEDIABsIANsIAFqQQN0aisDACELIARBBCAAbCADbCABakEDdGorAwAhDEEBIgUgAEkEQANAIAogBCAFIANsIAFqQQN0aisDAKAhCiANIAQgACAFaiADbCABakEDdGorAwCgIQ0gDyAEQQIgAGwgBWogA2wgAWpBA3RqKwMAoCEPIAsgBEEDIABsIAVqIANsIAFqQQN0aisDAKAhCyAMIARBBCAAbCAFaiADbCABakEDdGorAwCgIQwgBUEBaiIFIABJDQALCyAKIAggCWy4Ig6jIQogByABQQJ0IgVqKgIAuyIQIBCiIhIgEKIhESAGIAVqIBEgCyAOoyILorY4AgAgBiADIAFqQQJ0aiAQIAqitjgCACAGQQIgA2wgAWpBAnRqIBG2OAIAIAZBAyADbCABakECdGpEAAAAAAAACEAgEqIgC6IgDCAOoyIMoiAKIA0gDqMiDaKgIA8gDqOhtjgCACAGQQQgA2wgAWpBAnRqIAogDKK2OAIAIAZBBSADbCABakECdGogCyANorY4AgAgBkEGIANsIAFqQQJ0aiAMtjgCACAGQQcgA2wgAWpBAnRqIAu2OAIAIAFBAWoiASACSQ0ACwsLvwgCI38OeyAAKAIAIRogACgCCCEbIAAoAhghHCAAKAIoIR0gACgCMCEeIAAoAjghHyAAKAJIISAgACgCUCEhIAAoAmAhBiAAKAJwIQcgACgCeCISQQFBgAhBASAAKAKAASIIQQEgCEsbbiIFQQEgBUsbIg1qQQFrIA1uIAhBgAhqQQFrQYAIbiIObCEPQQAhBUEBIAAoAogBIglJBH8gASAJcCEFIAEgCW4FIAELIQQgASITIAJJBEADQEEAIQAgDyEBIB4gBEECdCIKaioCALu2/RMhKSAbIApqKgIAu7b9EyEqIB8gCmoqAgC7tv0TISsgBiAKaioCALu2/RMhLCAGIAcgBGpBAnRqKgIAu7b9EyEtIAZBAyAHbCAEakECdGoqAgC7tv0TIS4gBkEEIAdsIARqQQJ0aioCALu2/RMhLyAGQQUgB2wgBGpBAnRqKgIAu7b9EyEwIAZBBiAHbCAEakECdGoqAgC7tv0TITEgBkEHIAdsIARqQQJ0aioCALu2/RMhMiAGQQIgB2wgBGpBAnRqKgIAu7b9EyEzQQEgCUkEfyAPIAVBAWpsIAluIQEgDyAFbCAJbgUgAAsiCyABSQRAA0AgCyANbCEAQQAhFCAIIQpBASAOSQR/IAsgDnBBgAhsIhRBgAhqIgAgCCAAIAhJGyEKIAsgDm4gDWwFIAALIgAgACANaiIQIBIgECASSRsiEEkEQANAIBwgACAHbCAEaiAIbEECdCIDaiEVIB0gA2ohFiAaIANqIRcgICADaiEYICEgA2ohGSAKQQJ0IhEgFEECdCIDa0EgTgRAA0AgFyADaiIi/QACACEmIBggA2oiIyApIBUgA2oiDP0AAgAiJ/3mASAq/eQBICwgFiADaiIk/QACACAr/eUBIij95gH95QEgLf3lAf0LAgAgGSADaiIlIDMgLiAo/eYBIC/95AEgMP3kASAxICf95gH95QEgMiAm/eYB/eUB/eYB/QsCACAi/QACECEmICMgKSAM/QACECIn/eYBICr95AEgLCAk/QACECAr/eUBIij95gH95QEgLf3lAf0LAhAgJSAzIC4gKP3mASAv/eQBIDD95AEgMSAn/eYB/eUBIDIgJv3mAf3lAf3mAf0LAhAgESADQSBqIgNrQSBODQALCyARIANrIgxBAEoEQANAIBcgA2r9AAIAISYgGCADaiApIBUgA2r9AAIAIif95gEgKv3kASAsIBYgA2r9AAIAICv95QEiKP3mAf3lASAt/eUBIAwQAiAZIANqIDMgLiAo/eYBIC/95AEgMP3kASAxICf95gH95QEgMiAm/eYB/eUB/eYBIAwQAiARIANBEGoiA2siDEEASg0ACwsgAEEBaiIAIBBJDQALCyALQQFqIgsgAUkNAAsLIAVBAWoiBSAJRgR/IARBAWohBEEABSAFCyEFIBNBAWoiEyACSQ0ACwsLxAkCM38JeyAAKAIAISIgACgCCCEPIAAoAhghIyAAKAIoISQgACgCMCEQIAAoAjghESAAKAJIISUgACgCUCEmIAAoAmAhBSAAKAJ4IAAoAoABbCISQQFBgAhBASAAKAJwIgRBASAESxtuIgZBASAGSxsiC2pBAWsgC24gBEGACGpBAWtBgAhuIgxsIQZBACEHQQEgACgCmAEiCEkEfyABIAhwIQcgASAIbgUgAQsaIAEiEyACSQRAA0BBACEAIAYhAUEBIAhJBH8gBiAHQQFqbCAIbiEBIAYgB2wgCG4FIAALIgkgAUkEQANAIAkgC2whAEEAIRQgBCEVQQEgDEkEfyAJIAxwQYAIbCIUQYAIaiIAIAQgACAESRshFSAJIAxuIAtsBSAACyIAIAAgC2oiDSASIA0gEkkbIg1JBEADQCAjIAAgBGxBAnQiA2ohFiAkIANqIRcgBSAEQQJ0aiEYIAVBAiAEbEECdGohGSAFQQMgBGxBAnRqIRogBUEEIARsQQJ0aiEbIAVBBSAEbEECdGohHCAFQQYgBGxBAnRqIR0gBUEHIARsQQJ0aiEeICIgA2ohHyAlIANqISAgJiADaiEhIBVBAnQiDiAUQQJ0IgNrQSBOBEADQCAZIANqIif9AAIAITYgGiADaiIo/QACACE3IBsgA2oiKf0AAgAhOCAcIANqIir9AAIAITkgHSADaiIr/QACACE6IB4gA2oiLP0AAgAhOyAfIANqIi39AAIAITwgICADaiIuIBAgA2oiCv0AAgAgFiADaiIv/QACACI9/eYBIA8gA2oiMP0AAgD95AEgBSADaiIx/QACACAXIANqIjL9AAIAIBEgA2oiM/0AAgD95QEiPv3mAf3lASAYIANqIjT9AAIA/eUB/QsCACAhIANqIjUgNiA3ID795gEgOP3kASA5/eQBIDogPf3mAf3lASA7IDz95gH95QH95gH9CwIAICf9AAIQITYgKP0AAhAhNyAp/QACECE4ICr9AAIQITkgK/0AAhAhOiAs/QACECE7IC39AAIQITwgLiAK/QACECAv/QACECI9/eYBIDD9AAIQ/eQBIDH9AAIQIDL9AAIQIDP9AAIQ/eUBIj795gH95QEgNP0AAhD95QH9CwIQIDUgNiA3ID795gEgOP3kASA5/eQBIDogPf3mAf3lASA7IDz95gH95QH95gH9CwIQIA4gA0EgaiIDa0EgTg0ACwsgDiADayIKQQBKBEADQCAZIANq/QACACE2IBogA2r9AAIAITcgGyADav0AAgAhOCAcIANq/QACACE5IB0gA2r9AAIAITogHiADav0AAgAhOyAfIANq/QACACE8ICAgA2ogECADav0AAgAgFiADav0AAgAiPf3mASAPIANq/QACAP3kASAFIANq/QACACAXIANq/QACACARIANq/QACAP3lASI+/eYB/eUBIBggA2r9AAIA/eUBIAoQAiAhIANqIDYgNyA+/eYBIDj95AEgOf3kASA6ID395gH95QEgOyA8/eYB/eUB/eYBIAoQAiAOIANBEGoiA2siCkEASg0ACwsgAEEBaiIAIA1JDQALCyAJQQFqIgkgAUkNAAsLIAdBAWohByATQQFqIhMgAkkNAAsLC/MEAhh/AnsgACgCCCESIAAoAhghEyAAKAIwIRQgACgCSCEVIAAoAlAhFiAAKAJwIQpBAUEBQYAIQQEgACgCgAEiBkEBIAZLG24iA0EBIANLGyILakEBayALbiAGQYAIakEBa0GACG4iDGwhDSABIQNBACEHQQEgACgCiAEiCEkEfyABIAhwIQcgASAIbgUgAwsiAyAKcCEAIAMgCm4hDiABIgMgAiIXSQRAA0BBACEBIA0hAiAOIApsIABqIAZsIRggFCAAQQJ0IgRqKgIAu7b9EyEbIBIgBGoqAgC7tv0TIRxBASAISQR/IA0gB0EBamwgCG4hAiANIAdsIAhuBSABCyIJIAJJBEADQCAJIAtsIQFBACEFIAYhBEEBIAxJBH8gCSAMcEGACGwiBUGACGoiASAGIAEgBkkbIQQgCSAMbgUgAQsaIBMgGEECdCIBaiEPIBUgAWohECAWIAFqIREgBEECdCIEIAVBAnQiAWtBIE4EQANAIBAgAWoiGSAbIA8gAWoiBf0AAgD95gEgHP3kAf0LAgAgESABaiIaQwAAAAD9E/0LAgAgGSAbIAX9AAIQ/eYBIBz95AH9CwIQIBpDAAAAAP0T/QsCECAEIAFBIGoiAWtBIE4NAAsLIAQgAWsiBUEASgRAA0AgECABaiAbIA8gAWr9AAIA/eYBIBz95AEgBRACIBEgAWpDAAAAAP0TIAUQAiAEIAFBEGoiAWsiBUEASg0ACwsgCUEBaiIJIAJJDQALCyAHQQFqIgcgCEYEf0EAIQcgAEEBaiIAIApGBH8gDkEBaiEOQQAFIAALBSAACyEAIANBAWoiAyAXSQ0ACwsL+AIBC38gACgCWCEMQQFBAUGACEEBIAAoAnAiBUEBIAVLG24iBkEBIAZLGyIKakEBayAKbiAFQYAIakEBa0GACG4iC2whBkEAIQdBASAAKAKoASIISQR/IAEgCHAhByABIAhuBSABCxogASINIAJJBEADQEEAIQAgBiEBQQEgCEkEfyAGIAdBAWpsIAhuIQEgBiAHbCAIbgUgAAsiCSABSQRAA0AgCSAKbCEAQQAhAyAFIQRBASALSQR/IAkgC3BBgAhsIgNBgAhqIgAgBSAAIAVJGyEEIAkgC24FIAALGiAEQQJ0IgQgA0ECdCIAa0EgTgRAA0AgDCAAaiIDQwAAAAD9E/0LAgAgA0MAAAAA/RP9CwIQIAQgAEEgaiIAa0EgTg0ACwsgBCAAayIDQQBKBEADQCAMIABqQwAAAAD9EyADEAIgBCAAQRBqIgBrIgNBAEoNAAsLIAlBAWoiCSABSQ0ACwsgB0EBaiEHIA1BAWoiDSACSQ0ACwsL3wQBG38gACgCCCEOIAAoAhghFyAAKAIwIQ8gACgCSCEYIAAoAlAhGSAAKAJ4IAAoAoABbCIQQQFBgAhBASAAKAJwIgRBASAESxtuIgVBASAFSxsiCmpBAWsgCm4gBEGACGpBAWtBgAhuIgtsIQVBACEGQQEgACgCiAEiB0kEfyABIAdwIQYgASAHbgUgAQsaIAEiESACSQRAA0BBACEAIAUhAUEBIAdJBH8gBSAGQQFqbCAHbiEBIAUgBmwgB24FIAALIgggAUkEQANAIAggCmwhAEEAIRIgBCETQQEgC0kEfyAIIAtwQYAIbCISQYAIaiIAIAQgACAESRshEyAIIAtuIApsBSAACyIAIAAgCmoiDCAQIAwgEEkbIgxJBEADQCAXIAAgBGxBAnQiA2ohFCAYIANqIRUgGSADaiEWIBNBAnQiDSASQQJ0IgNrQSBOBEADQCAVIANqIhogDyADaiIJ/QACACAUIANqIhv9AAIA/eYBIA4gA2oiHP0AAgD95AH9CwIAIBYgA2oiHUMAAAAA/RP9CwIAIBogCf0AAhAgG/0AAhD95gEgHP0AAhD95AH9CwIQIB1DAAAAAP0T/QsCECANIANBIGoiA2tBIE4NAAsLIA0gA2siCUEASgRAA0AgFSADaiAPIANq/QACACAUIANq/QACAP3mASAOIANq/QACAP3kASAJEAIgFiADakMAAAAA/RMgCRACIA0gA0EQaiIDayIJQQBKDQALCyAAQQFqIgAgDEkNAAsLIAhBAWoiCCABSQ0ACwsgBkEBaiEGIBFBAWoiESACSQ0ACwsLuwQCB38IfCAAKAIwIQcgACgCYCEGIAAoAmghBCAAKAJwIQMgACgCeCEIIAAoAoABIQkgACgCiAEhACABIAJJBEADQCAEIAFBA3RqKwMAIQogBCAAIANsIAFqQQN0aisDACENIARBAiAAbCADbCABakEDdGorAwAhDyAEQQMgAGwgA2wgAWpBA3RqKwMAIQsgBEEEIABsIANsIAFqQQN0aisDACEMQQEiBSAASQRAA0AgCiAEIAUgA2wgAWpBA3RqKwMAoCEKIA0gBCAAIAVqIANsIAFqQQN0aisDAKAhDSAPIARBAiAAbCAFaiADbCABakEDdGorAwCgIQ8gCyAEQQMgAGwgBWogA2wgAWpBA3RqKwMAoCELIAwgBEEEIABsIAVqIANsIAFqQQN0aisDAKAhDCAFQQFqIgUgAEkNAAsLIAogCCAJbLgiDqMhCiAHIAFBAnQiBWoqAgC7IhEgEaIhECAGIAVqIBAgCyAOoyILorY4AgAgBiADIAFqQQJ0aiAKtjgCACAGQQIgA2wgAWpBAnRqIBAgEaK2OAIAIAZBAyADbCABakECdGpEAAAAAAAACEAgEKIgC6IgDCAOoyIMoiAKIA0gDqMiDaKgIA8gDqOhtjgCACAGQQQgA2wgAWpBAnRqIAogDKK2OAIAIAZBBSADbCABakECdGogCyANorY4AgAgBkEGIANsIAFqQQJ0aiAMtjgCACAGQQcgA2wgAWpBAnRqIAu2OAIAIAFBAWoiASACSQ0ACwsLoQgDIn8NewF8IAAoAgAhGiAAKAIYIRsgACgCKCEcIAAoAjAhHSAAKAI4IR4gACgCSCEfIAAoAlAhICAAKAJgIQYgACgCcCEHIAAoAngiEkEBQYAIQQEgACgCgAEiCEEBIAhLG24iBUEBIAVLGyINakEBayANbiAIQYAIakEBa0GACG4iDmwhD0EAIQVBASAAKAKIASIJSQR/IAEgCXAhBSABIAluBSABCyEEIAEiEyACSQRAA0BBACEAIA8hASAdIARBAnQiCmoqAgC7ITIgHiAKaioCALu2/RMhKCAGIApqKgIAu7b9EyEpIAYgByAEakECdGoqAgC7tv0TISogMrb9EyErIAZBAyAHbCAEakECdGoqAgC7tv0TISwgBkEEIAdsIARqQQJ0aioCALu2/RMhLSAGQQUgB2wgBGpBAnRqKgIAu7b9EyEuIAZBBiAHbCAEakECdGoqAgC7tv0TIS8gBkEHIAdsIARqQQJ0aioCALu2/RMhMCAGQQIgB2wgBGpBAnRqKgIAu7b9EyExQQEgCUkEfyAPIAVBAWpsIAluIQEgDyAFbCAJbgUgAAsiCyABSQRAA0AgCyANbCEAQQAhFCAIIQpBASAOSQR/IAsgDnBBgAhsIhRBgAhqIgAgCCAAIAhJGyEKIAsgDm4gDWwFIAALIgAgACANaiIQIBIgECASSRsiEEkEQANAIBsgACAHbCAEaiAIbEECdCIDaiEVIBwgA2ohFiAaIANqIRcgHyADaiEYICAgA2ohGSAKQQJ0IhEgFEECdCIDa0EgTgRAA0AgFyADaiIh/QACACElIBggA2oiIiArIBUgA2oiDP0AAgAiJiApIBYgA2oiI/0AAgAgKP3lASIn/eYB/eUBICr95QH95gH9CwIAIBkgA2oiJCAxICwgJ/3mASAt/eQBIC795AEgLyAm/eYB/eUBIDAgJf3mAf3lAf3mAf0LAgAgIf0AAhAhJSAiICsgDP0AAhAiJiApICP9AAIQICj95QEiJ/3mAf3lASAq/eUB/eYB/QsCECAkIDEgLCAn/eYBIC395AEgLv3kASAvICb95gH95QEgMCAl/eYB/eUB/eYB/QsCECARIANBIGoiA2tBIE4NAAsLIBEgA2siDEEASgRAA0AgFyADav0AAgAhJSAYIANqICsgFSADav0AAgAiJiApIBYgA2r9AAIAICj95QEiJ/3mAf3lASAq/eUB/eYBIAwQAiAZIANqIDEgLCAn/eYBIC395AEgLv3kASAvICb95gH95QEgMCAl/eYB/eUB/eYBIAwQAiARIANBEGoiA2siDEEASg0ACwsgAEEBaiIAIBBJDQALCyALQQFqIgsgAUkNAAsLIAVBAWoiBSAJRgR/IARBAWohBEEABSAFCyEFIBNBAWoiEyACSQ0ACwsLmgkCMX8JeyAAKAIAISEgACgCGCEiIAAoAighIyAAKAIwIQ8gACgCOCEQIAAoAkghJCAAKAJQISUgACgCYCEFIAAoAnggACgCgAFsIhFBAUGACEEBIAAoAnAiBEEBIARLG24iBkEBIAZLGyILakEBayALbiAEQYAIakEBa0GACG4iDGwhBkEAIQdBASAAKAKYASIISQR/IAEgCHAhByABIAhuBSABCxogASISIAJJBEADQEEAIQAgBiEBQQEgCEkEfyAGIAdBAWpsIAhuIQEgBiAHbCAIbgUgAAsiCSABSQRAA0AgCSALbCEAQQAhEyAEIRRBASAMSQR/IAkgDHBBgAhsIhNBgAhqIgAgBCAAIARJGyEUIAkgDG4gC2wFIAALIgAgACALaiINIBEgDSARSRsiDUkEQANAICIgACAEbEECdCIDaiEVICMgA2ohFiAFIARBAnRqIRcgBUECIARsQQJ0aiEYIAVBAyAEbEECdGohGSAFQQQgBGxBAnRqIRogBUEFIARsQQJ0aiEbIAVBBiAEbEECdGohHCAFQQcgBGxBAnRqIR0gISADaiEeICQgA2ohHyAlIANqISAgFEECdCIOIBNBAnQiA2tBIE4EQANAIBggA2oiJv0AAgAhNCAZIANqIif9AAIAITUgGiADaiIo/QACACE2IBsgA2oiKf0AAgAhNyAcIANqIir9AAIAITggHSADaiIr/QACACE5IB4gA2oiLP0AAgAhOiAfIANqIi0gDyADaiIK/QACACAVIANqIi79AAIAIjsgBSADaiIv/QACACAWIANqIjD9AAIAIBAgA2oiMf0AAgD95QEiPP3mAf3lASAXIANqIjL9AAIA/eUB/eYB/QsCACAgIANqIjMgNCA1IDz95gEgNv3kASA3/eQBIDggO/3mAf3lASA5IDr95gH95QH95gH9CwIAICb9AAIQITQgJ/0AAhAhNSAo/QACECE2ICn9AAIQITcgKv0AAhAhOCAr/QACECE5ICz9AAIQITogLSAK/QACECAu/QACECI7IC/9AAIQIDD9AAIQIDH9AAIQ/eUBIjz95gH95QEgMv0AAhD95QH95gH9CwIQIDMgNCA1IDz95gEgNv3kASA3/eQBIDggO/3mAf3lASA5IDr95gH95QH95gH9CwIQIA4gA0EgaiIDa0EgTg0ACwsgDiADayIKQQBKBEADQCAYIANq/QACACE0IBkgA2r9AAIAITUgGiADav0AAgAhNiAbIANq/QACACE3IBwgA2r9AAIAITggHSADav0AAgAhOSAeIANq/QACACE6IB8gA2ogDyADav0AAgAgFSADav0AAgAiOyAFIANq/QACACAWIANq/QACACAQIANq/QACAP3lASI8/eYB/eUBIBcgA2r9AAIA/eUB/eYBIAoQAiAgIANqIDQgNSA8/eYBIDb95AEgN/3kASA4IDv95gH95QEgOSA6/eYB/eUB/eYBIAoQAiAOIANBEGoiA2siCkEASg0ACwsgAEEBaiIAIA1JDQALCyAJQQFqIgkgAUkNAAsLIAdBAWohByASQQFqIhIgAkkNAAsLC80EAhd/AXsgACgCGCESIAAoAjAhEyAAKAJIIRQgACgCUCEVIAAoAnAhCkEBQQFBgAhBASAAKAKAASIFQQEgBUsbbiIDQQEgA0sbIgtqQQFrIAtuIAVBgAhqQQFrQYAIbiIMbCENIAEhA0EAIQZBASAAKAKIASIHSQR/IAEgB3AhBiABIAduBSADCyIDIApwIQAgAyAKbiEOIAEiAyACIhZJBEADQEEAIQEgDSECIA4gCmwgAGogBWwhFyATIABBAnRqKgIAu7b9EyEaQQEgB0kEfyANIAZBAWpsIAduIQIgDSAGbCAHbgUgAQsiCSACSQRAA0AgCSALbCEBQQAhBCAFIQhBASAMSQR/IAkgDHBBgAhsIgRBgAhqIgEgBSABIAVJGyEIIAkgDG4FIAELGiASIBdBAnQiAWohDyAUIAFqIRAgFSABaiERIAhBAnQiCCAEQQJ0IgFrQSBOBEADQCAQIAFqIhggGiAPIAFqIgT9AAIA/eYB/QsCACARIAFqIhlDAAAAAP0T/QsCACAYIBogBP0AAhD95gH9CwIQIBlDAAAAAP0T/QsCECAIIAFBIGoiAWtBIE4NAAsLIAggAWsiBEEASgRAA0AgECABaiAaIA8gAWr9AAIA/eYBIAQQAiARIAFqQwAAAAD9EyAEEAIgCCABQRBqIgFrIgRBAEoNAAsLIAlBAWoiCSACSQ0ACwsgBkEBaiIGIAdGBH9BACEGIABBAWoiACAKRgR/IA5BAWohDkEABSAACwUgAAshACADQQFqIgMgFkkNAAsLC7UEARl/IAAoAhghFiAAKAIwIQ4gACgCSCEXIAAoAlAhGCAAKAJ4IAAoAoABbCIPQQFBgAhBASAAKAJwIgRBASAESxtuIgVBASAFSxsiCmpBAWsgCm4gBEGACGpBAWtBgAhuIgtsIQVBACEGQQEgACgCiAEiB0kEfyABIAdwIQYgASAHbgUgAQsaIAEiECACSQRAA0BBACEAIAUhAUEBIAdJBH8gBSAGQQFqbCAHbiEBIAUgBmwgB24FIAALIgggAUkEQANAIAggCmwhAEEAIREgBCESQQEgC0kEfyAIIAtwQYAIbCIRQYAIaiIAIAQgACAESRshEiAIIAtuIApsBSAACyIAIAAgCmoiDCAPIAwgD0kbIgxJBEADQCAWIAAgBGxBAnQiA2ohEyAXIANqIRQgGCADaiEVIBJBAnQiDSARQQJ0IgNrQSBOBEADQCAUIANqIhkgDiADaiIJ/QACACATIANqIhr9AAIA/eYB/QsCACAVIANqIhtDAAAAAP0T/QsCACAZIAn9AAIQIBr9AAIQ/eYB/QsCECAbQwAAAAD9E/0LAhAgDSADQSBqIgNrQSBODQALCyANIANrIglBAEoEQANAIBQgA2ogDiADav0AAgAgEyADav0AAgD95gEgCRACIBUgA2pDAAAAAP0TIAkQAiANIANBEGoiA2siCUEASg0ACwsgAEEBaiIAIAxJDQALCyAIQQFqIgggAUkNAAsLIAZBAWohBiAQQQFqIhAgAkkNAAsLCzoBAX8DQCABIAJJBEAgACABIAFBAWoiAxAAIAAgASADEAEgACABIAMQAyAAIAEgAxAEIAMhAQwBCwsLMgEBfwNAIAEgAkkEQCAAIAEgAUEBaiIDEAggACABIAMQCSAAIAEgAxAEIAMhAQwBCwsLMgEBfwNAIAEgAkkEQCAAIAEgAUEBaiIDEAAgACABIAMQDCAAIAEgAxANIAMhAQwBCwsLKgEBfwNAIAEgAkkEQCAAIAEgAUEBaiIDEA8gACABIAMQCSADIQEMAQsLCzoBAX8DQCABIAJJBEAgACABIAFBAWoiAxAAIAAgASADEBEgACABIAMQEiAAIAEgAxAEIAMhAQwBCwsLMgEBfwNAIAEgAkkEQCAAIAEgAUEBaiIDEAAgACABIAMQFyAAIAEgAxAYIAMhAQwBCwsL';
+  'AGFzbQEAAAABDQJgA39/fwBgA397fwACEgEDZW52Bm1lbW9yeQIDAYCABAMjIgAAAQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAHvQIhCHJlZHVjZV8xAAAIZmluaXNoXzEAAQVtYXBfMQADBW1hcF8yAAQIcmVkdWNlXzIABQVtYXBfMwAGBW1hcF80AAcIcmVkdWNlXzMACAhmaW5pc2hfMgAJCHJlZHVjZV80AAoFbWFwXzUACwhmaW5pc2hfMwAMBW1hcF82AA0FbWFwXzcADghyZWR1Y2VfNQAPCHJlZHVjZV82ABAIZmluaXNoXzQAEQVtYXBfOAASBW1hcF85ABMGbWFwXzEwABQGbWFwXzExABUGbWFwXzEyABYIZmluaXNoXzUAFwZtYXBfMTMAGAZtYXBfMTQAGQZtYXBfMTUAGgZtYXBfMTYAGwdwaGFzZV8xABwHcGhhc2VfMgAdB3BoYXNlXzMAHgdwaGFzZV80AB8HcGhhc2VfNQAgB3BoYXNlXzYAIQravwEixQgDGX8KewV8IAAoAgAhGCAAKAIYIRkgACgCKCEaIAAoAjghGyAAKAJoIQkgACgCcCEHIAAoAngiEEGACCAAKAKAASIIQQEgCBtuIgNBASADGyILakEBayALbiAIQf8HakEKdiIMbCENQQAhAyAAKAKIASIFQQFLBH8gASAFcCEDIAEgBW4FIAELIQYgAiABIhFLBEADQEQAAAAAAAAAACEmRAAAAAAAAAAAISdEAAAAAAAAAAAhKEQAAAAAAAAAACEpRAAAAAAAAAAAISpBACEAIA0hASAGQQJ0IBtqKgIAu7b9EyElIAVBAUsEfyADQQFqIA1sIAVuIQEgAyANbCAFbgUgAAsiCiABSQRAA0AgCiALbCEAQQAhEiAIIRNDAAAAAP0TIRxDAAAAAP0TIR1DAAAAAP0TIR5DAAAAAP0TIR9DAAAAAP0TISAgDEEBSwR/IAogDHBBCnQiEkGACGoiACAIIAAgCEkbIRMgCyAKIAxubAUgAAsiACAAIAtqIg4gECAOIBBJGyIOSQRAA0AgCCAGIAAgB2xqbEECdCIEIBlqIRQgBCAYaiEVIAQgGmohFiATQQJ0Ig8gEkECdCIEa0EQTgRAA0AgHCAEIBRq/QACACIh/eQBIRwgHSAEIBVq/QACACIi/eQBIR0gHiAiICH95gH95AEhHiAfIAQgFmr9AAIAICX95QEiJCAh/eYB/eQBIR8gICAkICL95gH95AEhICAPIARBEGoiBGtBEE4NAAsLIA8gBGsiF0EASgRAA0AgHCAEIBRq/QACACIh/eQBIBwgF0ECdv0R/QwAAAAAAQAAAAIAAAADAAAA/TsiI/1SIRwgHSAEIBVq/QACACIi/eQBIB0gI/1SIR0gHiAiICH95gH95AEgHiAj/VIhHiAfIAQgFmr9AAIAICX95QEiJCAh/eYB/eQBIB8gI/1SIR8gICAkICL95gH95AEgICAj/VIhICAPIARBEGoiBGsiF0EASg0ACwsgDiAAQQFqIgBLDQALCyAmIBz9HwC7IBz9HwG7oCAc/R8CuyAc/R8Du6CgoCEmICcgHf0fALsgHf0fAbugIB39HwK7IB39HwO7oKCgIScgKCAe/R8AuyAe/R8Bu6AgHv0fArsgHv0fA7ugoKAhKCApIB/9HwC7IB/9HwG7oCAf/R8CuyAf/R8Du6CgoCEpICogIP0fALsgIP0fAbugICD9HwK7ICD9HwO7oKCgISogASAKQQFqIgpLDQALCyAGIAMgB2xqQQN0IAlqICY5AwAgBiAHIAMgBWpsakEDdCAJaiAnOQMAIAYgByADIAVBAXRqbGpBA3QgCWogKDkDACAGIAcgAyAFQQNsamxqQQN0IAlqICk5AwAgBiAHIAMgBUECdGpsakEDdCAJaiAqOQMAIAUgA0EBaiIDRgR/IAZBAWohBkEABSADCyEDIAIgEUEBaiIRSw0ACwsL3wUCC38OfCAAKAIQIQggACgCICEJIAAoAjAhCiAAKAJAIQsgACgCYCEHIAAoAmghBSAAKAJwIQMgACgCiAEhBiAAKAJ4Igy4IAAoAoABIgC4okQAAAAAAAAAAGQhDSABIAJJBEADQCABQQN0IAVqKwMAIQ8gASADIAZsakEDdCAFaisDACEQIAEgAyAGQQF0bGpBA3QgBWorAwAhESABIAMgBkEDbGxqQQN0IAVqKwMAIQ4gASADIAZBAnRsakEDdCAFaisDACESIAZBASIESwRAA0AgDyABIAMgBGxqQQN0IAVqKwMAoCEPIBAgASADIAQgBmpsakEDdCAFaisDAKAhECARIAEgAyAEIAZBAXRqbGpBA3QgBWorAwCgIREgDiABIAMgBCAGQQNsamxqQQN0IAVqKwMAoCEOIBIgASADIAQgBkECdGpsakEDdCAFaisDAKAhEiAGIARBAWoiBEsNAAsLIAFBAnQiBCAKaioCALsiEyAToiEUIAQgCWoqAgC7IhUgE6IhFyAEIAhqKgIAuyIYIBUgFKIiGSAOIAAgDGy4IhajIg6iIhuhIRogBCALaiATIBEgFCAOoiASoqEgECAWoyIQIA+ioaJEAAAAAAAAAAAgDRu2OAIAIAQgB2ogF7Y4AgAgASADakECdCAHaiATIBqitjgCACABIANBAXRqQQJ0IAdqIBcgDyAWoyIPorY4AgAgASADQQNsakECdCAHaiAUIBVEAAAAAAAACECiIBSiIA6iIBIgFqMiDqIgFSAPoiAQoqAgGCAOoqEgFSARIBajoqGitjgCACABIANBAnRqQQJ0IAdqIBq2OAIAIAEgA0EFbGpBAnQgB2ogGSAPoiAOorY4AgAgASADQQZsakECdCAHaiAbIBCitjgCACABIANBB2xqQQJ0IAdqIBkgDqK2OAIAIAEgA0EDdGpBAnQgB2ogGCAQorY4AgAgAiABQQFqIgFLDQALCws/ACACQRBOBEAgACAB/QsCAAUgAkEIcQRAIAAgAf1bAgAAIAJBBHEEQCAAIAH9WgIIAgsFIAAgAf1aAgAACwsLugoCI38PeyAAKAIAIR4gACgCCCEfIAAoAhghICAAKAIoISEgACgCMCEiIAAoAjghIyAAKAJIISQgACgCUCElIAAoAmAhBSAAKAJwIQYgACgCeCIWQYAIIAAoAoABIglBASAJG24iB0EBIAcbIg1qQQFrIA1uIAlB/wdqQQp2Ig5sIQ9BACEHIAAoAogBIgpBAUsEfyABIApwIQcgASAKbgUgAQshBCACIAEiF0sEQANAQQAhACAPIQEgBEECdCILIAVqKgIAu7b9EyEpIAsgI2oqAgC7tv0TISogBCAGakECdCAFaioCALu2/RMhKyALIB9qKgIAu7b9EyEsIAQgBkEBdGpBAnQgBWoqAgC7tv0TIS0gBCAGQQNsakECdCAFaioCALu2/RMhLiAEIAZBAnRqQQJ0IAVqKgIAu7b9EyEvIAQgBkEFbGpBAnQgBWoqAgC7tv0TITAgBCAGQQZsakECdCAFaioCALu2/RMhMSAEIAZBB2xqQQJ0IAVqKgIAu7b9EyEyIAQgBkEDdGpBAnQgBWoqAgC7tv0TITMgCyAiaioCALu2/RMhNCAKQQFLBH8gB0EBaiAPbCAKbiEBIAcgD2wgCm4FIAALIgwgAUkEQANAIAwgDWwhAEEAIRggCSELIA5BAUsEfyAMIA5wQQp0IhhBgAhqIgAgCSAAIAlJGyELIA0gDCAObmwFIAALIgAgACANaiIQIBYgECAWSRsiEEkEQANAIAkgBCAAIAZsamxBAnQiAyAgaiEZIAMgIWohGiADIB5qIRsgAyAkaiEcIAMgJWohHSALQQJ0IhEgGEECdCIDa0HAAE4EQANAIAMgG2oiEv0AAgAhJiADIBxqIhMgKSADIBlqIgj9AAIAIif95gEgKyADIBpqIhT9AAIAICr95QEiKP3mAf3kASAs/eQBIC395QH9CwIAIAMgHWoiFSA0IC4gKP3mASAvICb95gH95AEgMP3kASAx/eQBIDIgJ/3mAf3lASAz/eUB/eYB/QsCACAS/QACECEmIBMgKSAI/QACECIn/eYBICsgFP0AAhAgKv3lASIo/eYB/eQBICz95AEgLf3lAf0LAhAgFSA0IC4gKP3mASAvICb95gH95AEgMP3kASAx/eQBIDIgJ/3mAf3lASAz/eUB/eYB/QsCECAS/QACICEmIBMgKSAI/QACICIn/eYBICsgFP0AAiAgKv3lASIo/eYB/eQBICz95AEgLf3lAf0LAiAgFSA0IC4gKP3mASAvICb95gH95AEgMP3kASAx/eQBIDIgJ/3mAf3lASAz/eUB/eYB/QsCICAS/QACMCEmIBMgKSAI/QACMCIn/eYBICsgFP0AAjAgKv3lASIo/eYB/eQBICz95AEgLf3lAf0LAjAgFSA0IC4gKP3mASAvICb95gH95AEgMP3kASAx/eQBIDIgJ/3mAf3lASAz/eUB/eYB/QsCMCARIANBQGsiA2tBwABODQALCyARIANrIghBAEoEQANAIAMgG2r9AAIAISYgAyAcaiApIAMgGWr9AAIAIif95gEgKyADIBpq/QACACAq/eUBIij95gH95AEgLP3kASAt/eUBIAgQAiADIB1qIDQgLiAo/eYBIC8gJv3mAf3kASAw/eQBIDH95AEgMiAn/eYB/eUBIDP95QH95gEgCBACIBEgA0EQaiIDayIIQQBKDQALCyAQIABBAWoiAEsNAAsLIAEgDEEBaiIMSw0ACwsgCiAHQQFqIgdGBH8gBEEBaiEEQQAFIAcLIQcgAiAXQQFqIhdLDQALCwt7AQN/IAAoAlghBUEAIQMgACgCiAEiAEEBSwR/IAEgAHAhAyABIABuBSABCyEEIAEgAkkEQANAIANFBEAgBEECdCAFakQAAAAAAAAAALY4AgALIAAgA0EBaiIDRgR/IARBAWohBEEABSADCyEDIAIgAUEBaiIBSw0ACwsLqQ8DK38BfA97IAAoAgAhGyAAKAIYIRwgACgCKCEdIAAoAjghHiAAKAJoIQsgACgCkAEhCCAAKAKIASEJIAAoAnAiBkH/B2pBCnYhHyAAKAJ4IikgACgCgAEiKmxB+wBqQfwAbiEgIAEiDyACIitJBEADQCAPIAlwIQogDyAJbiIBIB9wQQp0IgxBgAhqIgAgBiAAIAZJGyEOIAYgASAfbmwhISAOIAwiAEsEQANAIAAgIWoiASAGIApsakEDdCALakQAAAAAAAAAADkDACABIAYgCSAKamxqQQN0IAtqRAAAAAAAAAAAOQMAIAEgBiAKIAlBAXRqbGpBA3QgC2pEAAAAAAAAAAA5AwAgASAGIAogCUEDbGpsakEDdCALakQAAAAAAAAAADkDACABIAYgCiAJQQJ0amxqQQN0IAtqRAAAAAAAAAAAOQMAIA4gAEEBaiIASw0ACwsgCiAgbCAJbiIWIApBAWogIGwgCW4iLEkEQANAIBZB/ABsIiJB/ABqIgEgKSAqbCIAIAAgAUsbIRcgD0EFbCIAQQp0IAxrIiNBAnQgCGohECAAQQFqQQp0IAxrIiRBAnQgCGohDSAAQQJqQQp0IAxrIiVBAnQgCGohAiAAQQNqQQp0IAxrIiZBAnQgCGohASAAQQRqQQp0IAxrIidBAnQgCGohACAOQQJ0IgcgDEECdCIEa0EQTgRAA0AgBCAQakMAAAAA/RP9CwIAIAQgDWpDAAAAAP0T/QsCACACIARqQwAAAAD9E/0LAgAgASAEakMAAAAA/RP9CwIAIAAgBGpDAAAAAP0T/QsCACAHIARBEGoiBGtBEE4NAAsLIAcgBGsiBUEASgRAA0AgBCAQakMAAAAA/RMgBRACIAQgDWpDAAAAAP0TIAUQAiACIARqQwAAAAD9EyAFEAIgASAEakMAAAAA/RMgBRACIAAgBGpDAAAAAP0TIAUQAiAHIARBEGoiBGsiBUEASg0ACwsgFyAia0EDakECdiIQIQ1BASEoIAZBgAFJBH9BBCEoQQEFIA0LIQ0gEEEAIhhLBEADQCAYIChsICJqIgIgDUECdGoiACAXIAAgF0kbIQEgI0ECdCAIaiERICRBAnQgCGohEiAlQQJ0IAhqIRMgJkECdCAIaiEUICdBAnQgCGohFSAOQQJ0IhkgDEECdCIDa0EgTgRAA0AgAyARaiIt/QACACExIAMgEmoiGv0AAgAhMiADIBNqIgT9AAIAITMgAyAUaiIH/QACACE0IAMgFWoiBf0AAgAhNSADIB5qIgD9AAIAITcgLf0AAhAhOCAa/QACECE5IAT9AAIQITogB/0AAhAhOyAF/QACECE8IAD9AAIQIT0gASACIgBLBEADQCAxIAMgACAGbEECdCIFIBxqaiIE/QACACIv/eQBITEgMiADIAUgG2pqIgf9AAIAIjD95AEhMiAzIDAgL/3mAf3kASEzIDQgAyAFIB1qaiIF/QACACA3/eUBIjYgL/3mAf3kASE0IDUgNiAw/eYB/eQBITUgOCAE/QACECIv/eQBITggOSAH/QACECIw/eQBITkgOiAwIC/95gH95AEhOiA7IAX9AAIQID395QEiNiAv/eYB/eQBITsgPCA2IDD95gH95AEhPCABIAAgDWoiAEsNAAsLIAMgEWoiGiAx/QsCACADIBJqIgQgMv0LAgAgAyATaiIHIDP9CwIAIAMgFGoiBSA0/QsCACADIBVqIgAgNf0LAgAgGiA4/QsCECAEIDn9CwIQIAcgOv0LAhAgBSA7/QsCECAAIDz9CwIQIBkgA0EgaiIDa0EgTg0ACwsgGSADayIHQQBKBEADQCADIBFq/QACACExIAMgEmr9AAIAITIgAyATav0AAgAhMyADIBRq/QACACE0IAMgFWr9AAIAITUgAyAeav0AAgAhNyABIAIiAEsEQANAIDEgAyAAIAZsQQJ0IgUgHGpq/QACACIv/eQBITEgMiADIAUgG2pq/QACACIw/eQBITIgMyAwIC/95gH95AEhMyA0IAMgBSAdamr9AAIAIDf95QEiNiAv/eYB/eQBITQgNSA2IDD95gH95AEhNSABIAAgDWoiAEsNAAsLIAMgEWogMSAHEAIgAyASaiAyIAcQAiADIBNqIDMgBxACIAMgFGogNCAHEAIgAyAVaiA1IAcQAiAZIANBEGoiA2siB0EASg0ACwsgECAYQQFqIhhLDQALCyAOIAwiAEsEQANAIAAgIWoiAiAGIApsakEDdCALaiIBKwMAIS4gASAuIAAgI2pBAnQgCGoqAgC7oDkDACACIAYgCSAKamxqQQN0IAtqIgErAwAhLiABIC4gACAkakECdCAIaioCALugOQMAIAIgBiAKIAlBAXRqbGpBA3QgC2oiASsDACEuIAEgLiAAICVqQQJ0IAhqKgIAu6A5AwAgAiAGIAogCUEDbGpsakEDdCALaiIBKwMAIS4gASAuIAAgJmpBAnQgCGoqAgC7oDkDACACIAYgCiAJQQJ0amxqQQN0IAtqIgErAwAhLiABIC4gACAnakECdCAIaioCALugOQMAIA4gAEEBaiIASw0ACwsgLCAWQQFqIhZLDQALCyArIA9BAWoiD0sNAAsLC4MIAiV/CnsgACgCACEjIAAoAgghDyAAKAIYISQgACgCKCElIAAoAjAhECAAKAI4IREgACgCSCEmIAAoAlAhJyAAKAJgIQUgACgCeCAAKAKAAWwiEkGACCAAKAJwIgRBASAEG24iBkEBIAYbIgpqQQFrIApuIARB/wdqQQp2IgtsIQZBACEHIAAoApgBIghBAUsEfyABIAhwIQcgASAIbgUgAQsaIAIgASITSwRAA0BBACEAIAYhASAIQQFLBH8gB0EBaiAGbCAIbiEBIAYgB2wgCG4FIAALIgkgAUkEQANAIAkgCmwhAEEAIRQgBCEVIAtBAUsEfyAJIAtwQQp0IhRBgAhqIgAgBCAAIARJGyEVIAogCSALbmwFIAALIgAgACAKaiIMIBIgDCASSRsiDEkEQANAIAAgBGxBAnQiAyAkaiEWIARBAnQgBWohFyADICVqIRggBEEDdCAFaiEZIARBDGwgBWohGiAEQQR0IAVqIRsgAyAjaiEcIARBFGwgBWohHSAEQRhsIAVqIR4gBEEcbCAFaiEfIARBBXQgBWohICADICZqISEgAyAnaiEiIBVBAnQiDSAUQQJ0IgNrQRBOBEADQCADIBBq/QACACEoIAMgGmr9AAIAISkgAyAbav0AAgAhKiADIBxq/QACACErIAMgHWr9AAIAISwgAyAeav0AAgAhLSADIB9q/QACACEuIAMgIGr9AAIAIS8gAyAhaiADIAVq/QACACADIBZq/QACACIw/eYBIAMgF2r9AAIAIAMgGGr9AAIAIAMgEWr9AAIA/eUBIjH95gH95AEgAyAPav0AAgD95AEgAyAZav0AAgD95QH9CwIAIAMgImogKCApIDH95gEgKiAr/eYB/eQBICz95AEgLf3kASAuIDD95gH95QEgL/3lAf3mAf0LAgAgDSADQRBqIgNrQRBODQALCyANIANrIg5BAEoEQANAIAMgEGr9AAIAISggAyAaav0AAgAhKSADIBtq/QACACEqIAMgHGr9AAIAISsgAyAdav0AAgAhLCADIB5q/QACACEtIAMgH2r9AAIAIS4gAyAgav0AAgAhLyADICFqIAMgBWr9AAIAIAMgFmr9AAIAIjD95gEgAyAXav0AAgAgAyAYav0AAgAgAyARav0AAgD95QEiMf3mAf3kASADIA9q/QACAP3kASADIBlq/QACAP3lASAOEAIgAyAiaiAoICkgMf3mASAqICv95gH95AEgLP3kASAt/eQBIC4gMP3mAf3lASAv/eUB/eYBIA4QAiANIANBEGoiA2siDkEASg0ACwsgDCAAQQFqIgBLDQALCyABIAlBAWoiCUsNAAsLIAdBAWohByACIBNBAWoiE0sNAAsLC4MDAQt/IAAoAlghDEGACCAAKAJwIgVBASAFG24iBkEBIAYbIgogCm4gBUH/B2pBCnYiC2whBkEAIQcgACgCoAEiCEEBSwR/IAEgCHAhByABIAhuBSABCxogAiABIg1LBEADQEEAIQAgBiEBIAhBAUsEfyAHQQFqIAZsIAhuIQEgBiAHbCAIbgUgAAsiCSABSQRAA0AgCSAKbCEAQQAhAyAFIQQgC0EBSwR/IAkgC3BBCnQiA0GACGoiACAFIAAgBUkbIQQgCSALbgUgAAsaIARBAnQiBCADQQJ0IgBrQcAATgRAA0AgACAMaiIDQwAAAAD9E/0LAgAgA0MAAAAA/RP9CwIQIANDAAAAAP0T/QsCICADQwAAAAD9E/0LAjAgBCAAQUBrIgBrQcAATg0ACwsgBCAAayIDQQBKBEADQCAAIAxqQwAAAAD9EyADEAIgBCAAQRBqIgBrIgNBAEoNAAsLIAEgCUEBaiIJSw0ACwsgB0EBaiEHIAIgDUEBaiINSw0ACwsLhwkDJX8KewJ8IAAoAgAhHSAAKAIIIR4gACgCECEfIAAoAhghICAAKAIgISEgACgCKCEiIAAoAjAhIyAAKAI4ISQgACgCSCElIAAoAlAhJiAAKAJoIScgACgCcCEUIAAoAngiFUGACCAAKAKAASIHQQEgBxtuIgRBASAEGyILakEBayALbiAHQf8HakEKdiIMbCENQQAhBCAAKAKIASIIQQFLBH8gASAIcCEEIAEgCG4FIAELIQkgAiABIhZLBEADQEQAAAAAAAAAACEyQQAhACANIQEgCUECdCIGICFqKgIAuyAGICNqKgIAuyIzorb9EyEsIAYgJGoqAgC7tv0TIS0gBiAfaioCALsgM6K2/RMhKCAGIB5qKgIAu7b9EyEuIAhBAUsEfyAEQQFqIA1sIAhuIQEgBCANbCAIbgUgAAsiCiABSQRAA0AgCiALbCEAQQAhFyAHIQZDAAAAAP0TISlDAAAAAP0TIS9DAAAAAP0TITBDAAAAAP0TITEgDEEBSwR/IAogDHBBCnQiF0GACGoiACAHIAAgB0kbIQYgCyAKIAxubAUgAAsiACAAIAtqIg4gFSAOIBVJGyIOSQRAA0AgByAJIAAgFGxqbEECdCIDIB1qIRggAyAgaiEZIAMgImohGiADICVqIRsgAyAmaiEcIAZBAnQiDyAXQQJ0IgNrQcAATgRAA0AgKSADIBhqIgX9AAIAIiogAyAZaiIQ/QACACIr/eYB/eQBISkgAyAbaiIRICwgK/3mASAoIAMgGmoiEv0AAgAgLf3lAf3mAf3kASAu/eQB/QsCACADIBxqIhMgKCAq/eYB/QsCACAvIAX9AAIQIiogEP0AAhAiK/3mAf3kASEvIBEgLCAr/eYBICggEv0AAhAgLf3lAf3mAf3kASAu/eQB/QsCECATICggKv3mAf0LAhAgMCAF/QACICIqIBD9AAIgIiv95gH95AEhMCARICwgK/3mASAoIBL9AAIgIC395QH95gH95AEgLv3kAf0LAiAgEyAoICr95gH9CwIgIDEgBf0AAjAiKiAQ/QACMCIr/eYB/eQBITEgESAsICv95gEgKCAS/QACMCAt/eUB/eYB/eQBIC795AH9CwIwIBMgKCAq/eYB/QsCMCAPIANBQGsiA2tBwABODQALCyAPIANrIgVBAEoEQANAICkgAyAYav0AAgAiKiADIBlq/QACACIr/eYB/eQBICkgBUECdv0R/QwAAAAAAQAAAAIAAAADAAAA/Tv9UiEpIAMgG2ogLCAr/eYBICggAyAaav0AAgAgLf3lAf3mAf3kASAu/eQBIAUQAiADIBxqICggKv3mASAFEAIgDyADQRBqIgNrIgVBAEoNAAsLIA4gAEEBaiIASw0ACwsgMiApIC/95AEgMCAx/eQB/eQBIin9HwC7ICn9HwG7oCAp/R8CuyAp/R8Du6CgoCEyIAEgCkEBaiIKSw0ACwsgCSAEIBRsakEDdCAnaiAyOQMAIAggBEEBaiIERgR/IAlBAWohCUEABSAECyEEIAIgFkEBaiIWSw0ACwsLmwECAXwFfyAAKAIwIQYgACgCQCEHIAAoAmghBSAAKAJwIQggACgCiAEhACABIAJJBEADQCABQQN0IAVqKwMAIQMgAEEBIgRLBEADQCADIAEgBCAIbGpBA3QgBWorAwCgIQMgACAEQQFqIgRLDQALCyABQQJ0IgQgBmoqAgC7IAOiIQMgBCAHaiADtjgCACACIAFBAWoiAUsNAAsLC6sKAyl/DHsBfCAAKAIAIRYgACgCCCEXIAAoAhAhGCAAKAIYIRkgACgCICEaIAAoAighGyAAKAIwIRwgACgCOCEdIAAoAkghHiAAKAJQIR8gACgCaCEgIAAoApABIQ4gACgCiAEhCyAAKAJwIgZB/wdqQQp2ISEgACgCeCIoIAAoAoABIilsQfsAakH8AG4hIiABIgkgAiIqSQRAA0AgCSALcCEMIAkgC24iASAhcEEKdCIKQYAIaiIAIAYgACAGSRshCCAGIAEgIW5sISMgCCAKIgBLBEADQCAAICNqIAYgDGxqQQN0ICBqRAAAAAAAAAAAOQMAIAggAEEBaiIASw0ACwsgDCAibCALbiIPIAxBAWogImwgC24iK0kEQANAIA9B/ABsIiRB/ABqIgEgKCApbCIAIAAgAUsbIRAgCUEKdCAKayIlQQJ0IA5qIQAgCEECdCICIApBAnQiBGtBEE4EQANAIAAgBGpDAAAAAP0T/QsCACACIARBEGoiBGtBEE4NAAsLIAIgBGsiAUEASgRAA0AgACAEakMAAAAA/RMgARACIAIgBEEQaiIEayIBQQBKDQALCyAQICRrQQNqQQJ2IiYhBEEBIScgBkGAAUkEf0EEISdBAQUgBAshBCAmQQAiEUsEQANAIBEgJ2wgJGoiAiAEQQJ0aiIAIBAgACAQSRshASAlQQJ0IA5qIQ0gCEECdCISIApBAnQiA2tBIE4EQANAIAMgDWoiE/0AAgAhLSADIBpqIhT9AAIAIAMgHGoiFf0AAgAiLP3mASEwIAMgGGoiB/0AAgAgLP3mASEuIAMgHWoiBf0AAgAhMSADIBdqIgD9AAIAITIgE/0AAhAhMyAU/QACECAV/QACECIs/eYBITUgB/0AAhAgLP3mASE0IAX9AAIQITYgAP0AAhAhNyABIAIiAEsEQANAIC0gAyAAIAZsQQJ0IgUgFmpqIhP9AAIAIi8gAyAFIBlqaiIU/QACACIs/eYB/eQBIS0gAyAFIB5qaiIHIDAgLP3mASAuIAMgBSAbamoiFf0AAgAgMf3lAf3mAf3kASAy/eQB/QsCACADIAUgH2pqIgUgLiAv/eYB/QsCACAzIBP9AAIQIi8gFP0AAhAiLP3mAf3kASEzIAcgNSAs/eYBIDQgFf0AAhAgNv3lAf3mAf3kASA3/eQB/QsCECAFIDQgL/3mAf0LAhAgASAAIARqIgBLDQALCyADIA1qIgAgLf0LAgAgACAz/QsCECASIANBIGoiA2tBIE4NAAsLIBIgA2siB0EASgRAA0AgAyANav0AAgAhLSADIBpq/QACACADIBxq/QACACIs/eYBITAgAyAYav0AAgAgLP3mASEuIAMgHWr9AAIAITEgAyAXav0AAgAhMiABIAIiAEsEQANAIC0gAyAAIAZsQQJ0IgUgFmpq/QACACIvIAMgBSAZamr9AAIAIiz95gH95AEhLSADIAUgHmpqIDAgLP3mASAuIAMgBSAbamr9AAIAIDH95QH95gH95AEgMv3kASAHEAIgAyAFIB9qaiAuIC/95gEgBxACIAEgACAEaiIASw0ACwsgAyANaiAtIAcQAiASIANBEGoiA2siB0EASg0ACwsgJiARQQFqIhFLDQALCyAIIAoiAEsEQANAIAAgI2ogBiAMbGpBA3QgIGoiASsDACE4IAEgOCAAICVqQQJ0IA5qKgIAu6A5AwAgCCAAQQFqIgBLDQALCyArIA9BAWoiD0sNAAsLICogCUEBaiIJSw0ACwsLgwMBC38gACgCWCEMQYAIIAAoAnAiBUEBIAUbbiIGQQEgBhsiCiAKbiAFQf8HakEKdiILbCEGQQAhByAAKAKYASIIQQFLBH8gASAIcCEHIAEgCG4FIAELGiACIAEiDUsEQANAQQAhACAGIQEgCEEBSwR/IAdBAWogBmwgCG4hASAGIAdsIAhuBSAACyIJIAFJBEADQCAJIApsIQBBACEDIAUhBCALQQFLBH8gCSALcEEKdCIDQYAIaiIAIAUgACAFSRshBCAJIAtuBSAACxogBEECdCIEIANBAnQiAGtBwABOBEADQCAAIAxqIgNDAAAAAP0T/QsCACADQwAAAAD9E/0LAhAgA0MAAAAA/RP9CwIgIANDAAAAAP0T/QsCMCAEIABBQGsiAGtBwABODQALCyAEIABrIgNBAEoEQANAIAAgDGpDAAAAAP0TIAMQAiAEIABBEGoiAGsiA0EASg0ACwsgASAJQQFqIglLDQALCyAHQQFqIQcgAiANQQFqIg1LDQALCwusBQILfwx8IAAoAhAhCCAAKAIgIQkgACgCMCEKIAAoAkAhCyAAKAJgIQcgACgCaCEFIAAoAnAhAyAAKAKIASEGIAAoAngiDLggACgCgAEiALiiRAAAAAAAAAAAZCENIAEgAkkEQANAIAFBA3QgBWorAwAhECABIAMgBmxqQQN0IAVqKwMAIQ8gASADIAZBAXRsakEDdCAFaisDACERIAEgAyAGQQNsbGpBA3QgBWorAwAhDiABIAMgBkECdGxqQQN0IAVqKwMAIRIgBkEBIgRLBEADQCAQIAEgAyAEbGpBA3QgBWorAwCgIRAgDyABIAMgBCAGamxqQQN0IAVqKwMAoCEPIBEgASADIAQgBkEBdGpsakEDdCAFaisDAKAhESAOIAEgAyAEIAZBA2xqbGpBA3QgBWorAwCgIQ4gEiABIAMgBCAGQQJ0amxqQQN0IAVqKwMAoCESIAYgBEEBaiIESw0ACwsgAUECdCIEIApqKgIAuyITIBOiIRQgBCAIaioCALshFiAEIAlqKgIAuyIXIBSiIhggDiAAIAxsuCIVoyIOoiEZIAQgC2ogEyARIBQgDqIgEqKhIA8gFaMiDyAQoqGiRAAAAAAAAAAAIA0btjgCACAEIAdqIBYgGaG2OAIAIAEgA2pBAnQgB2ogFyAQIBWjIhCiIhO2OAIAIAEgA0EBdGpBAnQgB2ogFCAXRAAAAAAAAAhAoiAUoiAOoiASIBWjIg6iIBMgD6KgIBYgDqKhIBcgESAVo6KhorY4AgAgASADQQNsakECdCAHaiAYIBCiIA6itjgCACABIANBAnRqQQJ0IAdqIBkgD6K2OAIAIAEgA0EFbGpBAnQgB2ogGCAOorY4AgAgASADQQZsakECdCAHaiAWIA+itjgCACACIAFBAWoiAUsNAAsLC5IKAyN/DXsBfCAAKAIAIR4gACgCGCEfIAAoAiAhICAAKAIoISEgACgCMCEiIAAoAjghIyAAKAJIISQgACgCUCElIAAoAmAhBiAAKAJwIQcgACgCeCIWQYAIIAAoAoABIglBASAJG24iBUEBIAUbIg1qQQFrIA1uIAlB/wdqQQp2Ig5sIQ9BACEFIAAoAogBIgpBAUsEfyABIApwIQUgASAKbgUgAQshBCACIAEiF0sEQANAQQAhACAPIQEgBEECdCILICJqKgIAuyEzIAsgIGoqAgC7tv0TISsgCyAjaioCALu2/RMhLCAGIAtqKgIAu7b9EyEmIAQgB2pBAnQgBmoqAgC7tv0TIS0gM7b9EyEnIAQgB0EBdGpBAnQgBmoqAgC7tv0TIS4gBCAHQQNsakECdCAGaioCALu2/RMhLyAEIAdBAnRqQQJ0IAZqKgIAu7b9EyEwIAQgB0EFbGpBAnQgBmoqAgC7tv0TITEgBCAHQQZsakECdCAGaioCALu2/RMhMiAKQQFLBH8gBUEBaiAPbCAKbiEBIAUgD2wgCm4FIAALIgwgAUkEQANAIAwgDWwhAEEAIRggCSELIA5BAUsEfyAMIA5wQQp0IhhBgAhqIgAgCSAAIAlJGyELIA0gDCAObmwFIAALIgAgACANaiIQIBYgECAWSRsiEEkEQANAIAkgBCAAIAdsamxBAnQiAyAfaiEZIAMgIWohGiADIB5qIRsgAyAkaiEcIAMgJWohHSALQQJ0IhEgGEECdCIDa0HAAE4EQANAIAMgG2oiEv0AAgAhKCADIBxqIhMgJyArIAMgGWoiCP0AAgAiKf3mASAmIAMgGmoiFP0AAgAgLP3lASIq/eYB/eQBIC395QH95gH9CwIAIAMgHWoiFSAnIC4gKv3mASAmICj95gH95AEgL/3kASAw/eQBIDEgKf3mAf3lASAy/eUB/eYB/QsCACAS/QACECEoIBMgJyArIAj9AAIQIin95gEgJiAU/QACECAs/eUBIir95gH95AEgLf3lAf3mAf0LAhAgFSAnIC4gKv3mASAmICj95gH95AEgL/3kASAw/eQBIDEgKf3mAf3lASAy/eUB/eYB/QsCECAS/QACICEoIBMgJyArIAj9AAIgIin95gEgJiAU/QACICAs/eUBIir95gH95AEgLf3lAf3mAf0LAiAgFSAnIC4gKv3mASAmICj95gH95AEgL/3kASAw/eQBIDEgKf3mAf3lASAy/eUB/eYB/QsCICAS/QACMCEoIBMgJyArIAj9AAIwIin95gEgJiAU/QACMCAs/eUBIir95gH95AEgLf3lAf3mAf0LAjAgFSAnIC4gKv3mASAmICj95gH95AEgL/3kASAw/eQBIDEgKf3mAf3lASAy/eUB/eYB/QsCMCARIANBQGsiA2tBwABODQALCyARIANrIghBAEoEQANAIAMgG2r9AAIAISggAyAcaiAnICsgAyAZav0AAgAiKf3mASAmIAMgGmr9AAIAICz95QEiKv3mAf3kASAt/eUB/eYBIAgQAiADIB1qICcgLiAq/eYBICYgKP3mAf3kASAv/eQBIDD95AEgMSAp/eYB/eUBIDL95QH95gEgCBACIBEgA0EQaiIDayIIQQBKDQALCyAQIABBAWoiAEsNAAsLIAEgDEEBaiIMSw0ACwsgCiAFQQFqIgVGBH8gBEEBaiEEQQAFIAULIQUgAiAXQQFqIhdLDQALCwuYCQIxfwp7IAAoAgAhISAAKAIYISIgACgCICEPIAAoAighIyAAKAIwIRAgACgCOCERIAAoAkghJCAAKAJQISUgACgCYCEFIAAoAnggACgCgAFsIhJBgAggACgCcCIEQQEgBBtuIgZBASAGGyILakEBayALbiAEQf8HakEKdiIMbCEGQQAhByAAKAKYASIIQQFLBH8gASAIcCEHIAEgCG4FIAELGiACIAEiE0sEQANAQQAhACAGIQEgCEEBSwR/IAdBAWogBmwgCG4hASAGIAdsIAhuBSAACyIJIAFJBEADQCAJIAtsIQBBACEUIAQhFSAMQQFLBH8gCSAMcEEKdCIUQYAIaiIAIAQgACAESRshFSALIAkgDG5sBSAACyIAIAAgC2oiDSASIA0gEkkbIg1JBEADQCAAIARsQQJ0IgMgImohFiADICNqIRcgBEECdCAFaiEYIARBA3QgBWohGSADICFqIRogBEEMbCAFaiEbIARBBHQgBWohHCAEQRRsIAVqIR0gBEEYbCAFaiEeIAMgJGohHyADICVqISAgFUECdCIOIBRBAnQiA2tBIE4EQANAIAMgGWoiJv0AAgAhNCADIBpqIif9AAIAITUgAyAbaiIo/QACACE2IAMgHGoiKf0AAgAhNyADIB1qIir9AAIAITggAyAeaiIr/QACACE5IAMgH2oiLCADIBBqIgr9AAIAIjogAyAPaiIt/QACACADIBZqIi79AAIAIjv95gEgAyAFaiIv/QACACI8IAMgF2oiMP0AAgAgAyARaiIx/QACAP3lASI9/eYB/eQBIAMgGGoiMv0AAgD95QH95gH9CwIAIAMgIGoiMyA6IDQgPf3mASA8IDX95gH95AEgNv3kASA3/eQBIDggO/3mAf3lASA5/eUB/eYB/QsCACAm/QACECE0ICf9AAIQITUgKP0AAhAhNiAp/QACECE3ICr9AAIQITggK/0AAhAhOSAsIAr9AAIQIjogLf0AAhAgLv0AAhAiO/3mASAv/QACECI8IDD9AAIQIDH9AAIQ/eUBIj395gH95AEgMv0AAhD95QH95gH9CwIQIDMgOiA0ID395gEgPCA1/eYB/eQBIDb95AEgN/3kASA4IDv95gH95QEgOf3lAf3mAf0LAhAgDiADQSBqIgNrQSBODQALCyAOIANrIgpBAEoEQANAIAMgGWr9AAIAITQgAyAaav0AAgAhNSADIBtq/QACACE2IAMgHGr9AAIAITcgAyAdav0AAgAhOCADIB5q/QACACE5IAMgH2ogAyAQav0AAgAiOiADIA9q/QACACADIBZq/QACACI7/eYBIAMgBWr9AAIAIjwgAyAXav0AAgAgAyARav0AAgD95QEiPf3mAf3kASADIBhq/QACAP3lAf3mASAKEAIgAyAgaiA6IDQgPf3mASA8IDX95gH95AEgNv3kASA3/eQBIDggO/3mAf3lASA5/eUB/eYBIAoQAiAOIANBEGoiA2siCkEASg0ACwsgDSAAQQFqIgBLDQALCyABIAlBAWoiCUsNAAsLIAdBAWohByACIBNBAWoiE0sNAAsLC4EJAyR/C3sDfCAAKAIAIR0gACgCECEeIAAoAhghHyAAKAIgISAgACgCKCEhIAAoAjAhIiAAKAI4ISMgACgCSCEkIAAoAlAhJSAAKAJoISYgACgCcCEUIAAoAngiFUGACCAAKAKAASIGQQEgBhtuIgRBASAEGyILakEBayALbiAGQf8HakEKdiIMbCENQQAhBCAAKAKIASIHQQFLBH8gASAHcCEEIAEgB24FIAELIQkgAiABIhZLBEADQEQAAAAAAAAAACEyQQAhACANIQEgCUECdCIIICJqKgIAuyEzIAggIGoqAgC7tv0TISogCCAjaioCALu2/RMhKyAIIB5qKgIAuyI0tv0TISwgM7b9EyEtIDQgM6K2/RMhLiAHQQFLBH8gBEEBaiANbCAHbiEBIAQgDWwgB24FIAALIgogAUkEQANAIAogC2whAEEAIRcgBiEIQwAAAAD9EyEnQwAAAAD9EyEvQwAAAAD9EyEwQwAAAAD9EyExIAxBAUsEfyAKIAxwQQp0IhdBgAhqIgAgBiAAIAZJGyEIIAsgCiAMbmwFIAALIgAgACALaiIOIBUgDiAVSRsiDkkEQANAIAYgCSAAIBRsamxBAnQiAyAdaiEYIAMgH2ohGSADICFqIRogAyAkaiEbIAMgJWohHCAIQQJ0Ig8gF0ECdCIDa0HAAE4EQANAICcgAyAYaiIF/QACACIoIAMgGWoiEP0AAgAiKf3mAf3kASEnIAMgG2oiESAtICogKf3mASAsIAMgGmoiEv0AAgAgK/3lAf3mAf3kAf3mAf0LAgAgAyAcaiITIC4gKP3mAf0LAgAgLyAF/QACECIoIBD9AAIQIin95gH95AEhLyARIC0gKiAp/eYBICwgEv0AAhAgK/3lAf3mAf3kAf3mAf0LAhAgEyAuICj95gH9CwIQIDAgBf0AAiAiKCAQ/QACICIp/eYB/eQBITAgESAtICogKf3mASAsIBL9AAIgICv95QH95gH95AH95gH9CwIgIBMgLiAo/eYB/QsCICAxIAX9AAIwIiggEP0AAjAiKf3mAf3kASExIBEgLSAqICn95gEgLCAS/QACMCAr/eUB/eYB/eQB/eYB/QsCMCATIC4gKP3mAf0LAjAgDyADQUBrIgNrQcAATg0ACwsgDyADayIFQQBKBEADQCAnIAMgGGr9AAIAIiggAyAZav0AAgAiKf3mAf3kASAnIAVBAnb9Ef0MAAAAAAEAAAACAAAAAwAAAP07/VIhJyADIBtqIC0gKiAp/eYBICwgAyAaav0AAgAgK/3lAf3mAf3kAf3mASAFEAIgAyAcaiAuICj95gEgBRACIA8gA0EQaiIDayIFQQBKDQALCyAOIABBAWoiAEsNAAsLIDIgJyAv/eQBIDAgMf3kAf3kASIn/R8AuyAn/R8Bu6AgJ/0fArsgJ/0fA7ugoKAhMiABIApBAWoiCksNAAsLIAkgBCAUbGpBA3QgJmogMjkDACAHIARBAWoiBEYEfyAJQQFqIQlBAAUgBAshBCACIBZBAWoiFksNAAsLC/sJAyh/DnsBfCAAKAIAIRUgACgCECEWIAAoAhghFyAAKAIgIRggACgCKCEZIAAoAjAhGiAAKAI4IRsgACgCSCEcIAAoAlAhHSAAKAJoIR4gACgCkAEhDiAAKAKIASELIAAoAnAiBkH/B2pBCnYhHyAAKAJ4IiYgACgCgAEiJ2xB+wBqQfwAbiEgIAEiCSACIihJBEADQCAJIAtwIQwgCSALbiIBIB9wQQp0IgpBgAhqIgAgBiAAIAZJGyEIIAYgASAfbmwhISAIIAoiAEsEQANAIAAgIWogBiAMbGpBA3QgHmpEAAAAAAAAAAA5AwAgCCAAQQFqIgBLDQALCyAMICBsIAtuIg8gDEEBaiAgbCALbiIpSQRAA0AgD0H8AGwiIkH8AGoiASAmICdsIgAgACABSxshECAJQQp0IAprIiNBAnQgDmohACAIQQJ0IgIgCkECdCIEa0EQTgRAA0AgACAEakMAAAAA/RP9CwIAIAIgBEEQaiIEa0EQTg0ACwsgAiAEayIBQQBKBEADQCAAIARqQwAAAAD9EyABEAIgAiAEQRBqIgRrIgFBAEoNAAsLIBAgImtBA2pBAnYiJCEEQQEhJSAGQYABSQR/QQQhJUEBBSAECyEEICRBACIRSwRAA0AgESAlbCAiaiICIARBAnRqIgAgECAAIBBJGyEBICNBAnQgDmohDSAIQQJ0IhIgCkECdCIDa0EgTgRAA0AgAyANaiIT/QACACErIAMgGGoiB/0AAgAhLiADIBtqIgD9AAIAIS8gAyAWaiIF/QACACIwIAMgGmoiFP0AAgAiMf3mASEyIBP9AAIQITMgB/0AAhAhNCAA/QACECE1IAX9AAIQIjYgFP0AAhAiN/3mASE4IAEgAiIASwRAA0AgKyADIAAgBmxBAnQiBSAVamoiKv0AAgAiLCADIAUgF2pqIhP9AAIAIi395gH95AEhKyADIAUgHGpqIgcgMSAuIC395gEgMCADIAUgGWpqIhT9AAIAIC/95QH95gH95AH95gH9CwIAIAMgBSAdamoiBSAyICz95gH9CwIAIDMgKv0AAhAiLCAT/QACECIt/eYB/eQBITMgByA3IDQgLf3mASA2IBT9AAIQIDX95QH95gH95AH95gH9CwIQIAUgOCAs/eYB/QsCECABIAAgBGoiAEsNAAsLIAMgDWoiACAr/QsCACAAIDP9CwIQIBIgA0EgaiIDa0EgTg0ACwsgEiADayIHQQBKBEADQCADIA1q/QACACErIAMgGGr9AAIAIS4gAyAbav0AAgAhLyADIBZq/QACACIwIAMgGmr9AAIAIjH95gEhMiABIAIiAEsEQANAICsgAyAAIAZsQQJ0IgUgFWpq/QACACIsIAMgBSAXamr9AAIAIi395gH95AEhKyADIAUgHGpqIDEgLiAt/eYBIDAgAyAFIBlqav0AAgAgL/3lAf3mAf3kAf3mASAHEAIgAyAFIB1qaiAyICz95gEgBxACIAEgACAEaiIASw0ACwsgAyANaiArIAcQAiASIANBEGoiA2siB0EASg0ACwsgJCARQQFqIhFLDQALCyAIIAoiAEsEQANAIAAgIWogBiAMbGpBA3QgHmoiASsDACE5IAEgOSAAICNqQQJ0IA5qKgIAu6A5AwAgCCAAQQFqIgBLDQALCyApIA9BAWoiD0sNAAsLICggCUEBaiIJSw0ACwsLwAQCB38JfCAAKAIwIQcgACgCYCEGIAAoAmghBCAAKAJwIQMgACgCeCEIIAAoAoABIQkgACgCiAEhACABIAJJBEADQCABQQN0IARqKwMAIQogASAAIANsakEDdCAEaisDACENIAEgAyAAQQF0bGpBA3QgBGorAwAhDyABIAMgAEEDbGxqQQN0IARqKwMAIQsgASADIABBAnRsakEDdCAEaisDACEMIABBASIFSwRAA0AgCiABIAMgBWxqQQN0IARqKwMAoCEKIA0gASADIAAgBWpsakEDdCAEaisDAKAhDSAPIAEgAyAFIABBAXRqbGpBA3QgBGorAwCgIQ8gCyABIAMgBSAAQQNsamxqQQN0IARqKwMAoCELIAwgASADIAUgAEECdGpsakEDdCAEaisDAKAhDCAAIAVBAWoiBUsNAAsLIAogCCAJbLgiDqMhCiABQQJ0IgUgB2oqAgC7IhAgEKIiEiAQoiERIAUgBmogESALIA6jIguitjgCACABIANqQQJ0IAZqIBAgCqK2OAIAIAEgA0EBdGpBAnQgBmogEbY4AgAgASADQQNsakECdCAGaiASRAAAAAAAAAhAoiALoiAMIA6jIgyiIAogDSAOoyINoqAgDyAOo6G2OAIAIAEgA0ECdGpBAnQgBmogCiAMorY4AgAgASADQQVsakECdCAGaiALIA2itjgCACABIANBBmxqQQJ0IAZqIAy2OAIAIAEgA0EHbGpBAnQgBmogC7Y4AgAgAiABQQFqIgFLDQALCwuKCgIjfw57IAAoAgAhHiAAKAIIIR8gACgCGCEgIAAoAighISAAKAIwISIgACgCOCEjIAAoAkghJCAAKAJQISUgACgCYCEGIAAoAnAhByAAKAJ4IhZBgAggACgCgAEiCUEBIAkbbiIFQQEgBRsiDWpBAWsgDW4gCUH/B2pBCnYiDmwhD0EAIQUgACgCiAEiCkEBSwR/IAEgCnAhBSABIApuBSABCyEEIAIgASIXSwRAA0BBACEAIA8hASAEQQJ0IgsgImoqAgC7tv0TISkgCyAfaioCALu2/RMhKiALICNqKgIAu7b9EyErIAYgC2oqAgC7tv0TISwgBCAHakECdCAGaioCALu2/RMhLSAEIAdBA2xqQQJ0IAZqKgIAu7b9EyEuIAQgB0ECdGpBAnQgBmoqAgC7tv0TIS8gBCAHQQVsakECdCAGaioCALu2/RMhMCAEIAdBBmxqQQJ0IAZqKgIAu7b9EyExIAQgB0EHbGpBAnQgBmoqAgC7tv0TITIgBCAHQQF0akECdCAGaioCALu2/RMhMyAKQQFLBH8gBUEBaiAPbCAKbiEBIAUgD2wgCm4FIAALIgwgAUkEQANAIAwgDWwhAEEAIRggCSELIA5BAUsEfyAMIA5wQQp0IhhBgAhqIgAgCSAAIAlJGyELIA0gDCAObmwFIAALIgAgACANaiIQIBYgECAWSRsiEEkEQANAIAkgBCAAIAdsamxBAnQiAyAgaiEZIAMgIWohGiADIB5qIRsgAyAkaiEcIAMgJWohHSALQQJ0IhEgGEECdCIDa0HAAE4EQANAIAMgG2oiEv0AAgAhJiADIBxqIhMgKSADIBlqIgj9AAIAIif95gEgKv3kASAsIAMgGmoiFP0AAgAgK/3lASIo/eYB/eUBIC395QH9CwIAIAMgHWoiFSAzIC4gKP3mASAv/eQBIDD95AEgMSAn/eYB/eUBIDIgJv3mAf3lAf3mAf0LAgAgEv0AAhAhJiATICkgCP0AAhAiJ/3mASAq/eQBICwgFP0AAhAgK/3lASIo/eYB/eUBIC395QH9CwIQIBUgMyAuICj95gEgL/3kASAw/eQBIDEgJ/3mAf3lASAyICb95gH95QH95gH9CwIQIBL9AAIgISYgEyApIAj9AAIgIif95gEgKv3kASAsIBT9AAIgICv95QEiKP3mAf3lASAt/eUB/QsCICAVIDMgLiAo/eYBIC/95AEgMP3kASAxICf95gH95QEgMiAm/eYB/eUB/eYB/QsCICAS/QACMCEmIBMgKSAI/QACMCIn/eYBICr95AEgLCAU/QACMCAr/eUBIij95gH95QEgLf3lAf0LAjAgFSAzIC4gKP3mASAv/eQBIDD95AEgMSAn/eYB/eUBIDIgJv3mAf3lAf3mAf0LAjAgESADQUBrIgNrQcAATg0ACwsgESADayIIQQBKBEADQCADIBtq/QACACEmIAMgHGogKSADIBlq/QACACIn/eYBICr95AEgLCADIBpq/QACACAr/eUBIij95gH95QEgLf3lASAIEAIgAyAdaiAzIC4gKP3mASAv/eQBIDD95AEgMSAn/eYB/eUBIDIgJv3mAf3lAf3mASAIEAIgESADQRBqIgNrIghBAEoNAAsLIBAgAEEBaiIASw0ACwsgASAMQQFqIgxLDQALCyAKIAVBAWoiBUYEfyAEQQFqIQRBAAUgBQshBSACIBdBAWoiF0sNAAsLC9kHAiR/CXsgACgCACEiIAAoAgghDyAAKAIYISMgACgCKCEkIAAoAjAhECAAKAI4IREgACgCSCElIAAoAlAhJiAAKAJgIQUgACgCeCAAKAKAAWwiEkGACCAAKAJwIgRBASAEG24iBkEBIAYbIgpqQQFrIApuIARB/wdqQQp2IgtsIQZBACEHIAAoApgBIghBAUsEfyABIAhwIQcgASAIbgUgAQsaIAIgASITSwRAA0BBACEAIAYhASAIQQFLBH8gB0EBaiAGbCAIbiEBIAYgB2wgCG4FIAALIgkgAUkEQANAIAkgCmwhAEEAIRQgBCEVIAtBAUsEfyAJIAtwQQp0IhRBgAhqIgAgBCAAIARJGyEVIAogCSALbmwFIAALIgAgACAKaiIMIBIgDCASSRsiDEkEQANAIAAgBGxBAnQiAyAjaiEWIAMgJGohFyAEQQJ0IAVqIRggBEEDdCAFaiEZIARBDGwgBWohGiAEQQR0IAVqIRsgBEEUbCAFaiEcIARBGGwgBWohHSAEQRxsIAVqIR4gAyAiaiEfIAMgJWohICADICZqISEgFUECdCINIBRBAnQiA2tBEE4EQANAIAMgGWr9AAIAIScgAyAaav0AAgAhKCADIBtq/QACACEpIAMgHGr9AAIAISogAyAdav0AAgAhKyADIB5q/QACACEsIAMgH2r9AAIAIS0gAyAgaiADIBBq/QACACADIBZq/QACACIu/eYBIAMgD2r9AAIA/eQBIAMgBWr9AAIAIAMgF2r9AAIAIAMgEWr9AAIA/eUBIi/95gH95QEgAyAYav0AAgD95QH9CwIAIAMgIWogJyAoIC/95gEgKf3kASAq/eQBICsgLv3mAf3lASAsIC395gH95QH95gH9CwIAIA0gA0EQaiIDa0EQTg0ACwsgDSADayIOQQBKBEADQCADIBlq/QACACEnIAMgGmr9AAIAISggAyAbav0AAgAhKSADIBxq/QACACEqIAMgHWr9AAIAISsgAyAeav0AAgAhLCADIB9q/QACACEtIAMgIGogAyAQav0AAgAgAyAWav0AAgAiLv3mASADIA9q/QACAP3kASADIAVq/QACACADIBdq/QACACADIBFq/QACAP3lASIv/eYB/eUBIAMgGGr9AAIA/eUBIA4QAiADICFqICcgKCAv/eYBICn95AEgKv3kASArIC795gH95QEgLCAt/eYB/eUB/eYBIA4QAiANIANBEGoiA2siDkEASg0ACwsgDCAAQQFqIgBLDQALCyABIAlBAWoiCUsNAAsLIAdBAWohByACIBNBAWoiE0sNAAsLC6oFAhh/AnsgACgCCCEUIAAoAhghFSAAKAIwIRYgACgCSCEXIAAoAlAhGCAAKAJwIQpBgAggACgCgAEiBkEBIAYbbiIEQQEgBBsiCyALbiAGQf8HakEKdiIMbCENIAEhBEEAIQcgACgCiAEiCEEBSwR/IAEgCHAhByABIAhuBSAECyIEIApwIQAgBCAKbiEOIAEiBCACIhlJBEADQEEAIQEgDSECIAYgACAKIA5samwhGiAAQQJ0IgUgFmoqAgC7tv0TIRsgBSAUaioCALu2/RMhHCAIQQFLBH8gB0EBaiANbCAIbiECIAcgDWwgCG4FIAELIgkgAkkEQANAIAkgC2whAUEAIQMgBiEFIAxBAUsEfyAJIAxwQQp0IgNBgAhqIgEgBiABIAZJGyEFIAkgDG4FIAELGiAaQQJ0IgEgFWohESABIBdqIRIgASAYaiETIAVBAnQiBSADQQJ0IgFrQcAATgRAA0AgASASaiIPIBsgASARaiID/QACAP3mASAc/eQB/QsCACABIBNqIhBDAAAAAP0T/QsCACAPIBsgA/0AAhD95gEgHP3kAf0LAhAgEEMAAAAA/RP9CwIQIA8gGyAD/QACIP3mASAc/eQB/QsCICAQQwAAAAD9E/0LAiAgDyAbIAP9AAIw/eYBIBz95AH9CwIwIBBDAAAAAP0T/QsCMCAFIAFBQGsiAWtBwABODQALCyAFIAFrIgNBAEoEQANAIAEgEmogGyABIBFq/QACAP3mASAc/eQBIAMQAiABIBNqQwAAAAD9EyADEAIgBSABQRBqIgFrIgNBAEoNAAsLIAIgCUEBaiIJSw0ACwsgCCAHQQFqIgdGBH9BACEHIAogAEEBaiIARgR/IA5BAWohDkEABSAACwUgAAshACAZIARBAWoiBEsNAAsLC4MDAQt/IAAoAlghDEGACCAAKAJwIgVBASAFG24iBkEBIAYbIgogCm4gBUH/B2pBCnYiC2whBkEAIQcgACgCqAEiCEEBSwR/IAEgCHAhByABIAhuBSABCxogAiABIg1LBEADQEEAIQAgBiEBIAhBAUsEfyAHQQFqIAZsIAhuIQEgBiAHbCAIbgUgAAsiCSABSQRAA0AgCSAKbCEAQQAhAyAFIQQgC0EBSwR/IAkgC3BBCnQiA0GACGoiACAFIAAgBUkbIQQgCSALbgUgAAsaIARBAnQiBCADQQJ0IgBrQcAATgRAA0AgACAMaiIDQwAAAAD9E/0LAgAgA0MAAAAA/RP9CwIQIANDAAAAAP0T/QsCICADQwAAAAD9E/0LAjAgBCAAQUBrIgBrQcAATg0ACwsgBCAAayIDQQBKBEADQCAAIAxqQwAAAAD9EyADEAIgBCAAQRBqIgBrIgNBAEoNAAsLIAEgCUEBaiIJSw0ACwsgB0EBaiEHIAIgDUEBaiINSw0ACwsLrAUBG38gACgCCCESIAAoAhghGyAAKAIwIRMgACgCSCEcIAAoAlAhHSAAKAJ4IAAoAoABbCIUQYAIIAAoAnAiBUEBIAUbbiIGQQEgBhsiCmpBAWsgCm4gBUH/B2pBCnYiC2whBkEAIQcgACgCiAEiCEEBSwR/IAEgCHAhByABIAhuBSABCxogAiABIhVLBEADQEEAIQAgBiEBIAhBAUsEfyAHQQFqIAZsIAhuIQEgBiAHbCAIbgUgAAsiCSABSQRAA0AgCSAKbCEAQQAhFiAFIRcgC0EBSwR/IAkgC3BBCnQiFkGACGoiACAFIAAgBUkbIRcgCiAJIAtubAUgAAsiACAAIApqIgwgFCAMIBRJGyIMSQRAA0AgACAFbEECdCIDIBtqIRggAyAcaiEZIAMgHWohGiAXQQJ0Ig0gFkECdCIDa0HAAE4EQANAIAMgGWoiDiADIBNqIgT9AAIAIAMgGGoiD/0AAgD95gEgAyASaiIQ/QACAP3kAf0LAgAgAyAaaiIRQwAAAAD9E/0LAgAgDiAE/QACECAP/QACEP3mASAQ/QACEP3kAf0LAhAgEUMAAAAA/RP9CwIQIA4gBP0AAiAgD/0AAiD95gEgEP0AAiD95AH9CwIgIBFDAAAAAP0T/QsCICAOIAT9AAIwIA/9AAIw/eYBIBD9AAIw/eQB/QsCMCARQwAAAAD9E/0LAjAgDSADQUBrIgNrQcAATg0ACwsgDSADayIEQQBKBEADQCADIBlqIAMgE2r9AAIAIAMgGGr9AAIA/eYBIAMgEmr9AAIA/eQBIAQQAiADIBpqQwAAAAD9EyAEEAIgDSADQRBqIgNrIgRBAEoNAAsLIAwgAEEBaiIASw0ACwsgASAJQQFqIglLDQALCyAHQQFqIQcgAiAVQQFqIhVLDQALCwu7BAIHfwh8IAAoAjAhByAAKAJgIQYgACgCaCEEIAAoAnAhAyAAKAJ4IQggACgCgAEhCSAAKAKIASEAIAEgAkkEQANAIAFBA3QgBGorAwAhCiABIAAgA2xqQQN0IARqKwMAIQ0gASADIABBAXRsakEDdCAEaisDACEPIAEgAyAAQQNsbGpBA3QgBGorAwAhCyABIAMgAEECdGxqQQN0IARqKwMAIQwgAEEBIgVLBEADQCAKIAEgAyAFbGpBA3QgBGorAwCgIQogDSABIAMgACAFamxqQQN0IARqKwMAoCENIA8gASADIAUgAEEBdGpsakEDdCAEaisDAKAhDyALIAEgAyAFIABBA2xqbGpBA3QgBGorAwCgIQsgDCABIAMgBSAAQQJ0amxqQQN0IARqKwMAoCEMIAAgBUEBaiIFSw0ACwsgCiAIIAlsuCIOoyEKIAFBAnQiBSAHaioCALsiESARoiEQIAUgBmogECALIA6jIguitjgCACABIANqQQJ0IAZqIAq2OAIAIAEgA0EBdGpBAnQgBmogECARorY4AgAgASADQQNsakECdCAGaiAQRAAAAAAAAAhAoiALoiAMIA6jIgyiIAogDSAOoyINoqAgDyAOo6G2OAIAIAEgA0ECdGpBAnQgBmogCiAMorY4AgAgASADQQVsakECdCAGaiALIA2itjgCACABIANBBmxqQQJ0IAZqIAy2OAIAIAEgA0EHbGpBAnQgBmogC7Y4AgAgAiABQQFqIgFLDQALCwviCQMifw17AXwgACgCACEeIAAoAhghHyAAKAIoISAgACgCMCEhIAAoAjghIiAAKAJIISMgACgCUCEkIAAoAmAhBiAAKAJwIQcgACgCeCIWQYAIIAAoAoABIglBASAJG24iBUEBIAUbIg1qQQFrIA1uIAlB/wdqQQp2Ig5sIQ9BACEFIAAoAogBIgpBAUsEfyABIApwIQUgASAKbgUgAQshBCACIAEiF0sEQANAQQAhACAPIQEgBEECdCILICFqKgIAuyEyIAsgImoqAgC7tv0TISggBiALaioCALu2/RMhKSAEIAdqQQJ0IAZqKgIAu7b9EyEqIDK2/RMhKyAEIAdBA2xqQQJ0IAZqKgIAu7b9EyEsIAQgB0ECdGpBAnQgBmoqAgC7tv0TIS0gBCAHQQVsakECdCAGaioCALu2/RMhLiAEIAdBBmxqQQJ0IAZqKgIAu7b9EyEvIAQgB0EHbGpBAnQgBmoqAgC7tv0TITAgBCAHQQF0akECdCAGaioCALu2/RMhMSAKQQFLBH8gBUEBaiAPbCAKbiEBIAUgD2wgCm4FIAALIgwgAUkEQANAIAwgDWwhAEEAIRggCSELIA5BAUsEfyAMIA5wQQp0IhhBgAhqIgAgCSAAIAlJGyELIA0gDCAObmwFIAALIgAgACANaiIQIBYgECAWSRsiEEkEQANAIAkgBCAAIAdsamxBAnQiAyAfaiEZIAMgIGohGiADIB5qIRsgAyAjaiEcIAMgJGohHSALQQJ0IhEgGEECdCIDa0HAAE4EQANAIAMgG2oiEv0AAgAhJSADIBxqIhMgKyADIBlqIgj9AAIAIiYgKSADIBpqIhT9AAIAICj95QEiJ/3mAf3lASAq/eUB/eYB/QsCACADIB1qIhUgMSAsICf95gEgLf3kASAu/eQBIC8gJv3mAf3lASAwICX95gH95QH95gH9CwIAIBL9AAIQISUgEyArIAj9AAIQIiYgKSAU/QACECAo/eUBIif95gH95QEgKv3lAf3mAf0LAhAgFSAxICwgJ/3mASAt/eQBIC795AEgLyAm/eYB/eUBIDAgJf3mAf3lAf3mAf0LAhAgEv0AAiAhJSATICsgCP0AAiAiJiApIBT9AAIgICj95QEiJ/3mAf3lASAq/eUB/eYB/QsCICAVIDEgLCAn/eYBIC395AEgLv3kASAvICb95gH95QEgMCAl/eYB/eUB/eYB/QsCICAS/QACMCElIBMgKyAI/QACMCImICkgFP0AAjAgKP3lASIn/eYB/eUBICr95QH95gH9CwIwIBUgMSAsICf95gEgLf3kASAu/eQBIC8gJv3mAf3lASAwICX95gH95QH95gH9CwIwIBEgA0FAayIDa0HAAE4NAAsLIBEgA2siCEEASgRAA0AgAyAbav0AAgAhJSADIBxqICsgAyAZav0AAgAiJiApIAMgGmr9AAIAICj95QEiJ/3mAf3lASAq/eUB/eYBIAgQAiADIB1qIDEgLCAn/eYBIC395AEgLv3kASAvICb95gH95QEgMCAl/eYB/eUB/eYBIAgQAiARIANBEGoiA2siCEEASg0ACwsgECAAQQFqIgBLDQALCyABIAxBAWoiDEsNAAsLIAogBUEBaiIFRgR/IARBAWohBEEABSAFCyEFIAIgF0EBaiIXSw0ACwsL/QgCMX8JeyAAKAIAISEgACgCGCEiIAAoAighIyAAKAIwIQ8gACgCOCEQIAAoAkghJCAAKAJQISUgACgCYCEFIAAoAnggACgCgAFsIhFBgAggACgCcCIEQQEgBBtuIgZBASAGGyILakEBayALbiAEQf8HakEKdiIMbCEGQQAhByAAKAKYASIIQQFLBH8gASAIcCEHIAEgCG4FIAELGiACIAEiEksEQANAQQAhACAGIQEgCEEBSwR/IAdBAWogBmwgCG4hASAGIAdsIAhuBSAACyIJIAFJBEADQCAJIAtsIQBBACETIAQhFCAMQQFLBH8gCSAMcEEKdCITQYAIaiIAIAQgACAESRshFCALIAkgDG5sBSAACyIAIAAgC2oiDSARIA0gEUkbIg1JBEADQCAAIARsQQJ0IgMgImohFSADICNqIRYgBEECdCAFaiEXIARBA3QgBWohGCAEQQxsIAVqIRkgBEEEdCAFaiEaIARBFGwgBWohGyAEQRhsIAVqIRwgBEEcbCAFaiEdIAMgIWohHiADICRqIR8gAyAlaiEgIBRBAnQiDiATQQJ0IgNrQSBOBEADQCADIBhqIib9AAIAITQgAyAZaiIn/QACACE1IAMgGmoiKP0AAgAhNiADIBtqIin9AAIAITcgAyAcaiIq/QACACE4IAMgHWoiK/0AAgAhOSADIB5qIiz9AAIAITogAyAfaiItIAMgD2oiCv0AAgAgAyAVaiIu/QACACI7IAMgBWoiL/0AAgAgAyAWaiIw/QACACADIBBqIjH9AAIA/eUBIjz95gH95QEgAyAXaiIy/QACAP3lAf3mAf0LAgAgAyAgaiIzIDQgNSA8/eYBIDb95AEgN/3kASA4IDv95gH95QEgOSA6/eYB/eUB/eYB/QsCACAm/QACECE0ICf9AAIQITUgKP0AAhAhNiAp/QACECE3ICr9AAIQITggK/0AAhAhOSAs/QACECE6IC0gCv0AAhAgLv0AAhAiOyAv/QACECAw/QACECAx/QACEP3lASI8/eYB/eUBIDL9AAIQ/eUB/eYB/QsCECAzIDQgNSA8/eYBIDb95AEgN/3kASA4IDv95gH95QEgOSA6/eYB/eUB/eYB/QsCECAOIANBIGoiA2tBIE4NAAsLIA4gA2siCkEASgRAA0AgAyAYav0AAgAhNCADIBlq/QACACE1IAMgGmr9AAIAITYgAyAbav0AAgAhNyADIBxq/QACACE4IAMgHWr9AAIAITkgAyAeav0AAgAhOiADIB9qIAMgD2r9AAIAIAMgFWr9AAIAIjsgAyAFav0AAgAgAyAWav0AAgAgAyAQav0AAgD95QEiPP3mAf3lASADIBdq/QACAP3lAf3mASAKEAIgAyAgaiA0IDUgPP3mASA2/eQBIDf95AEgOCA7/eYB/eUBIDkgOv3mAf3lAf3mASAKEAIgDiADQRBqIgNrIgpBAEoNAAsLIA0gAEEBaiIASw0ACwsgASAJQQFqIglLDQALCyAHQQFqIQcgAiASQQFqIhJLDQALCwv6BAIXfwF7IAAoAhghFCAAKAIwIRUgACgCSCEWIAAoAlAhFyAAKAJwIQpBgAggACgCgAEiBUEBIAUbbiIEQQEgBBsiCyALbiAFQf8HakEKdiIMbCENIAEhBEEAIQYgACgCiAEiB0EBSwR/IAEgB3AhBiABIAduBSAECyIEIApwIQAgBCAKbiEOIAEiBCACIhhJBEADQEEAIQEgDSECIAUgACAKIA5samwhGSAAQQJ0IBVqKgIAu7b9EyEaIAdBAUsEfyAGQQFqIA1sIAduIQIgBiANbCAHbgUgAQsiCSACSQRAA0AgCSALbCEBQQAhAyAFIQggDEEBSwR/IAkgDHBBCnQiA0GACGoiASAFIAEgBUkbIQggCSAMbgUgAQsaIBlBAnQiASAUaiERIAEgFmohEiABIBdqIRMgCEECdCIIIANBAnQiAWtBwABOBEADQCABIBJqIg8gGiABIBFqIgP9AAIA/eYB/QsCACABIBNqIhBDAAAAAP0T/QsCACAPIBogA/0AAhD95gH9CwIQIBBDAAAAAP0T/QsCECAPIBogA/0AAiD95gH9CwIgIBBDAAAAAP0T/QsCICAPIBogA/0AAjD95gH9CwIwIBBDAAAAAP0T/QsCMCAIIAFBQGsiAWtBwABODQALCyAIIAFrIgNBAEoEQANAIAEgEmogGiABIBFq/QACAP3mASADEAIgASATakMAAAAA/RMgAxACIAggAUEQaiIBayIDQQBKDQALCyACIAlBAWoiCUsNAAsLIAcgBkEBaiIGRgR/QQAhBiAKIABBAWoiAEYEfyAOQQFqIQ5BAAUgAAsFIAALIQAgGCAEQQFqIgRLDQALCwvwBAEZfyAAKAIYIRkgACgCMCERIAAoAkghGiAAKAJQIRsgACgCeCAAKAKAAWwiEkGACCAAKAJwIgVBASAFG24iBkEBIAYbIgpqQQFrIApuIAVB/wdqQQp2IgtsIQZBACEHIAAoAogBIghBAUsEfyABIAhwIQcgASAIbgUgAQsaIAIgASITSwRAA0BBACEAIAYhASAIQQFLBH8gB0EBaiAGbCAIbiEBIAYgB2wgCG4FIAALIgkgAUkEQANAIAkgCmwhAEEAIRQgBSEVIAtBAUsEfyAJIAtwQQp0IhRBgAhqIgAgBSAAIAVJGyEVIAogCSALbmwFIAALIgAgACAKaiIMIBIgDCASSRsiDEkEQANAIAAgBWxBAnQiAyAZaiEWIAMgGmohFyADIBtqIRggFUECdCINIBRBAnQiA2tBwABOBEADQCADIBdqIg4gAyARaiIE/QACACADIBZqIg/9AAIA/eYB/QsCACADIBhqIhBDAAAAAP0T/QsCACAOIAT9AAIQIA/9AAIQ/eYB/QsCECAQQwAAAAD9E/0LAhAgDiAE/QACICAP/QACIP3mAf0LAiAgEEMAAAAA/RP9CwIgIA4gBP0AAjAgD/0AAjD95gH9CwIwIBBDAAAAAP0T/QsCMCANIANBQGsiA2tBwABODQALCyANIANrIgRBAEoEQANAIAMgF2ogAyARav0AAgAgAyAWav0AAgD95gEgBBACIAMgGGpDAAAAAP0TIAQQAiANIANBEGoiA2siBEEASg0ACwsgDCAAQQFqIgBLDQALCyABIAlBAWoiCUsNAAsLIAdBAWohByACIBNBAWoiE0sNAAsLCzoBAX8DQCABIAJJBEAgACABIAFBAWoiAxAAIAAgASADEAEgACABIAMQAyAAIAEgAxAEIAMhAQwBCwsLMgEBfwNAIAEgAkkEQCAAIAEgAUEBaiIDEAggACABIAMQCSAAIAEgAxAEIAMhAQwBCwsLMgEBfwNAIAEgAkkEQCAAIAEgAUEBaiIDEAAgACABIAMQDCAAIAEgAxANIAMhAQwBCwsLKgEBfwNAIAEgAkkEQCAAIAEgAUEBaiIDEA8gACABIAMQCSADIQEMAQsLCzoBAX8DQCABIAJJBEAgACABIAFBAWoiAxAAIAAgASADEBEgACABIAMQEiAAIAEgAxAEIAMhAQwBCwsLMgEBfwNAIAEgAkkEQCAAIAEgAUEBaiIDEAAgACABIAMQFyAAIAEgAxAYIAMhAQwBCwsL';

@@ -7,44 +7,29 @@
 //   mean_3 = mean(grad_y, n, s)
 //   mean_4 = mean((x - mean) * grad_y, n, s)
 //   mean_5 = mean(grad_y * v_x, n, s)
+//   second_grad_y = weight * invstd * v_x + v_weight * invstd * (x - mean) - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
+//   second_x = weight * invstd ^ 3 * mean_1 * mean_4 + weight * invstd ^ 3 * mean_2 * mean_3 + 3 * (weight * invstd ^ 5 * mean_2 * mean_4 * (x - mean)) + v_weight * invstd * grad_y + weight * invstd ^ 3 * mean_1 * mean_3 * (x - mean) - v_weight * invstd * mean_3 - weight * invstd ^ 3 * mean_4 * v_x - v_weight * invstd ^ 3 * mean_4 * (x - mean) - weight * invstd ^ 3 * mean_2 * grad_y - weight * invstd ^ 3 * mean_5 * (x - mean)
 
 alias some = f32; const many = 1u;
 
-struct Numbers { c: u32, n: u32, s: u32, share: u32 }
-
 @group(0) @binding(0) var<storage, read> grad_y: array<some>;
-@group(0) @binding(1) var<storage, read> v_weight: array<some>;
-@group(0) @binding(2) var<storage, read> v_x: array<some>;
-@group(0) @binding(3) var<storage, read> weight: array<some>;
-@group(0) @binding(4) var<storage, read> x: array<some>;
-@group(0) @binding(5) var<storage, read> invstd: array<some>;
-@group(0) @binding(6) var<storage, read> mean: array<some>;
-@group(0) @binding(7) var<storage, read_write> second_weight: array<some>;
-@group(0) @binding(8) var<storage, read_write> packed: array<some>;
-@group(0) @binding(9) var<uniform> numbers: Numbers;
+@group(0) @binding(1) var<storage, read> v_x: array<some>;
+@group(0) @binding(2) var<storage, read> x: array<some>;
+@group(0) @binding(3) var<storage, read> packed: array<some>;
+@group(0) @binding(4) var<storage, read_write> partials: array<some>;
+
+struct Totals { sum: some, sum_1: some, sum_2: some, sum_3: some, sum_4: some }
 
 override width = 1u; override together = 64u; override team = 64u;
-var<workgroup> merged: array<some, team>;
-var<workgroup> merged_1: array<some, team>;
-var<workgroup> merged_2: array<some, team>;
-var<workgroup> merged_3: array<some, team>;
-var<workgroup> merged_4: array<some, team>;
+var<workgroup> merged: array<Totals, team>;
 
-@compute @workgroup_size(together, width)
-fn double_backward_12(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let n = numbers.n;
-  let s = numbers.s;
+fn reduced(result: u32, group: vec3u, own: vec3u) -> Totals {
   let some_c = numbers.c / many;
-  let result = (group.x + group.y * 65535u) * together + own.x;
   let begin = group.z * numbers.share;
-  let end = min(begin + numbers.share, n * s);
-  var total = some(0.0);
-  var total_1 = some(0.0);
-  var total_2 = some(0.0);
-  var total_3 = some(0.0);
-  var total_4 = some(0.0);
+  let end = min(begin + numbers.share, numbers.n * numbers.s);
+  var total = Totals();
   let length = width * 256u;
-  let mean_6 = mean[result];
+  let packed_1 = packed[result];
   for (var i = begin + own.y; i < end; i += length) {
     let end_1 = min(i + length, end);
     var sum = some(0.0);
@@ -59,64 +44,110 @@ fn double_backward_12(@builtin(workgroup_id) group: vec3u, @builtin(local_invoca
       sum_1 += grad_y_1;
       sum_2 += grad_y_1 * v_x_1;
       let x_1 = x[i_1 * some_c + result];
-      let v = x_1 - mean_6;
+      let v = x_1 - packed_1;
       sum_3 += v * v_x_1;
       sum_4 += v * grad_y_1;
     }
-    total += sum;
-    total_1 += sum_1;
-    total_2 += sum_2;
-    total_3 += sum_3;
-    total_4 += sum_4;
+    total.sum += sum;
+    total.sum_1 += sum_1;
+    total.sum_2 += sum_2;
+    total.sum_3 += sum_3;
+    total.sum_4 += sum_4;
   }
+  for (var i_2 = own.y; i_2 < numbers.taken; i_2 += width) {
+    let slot = i_2 * 5u * some_c + result;
+    total.sum += partials[slot];
+    total.sum_1 += partials[slot + some_c];
+    total.sum_2 += partials[slot + 2u * some_c];
+    total.sum_3 += partials[slot + 3u * some_c];
+    total.sum_4 += partials[slot + 4u * some_c];
+  }
+  let lane = own.y * together + own.x;
   for (var span = 1u; span < width; span *= 16u) {
     merged[lane] = total;
-    merged_1[lane] = total_1;
-    merged_2[lane] = total_2;
-    merged_3[lane] = total_3;
-    merged_4[lane] = total_4;
     workgroupBarrier();
     let around = min(span * 16u, width);
     let leader = lane - (own.y % around - own.y % span) * together;
-    total = some(0.0);
-    total_1 = some(0.0);
-    total_2 = some(0.0);
-    total_3 = some(0.0);
-    total_4 = some(0.0);
-    for (var i_2 = 0u; i_2 < around; i_2 += span) {
-      let at = leader + i_2 * together;
-      total += merged[at];
-      total_1 += merged_1[at];
-      total_2 += merged_2[at];
-      total_3 += merged_3[at];
-      total_4 += merged_4[at];
+    total = Totals();
+    for (var i_3 = 0u; i_3 < around; i_3 += span) {
+      let other = merged[leader + i_3 * together];
+      total.sum += other.sum;
+      total.sum_1 += other.sum_1;
+      total.sum_2 += other.sum_2;
+      total.sum_3 += other.sum_3;
+      total.sum_4 += other.sum_4;
     }
     workgroupBarrier();
   }
-  if ((0u < own.y) || (result >= some_c)) { return; }
-  let invstd_1 = invstd[result];
-  let v_1 = invstd_1 * invstd_1;
-  let mean_7 = total_3 / f32(n * s);
-  let mean_8 = total_1 / f32(n * s);
-  let weight_1 = select(some(0.0), invstd_1 * (total_2 - v_1 * mean_7 * total_4 - mean_8 * total), (f32(n) * f32(s) > 0.0));
-  let mean_9 = total / f32(n * s);
-  let mean_10 = total_4 / f32(n * s);
-  let mean_11 = total_2 / f32(n * s);
-  let weight_2 = weight[result];
-  let v_weight_1 = v_weight[result];
-  let v_2 = weight_2 * v_1;
-  let v_3 = v_2 * mean_7;
-  let v_4 = v_weight_1 - v_3;
-  let v_5 = weight_2 * mean_9;
-  second_weight[result] = weight_1;
-  packed[result] = invstd_1;
-  packed[some_c + result] = weight_2;
-  packed[2u * some_c + result] = v_4;
-  packed[3u * some_c + result] = mean_6;
-  packed[4u * some_c + result] = v_5;
-  packed[5u * some_c + result] = v_1 * (3.0 * weight_2 * v_1 * mean_7 * mean_10 + v_5 * mean_8 - v_weight_1 * mean_10 - weight_2 * mean_11);
-  packed[6u * some_c + result] = v_2 * mean_9 * mean_10;
-  packed[7u * some_c + result] = v_3 * mean_8;
-  packed[8u * some_c + result] = v_2 * mean_10;
-  packed[9u * some_c + result] = v_weight_1 * mean_8;
+  return total;
+}
+
+struct Numbers { c: u32, mapped: u32, n: u32, s: u32, share: u32, taken: u32 }
+
+@group(0) @binding(5) var<storage, read_write> second_weight: array<some>;
+@group(0) @binding(6) var<storage, read_write> second_grad_y: array<some>;
+@group(0) @binding(7) var<storage, read_write> second_x: array<some>;
+@group(0) @binding(8) var<uniform> numbers: Numbers;
+
+@compute @workgroup_size(together, width)
+fn double_backward_12(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
+  let mapped = numbers.mapped;
+  let n = numbers.n;
+  let s = numbers.s;
+  let some_c = numbers.c / many;
+  let result = (group.x + group.y * 65535u) * together + own.x;
+  let total = reduced(result, group, own);
+  if ((0u < own.y && mapped == 0u) || result >= some_c) { return; }
+  if (mapped == 0u) {
+    let slot = group.z * 5u * some_c + result;
+    partials[slot] = total.sum;
+    partials[slot + some_c] = total.sum_1;
+    partials[slot + 2u * some_c] = total.sum_2;
+    partials[slot + 3u * some_c] = total.sum_3;
+    partials[slot + 4u * some_c] = total.sum_4;
+    return;
+  }
+  let begin = group.z * mapped;
+  let end = min(begin + mapped, n * s);
+  let packed_1 = packed[some_c + result];
+  let packed_2 = packed[3u * some_c + result];
+  let packed_3 = packed[4u * some_c + result];
+  let packed_4 = packed[5u * some_c + result];
+  let mean_1 = total.sum_3 / f32(n * s);
+  let v = packed_4 * mean_1;
+  let v_1 = packed_3 - v;
+  let packed_5 = packed[result];
+  let mean_2 = total.sum / f32(n * s);
+  let v_3 = packed_2 * mean_2;
+  let packed_6 = packed[2u * some_c + result];
+  let packed_7 = packed[6u * some_c + result];
+  let v_4 = packed_7 * mean_1;
+  let mean_3 = total.sum_4 / f32(n * s);
+  let v_5 = v_4 * mean_3;
+  let mean_4 = total.sum_1 / f32(n * s);
+  let v_6 = v_3 * mean_4;
+  let v_7 = v_5 + v_6;
+  let v_8 = packed_3 * mean_3;
+  let v_9 = v_7 - v_8;
+  let mean_5 = total.sum_2 / f32(n * s);
+  let v_10 = packed_2 * mean_5;
+  let v_11 = v_9 - v_10;
+  let v_12 = packed_6 * v_11;
+  let v_13 = packed_4 * mean_2;
+  let v_14 = v_13 * mean_3;
+  let v_15 = v * mean_4;
+  let v_16 = packed_4 * mean_3;
+  let v_17 = packed_3 * mean_4;
+  for (var i = begin + own.y; i < end; i += width) {
+    let v_x_1 = v_x[i * some_c + result];
+    let x_1 = x[i * some_c + result];
+    let v_2 = x_1 - packed_5;
+    let grad_y_1 = grad_y[i * some_c + result];
+    second_grad_y[i * some_c + result] = packed_1 * (packed_2 * v_x_1 + v_1 * v_2 - v_3);
+    second_x[i * some_c + result] = packed_1 * (v_12 * v_2 + v_1 * grad_y_1 + v_14 + v_15 - v_16 * v_x_1 - v_17);
+  }
+  if (own.y == 0u && group.z == 0u) {
+    let weight_1 = select(some(0.0), packed_1 * (total.sum_2 - packed_6 * mean_1 * total.sum_4 - mean_4 * total.sum), f32(n) * f32(s) > 0.0);
+    second_weight[result] = weight_1;
+  }
 }

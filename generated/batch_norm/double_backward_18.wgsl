@@ -7,126 +7,49 @@
 //   mean_4 = mean(grad_y, n, s)
 //   mean_5 = mean(grad_y * v_x, n, s)
 
-alias some = f32; const many = 1u;
-
 struct Numbers { c: u32, n: u32, s: u32, share: u32, taken: u32 }
 
-@group(0) @binding(0) var<storage, read> grad_y: array<some>;
-@group(0) @binding(1) var<storage, read> v_bias: array<some>;
-@group(0) @binding(2) var<storage, read> v_x: array<some>;
-@group(0) @binding(3) var<storage, read> x: array<some>;
-@group(0) @binding(4) var<storage, read> invstd: array<some>;
-@group(0) @binding(5) var<storage, read> mean: array<some>;
-@group(0) @binding(6) var<storage, read_write> packed: array<some>;
-@group(0) @binding(7) var<storage, read_write> partials: array<some>;
+@group(0) @binding(5) var<storage, read> v_bias: array<some>;
+@group(0) @binding(6) var<storage, read> invstd: array<some>;
+@group(0) @binding(7) var<storage, read_write> packed: array<some>;
 @group(0) @binding(8) var<uniform> numbers: Numbers;
 
-override width = 1u; override together = 64u; override team = 64u;
-var<workgroup> merged: array<some, team>;
-var<workgroup> merged_1: array<some, team>;
-var<workgroup> merged_2: array<some, team>;
-var<workgroup> merged_3: array<some, team>;
-var<workgroup> merged_4: array<some, team>;
-
 @compute @workgroup_size(together, width)
-fn double_backward_18(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) own: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn double_backward_18(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let n = numbers.n;
   let s = numbers.s;
   let some_c = numbers.c / many;
   let result = (group.x + group.y * 65535u) * together + own.x;
-  let begin = group.z * numbers.share;
-  let end = min(begin + numbers.share, n * s);
-  var total = some(0.0);
-  var total_1 = some(0.0);
-  var total_2 = some(0.0);
-  var total_3 = some(0.0);
-  var total_4 = some(0.0);
-  let length = width * 256u;
-  let mean_6 = mean[result];
-  for (var i = begin + own.y; i < end; i += length) {
-    let end_1 = min(i + length, end);
-    var sum = some(0.0);
-    var sum_1 = some(0.0);
-    var sum_2 = some(0.0);
-    var sum_3 = some(0.0);
-    var sum_4 = some(0.0);
-    for (var i_1 = i; i_1 < end_1; i_1 += width) {
-      let v_x_1 = v_x[i_1 * some_c + result];
-      sum += v_x_1;
-      let grad_y_1 = grad_y[i_1 * some_c + result];
-      sum_1 += grad_y_1;
-      sum_2 += grad_y_1 * v_x_1;
-      let x_1 = x[i_1 * some_c + result];
-      let v = x_1 - mean_6;
-      sum_3 += v * v_x_1;
-      sum_4 += v * grad_y_1;
-    }
-    total += sum;
-    total_1 += sum_1;
-    total_2 += sum_2;
-    total_3 += sum_3;
-    total_4 += sum_4;
-  }
-  for (var i_2 = own.y; i_2 < numbers.taken; i_2 += width) {
-    let slot = i_2 * 5u * some_c + result;
-    total += partials[slot];
-    total_1 += partials[slot + some_c];
-    total_2 += partials[slot + 2u * some_c];
-    total_3 += partials[slot + 3u * some_c];
-    total_4 += partials[slot + 4u * some_c];
-  }
-  for (var span = 1u; span < width; span *= 16u) {
-    merged[lane] = total;
-    merged_1[lane] = total_1;
-    merged_2[lane] = total_2;
-    merged_3[lane] = total_3;
-    merged_4[lane] = total_4;
-    workgroupBarrier();
-    let around = min(span * 16u, width);
-    let leader = lane - (own.y % around - own.y % span) * together;
-    total = some(0.0);
-    total_1 = some(0.0);
-    total_2 = some(0.0);
-    total_3 = some(0.0);
-    total_4 = some(0.0);
-    for (var i_3 = 0u; i_3 < around; i_3 += span) {
-      let at = leader + i_3 * together;
-      total += merged[at];
-      total_1 += merged_1[at];
-      total_2 += merged_2[at];
-      total_3 += merged_3[at];
-      total_4 += merged_4[at];
-    }
-    workgroupBarrier();
-  }
-  if ((0u < own.y) || (result >= some_c)) { return; }
+  let total = reduced(result, group, own);
+  if (0u < own.y || result >= some_c) { return; }
   if (1u < groups.z) {
-    let slot_1 = group.z * 5u * some_c + result;
-    partials[slot_1] = total;
-    partials[slot_1 + some_c] = total_1;
-    partials[slot_1 + 2u * some_c] = total_2;
-    partials[slot_1 + 3u * some_c] = total_3;
-    partials[slot_1 + 4u * some_c] = total_4;
+    let slot = group.z * 5u * some_c + result;
+    partials[slot] = total.sum;
+    partials[slot + some_c] = total.sum_1;
+    partials[slot + 2u * some_c] = total.sum_2;
+    partials[slot + 3u * some_c] = total.sum_3;
+    partials[slot + 4u * some_c] = total.sum_4;
     return;
   }
-  let mean_7 = total / f32(n * s);
-  let mean_8 = total_3 / f32(n * s);
-  let mean_9 = total_4 / f32(n * s);
-  let mean_10 = total_1 / f32(n * s);
-  let mean_11 = total_2 / f32(n * s);
+  let mean_1 = total.sum / f32(n * s);
+  let mean_2 = total.sum_3 / f32(n * s);
+  let mean_3 = total.sum_4 / f32(n * s);
+  let mean_4 = total.sum_1 / f32(n * s);
+  let mean_5 = total.sum_2 / f32(n * s);
   let invstd_1 = invstd[result];
   let v_bias_1 = v_bias[result];
-  let v_1 = invstd_1 * invstd_1;
-  let v_2 = v_1 * invstd_1;
+  let v = invstd_1 * invstd_1;
+  let v_1 = v * invstd_1;
+  let mean_6 = mean[result];
   packed[result] = invstd_1;
   packed[some_c + result] = v_bias_1;
-  packed[2u * some_c + result] = v_2 * mean_8;
+  packed[2u * some_c + result] = v_1 * mean_2;
   packed[3u * some_c + result] = mean_6;
-  packed[4u * some_c + result] = invstd_1 * mean_7;
-  packed[5u * some_c + result] = v_2;
-  packed[6u * some_c + result] = 3.0 * v_1 * mean_8 * mean_9 + mean_7 * mean_10 - mean_11;
-  packed[7u * some_c + result] = mean_7 * mean_9;
-  packed[8u * some_c + result] = mean_8 * mean_10;
-  packed[9u * some_c + result] = mean_9;
-  packed[10u * some_c + result] = mean_8;
+  packed[4u * some_c + result] = invstd_1 * mean_1;
+  packed[5u * some_c + result] = v_1;
+  packed[6u * some_c + result] = 3.0 * v * mean_2 * mean_3 + mean_1 * mean_4 - mean_5;
+  packed[7u * some_c + result] = mean_1 * mean_3;
+  packed[8u * some_c + result] = mean_2 * mean_4;
+  packed[9u * some_c + result] = mean_3;
+  packed[10u * some_c + result] = mean_2;
 }

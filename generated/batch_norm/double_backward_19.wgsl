@@ -24,9 +24,9 @@ override width = 1u; override together = 64u;
 fn double_backward_19(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let some_c = numbers.c / many;
   let result = (group.x + group.y * 65535u) * together + own.x;
+  if (result >= some_c) { return; }
   let begin = group.z * numbers.share;
   let end = min(begin + numbers.share, numbers.n * numbers.s);
-  if (result >= some_c) { return; }
   let packed_1 = packed[result];
   let packed_2 = packed[some_c + result];
   let packed_3 = packed[2u * some_c + result];
@@ -46,7 +46,7 @@ fn double_backward_19(@builtin(workgroup_id) group: vec3u, @builtin(local_invoca
     second_grad_y[i * some_c + result] = packed_1 * v_x_1 + packed_2 - packed_3 * v - packed_5;
     second_x[i * some_c + result] = packed_6 * (packed_7 * v + packed_8 + packed_9 - packed_10 * v_x_1 - packed_11 * grad_y_1);
   }
-  if ((own.y == 0u) && (group.z == 0u)) {
+  if (own.y == 0u && group.z == 0u) {
     second_bias[result] = some(0.0);
   }
 }

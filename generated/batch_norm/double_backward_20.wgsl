@@ -24,12 +24,12 @@ fn double_backward_20(@builtin(workgroup_id) group: vec3u, @builtin(local_invoca
   let c = numbers.c;
   let some_s = numbers.s / many;
   let result = (group.x + group.y * 65535u) * together + own.y;
-  let begin = group.z * numbers.share;
-  let end = min(begin + numbers.share, numbers.n * some_s);
   let stride = width % some_s;
   let rest = width / some_s;
-  let start = begin + own.x;
   if (result >= c) { return; }
+  let begin = group.z * numbers.share;
+  let end = min(begin + numbers.share, numbers.n * some_s);
+  let start = begin + own.x;
   var i_s = start % some_s;
   var i_n = start / some_s;
   let invstd_1 = invstd[result];
@@ -45,7 +45,7 @@ fn double_backward_20(@builtin(workgroup_id) group: vec3u, @builtin(local_invoca
       i_n += 1u;
     }
   }
-  if ((own.x == 0u) && (group.z == 0u)) {
+  if (own.x == 0u && group.z == 0u) {
     second_bias[result] = 0.0;
   }
 }

@@ -23,9 +23,9 @@ override width = 1u; override together = 64u;
 fn double_backward_21(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let some_c = numbers.c / many;
   let result = (group.x + group.y * 65535u) * together + own.x;
+  if (result >= some_c) { return; }
   let begin = group.z * numbers.share;
   let end = min(begin + numbers.share, numbers.n * numbers.s);
-  if (result >= some_c) { return; }
   let invstd_1 = invstd[result];
   let v_bias_1 = v_bias[result];
   for (var i = begin + own.y; i < end; i += width) {
@@ -33,7 +33,7 @@ fn double_backward_21(@builtin(workgroup_id) group: vec3u, @builtin(local_invoca
     second_grad_y[i * some_c + result] = invstd_1 * v_x_1 + v_bias_1;
     second_x[i * some_c + result] = some(0.0);
   }
-  if ((own.y == 0u) && (group.z == 0u)) {
+  if (own.y == 0u && group.z == 0u) {
     second_bias[result] = some(0.0);
   }
 }

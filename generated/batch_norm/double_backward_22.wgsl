@@ -6,137 +6,72 @@
 //   mean_3 = mean((x - mean) * grad_y, n, s)
 //   mean_4 = mean(grad_y, n, s)
 //   mean_5 = mean(grad_y * v_x, n, s)
+//   second_grad_y = invstd * v_x - invstd * mean_1 - invstd ^ 3 * mean_2 * (x - mean)
+//   second_x = invstd ^ 3 * mean_1 * mean_3 + invstd ^ 3 * mean_2 * mean_4 + 3 * (invstd ^ 5 * mean_2 * mean_3 * (x - mean)) + invstd ^ 3 * mean_1 * mean_4 * (x - mean) - invstd ^ 3 * mean_5 * (x - mean) - invstd ^ 3 * mean_3 * v_x - invstd ^ 3 * mean_2 * grad_y
 
-alias some = f32; const many = 1u;
+struct Numbers { c: u32, mapped: u32, n: u32, s: u32, share: u32, taken: u32 }
 
-struct Numbers { c: u32, n: u32, s: u32, share: u32, taken: u32 }
-
-@group(0) @binding(0) var<storage, read> grad_y: array<some>;
-@group(0) @binding(1) var<storage, read> v_x: array<some>;
-@group(0) @binding(2) var<storage, read> x: array<some>;
-@group(0) @binding(3) var<storage, read> invstd: array<f32>;
-@group(0) @binding(4) var<storage, read> mean: array<f32>;
-@group(0) @binding(5) var<storage, read_write> packed: array<f32>;
-@group(0) @binding(6) var<storage, read_write> partials: array<f32>;
-@group(0) @binding(7) var<uniform> numbers: Numbers;
-
-override width = 1u; override together = 64u; override team = 64u;
-var<workgroup> merged: array<f32, team>;
-var<workgroup> merged_1: array<f32, team>;
-var<workgroup> merged_2: array<f32, team>;
-var<workgroup> merged_3: array<f32, team>;
-var<workgroup> merged_4: array<f32, team>;
-
-fn sum_of(v: some) -> f32 {
-  let u = vec4f(v);
-  return select(u.x + u.y + (u.z + u.w), u.x, many == 1u);
-}
+@group(0) @binding(5) var<storage, read> invstd: array<f32>;
+@group(0) @binding(6) var<storage, read_write> second_grad_y: array<some>;
+@group(0) @binding(7) var<storage, read_write> second_x: array<some>;
+@group(0) @binding(8) var<uniform> numbers: Numbers;
 
 @compute @workgroup_size(width, together)
-fn double_backward_22(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) own: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn double_backward_22(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let c = numbers.c;
+  let mapped = numbers.mapped;
   let n = numbers.n;
   let s = numbers.s;
   let some_s = s / many;
   let result = (group.x + group.y * 65535u) * together + own.y;
-  let begin = group.z * numbers.share;
-  let end = min(begin + numbers.share, n * some_s);
   let stride = width % some_s;
   let rest = width / some_s;
-  let start = begin + own.x;
-  var total = 0.0;
-  var total_1 = 0.0;
-  var total_2 = 0.0;
-  var total_3 = 0.0;
-  var total_4 = 0.0;
-  let length = width * 256u;
-  let mean_6 = mean[result];
-  for (var i = start; i < end; i += length) {
-    let end_1 = min(i + length, end);
-    var i_s = i % some_s;
-    var i_n = i / some_s;
-    var sum = some(0.0);
-    var sum_1 = some(0.0);
-    var sum_2 = some(0.0);
-    var sum_3 = some(0.0);
-    var sum_4 = some(0.0);
-    for (var i_1 = i; i_1 < end_1; i_1 += width) {
-      let v_x_1 = v_x[(i_n * c + result) * some_s + i_s];
-      sum += v_x_1;
-      let grad_y_1 = grad_y[(i_n * c + result) * some_s + i_s];
-      sum_1 += grad_y_1;
-      sum_2 += grad_y_1 * v_x_1;
-      let x_1 = x[(i_n * c + result) * some_s + i_s];
-      let v = x_1 - mean_6;
-      sum_3 += v * v_x_1;
-      sum_4 += v * grad_y_1;
-      i_n += rest;
-      i_s += stride;
-      if (i_s >= some_s) {
-        i_s -= some_s;
-        i_n += 1u;
-      }
-    }
-    total += sum_of(sum);
-    total_1 += sum_of(sum_1);
-    total_2 += sum_of(sum_2);
-    total_3 += sum_of(sum_3);
-    total_4 += sum_of(sum_4);
-  }
-  for (var i_2 = own.x; i_2 < numbers.taken; i_2 += width) {
-    let slot = i_2 * 5u * c + result;
-    total += partials[slot];
-    total_1 += partials[slot + c];
-    total_2 += partials[slot + 2u * c];
-    total_3 += partials[slot + 3u * c];
-    total_4 += partials[slot + 4u * c];
-  }
-  for (var span = 1u; span < width; span *= 16u) {
-    merged[lane] = total;
-    merged_1[lane] = total_1;
-    merged_2[lane] = total_2;
-    merged_3[lane] = total_3;
-    merged_4[lane] = total_4;
-    workgroupBarrier();
-    let around = min(span * 16u, width);
-    let leader = lane - (own.x % around - own.x % span);
-    total = 0.0;
-    total_1 = 0.0;
-    total_2 = 0.0;
-    total_3 = 0.0;
-    total_4 = 0.0;
-    for (var i_3 = 0u; i_3 < around; i_3 += span) {
-      let at = leader + i_3;
-      total += merged[at];
-      total_1 += merged_1[at];
-      total_2 += merged_2[at];
-      total_3 += merged_3[at];
-      total_4 += merged_4[at];
-    }
-    workgroupBarrier();
-  }
-  if ((0u < own.x) || (result >= c)) { return; }
-  if (1u < groups.z) {
-    let slot_1 = group.z * 5u * c + result;
-    partials[slot_1] = total;
-    partials[slot_1 + c] = total_1;
-    partials[slot_1 + 2u * c] = total_2;
-    partials[slot_1 + 3u * c] = total_3;
-    partials[slot_1 + 4u * c] = total_4;
+  let total = reduced(result, group, own);
+  if ((0u < own.x && mapped == 0u) || result >= c) { return; }
+  if (mapped == 0u) {
+    let slot = group.z * 5u * c + result;
+    partials[slot] = total.sum;
+    partials[slot + c] = total.sum_1;
+    partials[slot + 2u * c] = total.sum_2;
+    partials[slot + 3u * c] = total.sum_3;
+    partials[slot + 4u * c] = total.sum_4;
     return;
   }
-  let mean_7 = total / f32(n * s);
-  let mean_8 = total_3 / f32(n * s);
-  let mean_9 = total_4 / f32(n * s);
-  let mean_10 = total_1 / f32(n * s);
-  let mean_11 = total_2 / f32(n * s);
+  let begin = group.z * mapped;
+  let end = min(begin + mapped, n * some_s);
+  let start = begin + own.x;
+  var i_s = start % some_s;
+  var i_n = start / some_s;
   let invstd_1 = invstd[result];
-  let v_1 = invstd_1 * invstd_1;
-  packed[result] = v_1 * mean_8;
-  packed[c + result] = mean_7;
-  packed[2u * c + result] = 3.0 * v_1 * mean_8 * mean_9 + mean_7 * mean_10 - mean_11;
-  packed[3u * c + result] = mean_7 * mean_9;
-  packed[4u * c + result] = mean_8 * mean_10;
-  packed[5u * c + result] = mean_9;
-  packed[6u * c + result] = mean_8;
+  let v = invstd_1 * invstd_1;
+  let mean_1 = total.sum_3 / f32(n * s);
+  let v_1 = v * mean_1;
+  let mean_2 = mean[result];
+  let mean_3 = total.sum / f32(n * s);
+  let v_3 = v * invstd_1;
+  let v_4 = 3.0 * v;
+  let v_5 = v_4 * mean_1;
+  let mean_4 = total.sum_4 / f32(n * s);
+  let v_6 = v_5 * mean_4;
+  let mean_5 = total.sum_1 / f32(n * s);
+  let v_7 = mean_3 * mean_5;
+  let v_8 = v_6 + v_7;
+  let mean_6 = total.sum_2 / f32(n * s);
+  let v_9 = v_8 - mean_6;
+  let v_10 = mean_3 * mean_4;
+  let v_11 = mean_1 * mean_5;
+  for (var i = start; i < end; i += width) {
+    let v_x_1 = v_x[(i_n * c + result) * some_s + i_s];
+    let x_1 = x[(i_n * c + result) * some_s + i_s];
+    let v_2 = x_1 - mean_2;
+    let grad_y_1 = grad_y[(i_n * c + result) * some_s + i_s];
+    second_grad_y[(i_n * c + result) * some_s + i_s] = invstd_1 * (v_x_1 - v_1 * v_2 - mean_3);
+    second_x[(i_n * c + result) * some_s + i_s] = v_3 * (v_9 * v_2 + v_10 + v_11 - mean_4 * v_x_1 - mean_1 * grad_y_1);
+    i_n += rest;
+    i_s += stride;
+    if (i_s >= some_s) {
+      i_s -= some_s;
+      i_n += 1u;
+    }
+  }
 }

@@ -6,43 +6,30 @@
 
 alias some = f32; const many = 1u;
 
-struct Numbers { c: u32, n: u32, s: u32, share: u32 }
+@group(0) @binding(0) var<storage, read> x: array<some>;
+@group(0) @binding(1) var<storage, read> mean: array<f32>;
+@group(0) @binding(2) var<storage, read> x_t: array<some>;
 
-@group(0) @binding(0) var<storage, read> weight: array<f32>;
-@group(0) @binding(1) var<storage, read> x: array<some>;
-@group(0) @binding(2) var<storage, read> invstd: array<f32>;
-@group(0) @binding(3) var<storage, read> mean: array<f32>;
-@group(0) @binding(4) var<storage, read> bias_t: array<f32>;
-@group(0) @binding(5) var<storage, read> weight_t: array<f32>;
-@group(0) @binding(6) var<storage, read> x_t: array<some>;
-@group(0) @binding(7) var<storage, read_write> packed: array<f32>;
-@group(0) @binding(8) var<uniform> numbers: Numbers;
+struct Totals { sum: f32, sum_1: f32 }
 
 override width = 1u; override together = 64u; override team = 64u;
-var<workgroup> merged: array<f32, team>;
-var<workgroup> merged_1: array<f32, team>;
+var<workgroup> merged: array<Totals, team>;
 
 fn sum_of(v: some) -> f32 {
   let u = vec4f(v);
   return select(u.x + u.y + (u.z + u.w), u.x, many == 1u);
 }
 
-@compute @workgroup_size(width, together)
-fn jvp_1(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let c = numbers.c;
-  let n = numbers.n;
-  let s = numbers.s;
-  let some_s = s / many;
-  let result = (group.x + group.y * 65535u) * together + own.y;
-  let begin = group.z * numbers.share;
-  let end = min(begin + numbers.share, n * some_s);
+fn reduced(result: u32, group: vec3u, own: vec3u) -> Totals {
+  let some_s = numbers.s / many;
   let stride = width % some_s;
   let rest = width / some_s;
+  let begin = group.z * numbers.share;
+  let end = min(begin + numbers.share, numbers.n * some_s);
   let start = begin + own.x;
-  var total = 0.0;
-  var total_1 = 0.0;
+  var total = Totals();
   let length = width * 256u;
-  let mean_3 = mean[result];
+  let mean_1 = mean[result];
   for (var i = start; i < end; i += length) {
     let end_1 = min(i + length, end);
     var i_s = i % some_s;
@@ -50,11 +37,10 @@ fn jvp_1(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own:
     var sum = some(0.0);
     var sum_1 = some(0.0);
     for (var i_1 = i; i_1 < end_1; i_1 += width) {
-      let x_t_1 = x_t[(i_n * c + result) * some_s + i_s];
+      let x_t_1 = x_t[(i_n * numbers.c + result) * some_s + i_s];
       sum += x_t_1;
-      let x_1 = x[(i_n * c + result) * some_s + i_s];
-      let v = x_1 - mean_3;
-      sum_1 += v * x_t_1;
+      let x_1 = x[(i_n * numbers.c + result) * some_s + i_s];
+      sum_1 += (x_1 - mean_1) * x_t_1;
       i_n += rest;
       i_s += stride;
       if (i_s >= some_s) {
@@ -62,35 +48,52 @@ fn jvp_1(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own:
         i_n += 1u;
       }
     }
-    total += sum_of(sum);
-    total_1 += sum_of(sum_1);
+    total.sum += sum_of(sum);
+    total.sum_1 += sum_of(sum_1);
   }
+  let lane = own.y * width + own.x;
   for (var span = 1u; span < width; span *= 16u) {
     merged[lane] = total;
-    merged_1[lane] = total_1;
     workgroupBarrier();
     let around = min(span * 16u, width);
     let leader = lane - (own.x % around - own.x % span);
-    total = 0.0;
-    total_1 = 0.0;
+    total = Totals();
     for (var i_2 = 0u; i_2 < around; i_2 += span) {
-      let at = leader + i_2;
-      total += merged[at];
-      total_1 += merged_1[at];
+      let other = merged[leader + i_2];
+      total.sum += other.sum;
+      total.sum_1 += other.sum_1;
     }
     workgroupBarrier();
   }
-  if ((0u < own.x) || (result >= c)) { return; }
-  let mean_4 = total / f32(n * s);
-  let mean_5 = total_1 / f32(n * s);
+  return total;
+}
+
+struct Numbers { c: u32, n: u32, s: u32, share: u32 }
+
+@group(0) @binding(3) var<storage, read> weight: array<f32>;
+@group(0) @binding(4) var<storage, read> invstd: array<f32>;
+@group(0) @binding(5) var<storage, read> bias_t: array<f32>;
+@group(0) @binding(6) var<storage, read> weight_t: array<f32>;
+@group(0) @binding(7) var<storage, read_write> packed: array<f32>;
+@group(0) @binding(8) var<uniform> numbers: Numbers;
+
+@compute @workgroup_size(width, together)
+fn jvp_1(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
+  let c = numbers.c;
+  let result = (group.x + group.y * 65535u) * together + own.y;
+  let total = reduced(result, group, own);
+  if (0u < own.x || result >= c) { return; }
+  let mean_1 = total.sum / f32(numbers.n * numbers.s);
+  let mean_2 = total.sum_1 / f32(numbers.n * numbers.s);
   let invstd_1 = invstd[result];
   let weight_t_1 = weight_t[result];
   let weight_1 = weight[result];
-  let v_1 = weight_1 * invstd_1;
+  let mean_3 = mean[result];
+  let v = weight_1 * invstd_1;
   let bias_t_1 = bias_t[result];
-  packed[result] = invstd_1 * (weight_t_1 - weight_1 * (invstd_1 * invstd_1) * mean_5);
+  packed[result] = invstd_1 * (weight_t_1 - weight_1 * (invstd_1 * invstd_1) * mean_2);
   packed[c + result] = mean_3;
-  packed[2u * c + result] = v_1;
+  packed[2u * c + result] = v;
   packed[3u * c + result] = bias_t_1;
-  packed[4u * c + result] = v_1 * mean_4;
+  packed[4u * c + result] = v * mean_1;
 }

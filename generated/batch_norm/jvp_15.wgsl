@@ -3,79 +3,53 @@
 // batch_norm, jvp:
 //   mean_1 = mean(x_t, n, s)
 //   mean_2 = mean((x - mean) * x_t, n, s)
+//   y_t = invstd * x_t - invstd * mean_1 - invstd ^ 3 * mean_2 * (x - mean)
 
-alias some = f32; const many = 1u;
+struct Numbers { c: u32, mapped: u32, n: u32, s: u32, share: u32, taken: u32 }
 
-struct Numbers { c: u32, n: u32, s: u32, share: u32, taken: u32 }
-
-@group(0) @binding(0) var<storage, read> x: array<some>;
-@group(0) @binding(1) var<storage, read> invstd: array<some>;
-@group(0) @binding(2) var<storage, read> mean: array<some>;
-@group(0) @binding(3) var<storage, read> x_t: array<some>;
-@group(0) @binding(4) var<storage, read_write> packed: array<some>;
-@group(0) @binding(5) var<storage, read_write> partials: array<some>;
+@group(0) @binding(4) var<storage, read> invstd: array<f32>;
+@group(0) @binding(5) var<storage, read_write> y_t: array<some>;
 @group(0) @binding(6) var<uniform> numbers: Numbers;
 
-override width = 1u; override together = 64u; override team = 64u;
-var<workgroup> merged: array<some, team>;
-var<workgroup> merged_1: array<some, team>;
-
-@compute @workgroup_size(together, width)
-fn jvp_15(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) own: vec3u, @builtin(local_invocation_index) lane: u32) {
+@compute @workgroup_size(width, together)
+fn jvp_15(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
+  let c = numbers.c;
+  let mapped = numbers.mapped;
   let n = numbers.n;
   let s = numbers.s;
-  let some_c = numbers.c / many;
-  let result = (group.x + group.y * 65535u) * together + own.x;
-  let begin = group.z * numbers.share;
-  let end = min(begin + numbers.share, n * s);
-  var total = some(0.0);
-  var total_1 = some(0.0);
-  let length = width * 256u;
-  let mean_3 = mean[result];
-  for (var i = begin + own.y; i < end; i += length) {
-    let end_1 = min(i + length, end);
-    var sum = some(0.0);
-    var sum_1 = some(0.0);
-    for (var i_1 = i; i_1 < end_1; i_1 += width) {
-      let x_t_1 = x_t[i_1 * some_c + result];
-      sum += x_t_1;
-      let x_1 = x[i_1 * some_c + result];
-      let v = x_1 - mean_3;
-      sum_1 += v * x_t_1;
-    }
-    total += sum;
-    total_1 += sum_1;
-  }
-  for (var i_2 = own.y; i_2 < numbers.taken; i_2 += width) {
-    let slot = i_2 * 2u * some_c + result;
-    total += partials[slot];
-    total_1 += partials[slot + some_c];
-  }
-  for (var span = 1u; span < width; span *= 16u) {
-    merged[lane] = total;
-    merged_1[lane] = total_1;
-    workgroupBarrier();
-    let around = min(span * 16u, width);
-    let leader = lane - (own.y % around - own.y % span) * together;
-    total = some(0.0);
-    total_1 = some(0.0);
-    for (var i_3 = 0u; i_3 < around; i_3 += span) {
-      let at = leader + i_3 * together;
-      total += merged[at];
-      total_1 += merged_1[at];
-    }
-    workgroupBarrier();
-  }
-  if ((0u < own.y) || (result >= some_c)) { return; }
-  if (1u < groups.z) {
-    let slot_1 = group.z * 2u * some_c + result;
-    partials[slot_1] = total;
-    partials[slot_1 + some_c] = total_1;
+  let some_s = s / many;
+  let result = (group.x + group.y * 65535u) * together + own.y;
+  let stride = width % some_s;
+  let rest = width / some_s;
+  let total = reduced(result, group, own);
+  if ((0u < own.x && mapped == 0u) || result >= c) { return; }
+  if (mapped == 0u) {
+    let slot = group.z * 2u * c + result;
+    partials[slot] = total.sum;
+    partials[slot + c] = total.sum_1;
     return;
   }
-  let mean_4 = total / f32(n * s);
-  let mean_5 = total_1 / f32(n * s);
+  let begin = group.z * mapped;
+  let end = min(begin + mapped, n * some_s);
+  let start = begin + own.x;
+  var i_s = start % some_s;
+  var i_n = start / some_s;
   let invstd_1 = invstd[result];
-  packed[result] = invstd_1 * invstd_1 * invstd_1 * mean_5;
-  packed[some_c + result] = invstd_1 * mean_4;
+  let v = invstd_1 * invstd_1;
+  let mean_1 = total.sum_1 / f32(n * s);
+  let v_1 = v * mean_1;
+  let mean_2 = mean[result];
+  let mean_3 = total.sum / f32(n * s);
+  for (var i = start; i < end; i += width) {
+    let x_t_1 = x_t[(i_n * c + result) * some_s + i_s];
+    let x_1 = x[(i_n * c + result) * some_s + i_s];
+    let v_2 = x_1 - mean_2;
+    y_t[(i_n * c + result) * some_s + i_s] = invstd_1 * (x_t_1 - v_1 * v_2 - mean_3);
+    i_n += rest;
+    i_s += stride;
+    if (i_s >= some_s) {
+      i_s -= some_s;
+      i_n += 1u;
+    }
+  }
 }

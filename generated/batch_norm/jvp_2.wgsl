@@ -20,10 +20,10 @@ fn jvp_2(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own:
   let c = numbers.c;
   let some_s = numbers.s / many;
   let result = (group.x + group.y * 65535u) * together + own.y;
-  let begin = group.z * numbers.share;
-  let end = min(begin + numbers.share, some_s);
   let i_c = result % c;
   if (result >= numbers.n * c) { return; }
+  let begin = group.z * numbers.share;
+  let end = min(begin + numbers.share, some_s);
   let packed_1 = packed[i_c];
   let base = result * some_s;
   let packed_2 = packed[c + i_c];

@@ -6,34 +6,22 @@
 
 alias some = f32; const many = 1u;
 
-struct Numbers { c: u32, n: u32, s: u32, share: u32 }
+@group(0) @binding(0) var<storage, read> x: array<some>;
+@group(0) @binding(1) var<storage, read> mean: array<some>;
+@group(0) @binding(2) var<storage, read> x_t: array<some>;
 
-@group(0) @binding(0) var<storage, read> weight: array<some>;
-@group(0) @binding(1) var<storage, read> x: array<some>;
-@group(0) @binding(2) var<storage, read> invstd: array<some>;
-@group(0) @binding(3) var<storage, read> mean: array<some>;
-@group(0) @binding(4) var<storage, read> bias_t: array<some>;
-@group(0) @binding(5) var<storage, read> weight_t: array<some>;
-@group(0) @binding(6) var<storage, read> x_t: array<some>;
-@group(0) @binding(7) var<storage, read_write> packed: array<some>;
-@group(0) @binding(8) var<uniform> numbers: Numbers;
+struct Totals { sum: some, sum_1: some }
 
 override width = 1u; override together = 64u; override team = 64u;
-var<workgroup> merged: array<some, team>;
-var<workgroup> merged_1: array<some, team>;
+var<workgroup> merged: array<Totals, team>;
 
-@compute @workgroup_size(together, width)
-fn jvp_3(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let n = numbers.n;
-  let s = numbers.s;
+fn reduced(result: u32, group: vec3u, own: vec3u) -> Totals {
   let some_c = numbers.c / many;
-  let result = (group.x + group.y * 65535u) * together + own.x;
   let begin = group.z * numbers.share;
-  let end = min(begin + numbers.share, n * s);
-  var total = some(0.0);
-  var total_1 = some(0.0);
+  let end = min(begin + numbers.share, numbers.n * numbers.s);
+  var total = Totals();
   let length = width * 256u;
-  let mean_3 = mean[result];
+  let mean_1 = mean[result];
   for (var i = begin + own.y; i < end; i += length) {
     let end_1 = min(i + length, end);
     var sum = some(0.0);
@@ -42,38 +30,54 @@ fn jvp_3(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own:
       let x_t_1 = x_t[i_1 * some_c + result];
       sum += x_t_1;
       let x_1 = x[i_1 * some_c + result];
-      let v = x_1 - mean_3;
-      sum_1 += v * x_t_1;
+      sum_1 += (x_1 - mean_1) * x_t_1;
     }
-    total += sum;
-    total_1 += sum_1;
+    total.sum += sum;
+    total.sum_1 += sum_1;
   }
+  let lane = own.y * together + own.x;
   for (var span = 1u; span < width; span *= 16u) {
     merged[lane] = total;
-    merged_1[lane] = total_1;
     workgroupBarrier();
     let around = min(span * 16u, width);
     let leader = lane - (own.y % around - own.y % span) * together;
-    total = some(0.0);
-    total_1 = some(0.0);
+    total = Totals();
     for (var i_2 = 0u; i_2 < around; i_2 += span) {
-      let at = leader + i_2 * together;
-      total += merged[at];
-      total_1 += merged_1[at];
+      let other = merged[leader + i_2 * together];
+      total.sum += other.sum;
+      total.sum_1 += other.sum_1;
     }
     workgroupBarrier();
   }
-  if ((0u < own.y) || (result >= some_c)) { return; }
-  let mean_4 = total / f32(n * s);
-  let mean_5 = total_1 / f32(n * s);
+  return total;
+}
+
+struct Numbers { c: u32, n: u32, s: u32, share: u32 }
+
+@group(0) @binding(3) var<storage, read> weight: array<some>;
+@group(0) @binding(4) var<storage, read> invstd: array<some>;
+@group(0) @binding(5) var<storage, read> bias_t: array<some>;
+@group(0) @binding(6) var<storage, read> weight_t: array<some>;
+@group(0) @binding(7) var<storage, read_write> packed: array<some>;
+@group(0) @binding(8) var<uniform> numbers: Numbers;
+
+@compute @workgroup_size(together, width)
+fn jvp_3(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
+  let some_c = numbers.c / many;
+  let result = (group.x + group.y * 65535u) * together + own.x;
+  let total = reduced(result, group, own);
+  if (0u < own.y || result >= some_c) { return; }
+  let mean_1 = total.sum / f32(numbers.n * numbers.s);
+  let mean_2 = total.sum_1 / f32(numbers.n * numbers.s);
   let invstd_1 = invstd[result];
   let weight_t_1 = weight_t[result];
   let weight_1 = weight[result];
-  let v_1 = weight_1 * invstd_1;
+  let mean_3 = mean[result];
+  let v = weight_1 * invstd_1;
   let bias_t_1 = bias_t[result];
-  packed[result] = invstd_1 * (weight_t_1 - weight_1 * invstd_1 * invstd_1 * mean_5);
+  packed[result] = invstd_1 * (weight_t_1 - weight_1 * (invstd_1 * invstd_1) * mean_2);
   packed[some_c + result] = mean_3;
-  packed[2u * some_c + result] = v_1;
+  packed[2u * some_c + result] = v;
   packed[3u * some_c + result] = bias_t_1;
-  packed[4u * some_c + result] = v_1 * mean_4;
+  packed[4u * some_c + result] = v * mean_1;
 }

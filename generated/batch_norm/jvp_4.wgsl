@@ -19,9 +19,9 @@ override width = 1u; override together = 64u;
 fn jvp_4(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let some_c = numbers.c / many;
   let result = (group.x + group.y * 65535u) * together + own.x;
+  if (result >= some_c) { return; }
   let begin = group.z * numbers.share;
   let end = min(begin + numbers.share, numbers.n * numbers.s);
-  if (result >= some_c) { return; }
   let packed_1 = packed[result];
   let packed_2 = packed[some_c + result];
   let packed_3 = packed[2u * some_c + result];

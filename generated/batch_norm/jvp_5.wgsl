@@ -23,10 +23,10 @@ override width = 1u; override together = 64u;
 fn jvp_5(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let some_s = numbers.s / many;
   let result = (group.x + group.y * 65535u) * together + own.y;
-  let begin = group.z * numbers.share;
-  let end = min(begin + numbers.share, some_s);
   let i_c = result % numbers.c;
   if (result >= numbers.n * numbers.c) { return; }
+  let begin = group.z * numbers.share;
+  let end = min(begin + numbers.share, some_s);
   let invstd_1 = invstd[i_c];
   let weight_t_1 = weight_t[i_c];
   let v = invstd_1 * weight_t_1;

@@ -23,9 +23,9 @@ override width = 1u; override together = 64u;
 fn jvp_6(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let some_c = numbers.c / many;
   let result = (group.x + group.y * 65535u) * together + own.x;
+  if (result >= some_c) { return; }
   let begin = group.z * numbers.share;
   let end = min(begin + numbers.share, numbers.n * numbers.s);
-  if (result >= some_c) { return; }
   let invstd_1 = invstd[result];
   let weight_t_1 = weight_t[result];
   let v = invstd_1 * weight_t_1;

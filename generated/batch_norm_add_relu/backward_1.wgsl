@@ -6,8 +6,6 @@
 
 alias some = f32; const many = 1u;
 
-struct Numbers { c: u32, n: u32, s: u32, share: u32 }
-
 @group(0) @binding(0) var<storage, read> grad_y: array<some>;
 @group(0) @binding(1) var<storage, read> bias: array<f32>;
 @group(0) @binding(2) var<storage, read> residual: array<some>;
@@ -15,37 +13,31 @@ struct Numbers { c: u32, n: u32, s: u32, share: u32 }
 @group(0) @binding(4) var<storage, read> x: array<some>;
 @group(0) @binding(5) var<storage, read> invstd: array<f32>;
 @group(0) @binding(6) var<storage, read> mean: array<f32>;
-@group(0) @binding(7) var<storage, read_write> packed: array<f32>;
-@group(0) @binding(8) var<uniform> numbers: Numbers;
+
+struct Totals { sum: f32, sum_1: f32 }
 
 override width = 1u; override together = 64u; override team = 64u;
-var<workgroup> merged: array<f32, team>;
-var<workgroup> merged_1: array<f32, team>;
+var<workgroup> merged: array<Totals, team>;
 
 fn sum_of(v: some) -> f32 {
   let u = vec4f(v);
   return select(u.x + u.y + (u.z + u.w), u.x, many == 1u);
 }
 
-@compute @workgroup_size(width, together)
-fn backward_1(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn reduced(result: u32, group: vec3u, own: vec3u) -> Totals {
   let c = numbers.c;
-  let n = numbers.n;
-  let s = numbers.s;
-  let some_s = s / many;
-  let result = (group.x + group.y * 65535u) * together + own.y;
-  let begin = group.z * numbers.share;
-  let end = min(begin + numbers.share, n * some_s);
+  let some_s = numbers.s / many;
   let stride = width % some_s;
   let rest = width / some_s;
+  let begin = group.z * numbers.share;
+  let end = min(begin + numbers.share, numbers.n * some_s);
   let start = begin + own.x;
-  var total = 0.0;
-  var total_1 = 0.0;
+  var total = Totals();
   let length = width * 256u;
   let weight_1 = weight[result];
   let invstd_1 = invstd[result];
   let v = weight_1 * invstd_1;
-  let mean_3 = mean[result];
+  let mean_1 = mean[result];
   let bias_1 = bias[result];
   for (var i = start; i < end; i += length) {
     let end_1 = min(i + length, end);
@@ -56,11 +48,9 @@ fn backward_1(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id)
     for (var i_1 = i; i_1 < end_1; i_1 += width) {
       let residual_1 = residual[(i_n * c + result) * some_s + i_s];
       let x_1 = x[(i_n * c + result) * some_s + i_s];
-      let v_1 = x_1 - mean_3;
-      let v_2 = residual_1 + v * v_1 + bias_1 > some(0.0);
       let grad_y_1 = grad_y[(i_n * c + result) * some_s + i_s];
-      sum += select(some(0.0), grad_y_1, v_2);
-      sum_1 += select(some(0.0), v_1 * grad_y_1, v_2);
+      sum += select(some(0.0), grad_y_1, residual_1 + v * (x_1 - mean_1) + bias_1 > some(0.0));
+      sum_1 += select(some(0.0), (x_1 - mean_1) * grad_y_1, residual_1 + v * (x_1 - mean_1) + bias_1 > some(0.0));
       i_n += rest;
       i_s += stride;
       if (i_s >= some_s) {
@@ -68,30 +58,47 @@ fn backward_1(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id)
         i_n += 1u;
       }
     }
-    total += sum_of(sum);
-    total_1 += sum_of(sum_1);
+    total.sum += sum_of(sum);
+    total.sum_1 += sum_of(sum_1);
   }
+  let lane = own.y * width + own.x;
   for (var span = 1u; span < width; span *= 16u) {
     merged[lane] = total;
-    merged_1[lane] = total_1;
     workgroupBarrier();
     let around = min(span * 16u, width);
     let leader = lane - (own.x % around - own.x % span);
-    total = 0.0;
-    total_1 = 0.0;
+    total = Totals();
     for (var i_2 = 0u; i_2 < around; i_2 += span) {
-      let at = leader + i_2;
-      total += merged[at];
-      total_1 += merged_1[at];
+      let other = merged[leader + i_2];
+      total.sum += other.sum;
+      total.sum_1 += other.sum_1;
     }
     workgroupBarrier();
   }
-  if ((0u < own.x) || (result >= c)) { return; }
-  let mean_4 = total / f32(n * s);
-  let mean_5 = total_1 / f32(n * s);
+  return total;
+}
+
+struct Numbers { c: u32, n: u32, s: u32, share: u32 }
+
+@group(0) @binding(7) var<storage, read_write> packed: array<f32>;
+@group(0) @binding(8) var<uniform> numbers: Numbers;
+
+@compute @workgroup_size(width, together)
+fn backward_1(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
+  let c = numbers.c;
+  let result = (group.x + group.y * 65535u) * together + own.y;
+  let total = reduced(result, group, own);
+  if (0u < own.x || result >= c) { return; }
+  let mean_1 = total.sum / f32(numbers.n * numbers.s);
+  let mean_2 = total.sum_1 / f32(numbers.n * numbers.s);
+  let weight_1 = weight[result];
+  let invstd_1 = invstd[result];
+  let v = weight_1 * invstd_1;
+  let mean_3 = mean[result];
+  let bias_1 = bias[result];
   packed[result] = v;
   packed[c + result] = mean_3;
   packed[2u * c + result] = bias_1;
-  packed[3u * c + result] = invstd_1 * invstd_1 * mean_5;
-  packed[4u * c + result] = mean_4;
+  packed[3u * c + result] = invstd_1 * invstd_1 * mean_2;
+  packed[4u * c + result] = mean_1;
 }

@@ -23,10 +23,10 @@ fn backward_2(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id)
   let c = numbers.c;
   let some_s = numbers.s / many;
   let result = (group.x + group.y * 65535u) * together + own.y;
-  let begin = group.z * numbers.share;
-  let end = min(begin + numbers.share, some_s);
   let i_c = result % c;
   if (result >= numbers.n * c) { return; }
+  let begin = group.z * numbers.share;
+  let end = min(begin + numbers.share, some_s);
   let packed_1 = packed[i_c];
   let base = result * some_s;
   let packed_2 = packed[c + i_c];
@@ -39,7 +39,7 @@ fn backward_2(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id)
     let v = x_1 - packed_2;
     let v_1 = residual_1 + packed_1 * v + packed_3 > some(0.0);
     let grad_y_1 = grad_y[base + i];
-    dx[base + i] = packed_1 * ((select(some(0.0), grad_y_1, v_1)) - packed_4 * v - packed_5);
+    dx[base + i] = packed_1 * (select(some(0.0), grad_y_1, v_1) - packed_4 * v - packed_5);
     dresidual[base + i] = select(some(0.0), grad_y_1, v_1);
   }
 }

@@ -27,10 +27,10 @@ fn maximum_some(a: some, b: some) -> some {
 fn forward_2(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let some_s = numbers.s / many;
   let result = (group.x + group.y * 65535u) * together + own.y;
-  let begin = group.z * numbers.share;
-  let end = min(begin + numbers.share, some_s);
   let i_c = result % numbers.c;
   if (result >= numbers.n * numbers.c) { return; }
+  let begin = group.z * numbers.share;
+  let end = min(begin + numbers.share, some_s);
   let base = result * some_s;
   let weight_1 = weight[i_c];
   let invstd_1 = invstd[i_c];

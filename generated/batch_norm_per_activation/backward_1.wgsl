@@ -3,79 +3,44 @@
 // batch_norm_per_activation, backward:
 //   mean_1 = mean(grad_y, n)
 //   mean_2 = mean((x - mean) * grad_y, n)
+//   dx = weight * invstd * grad_y - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
 
-alias some = f32; const many = 1u;
+struct Numbers { c: u32, mapped: u32, n: u32, s: u32, share: u32, taken: u32 }
 
-struct Numbers { c: u32, n: u32, s: u32, share: u32, taken: u32 }
-
-@group(0) @binding(0) var<storage, read> grad_y: array<some>;
-@group(0) @binding(1) var<storage, read> x: array<some>;
-@group(0) @binding(2) var<storage, read> invstd: array<some>;
-@group(0) @binding(3) var<storage, read> mean: array<some>;
-@group(0) @binding(4) var<storage, read_write> packed: array<some>;
-@group(0) @binding(5) var<storage, read_write> partials: array<some>;
-@group(0) @binding(6) var<uniform> numbers: Numbers;
-
-override width = 1u; override together = 64u; override team = 64u;
-var<workgroup> merged: array<some, team>;
-var<workgroup> merged_1: array<some, team>;
+@group(0) @binding(4) var<storage, read> weight: array<some>;
+@group(0) @binding(5) var<storage, read> invstd: array<some>;
+@group(0) @binding(6) var<storage, read_write> dx: array<some>;
+@group(0) @binding(7) var<uniform> numbers: Numbers;
 
 @compute @workgroup_size(together, width)
-fn backward_1(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) own: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn backward_1(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let c = numbers.c;
+  let mapped = numbers.mapped;
   let n = numbers.n;
   let some_s = numbers.s / many;
   let result = (group.x + group.y * 65535u) * together + own.x;
-  let begin = group.z * numbers.share;
-  let end = min(begin + numbers.share, n);
-  var total = some(0.0);
-  var total_1 = some(0.0);
-  let length = width * 256u;
-  let mean_3 = mean[result];
-  for (var i = begin + own.y; i < end; i += length) {
-    let end_1 = min(i + length, end);
-    var sum = some(0.0);
-    var sum_1 = some(0.0);
-    for (var i_1 = i; i_1 < end_1; i_1 += width) {
-      let grad_y_1 = grad_y[i_1 * c * some_s + result];
-      sum += grad_y_1;
-      let x_1 = x[i_1 * c * some_s + result];
-      let v = x_1 - mean_3;
-      sum_1 += v * grad_y_1;
-    }
-    total += sum;
-    total_1 += sum_1;
-  }
-  for (var i_2 = own.y; i_2 < numbers.taken; i_2 += width) {
-    let slot = i_2 * 2u * c * some_s + result;
-    total += partials[slot];
-    total_1 += partials[slot + c * some_s];
-  }
-  for (var span = 1u; span < width; span *= 16u) {
-    merged[lane] = total;
-    merged_1[lane] = total_1;
-    workgroupBarrier();
-    let around = min(span * 16u, width);
-    let leader = lane - (own.y % around - own.y % span) * together;
-    total = some(0.0);
-    total_1 = some(0.0);
-    for (var i_3 = 0u; i_3 < around; i_3 += span) {
-      let at = leader + i_3 * together;
-      total += merged[at];
-      total_1 += merged_1[at];
-    }
-    workgroupBarrier();
-  }
-  if ((0u < own.y) || (result >= c * some_s)) { return; }
-  if (1u < groups.z) {
-    let slot_1 = group.z * 2u * c * some_s + result;
-    partials[slot_1] = total;
-    partials[slot_1 + c * some_s] = total_1;
+  let total = reduced(result, group, own);
+  if ((0u < own.y && mapped == 0u) || result >= c * some_s) { return; }
+  if (mapped == 0u) {
+    let slot = group.z * 2u * c * some_s + result;
+    partials[slot] = total.sum;
+    partials[slot + c * some_s] = total.sum_1;
     return;
   }
-  let mean_4 = total / f32(n);
-  let mean_5 = total_1 / f32(n);
+  let begin = group.z * mapped;
+  let end = min(begin + mapped, n);
+  let weight_1 = weight[result];
   let invstd_1 = invstd[result];
-  packed[result] = invstd_1 * invstd_1 * mean_5;
-  packed[c * some_s + result] = mean_4;
+  let v = weight_1 * invstd_1;
+  let v_1 = invstd_1 * invstd_1;
+  let mean_1 = total.sum_1 / f32(n);
+  let v_2 = v_1 * mean_1;
+  let mean_2 = mean[result];
+  let mean_3 = total.sum / f32(n);
+  for (var i = begin + own.y; i < end; i += width) {
+    let grad_y_1 = grad_y[i * c * some_s + result];
+    let x_1 = x[i * c * some_s + result];
+    let v_3 = x_1 - mean_2;
+    dx[i * c * some_s + result] = v * (grad_y_1 - v_2 * v_3 - mean_3);
+  }
 }

@@ -5,124 +5,101 @@
 //   invstd = 1 / sqrt(eps + var(x, n))
 //   running_mean = count(n) > 0 ? (1 - momentum) * running_mean + momentum * mean(x, n) : running_mean
 //   running_var = count(n) > 0 ? (1 - momentum) * running_var + count(n) * momentum * var(x, n) / (count(n) - 1) : running_var
+//   y = bias + weight * invstd * (x - mean)
 
 alias some = f32; const many = 1u;
 
-struct Numbers { c: u32, n: u32, s: u32, share: u32, taken: u32, eps: f32, momentum: f32 }
+@group(0) @binding(0) var<storage, read> x: array<some>;
 
-@group(0) @binding(0) var<storage, read_write> running_mean: array<some>;
-@group(0) @binding(1) var<storage, read_write> running_var: array<some>;
-@group(0) @binding(2) var<storage, read> x: array<some>;
-@group(0) @binding(3) var<storage, read_write> invstd: array<some>;
-@group(0) @binding(4) var<storage, read_write> mean: array<some>;
-@group(0) @binding(5) var<storage, read_write> partials: array<some>;
-@group(0) @binding(6) var<uniform> numbers: Numbers;
+struct Moments { count: f32, mean: some, squares: some }
+
+fn merge_moments(a: Moments, b: Moments) -> Moments {
+  let count = a.count + b.count;
+  let d = b.mean - a.mean;
+  let share = b.count / select(1.0, count, count > 0.0);
+  return Moments(count, a.mean + d * share, a.squares + b.squares + d * d * (a.count * share));
+}
 
 override width = 1u; override together = 64u; override team = 64u;
-var<workgroup> merged: array<f32, team>;
-var<workgroup> merged_1: array<some, team>;
-var<workgroup> merged_2: array<some, team>;
+var<workgroup> merged: array<Moments, team>;
 
-fn head(v: some) -> f32 { return vec4f(v).x; }
+fn reduced(result: u32, group: vec3u, own: vec3u) -> Moments {
+  let some_s = numbers.s / many;
+  let begin = group.z * numbers.share;
+  let end = min(begin + numbers.share, numbers.n);
+  var total = Moments();
+  let length = width * 256u;
+  for (var i = begin + own.y; i < end; i += length) {
+    let end_1 = min(i + length, end);
+    let x_1 = x[i * numbers.c * some_s + result];
+    var sum = some(0.0);
+    var sum_1 = some(0.0);
+    for (var i_1 = i; i_1 < end_1; i_1 += width) {
+      let x_2 = x[i_1 * numbers.c * some_s + result];
+      let d = x_2 - x_1;
+      sum += d;
+      sum_1 += d * d;
+    }
+    let taken_1 = f32(((end_1 - i + width - 1u) / width));
+    let offset = sum * (1.0 / taken_1);
+    let squares = sum_1 - sum * offset;
+    total = merge_moments(total, Moments(taken_1, x_1 + offset, select(squares, some(0.0), squares < some(0.0))));
+  }
+  let lane = own.y * together + own.x;
+  for (var span = 1u; span < width; span *= 16u) {
+    merged[lane] = total;
+    workgroupBarrier();
+    let around = min(span * 16u, width);
+    let leader = lane - (own.y % around - own.y % span) * together;
+    total = Moments();
+    for (var i_2 = 0u; i_2 < around; i_2 += span) {
+      total = merge_moments(total, merged[leader + i_2 * together]);
+    }
+    workgroupBarrier();
+  }
+  return total;
+}
+
+struct Numbers { c: u32, n: u32, s: u32, share: u32, eps: f32, momentum: f32 }
+
+@group(0) @binding(1) var<storage, read> bias: array<some>;
+@group(0) @binding(2) var<storage, read_write> running_mean: array<some>;
+@group(0) @binding(3) var<storage, read_write> running_var: array<some>;
+@group(0) @binding(4) var<storage, read> weight: array<some>;
+@group(0) @binding(5) var<storage, read_write> invstd: array<some>;
+@group(0) @binding(6) var<storage, read_write> mean: array<some>;
+@group(0) @binding(7) var<storage, read_write> y: array<some>;
+@group(0) @binding(8) var<uniform> numbers: Numbers;
 
 @compute @workgroup_size(together, width)
-fn forward_1(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) own: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn forward_1(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let c = numbers.c;
   let n = numbers.n;
   let momentum = numbers.momentum;
   let some_s = numbers.s / many;
   let result = (group.x + group.y * 65535u) * together + own.x;
-  let begin = group.z * numbers.share;
-  let end = min(begin + numbers.share, n);
-  var total = 0.0;
-  var total_1 = some(0.0);
-  var total_2 = some(0.0);
-  let length = width * 256u;
-  for (var i = begin + own.y; i < end; i += length) {
-    let end_1 = min(i + length, end);
+  let total = reduced(result, group, own);
+  if (result >= c * some_s) { return; }
+  let weight_1 = weight[result];
+  let variance = total.squares / f32(n);
+  let v = variance + numbers.eps;
+  let root = inverseSqrt(v);
+  let v_1 = weight_1 * root;
+  let bias_1 = bias[result];
+  for (var i = own.y; i < n; i += width) {
     let x_1 = x[i * c * some_s + result];
-    var sum = some(0.0);
-    var sum_1 = some(0.0);
-    for (var i_1 = i; i_1 < end_1; i_1 += width) {
-      let x_2 = x[i_1 * c * some_s + result];
-      let d = x_2 - x_1;
-      sum += d;
-      sum_1 += d * d;
-    }
-    let offset = sum * 1.0 / f32(((end_1 - i + width - 1u) / width));
-    let squares = sum_1 - sum * offset;
-    let taken_1 = f32(((end_1 - i + width - 1u) / width));
-    let taken_2 = x_1 + offset;
-    let taken_3 = select(squares, some(0.0), (squares < some(0.0)));
-    let count = total + taken_1;
-    let d_1 = taken_2 - total_1;
-    let share_1 = taken_1 / (select(1.0, count, (count > 0.0)));
-    let next = total_1 + d_1 * share_1;
-    let next_1 = total_2 + taken_3 + d_1 * d_1 * total * share_1;
-    total = count;
-    total_1 = next;
-    total_2 = next_1;
+    y[i * c * some_s + result] = v_1 * (x_1 - total.mean) + bias_1;
   }
-  for (var i_2 = own.y; i_2 < numbers.taken; i_2 += width) {
-    let slot = i_2 * 3u * c * some_s + result;
-    let taken_4 = head(partials[slot]);
-    let taken_5 = partials[slot + c * some_s];
-    let taken_6 = partials[slot + 2u * c * some_s];
-    let count_1 = total + taken_4;
-    let d_2 = taken_5 - total_1;
-    let share_2 = taken_4 / (select(1.0, count_1, (count_1 > 0.0)));
-    let next_2 = total_1 + d_2 * share_2;
-    let next_3 = total_2 + taken_6 + d_2 * d_2 * total * share_2;
-    total = count_1;
-    total_1 = next_2;
-    total_2 = next_3;
+  if (own.y == 0u) {
+    let test = f32(n) > 0.0;
+    let v_2 = 1.0 - momentum;
+    let running_mean_1 = running_mean[result];
+    let running_mean_2 = select(running_mean_1, v_2 * running_mean_1 + momentum * total.mean, test);
+    let running_var_1 = running_var[result];
+    let running_var_2 = select(running_var_1, v_2 * running_var_1 + f32(n) / (f32(n) - 1.0) * momentum * variance, test);
+    mean[result] = total.mean;
+    invstd[result] = root;
+    running_mean[result] = running_mean_2;
+    running_var[result] = running_var_2;
   }
-  for (var span = 1u; span < width; span *= 16u) {
-    merged[lane] = total;
-    merged_1[lane] = total_1;
-    merged_2[lane] = total_2;
-    workgroupBarrier();
-    let around = min(span * 16u, width);
-    let leader = lane - (own.y % around - own.y % span) * together;
-    let next_4 = some(0.0);
-    let next_5 = some(0.0);
-    total = 0.0;
-    total_1 = next_4;
-    total_2 = next_5;
-    for (var i_3 = 0u; i_3 < around; i_3 += span) {
-      let at = leader + i_3 * together;
-      let taken_7 = merged[at];
-      let taken_8 = merged_1[at];
-      let taken_9 = merged_2[at];
-      let count_2 = total + taken_7;
-      let d_3 = taken_8 - total_1;
-      let share_3 = taken_7 / (select(1.0, count_2, (count_2 > 0.0)));
-      let next_6 = total_1 + d_3 * share_3;
-      let next_7 = total_2 + taken_9 + d_3 * d_3 * total * share_3;
-      total = count_2;
-      total_1 = next_6;
-      total_2 = next_7;
-    }
-    workgroupBarrier();
-  }
-  if ((0u < own.y) || (result >= c * some_s)) { return; }
-  if (1u < groups.z) {
-    let slot_1 = group.z * 3u * c * some_s + result;
-    partials[slot_1] = some(total);
-    partials[slot_1 + c * some_s] = total_1;
-    partials[slot_1 + 2u * c * some_s] = total_2;
-    return;
-  }
-  let variance = total_2 / f32(n);
-  let invstd_1 = inverseSqrt(variance + numbers.eps);
-  let test = f32(n) > 0.0;
-  let v = 1.0 - momentum;
-  let running_mean_1 = running_mean[result];
-  let running_mean_2 = select(running_mean_1, v * running_mean_1 + momentum * total_1, test);
-  let running_var_1 = running_var[result];
-  let running_var_2 = select(running_var_1, v * running_var_1 + f32(n) / (f32(n) - 1.0) * momentum * variance, test);
-  mean[result] = total_1;
-  invstd[result] = invstd_1;
-  running_mean[result] = running_mean_2;
-  running_var[result] = running_var_2;
 }

@@ -5,51 +5,38 @@
 //   dbias = count(n) * count(s) > 0 ? sum(bias + weight * invstd * (x - mean) > 0 ? grad_y : 0, n, s) : 0
 //   mean_1 = mean(bias + weight * invstd * (x - mean) > 0 ? grad_y : 0, n, s)
 //   mean_2 = mean((x - mean) * (bias + weight * invstd * (x - mean) > 0 ? grad_y : 0), n, s)
+//   dx = weight * invstd * (bias + weight * invstd * (x - mean) > 0 ? grad_y : 0) - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
 
 alias some = f32; const many = 1u;
 
-struct Numbers { c: u32, n: u32, s: u32, share: u32 }
-
 @group(0) @binding(0) var<storage, read> grad_y: array<some>;
-@group(0) @binding(1) var<storage, read> bias: array<f32>;
-@group(0) @binding(2) var<storage, read> weight: array<f32>;
-@group(0) @binding(3) var<storage, read> x: array<some>;
-@group(0) @binding(4) var<storage, read> invstd: array<f32>;
-@group(0) @binding(5) var<storage, read> mean: array<f32>;
-@group(0) @binding(6) var<storage, read_write> dweight: array<f32>;
-@group(0) @binding(7) var<storage, read_write> dbias: array<f32>;
-@group(0) @binding(8) var<storage, read_write> packed: array<f32>;
-@group(0) @binding(9) var<uniform> numbers: Numbers;
+@group(0) @binding(1) var<storage, read> x: array<some>;
+@group(0) @binding(2) var<storage, read> packed: array<f32>;
+@group(0) @binding(3) var<storage, read_write> partials: array<f32>;
+
+struct Totals { sum: f32, sum_1: f32 }
 
 override width = 1u; override together = 64u; override team = 64u;
-var<workgroup> merged: array<f32, team>;
-var<workgroup> merged_1: array<f32, team>;
+var<workgroup> merged: array<Totals, team>;
 
 fn sum_of(v: some) -> f32 {
   let u = vec4f(v);
   return select(u.x + u.y + (u.z + u.w), u.x, many == 1u);
 }
 
-@compute @workgroup_size(width, together)
-fn backward_3(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn reduced(result: u32, group: vec3u, own: vec3u) -> Totals {
   let c = numbers.c;
-  let n = numbers.n;
-  let s = numbers.s;
-  let some_s = s / many;
-  let result = (group.x + group.y * 65535u) * together + own.y;
-  let begin = group.z * numbers.share;
-  let end = min(begin + numbers.share, n * some_s);
+  let some_s = numbers.s / many;
   let stride = width % some_s;
   let rest = width / some_s;
+  let begin = group.z * numbers.share;
+  let end = min(begin + numbers.share, numbers.n * some_s);
   let start = begin + own.x;
-  var total = 0.0;
-  var total_1 = 0.0;
+  var total = Totals();
   let length = width * 256u;
-  let weight_1 = weight[result];
-  let invstd_1 = invstd[result];
-  let v = weight_1 * invstd_1;
-  let mean_3 = mean[result];
-  let bias_1 = bias[result];
+  let packed_1 = packed[result];
+  let packed_2 = packed[c + result];
+  let packed_3 = packed[2u * c + result];
   for (var i = start; i < end; i += length) {
     let end_1 = min(i + length, end);
     var i_s = i % some_s;
@@ -58,11 +45,11 @@ fn backward_3(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id)
     var sum_1 = some(0.0);
     for (var i_1 = i; i_1 < end_1; i_1 += width) {
       let x_1 = x[(i_n * c + result) * some_s + i_s];
-      let v_1 = x_1 - mean_3;
-      let v_2 = v * v_1 + bias_1 > some(0.0);
+      let v = x_1 - packed_2;
+      let v_1 = packed_1 * v + packed_3 > some(0.0);
       let grad_y_1 = grad_y[(i_n * c + result) * some_s + i_s];
-      sum += select(some(0.0), grad_y_1, v_2);
-      sum_1 += select(some(0.0), v_1 * grad_y_1, v_2);
+      sum += select(some(0.0), grad_y_1, v_1);
+      sum_1 += select(some(0.0), v * grad_y_1, v_1);
       i_n += rest;
       i_s += stride;
       if (i_s >= some_s) {
@@ -70,32 +57,87 @@ fn backward_3(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id)
         i_n += 1u;
       }
     }
-    total += sum_of(sum);
-    total_1 += sum_of(sum_1);
+    total.sum += sum_of(sum);
+    total.sum_1 += sum_of(sum_1);
   }
+  for (var i_2 = own.x; i_2 < numbers.taken; i_2 += width) {
+    let slot = i_2 * 2u * c + result;
+    total.sum += partials[slot];
+    total.sum_1 += partials[slot + c];
+  }
+  let lane = own.y * width + own.x;
   for (var span = 1u; span < width; span *= 16u) {
     merged[lane] = total;
-    merged_1[lane] = total_1;
     workgroupBarrier();
     let around = min(span * 16u, width);
     let leader = lane - (own.x % around - own.x % span);
-    total = 0.0;
-    total_1 = 0.0;
-    for (var i_2 = 0u; i_2 < around; i_2 += span) {
-      let at = leader + i_2;
-      total += merged[at];
-      total_1 += merged_1[at];
+    total = Totals();
+    for (var i_3 = 0u; i_3 < around; i_3 += span) {
+      let other = merged[leader + i_3];
+      total.sum += other.sum;
+      total.sum_1 += other.sum_1;
     }
     workgroupBarrier();
   }
-  if ((0u < own.x) || (result >= c)) { return; }
-  let test = f32(n) * f32(s) > 0.0;
-  let weight_2 = select(0.0, invstd_1 * total_1, test);
-  let bias_2 = select(0.0, total, test);
-  let mean_4 = total / f32(n * s);
-  let mean_5 = total_1 / f32(n * s);
-  dweight[result] = weight_2;
-  dbias[result] = bias_2;
-  packed[result] = invstd_1 * invstd_1 * mean_5;
-  packed[c + result] = mean_4;
+  return total;
+}
+
+struct Numbers { c: u32, mapped: u32, n: u32, s: u32, share: u32, taken: u32 }
+
+@group(0) @binding(4) var<storage, read_write> dweight: array<f32>;
+@group(0) @binding(5) var<storage, read_write> dbias: array<f32>;
+@group(0) @binding(6) var<storage, read_write> dx: array<some>;
+@group(0) @binding(7) var<uniform> numbers: Numbers;
+
+@compute @workgroup_size(width, together)
+fn backward_3(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
+  let c = numbers.c;
+  let mapped = numbers.mapped;
+  let n = numbers.n;
+  let s = numbers.s;
+  let some_s = s / many;
+  let result = (group.x + group.y * 65535u) * together + own.y;
+  let stride = width % some_s;
+  let rest = width / some_s;
+  let total = reduced(result, group, own);
+  if ((0u < own.x && mapped == 0u) || result >= c) { return; }
+  if (mapped == 0u) {
+    let slot = group.z * 2u * c + result;
+    partials[slot] = total.sum;
+    partials[slot + c] = total.sum_1;
+    return;
+  }
+  let begin = group.z * mapped;
+  let end = min(begin + mapped, n * some_s);
+  let start = begin + own.x;
+  var i_s = start % some_s;
+  var i_n = start / some_s;
+  let packed_1 = packed[result];
+  let packed_2 = packed[c + result];
+  let packed_3 = packed[2u * c + result];
+  let packed_4 = packed[4u * c + result];
+  let mean_1 = total.sum_1 / f32(n * s);
+  let v_2 = packed_4 * mean_1;
+  let mean_2 = total.sum / f32(n * s);
+  for (var i = start; i < end; i += width) {
+    let x_1 = x[(i_n * c + result) * some_s + i_s];
+    let v = x_1 - packed_2;
+    let v_1 = packed_1 * v + packed_3 > some(0.0);
+    let grad_y_1 = grad_y[(i_n * c + result) * some_s + i_s];
+    dx[(i_n * c + result) * some_s + i_s] = packed_1 * (select(some(0.0), grad_y_1, v_1) - v_2 * v - mean_2);
+    i_n += rest;
+    i_s += stride;
+    if (i_s >= some_s) {
+      i_s -= some_s;
+      i_n += 1u;
+    }
+  }
+  if (own.x == 0u && group.z == 0u) {
+    let test = f32(n) * f32(s) > 0.0;
+    let packed_5 = packed[3u * c + result];
+    let weight_1 = select(0.0, packed_5 * total.sum_1, test);
+    let bias_1 = select(0.0, total.sum, test);
+    dweight[result] = weight_1;
+    dbias[result] = bias_1;
+  }
 }

@@ -22,10 +22,10 @@ override width = 1u; override together = 64u;
 fn backward_4(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let some_s = numbers.s / many;
   let result = (group.x + group.y * 65535u) * together + own.y;
-  let begin = group.z * numbers.share;
-  let end = min(begin + numbers.share, some_s);
   let i_c = result % numbers.c;
   if (result >= numbers.n * numbers.c) { return; }
+  let begin = group.z * numbers.share;
+  let end = min(begin + numbers.share, some_s);
   let weight_1 = weight[i_c];
   let invstd_1 = invstd[i_c];
   let v = weight_1 * invstd_1;
@@ -35,6 +35,6 @@ fn backward_4(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id)
   for (var i = begin + own.x; i < end; i += width) {
     let x_1 = x[base + i];
     let grad_y_1 = grad_y[base + i];
-    dx[base + i] = v * (select(some(0.0), grad_y_1, (v * (x_1 - mean_1) + bias_1 > some(0.0))));
+    dx[base + i] = v * select(some(0.0), grad_y_1, v * (x_1 - mean_1) + bias_1 > some(0.0));
   }
 }

@@ -5,23 +5,23 @@
 //   invstd = 1 / sqrt(eps + var(x, n, s))
 //   running_mean = count(n) * count(s) > 0 ? (1 - momentum) * running_mean + momentum * mean(x, n, s) : running_mean
 //   running_var = count(n) * count(s) > 0 ? (1 - momentum) * running_var + count(n) * count(s) * momentum * var(x, n, s) / (count(n) * count(s) - 1) : running_var
+//   y = relu(bias + weight * invstd * (x - mean))
 
 alias some = f32; const many = 1u;
 
-struct Numbers { c: u32, n: u32, s: u32, share: u32, taken: u32, eps: f32, momentum: f32 }
+@group(0) @binding(0) var<storage, read> x: array<some>;
 
-@group(0) @binding(0) var<storage, read_write> running_mean: array<f32>;
-@group(0) @binding(1) var<storage, read_write> running_var: array<f32>;
-@group(0) @binding(2) var<storage, read> x: array<some>;
-@group(0) @binding(3) var<storage, read_write> invstd: array<f32>;
-@group(0) @binding(4) var<storage, read_write> mean: array<f32>;
-@group(0) @binding(5) var<storage, read_write> partials: array<f32>;
-@group(0) @binding(6) var<uniform> numbers: Numbers;
+struct Moments { count: f32, mean: f32, squares: f32 }
+
+fn merge_moments(a: Moments, b: Moments) -> Moments {
+  let count = a.count + b.count;
+  let d = b.mean - a.mean;
+  let share = b.count / select(1.0, count, count > 0.0);
+  return Moments(count, a.mean + d * share, a.squares + b.squares + d * d * (a.count * share));
+}
 
 override width = 1u; override together = 64u; override team = 64u;
-var<workgroup> merged: array<f32, team>;
-var<workgroup> merged_1: array<f32, team>;
-var<workgroup> merged_2: array<f32, team>;
+var<workgroup> merged: array<Moments, team>;
 
 fn head(v: some) -> f32 { return vec4f(v).x; }
 
@@ -30,33 +30,25 @@ fn sum_of(v: some) -> f32 {
   return select(u.x + u.y + (u.z + u.w), u.x, many == 1u);
 }
 
-@compute @workgroup_size(width, together)
-fn forward_1(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) own: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let c = numbers.c;
-  let n = numbers.n;
-  let s = numbers.s;
-  let momentum = numbers.momentum;
-  let some_s = s / many;
-  let result = (group.x + group.y * 65535u) * together + own.y;
-  let begin = group.z * numbers.share;
-  let end = min(begin + numbers.share, n * some_s);
+fn reduced(result: u32, group: vec3u, own: vec3u) -> Moments {
+  let some_s = numbers.s / many;
   let stride = width % some_s;
   let rest = width / some_s;
+  let begin = group.z * numbers.share;
+  let end = min(begin + numbers.share, numbers.n * some_s);
   let start = begin + own.x;
-  var total = 0.0;
-  var total_1 = 0.0;
-  var total_2 = 0.0;
+  var total = Moments();
   let length = width * 256u;
   for (var i = start; i < end; i += length) {
     let end_1 = min(i + length, end);
     var i_s = i % some_s;
     var i_n = i / some_s;
-    let x_1 = x[(i_n * c + result) * some_s + i_s];
+    let x_1 = x[(i_n * numbers.c + result) * some_s + i_s];
     let first = head(x_1);
     var sum = some(0.0);
     var sum_1 = some(0.0);
     for (var i_1 = i; i_1 < end_1; i_1 += width) {
-      let x_2 = x[(i_n * c + result) * some_s + i_s];
+      let x_2 = x[(i_n * numbers.c + result) * some_s + i_s];
       let d = x_2 - first;
       sum += d;
       sum_1 += d * d;
@@ -67,81 +59,85 @@ fn forward_1(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) group
         i_n += 1u;
       }
     }
+    let taken_1 = f32(((end_1 - i + width - 1u) / width) * many);
     let folded = sum_of(sum);
     let folded_1 = sum_of(sum_1);
-    let offset = folded * (1.0 / f32(((end_1 - i + width - 1u) / width) * many));
+    let offset = folded * (1.0 / taken_1);
     let squares = folded_1 - folded * offset;
-    let taken_1 = f32(((end_1 - i + width - 1u) / width) * many);
-    let taken_2 = first + offset;
-    let taken_3 = select(squares, 0.0, (squares < 0.0));
-    let count = total + taken_1;
-    let d_1 = taken_2 - total_1;
-    let share_1 = taken_1 / (select(1.0, count, (count > 0.0)));
-    let next = total_1 + d_1 * share_1;
-    let next_1 = total_2 + taken_3 + d_1 * d_1 * (total * share_1);
-    total = count;
-    total_1 = next;
-    total_2 = next_1;
+    total = merge_moments(total, Moments(taken_1, first + offset, select(squares, 0.0, squares < 0.0)));
   }
-  for (var i_2 = own.x; i_2 < numbers.taken; i_2 += width) {
-    let slot = i_2 * 3u * c + result;
-    let taken_4 = partials[slot];
-    let taken_5 = partials[slot + c];
-    let taken_6 = partials[slot + 2u * c];
-    let count_1 = total + taken_4;
-    let d_2 = taken_5 - total_1;
-    let share_2 = taken_4 / (select(1.0, count_1, (count_1 > 0.0)));
-    let next_2 = total_1 + d_2 * share_2;
-    let next_3 = total_2 + taken_6 + d_2 * d_2 * (total * share_2);
-    total = count_1;
-    total_1 = next_2;
-    total_2 = next_3;
-  }
+  let lane = own.y * width + own.x;
   for (var span = 1u; span < width; span *= 16u) {
     merged[lane] = total;
-    merged_1[lane] = total_1;
-    merged_2[lane] = total_2;
     workgroupBarrier();
     let around = min(span * 16u, width);
     let leader = lane - (own.x % around - own.x % span);
-    total = 0.0;
-    total_1 = 0.0;
-    total_2 = 0.0;
-    for (var i_3 = 0u; i_3 < around; i_3 += span) {
-      let at = leader + i_3;
-      let taken_7 = merged[at];
-      let taken_8 = merged_1[at];
-      let taken_9 = merged_2[at];
-      let count_2 = total + taken_7;
-      let d_3 = taken_8 - total_1;
-      let share_3 = taken_7 / (select(1.0, count_2, (count_2 > 0.0)));
-      let next_4 = total_1 + d_3 * share_3;
-      let next_5 = total_2 + taken_9 + d_3 * d_3 * (total * share_3);
-      total = count_2;
-      total_1 = next_4;
-      total_2 = next_5;
+    total = Moments();
+    for (var i_2 = 0u; i_2 < around; i_2 += span) {
+      total = merge_moments(total, merged[leader + i_2]);
     }
     workgroupBarrier();
   }
-  if ((0u < own.x) || (result >= c)) { return; }
-  if (1u < groups.z) {
-    let slot_1 = group.z * 3u * c + result;
-    partials[slot_1] = total;
-    partials[slot_1 + c] = total_1;
-    partials[slot_1 + 2u * c] = total_2;
-    return;
+  return total;
+}
+
+struct Numbers { c: u32, n: u32, s: u32, share: u32, eps: f32, momentum: f32 }
+
+@group(0) @binding(1) var<storage, read> bias: array<f32>;
+@group(0) @binding(2) var<storage, read_write> running_mean: array<f32>;
+@group(0) @binding(3) var<storage, read_write> running_var: array<f32>;
+@group(0) @binding(4) var<storage, read> weight: array<f32>;
+@group(0) @binding(5) var<storage, read_write> invstd: array<f32>;
+@group(0) @binding(6) var<storage, read_write> mean: array<f32>;
+@group(0) @binding(7) var<storage, read_write> y: array<some>;
+@group(0) @binding(8) var<uniform> numbers: Numbers;
+
+/** The larger of two; NaN if either is, which max() does not promise. */
+fn maximum_some(a: some, b: some) -> some {
+  return select(b, a, (a > b) | (a != a));
+}
+
+@compute @workgroup_size(width, together)
+fn forward_1(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
+  let c = numbers.c;
+  let n = numbers.n;
+  let s = numbers.s;
+  let momentum = numbers.momentum;
+  let some_s = s / many;
+  let result = (group.x + group.y * 65535u) * together + own.y;
+  let stride = width % some_s;
+  let rest = width / some_s;
+  let total = reduced(result, group, own);
+  if (result >= c) { return; }
+  var i_s = own.x % some_s;
+  var i_n = own.x / some_s;
+  let weight_1 = weight[result];
+  let variance = total.squares / f32(n * s);
+  let v = variance + numbers.eps;
+  let root = inverseSqrt(v);
+  let v_1 = weight_1 * root;
+  let bias_1 = bias[result];
+  for (var i = own.x; i < n * some_s; i += width) {
+    let x_1 = x[(i_n * c + result) * some_s + i_s];
+    y[(i_n * c + result) * some_s + i_s] = maximum_some(v_1 * (x_1 - total.mean) + bias_1, some(0.0));
+    i_n += rest;
+    i_s += stride;
+    if (i_s >= some_s) {
+      i_s -= some_s;
+      i_n += 1u;
+    }
   }
-  let variance = total_2 / f32(n * s);
-  let invstd_1 = inverseSqrt(variance + numbers.eps);
-  let v = f32(n) * f32(s);
-  let test = v > 0.0;
-  let v_1 = 1.0 - momentum;
-  let running_mean_1 = running_mean[result];
-  let running_mean_2 = select(running_mean_1, v_1 * running_mean_1 + momentum * total_1, test);
-  let running_var_1 = running_var[result];
-  let running_var_2 = select(running_var_1, v_1 * running_var_1 + f32(n) / (v - 1.0) * f32(s) * momentum * variance, test);
-  mean[result] = total_1;
-  invstd[result] = invstd_1;
-  running_mean[result] = running_mean_2;
-  running_var[result] = running_var_2;
+  if (own.x == 0u) {
+    let v_2 = f32(n) * f32(s);
+    let test = v_2 > 0.0;
+    let v_3 = 1.0 - momentum;
+    let running_mean_1 = running_mean[result];
+    let running_mean_2 = select(running_mean_1, v_3 * running_mean_1 + momentum * total.mean, test);
+    let running_var_1 = running_var[result];
+    let running_var_2 = select(running_var_1, v_3 * running_var_1 + f32(n) / (v_2 - 1.0) * f32(s) * momentum * variance, test);
+    mean[result] = total.mean;
+    invstd[result] = root;
+    running_mean[result] = running_mean_2;
+    running_var[result] = running_var_2;
+  }
 }

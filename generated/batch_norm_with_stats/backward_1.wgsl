@@ -3,95 +3,58 @@
 // batch_norm_with_stats, backward:
 //   mean_1 = mean(grad_y, n, s)
 //   mean_2 = mean((x - mean) * grad_y, n, s)
-
-alias some = f32; const many = 1u;
+//   dx = grad_mean / (count(n) * count(s)) + 2 * (grad_var * (x - mean) / (count(n) * count(s))) + weight * saved_1 * grad_y - weight * saved_1 * mean_1 - weight * saved_1 ^ 3 * mean_2 * (x - mean)
 
 struct Numbers { c: u32, n: u32, s: u32, share: u32 }
 
-@group(0) @binding(0) var<storage, read> grad_mean: array<f32>;
-@group(0) @binding(1) var<storage, read> grad_var: array<f32>;
-@group(0) @binding(2) var<storage, read> grad_y: array<some>;
-@group(0) @binding(3) var<storage, read> weight: array<f32>;
-@group(0) @binding(4) var<storage, read> x: array<some>;
-@group(0) @binding(5) var<storage, read> mean: array<f32>;
+@group(0) @binding(3) var<storage, read> grad_mean: array<f32>;
+@group(0) @binding(4) var<storage, read> grad_var: array<f32>;
+@group(0) @binding(5) var<storage, read> weight: array<f32>;
 @group(0) @binding(6) var<storage, read> saved_1: array<f32>;
-@group(0) @binding(7) var<storage, read_write> packed: array<f32>;
+@group(0) @binding(7) var<storage, read_write> dx: array<some>;
 @group(0) @binding(8) var<uniform> numbers: Numbers;
 
-override width = 1u; override together = 64u; override team = 64u;
-var<workgroup> merged: array<f32, team>;
-var<workgroup> merged_1: array<f32, team>;
-
-fn sum_of(v: some) -> f32 {
-  let u = vec4f(v);
-  return select(u.x + u.y + (u.z + u.w), u.x, many == 1u);
-}
-
 @compute @workgroup_size(width, together)
-fn backward_1(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn backward_1(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let c = numbers.c;
   let n = numbers.n;
   let s = numbers.s;
   let some_s = s / many;
   let result = (group.x + group.y * 65535u) * together + own.y;
-  let begin = group.z * numbers.share;
-  let end = min(begin + numbers.share, n * some_s);
   let stride = width % some_s;
   let rest = width / some_s;
-  let start = begin + own.x;
-  var total = 0.0;
-  var total_1 = 0.0;
-  let length = width * 256u;
-  let mean_3 = mean[result];
-  for (var i = start; i < end; i += length) {
-    let end_1 = min(i + length, end);
-    var i_s = i % some_s;
-    var i_n = i / some_s;
-    var sum = some(0.0);
-    var sum_1 = some(0.0);
-    for (var i_1 = i; i_1 < end_1; i_1 += width) {
-      let grad_y_1 = grad_y[(i_n * c + result) * some_s + i_s];
-      sum += grad_y_1;
-      let x_1 = x[(i_n * c + result) * some_s + i_s];
-      let v = x_1 - mean_3;
-      sum_1 += v * grad_y_1;
-      i_n += rest;
-      i_s += stride;
-      if (i_s >= some_s) {
-        i_s -= some_s;
-        i_n += 1u;
-      }
-    }
-    total += sum_of(sum);
-    total_1 += sum_of(sum_1);
-  }
-  for (var span = 1u; span < width; span *= 16u) {
-    merged[lane] = total;
-    merged_1[lane] = total_1;
-    workgroupBarrier();
-    let around = min(span * 16u, width);
-    let leader = lane - (own.x % around - own.x % span);
-    total = 0.0;
-    total_1 = 0.0;
-    for (var i_2 = 0u; i_2 < around; i_2 += span) {
-      let at = leader + i_2;
-      total += merged[at];
-      total_1 += merged_1[at];
-    }
-    workgroupBarrier();
-  }
-  if ((0u < own.x) || (result >= c)) { return; }
-  let mean_4 = total / f32(n * s);
-  let mean_5 = total_1 / f32(n * s);
-  let v_1 = f32(n) * f32(s);
+  let total = reduced(result, group, own);
+  if (result >= c) { return; }
+  var i_s = own.x % some_s;
+  var i_n = own.x / some_s;
+  let v = f32(n) * f32(s);
+  let v_1 = 2.0 / v;
   let grad_var_1 = grad_var[result];
+  let v_2 = v_1 * grad_var_1;
   let weight_1 = weight[result];
   let saved_1_1 = saved_1[result];
-  let v_2 = weight_1 * saved_1_1;
+  let v_3 = saved_1_1 * saved_1_1;
+  let v_4 = v_3 * saved_1_1;
+  let v_5 = weight_1 * v_4;
+  let mean_1 = total.sum_1 / f32(n * s);
+  let v_6 = v_5 * mean_1;
+  let v_7 = v_2 - v_6;
+  let mean_2 = mean[result];
+  let v_9 = weight_1 * saved_1_1;
   let grad_mean_1 = grad_mean[result];
-  packed[result] = 2.0 / v_1 * grad_var_1 - weight_1 * (saved_1_1 * saved_1_1 * saved_1_1) * mean_5;
-  packed[c + result] = mean_3;
-  packed[2u * c + result] = v_2;
-  packed[3u * c + result] = grad_mean_1 / v_1;
-  packed[4u * c + result] = v_2 * mean_4;
+  let v_10 = grad_mean_1 / v;
+  let mean_3 = total.sum / f32(n * s);
+  let v_11 = v_9 * mean_3;
+  for (var i = own.x; i < n * some_s; i += width) {
+    let x_1 = x[(i_n * c + result) * some_s + i_s];
+    let v_8 = x_1 - mean_2;
+    let grad_y_1 = grad_y[(i_n * c + result) * some_s + i_s];
+    dx[(i_n * c + result) * some_s + i_s] = v_7 * v_8 + v_9 * grad_y_1 + v_10 - v_11;
+    i_n += rest;
+    i_s += stride;
+    if (i_s >= some_s) {
+      i_s -= some_s;
+      i_n += 1u;
+    }
+  }
 }

@@ -16,9 +16,9 @@ override width = 1u; override together = 64u;
 fn double_backward_4(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let some_c = numbers.c / many;
   let result = (group.x + group.y * 65535u) * together + own.y;
+  if (result >= 1u) { return; }
   let begin = group.z * numbers.share;
   let end = min(begin + numbers.share, some_c);
-  if (result >= 1u) { return; }
   for (var i = begin + own.x; i < end; i += width) {
     second_bias[i] = some(0.0);
   }

@@ -4,46 +4,36 @@
 //   mean_t = mean(x_t, n, s)
 //   var_t = 2 * mean((x - mean) * x_t, n, s)
 //   mean_1 = mean((x - mean) * x_t, n, s)
+//   y_t = saved_1 * x_t - saved_1 * mean_t - saved_1 ^ 3 * mean_1 * (x - mean)
 
 alias some = f32; const many = 1u;
 
-struct Numbers { c: u32, n: u32, s: u32, share: u32, taken: u32 }
-
 @group(0) @binding(0) var<storage, read> x: array<some>;
 @group(0) @binding(1) var<storage, read> mean: array<f32>;
-@group(0) @binding(2) var<storage, read> saved_1: array<f32>;
-@group(0) @binding(3) var<storage, read_write> mean_t: array<f32>;
-@group(0) @binding(4) var<storage, read> x_t: array<some>;
-@group(0) @binding(5) var<storage, read_write> var_t: array<f32>;
-@group(0) @binding(6) var<storage, read_write> packed: array<f32>;
-@group(0) @binding(7) var<storage, read_write> partials: array<f32>;
-@group(0) @binding(8) var<uniform> numbers: Numbers;
+@group(0) @binding(2) var<storage, read> x_t: array<some>;
+@group(0) @binding(3) var<storage, read_write> partials: array<f32>;
+
+struct Totals { sum: f32, sum_1: f32 }
 
 override width = 1u; override together = 64u; override team = 64u;
-var<workgroup> merged: array<f32, team>;
-var<workgroup> merged_1: array<f32, team>;
+var<workgroup> merged: array<Totals, team>;
 
 fn sum_of(v: some) -> f32 {
   let u = vec4f(v);
   return select(u.x + u.y + (u.z + u.w), u.x, many == 1u);
 }
 
-@compute @workgroup_size(width, together)
-fn jvp_3(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) own: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn reduced(result: u32, group: vec3u, own: vec3u) -> Totals {
   let c = numbers.c;
-  let n = numbers.n;
-  let s = numbers.s;
-  let some_s = s / many;
-  let result = (group.x + group.y * 65535u) * together + own.y;
-  let begin = group.z * numbers.share;
-  let end = min(begin + numbers.share, n * some_s);
+  let some_s = numbers.s / many;
   let stride = width % some_s;
   let rest = width / some_s;
+  let begin = group.z * numbers.share;
+  let end = min(begin + numbers.share, numbers.n * some_s);
   let start = begin + own.x;
-  var total = 0.0;
-  var total_1 = 0.0;
+  var total = Totals();
   let length = width * 256u;
-  let mean_2 = mean[result];
+  let mean_1 = mean[result];
   for (var i = start; i < end; i += length) {
     let end_1 = min(i + length, end);
     var i_s = i % some_s;
@@ -54,8 +44,7 @@ fn jvp_3(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: v
       let x_t_1 = x_t[(i_n * c + result) * some_s + i_s];
       sum += x_t_1;
       let x_1 = x[(i_n * c + result) * some_s + i_s];
-      let v = x_1 - mean_2;
-      sum_1 += v * x_t_1;
+      sum_1 += (x_1 - mean_1) * x_t_1;
       i_n += rest;
       i_s += stride;
       if (i_s >= some_s) {
@@ -63,41 +52,83 @@ fn jvp_3(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: v
         i_n += 1u;
       }
     }
-    total += sum_of(sum);
-    total_1 += sum_of(sum_1);
+    total.sum += sum_of(sum);
+    total.sum_1 += sum_of(sum_1);
   }
   for (var i_2 = own.x; i_2 < numbers.taken; i_2 += width) {
     let slot = i_2 * 2u * c + result;
-    total += partials[slot];
-    total_1 += partials[slot + c];
+    total.sum += partials[slot];
+    total.sum_1 += partials[slot + c];
   }
+  let lane = own.y * width + own.x;
   for (var span = 1u; span < width; span *= 16u) {
     merged[lane] = total;
-    merged_1[lane] = total_1;
     workgroupBarrier();
     let around = min(span * 16u, width);
     let leader = lane - (own.x % around - own.x % span);
-    total = 0.0;
-    total_1 = 0.0;
+    total = Totals();
     for (var i_3 = 0u; i_3 < around; i_3 += span) {
-      let at = leader + i_3;
-      total += merged[at];
-      total_1 += merged_1[at];
+      let other = merged[leader + i_3];
+      total.sum += other.sum;
+      total.sum_1 += other.sum_1;
     }
     workgroupBarrier();
   }
-  if ((0u < own.x) || (result >= c)) { return; }
-  if (1u < groups.z) {
-    let slot_1 = group.z * 2u * c + result;
-    partials[slot_1] = total;
-    partials[slot_1 + c] = total_1;
+  return total;
+}
+
+struct Numbers { c: u32, mapped: u32, n: u32, s: u32, share: u32, taken: u32 }
+
+@group(0) @binding(4) var<storage, read> saved_1: array<f32>;
+@group(0) @binding(5) var<storage, read_write> mean_t: array<f32>;
+@group(0) @binding(6) var<storage, read_write> var_t: array<f32>;
+@group(0) @binding(7) var<storage, read_write> y_t: array<some>;
+@group(0) @binding(8) var<uniform> numbers: Numbers;
+
+@compute @workgroup_size(width, together)
+fn jvp_3(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
+  let c = numbers.c;
+  let mapped = numbers.mapped;
+  let n = numbers.n;
+  let s = numbers.s;
+  let some_s = s / many;
+  let result = (group.x + group.y * 65535u) * together + own.y;
+  let stride = width % some_s;
+  let rest = width / some_s;
+  let total = reduced(result, group, own);
+  if ((0u < own.x && mapped == 0u) || result >= c) { return; }
+  if (mapped == 0u) {
+    let slot = group.z * 2u * c + result;
+    partials[slot] = total.sum;
+    partials[slot + c] = total.sum_1;
     return;
   }
-  let mean_3 = total / f32(n * s);
-  let mean_4 = total_1 / f32(n * s);
-  let var_ = 2.0 * mean_4;
+  let begin = group.z * mapped;
+  let end = min(begin + mapped, n * some_s);
+  let start = begin + own.x;
+  var i_s = start % some_s;
+  var i_n = start / some_s;
   let saved_1_1 = saved_1[result];
-  mean_t[result] = mean_3;
-  var_t[result] = var_;
-  packed[result] = saved_1_1 * saved_1_1 * mean_4;
+  let v = saved_1_1 * saved_1_1;
+  let mean_1 = total.sum_1 / f32(n * s);
+  let v_1 = v * mean_1;
+  let mean_2 = mean[result];
+  let mean_3 = total.sum / f32(n * s);
+  for (var i = start; i < end; i += width) {
+    let x_t_1 = x_t[(i_n * c + result) * some_s + i_s];
+    let x_1 = x[(i_n * c + result) * some_s + i_s];
+    let v_2 = x_1 - mean_2;
+    y_t[(i_n * c + result) * some_s + i_s] = saved_1_1 * (x_t_1 - v_1 * v_2 - mean_3);
+    i_n += rest;
+    i_s += stride;
+    if (i_s >= some_s) {
+      i_s -= some_s;
+      i_n += 1u;
+    }
+  }
+  if (own.x == 0u && group.z == 0u) {
+    let var_ = 2.0 * mean_1;
+    mean_t[result] = mean_3;
+    var_t[result] = var_;
+  }
 }

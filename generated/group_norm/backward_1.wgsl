@@ -6,46 +6,37 @@
 
 alias some = f32; const many = 1u;
 
-struct Numbers { g: u32, k: u32, n: u32, s: u32, share: u32, taken: u32 }
-
 @group(0) @binding(0) var<storage, read> grad_y: array<some>;
 @group(0) @binding(1) var<storage, read> weight: array<f32>;
 @group(0) @binding(2) var<storage, read> x: array<some>;
-@group(0) @binding(3) var<storage, read> invstd: array<f32>;
-@group(0) @binding(4) var<storage, read> mean: array<f32>;
-@group(0) @binding(5) var<storage, read_write> packed: array<f32>;
-@group(0) @binding(6) var<storage, read_write> partials: array<f32>;
-@group(0) @binding(7) var<uniform> numbers: Numbers;
+@group(0) @binding(3) var<storage, read> mean: array<f32>;
+@group(0) @binding(4) var<storage, read_write> partials: array<f32>;
+
+struct Totals { sum: f32, sum_1: f32 }
 
 override width = 1u; override together = 64u; override team = 64u;
-var<workgroup> merged: array<f32, team>;
-var<workgroup> merged_1: array<f32, team>;
+var<workgroup> merged: array<Totals, team>;
 
 fn sum_of(v: some) -> f32 {
   let u = vec4f(v);
   return select(u.x + u.y + (u.z + u.w), u.x, many == 1u);
 }
 
-@compute @workgroup_size(width, together)
-fn backward_1(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) own: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn reduced(result: u32, group: vec3u, own: vec3u) -> Totals {
   let g = numbers.g;
   let k = numbers.k;
-  let n = numbers.n;
-  let s = numbers.s;
-  let some_s = s / many;
-  let result = (group.x + group.y * 65535u) * together + own.y;
-  let begin = group.z * numbers.share;
-  let end = min(begin + numbers.share, k * some_s);
+  let some_s = numbers.s / many;
   let stride = width % some_s;
   let rest = width / some_s;
   let i_g = result % g;
+  let begin = group.z * numbers.share;
+  let end = min(begin + numbers.share, k * some_s);
   let start = begin + own.x;
-  var total = 0.0;
-  var total_1 = 0.0;
+  var total = Totals();
   let length = width * 256u;
   let base = i_g * k;
   let base_1 = result * k;
-  let mean_3 = mean[result];
+  let mean_1 = mean[result];
   for (var i = start; i < end; i += length) {
     let end_1 = min(i + length, end);
     var i_s = i % some_s;
@@ -57,8 +48,7 @@ fn backward_1(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grou
       let grad_y_1 = grad_y[(base_1 + i_k) * some_s + i_s];
       sum += weight_1 * grad_y_1;
       let x_1 = x[(base_1 + i_k) * some_s + i_s];
-      let v = x_1 - mean_3;
-      sum_1 += weight_1 * v * grad_y_1;
+      sum_1 += weight_1 * (x_1 - mean_1) * grad_y_1;
       i_k += rest;
       i_s += stride;
       if (i_s >= some_s) {
@@ -66,39 +56,53 @@ fn backward_1(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grou
         i_k += 1u;
       }
     }
-    total += sum_of(sum);
-    total_1 += sum_of(sum_1);
+    total.sum += sum_of(sum);
+    total.sum_1 += sum_of(sum_1);
   }
   for (var i_2 = own.x; i_2 < numbers.taken; i_2 += width) {
-    let slot = i_2 * 2u * n * g + result;
-    total += partials[slot];
-    total_1 += partials[slot + n * g];
+    let slot = i_2 * 2u * numbers.n * g + result;
+    total.sum += partials[slot];
+    total.sum_1 += partials[slot + numbers.n * g];
   }
+  let lane = own.y * width + own.x;
   for (var span = 1u; span < width; span *= 16u) {
     merged[lane] = total;
-    merged_1[lane] = total_1;
     workgroupBarrier();
     let around = min(span * 16u, width);
     let leader = lane - (own.x % around - own.x % span);
-    total = 0.0;
-    total_1 = 0.0;
+    total = Totals();
     for (var i_3 = 0u; i_3 < around; i_3 += span) {
-      let at = leader + i_3;
-      total += merged[at];
-      total_1 += merged_1[at];
+      let other = merged[leader + i_3];
+      total.sum += other.sum;
+      total.sum_1 += other.sum_1;
     }
     workgroupBarrier();
   }
-  if ((0u < own.x) || (result >= n * g)) { return; }
+  return total;
+}
+
+struct Numbers { g: u32, k: u32, n: u32, s: u32, share: u32, taken: u32 }
+
+@group(0) @binding(5) var<storage, read> invstd: array<f32>;
+@group(0) @binding(6) var<storage, read_write> packed: array<f32>;
+@group(0) @binding(7) var<uniform> numbers: Numbers;
+
+@compute @workgroup_size(width, together)
+fn backward_1(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) own: vec3u) {
+  let g = numbers.g;
+  let n = numbers.n;
+  let result = (group.x + group.y * 65535u) * together + own.y;
+  let total = reduced(result, group, own);
+  if (0u < own.x || result >= n * g) { return; }
   if (1u < groups.z) {
-    let slot_1 = group.z * 2u * n * g + result;
-    partials[slot_1] = total;
-    partials[slot_1 + n * g] = total_1;
+    let slot = group.z * 2u * n * g + result;
+    partials[slot] = total.sum;
+    partials[slot + n * g] = total.sum_1;
     return;
   }
-  let mean_4 = total / f32(k * s);
-  let mean_5 = total_1 / f32(k * s);
+  let mean_1 = total.sum / f32(numbers.k * numbers.s);
+  let mean_2 = total.sum_1 / f32(numbers.k * numbers.s);
   let invstd_1 = invstd[result];
-  packed[result] = invstd_1 * invstd_1 * mean_5;
-  packed[n * g + result] = mean_4;
+  packed[result] = invstd_1 * invstd_1 * mean_2;
+  packed[n * g + result] = mean_1;
 }

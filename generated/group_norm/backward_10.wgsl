@@ -3,43 +3,33 @@
 // group_norm, backward:
 //   mean_1 = mean(grad_y, k, s)
 //   mean_2 = mean((x - mean) * grad_y, k, s)
+//   dx = invstd * grad_y - invstd * mean_1 - invstd ^ 3 * mean_2 * (x - mean)
 
 alias some = f32; const many = 1u;
 
-struct Numbers { g: u32, k: u32, n: u32, s: u32, share: u32, taken: u32 }
-
 @group(0) @binding(0) var<storage, read> grad_y: array<some>;
 @group(0) @binding(1) var<storage, read> x: array<some>;
-@group(0) @binding(2) var<storage, read> invstd: array<f32>;
-@group(0) @binding(3) var<storage, read> mean: array<f32>;
-@group(0) @binding(4) var<storage, read_write> packed: array<f32>;
-@group(0) @binding(5) var<storage, read_write> partials: array<f32>;
-@group(0) @binding(6) var<uniform> numbers: Numbers;
+@group(0) @binding(2) var<storage, read> mean: array<f32>;
+@group(0) @binding(3) var<storage, read_write> partials: array<f32>;
+
+struct Totals { sum: f32, sum_1: f32 }
 
 override width = 1u; override together = 64u; override team = 64u;
-var<workgroup> merged: array<f32, team>;
-var<workgroup> merged_1: array<f32, team>;
+var<workgroup> merged: array<Totals, team>;
 
 fn sum_of(v: some) -> f32 {
   let u = vec4f(v);
   return select(u.x + u.y + (u.z + u.w), u.x, many == 1u);
 }
 
-@compute @workgroup_size(width, together)
-fn backward_10(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) own: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let g = numbers.g;
-  let k = numbers.k;
-  let n = numbers.n;
-  let s = numbers.s;
-  let some_s = s / many;
-  let result = (group.x + group.y * 65535u) * together + own.y;
+fn reduced(result: u32, group: vec3u, own: vec3u) -> Totals {
+  let some_s = numbers.s / many;
   let begin = group.z * numbers.share;
-  let end = min(begin + numbers.share, k * some_s);
-  var total = 0.0;
-  var total_1 = 0.0;
+  let end = min(begin + numbers.share, numbers.k * some_s);
+  var total = Totals();
   let length = width * 256u;
-  let base = result * k * some_s;
-  let mean_3 = mean[result];
+  let base = result * numbers.k * some_s;
+  let mean_1 = mean[result];
   for (var i = begin + own.x; i < end; i += length) {
     let end_1 = min(i + length, end);
     var sum = some(0.0);
@@ -48,42 +38,69 @@ fn backward_10(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) gro
       let grad_y_1 = grad_y[base + i_1];
       sum += grad_y_1;
       let x_1 = x[base + i_1];
-      let v = x_1 - mean_3;
-      sum_1 += v * grad_y_1;
+      sum_1 += (x_1 - mean_1) * grad_y_1;
     }
-    total += sum_of(sum);
-    total_1 += sum_of(sum_1);
+    total.sum += sum_of(sum);
+    total.sum_1 += sum_of(sum_1);
   }
   for (var i_2 = own.x; i_2 < numbers.taken; i_2 += width) {
-    let slot = i_2 * 2u * n * g + result;
-    total += partials[slot];
-    total_1 += partials[slot + n * g];
+    let slot = i_2 * 2u * numbers.n * numbers.g + result;
+    total.sum += partials[slot];
+    total.sum_1 += partials[slot + numbers.n * numbers.g];
   }
+  let lane = own.y * width + own.x;
   for (var span = 1u; span < width; span *= 16u) {
     merged[lane] = total;
-    merged_1[lane] = total_1;
     workgroupBarrier();
     let around = min(span * 16u, width);
     let leader = lane - (own.x % around - own.x % span);
-    total = 0.0;
-    total_1 = 0.0;
+    total = Totals();
     for (var i_3 = 0u; i_3 < around; i_3 += span) {
-      let at = leader + i_3;
-      total += merged[at];
-      total_1 += merged_1[at];
+      let other = merged[leader + i_3];
+      total.sum += other.sum;
+      total.sum_1 += other.sum_1;
     }
     workgroupBarrier();
   }
-  if ((0u < own.x) || (result >= n * g)) { return; }
-  if (1u < groups.z) {
-    let slot_1 = group.z * 2u * n * g + result;
-    partials[slot_1] = total;
-    partials[slot_1 + n * g] = total_1;
+  return total;
+}
+
+struct Numbers { g: u32, k: u32, mapped: u32, n: u32, s: u32, share: u32, taken: u32 }
+
+@group(0) @binding(4) var<storage, read> invstd: array<f32>;
+@group(0) @binding(5) var<storage, read_write> dx: array<some>;
+@group(0) @binding(6) var<uniform> numbers: Numbers;
+
+@compute @workgroup_size(width, together)
+fn backward_10(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
+  let g = numbers.g;
+  let k = numbers.k;
+  let mapped = numbers.mapped;
+  let n = numbers.n;
+  let s = numbers.s;
+  let some_s = s / many;
+  let result = (group.x + group.y * 65535u) * together + own.y;
+  let total = reduced(result, group, own);
+  if ((0u < own.x && mapped == 0u) || result >= n * g) { return; }
+  if (mapped == 0u) {
+    let slot = group.z * 2u * n * g + result;
+    partials[slot] = total.sum;
+    partials[slot + n * g] = total.sum_1;
     return;
   }
-  let mean_4 = total / f32(k * s);
-  let mean_5 = total_1 / f32(k * s);
+  let begin = group.z * mapped;
+  let end = min(begin + mapped, k * some_s);
   let invstd_1 = invstd[result];
-  packed[result] = invstd_1 * invstd_1 * mean_5;
-  packed[n * g + result] = mean_4;
+  let base = result * k * some_s;
+  let v = invstd_1 * invstd_1;
+  let mean_1 = total.sum_1 / f32(k * s);
+  let v_1 = v * mean_1;
+  let mean_2 = mean[result];
+  let mean_3 = total.sum / f32(k * s);
+  for (var i = begin + own.x; i < end; i += width) {
+    let grad_y_1 = grad_y[base + i];
+    let x_1 = x[base + i];
+    let v_2 = x_1 - mean_2;
+    dx[base + i] = invstd_1 * (grad_y_1 - v_1 * v_2 - mean_3);
+  }
 }

@@ -24,23 +24,23 @@ fn backward_2(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id)
   let k = numbers.k;
   let some_s = numbers.s / many;
   let result = (group.x + group.y * 65535u) * together + own.y;
-  let begin = group.z * numbers.share;
-  let end = min(begin + numbers.share, some_s);
   let i_k = result % k;
   let rest = result / k;
   let i_g = rest % g;
   let i_n = rest / g;
   if (result >= numbers.n * g * k) { return; }
+  let begin = group.z * numbers.share;
+  let end = min(begin + numbers.share, some_s);
   let invstd_1 = invstd[i_n * g + i_g];
   let weight_1 = weight[i_g * k + i_k];
   let base = result * some_s;
   let packed_1 = packed[i_n * g + i_g];
-  let mean_3 = mean[i_n * g + i_g];
+  let mean_1 = mean[i_n * g + i_g];
   let packed_2 = packed[numbers.n * g + i_n * g + i_g];
   for (var i = begin + own.x; i < end; i += width) {
     let grad_y_1 = grad_y[base + i];
     let x_1 = x[base + i];
-    let v = x_1 - mean_3;
+    let v = x_1 - mean_1;
     dx[base + i] = invstd_1 * (weight_1 * grad_y_1 - packed_1 * v - packed_2);
   }
 }

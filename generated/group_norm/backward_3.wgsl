@@ -4,91 +4,35 @@
 //   sum_1 = sum(grad_y, s)
 //   sum_2 = sum((x - mean) * grad_y, s)
 
-alias some = f32; const many = 1u;
-
 struct Numbers { g: u32, k: u32, n: u32, s: u32, share: u32, taken: u32 }
 
-@group(0) @binding(0) var<storage, read> grad_y: array<some>;
-@group(0) @binding(1) var<storage, read> weight: array<f32>;
-@group(0) @binding(2) var<storage, read> x: array<some>;
-@group(0) @binding(3) var<storage, read> invstd: array<f32>;
-@group(0) @binding(4) var<storage, read> mean: array<f32>;
-@group(0) @binding(5) var<storage, read_write> packed: array<f32>;
-@group(0) @binding(6) var<storage, read_write> partials: array<f32>;
+@group(0) @binding(4) var<storage, read> weight: array<f32>;
+@group(0) @binding(5) var<storage, read> invstd: array<f32>;
+@group(0) @binding(6) var<storage, read_write> packed: array<f32>;
 @group(0) @binding(7) var<uniform> numbers: Numbers;
 
-override width = 1u; override together = 64u; override team = 64u;
-var<workgroup> merged: array<f32, team>;
-var<workgroup> merged_1: array<f32, team>;
-
-fn sum_of(v: some) -> f32 {
-  let u = vec4f(v);
-  return select(u.x + u.y + (u.z + u.w), u.x, many == 1u);
-}
-
 @compute @workgroup_size(width, together)
-fn backward_3(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) own: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn backward_3(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let g = numbers.g;
   let k = numbers.k;
   let n = numbers.n;
-  let some_s = numbers.s / many;
   let result = (group.x + group.y * 65535u) * together + own.y;
-  let begin = group.z * numbers.share;
-  let end = min(begin + numbers.share, some_s);
   let i_k = result % k;
   let rest = result / k;
   let i_g = rest % g;
   let i_n = rest / g;
-  var total = 0.0;
-  var total_1 = 0.0;
-  let length = width * 256u;
-  let base = result * some_s;
-  let mean_1 = mean[i_n * g + i_g];
-  for (var i = begin + own.x; i < end; i += length) {
-    let end_1 = min(i + length, end);
-    var sum = some(0.0);
-    var sum_5 = some(0.0);
-    for (var i_1 = i; i_1 < end_1; i_1 += width) {
-      let grad_y_1 = grad_y[base + i_1];
-      sum += grad_y_1;
-      let x_1 = x[base + i_1];
-      let v = x_1 - mean_1;
-      sum_5 += v * grad_y_1;
-    }
-    total += sum_of(sum);
-    total_1 += sum_of(sum_5);
-  }
-  for (var i_2 = own.x; i_2 < numbers.taken; i_2 += width) {
-    let slot = i_2 * 2u * n * g * k + result;
-    total += partials[slot];
-    total_1 += partials[slot + n * g * k];
-  }
-  for (var span = 1u; span < width; span *= 16u) {
-    merged[lane] = total;
-    merged_1[lane] = total_1;
-    workgroupBarrier();
-    let around = min(span * 16u, width);
-    let leader = lane - (own.x % around - own.x % span);
-    total = 0.0;
-    total_1 = 0.0;
-    for (var i_3 = 0u; i_3 < around; i_3 += span) {
-      let at = leader + i_3;
-      total += merged[at];
-      total_1 += merged_1[at];
-    }
-    workgroupBarrier();
-  }
-  if ((0u < own.x) || (result >= n * g * k)) { return; }
+  let total = reduced(result, group, own);
+  if (0u < own.x || result >= n * g * k) { return; }
   if (1u < groups.z) {
-    let slot_1 = group.z * 2u * n * g * k + result;
-    partials[slot_1] = total;
-    partials[slot_1 + n * g * k] = total_1;
+    let slot = group.z * 2u * n * g * k + result;
+    partials[slot] = total.sum;
+    partials[slot + n * g * k] = total.sum_1;
     return;
   }
   let weight_1 = weight[i_g * k + i_k];
   let invstd_1 = invstd[i_n * g + i_g];
-  packed[result] = weight_1 * total;
-  packed[n * g * k + result] = weight_1 * total_1;
-  packed[2u * n * g * k + result] = total;
-  packed[3u * n * g * k + result] = invstd_1 * total_1;
+  packed[result] = weight_1 * total.sum;
+  packed[n * g * k + result] = weight_1 * total.sum_1;
+  packed[2u * n * g * k + result] = total.sum;
+  packed[3u * n * g * k + result] = invstd_1 * total.sum_1;
 }

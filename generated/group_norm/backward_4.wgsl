@@ -4,79 +4,27 @@
 //   sum_3 = sum(weight * sum_1, k)
 //   sum_4 = sum(weight * sum_2, k)
 
-alias some = f32; const many = 1u;
-
 struct Numbers { g: u32, k: u32, n: u32, s: u32, share: u32, taken: u32 }
 
-@group(0) @binding(0) var<storage, read> invstd: array<f32>;
-@group(0) @binding(1) var<storage, read> packed: array<some>;
-@group(0) @binding(2) var<storage, read_write> packed_1: array<f32>;
-@group(0) @binding(3) var<storage, read_write> partials_1: array<f32>;
+@group(0) @binding(2) var<storage, read> invstd: array<f32>;
+@group(0) @binding(3) var<storage, read_write> packed_1: array<f32>;
 @group(0) @binding(4) var<uniform> numbers: Numbers;
 
-override width = 1u; override together = 64u; override team = 64u;
-var<workgroup> merged: array<f32, team>;
-var<workgroup> merged_1: array<f32, team>;
-
-fn sum_of(v: some) -> f32 {
-  let u = vec4f(v);
-  return select(u.x + u.y + (u.z + u.w), u.x, many == 1u);
-}
-
 @compute @workgroup_size(width, together)
-fn backward_4(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) own: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn backward_4(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let g = numbers.g;
   let n = numbers.n;
-  let some_k = numbers.k / many;
   let result = (group.x + group.y * 65535u) * together + own.y;
-  let begin = group.z * numbers.share;
-  let end = min(begin + numbers.share, some_k);
-  var total = 0.0;
-  var total_1 = 0.0;
-  let length = width * 256u;
-  let base = result * some_k;
-  for (var i = begin + own.x; i < end; i += length) {
-    let end_1 = min(i + length, end);
-    var sum = some(0.0);
-    var sum_5 = some(0.0);
-    for (var i_1 = i; i_1 < end_1; i_1 += width) {
-      let packed_2 = packed[base + i_1];
-      sum += packed_2;
-      let packed_3 = packed[n * g * some_k + base + i_1];
-      sum_5 += packed_3;
-    }
-    total += sum_of(sum);
-    total_1 += sum_of(sum_5);
-  }
-  for (var i_2 = own.x; i_2 < numbers.taken; i_2 += width) {
-    let slot = i_2 * 2u * n * g + result;
-    total += partials_1[slot];
-    total_1 += partials_1[slot + n * g];
-  }
-  for (var span = 1u; span < width; span *= 16u) {
-    merged[lane] = total;
-    merged_1[lane] = total_1;
-    workgroupBarrier();
-    let around = min(span * 16u, width);
-    let leader = lane - (own.x % around - own.x % span);
-    total = 0.0;
-    total_1 = 0.0;
-    for (var i_3 = 0u; i_3 < around; i_3 += span) {
-      let at = leader + i_3;
-      total += merged[at];
-      total_1 += merged_1[at];
-    }
-    workgroupBarrier();
-  }
-  if ((0u < own.x) || (result >= n * g)) { return; }
+  let total = reduced(result, group, own);
+  if (0u < own.x || result >= n * g) { return; }
   if (1u < groups.z) {
-    let slot_1 = group.z * 2u * n * g + result;
-    partials_1[slot_1] = total;
-    partials_1[slot_1 + n * g] = total_1;
+    let slot = group.z * 2u * n * g + result;
+    partials_1[slot] = total.sum;
+    partials_1[slot + n * g] = total.sum_1;
     return;
   }
   let invstd_1 = invstd[result];
   let v = f32(numbers.k) * f32(numbers.s);
-  packed_1[result] = invstd_1 * invstd_1 / v * total_1;
-  packed_1[n * g + result] = total / v;
+  packed_1[result] = invstd_1 * invstd_1 / v * total.sum_1;
+  packed_1[n * g + result] = total.sum / v;
 }

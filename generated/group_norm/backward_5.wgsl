@@ -6,70 +6,77 @@
 
 alias some = f32; const many = 1u;
 
-struct Numbers { g: u32, k: u32, n: u32, s: u32, share: u32, taken: u32 }
+@group(0) @binding(0) var<storage, read> packed: array<some>;
+@group(0) @binding(1) var<storage, read_write> partials_2: array<some>;
 
-@group(0) @binding(0) var<storage, read_write> dweight: array<some>;
-@group(0) @binding(1) var<storage, read_write> dbias: array<some>;
-@group(0) @binding(2) var<storage, read> packed: array<some>;
-@group(0) @binding(3) var<storage, read_write> partials_2: array<some>;
-@group(0) @binding(4) var<uniform> numbers: Numbers;
+struct Totals { sum: some, sum_1: some }
 
 override width = 1u; override together = 64u; override team = 64u;
-var<workgroup> merged: array<some, team>;
-var<workgroup> merged_1: array<some, team>;
+var<workgroup> merged: array<Totals, team>;
 
-@compute @workgroup_size(together, width)
-fn backward_5(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) own: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn reduced(result: u32, group: vec3u, own: vec3u) -> Totals {
   let g = numbers.g;
   let n = numbers.n;
   let some_k = numbers.k / many;
-  let result = (group.x + group.y * 65535u) * together + own.x;
   let begin = group.z * numbers.share;
   let end = min(begin + numbers.share, n);
-  var total = some(0.0);
-  var total_1 = some(0.0);
+  var total = Totals();
   let length = width * 256u;
   for (var i = begin + own.y; i < end; i += length) {
     let end_1 = min(i + length, end);
     var sum = some(0.0);
-    var sum_5 = some(0.0);
+    var sum_1 = some(0.0);
     for (var i_1 = i; i_1 < end_1; i_1 += width) {
       let packed_2 = packed[2u * n * g * some_k + i_1 * g * some_k + result];
       sum += packed_2;
       let packed_3 = packed[3u * n * g * some_k + i_1 * g * some_k + result];
-      sum_5 += packed_3;
+      sum_1 += packed_3;
     }
-    total += sum;
-    total_1 += sum_5;
+    total.sum += sum;
+    total.sum_1 += sum_1;
   }
   for (var i_2 = own.y; i_2 < numbers.taken; i_2 += width) {
     let slot = i_2 * 2u * g * some_k + result;
-    total += partials_2[slot];
-    total_1 += partials_2[slot + g * some_k];
+    total.sum += partials_2[slot];
+    total.sum_1 += partials_2[slot + g * some_k];
   }
+  let lane = own.y * together + own.x;
   for (var span = 1u; span < width; span *= 16u) {
     merged[lane] = total;
-    merged_1[lane] = total_1;
     workgroupBarrier();
     let around = min(span * 16u, width);
     let leader = lane - (own.y % around - own.y % span) * together;
-    total = some(0.0);
-    total_1 = some(0.0);
+    total = Totals();
     for (var i_3 = 0u; i_3 < around; i_3 += span) {
-      let at = leader + i_3 * together;
-      total += merged[at];
-      total_1 += merged_1[at];
+      let other = merged[leader + i_3 * together];
+      total.sum += other.sum;
+      total.sum_1 += other.sum_1;
     }
     workgroupBarrier();
   }
-  if ((0u < own.y) || (result >= g * some_k)) { return; }
+  return total;
+}
+
+struct Numbers { g: u32, k: u32, n: u32, s: u32, share: u32, taken: u32 }
+
+@group(0) @binding(2) var<storage, read_write> dweight: array<some>;
+@group(0) @binding(3) var<storage, read_write> dbias: array<some>;
+@group(0) @binding(4) var<uniform> numbers: Numbers;
+
+@compute @workgroup_size(together, width)
+fn backward_5(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) own: vec3u) {
+  let g = numbers.g;
+  let some_k = numbers.k / many;
+  let result = (group.x + group.y * 65535u) * together + own.x;
+  let total = reduced(result, group, own);
+  if (0u < own.y || result >= g * some_k) { return; }
   if (1u < groups.z) {
-    let slot_1 = group.z * 2u * g * some_k + result;
-    partials_2[slot_1] = total;
-    partials_2[slot_1 + g * some_k] = total_1;
+    let slot = group.z * 2u * g * some_k + result;
+    partials_2[slot] = total.sum;
+    partials_2[slot + g * some_k] = total.sum_1;
     return;
   }
-  let weight_1 = select(some(0.0), total_1, (f32(n) * f32(numbers.s) > 0.0));
+  let weight_1 = select(some(0.0), total.sum_1, f32(numbers.n) * f32(numbers.s) > 0.0);
   dweight[result] = weight_1;
-  dbias[result] = total;
+  dbias[result] = total.sum;
 }

@@ -5,31 +5,24 @@
 
 alias some = f32; const many = 1u;
 
-struct Numbers { g: u32, k: u32, n: u32, s: u32, share: u32, taken: u32 }
-
-@group(0) @binding(0) var<storage, read_write> dweight: array<some>;
-@group(0) @binding(1) var<storage, read> packed: array<some>;
-@group(0) @binding(2) var<storage, read_write> partials_2: array<some>;
-@group(0) @binding(3) var<uniform> numbers: Numbers;
+@group(0) @binding(0) var<storage, read> packed: array<some>;
+@group(0) @binding(1) var<storage, read_write> partials_2: array<some>;
 
 override width = 1u; override together = 64u; override team = 64u;
 var<workgroup> merged: array<some, team>;
 
-@compute @workgroup_size(together, width)
-fn backward_9(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) own: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn reduced(result: u32, group: vec3u, own: vec3u) -> some {
   let g = numbers.g;
-  let n = numbers.n;
   let some_k = numbers.k / many;
-  let result = (group.x + group.y * 65535u) * together + own.x;
   let begin = group.z * numbers.share;
-  let end = min(begin + numbers.share, n);
+  let end = min(begin + numbers.share, numbers.n);
   var total = some(0.0);
   let length = width * 256u;
   for (var i = begin + own.y; i < end; i += length) {
     let end_1 = min(i + length, end);
     var sum = some(0.0);
     for (var i_1 = i; i_1 < end_1; i_1 += width) {
-      let packed_2 = packed[2u * n * g * some_k + i_1 * g * some_k + result];
+      let packed_2 = packed[2u * numbers.n * g * some_k + i_1 * g * some_k + result];
       sum += packed_2;
     }
     total += sum;
@@ -38,6 +31,7 @@ fn backward_9(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grou
     let slot = i_2 * g * some_k + result;
     total += partials_2[slot];
   }
+  let lane = own.y * together + own.x;
   for (var span = 1u; span < width; span *= 16u) {
     merged[lane] = total;
     workgroupBarrier();
@@ -45,17 +39,29 @@ fn backward_9(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grou
     let leader = lane - (own.y % around - own.y % span) * together;
     total = some(0.0);
     for (var i_3 = 0u; i_3 < around; i_3 += span) {
-      let at = leader + i_3 * together;
-      total += merged[at];
+      total += merged[leader + i_3 * together];
     }
     workgroupBarrier();
   }
-  if ((0u < own.y) || (result >= g * some_k)) { return; }
+  return total;
+}
+
+struct Numbers { g: u32, k: u32, n: u32, s: u32, share: u32, taken: u32 }
+
+@group(0) @binding(2) var<storage, read_write> dweight: array<some>;
+@group(0) @binding(3) var<uniform> numbers: Numbers;
+
+@compute @workgroup_size(together, width)
+fn backward_9(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) own: vec3u) {
+  let some_k = numbers.k / many;
+  let result = (group.x + group.y * 65535u) * together + own.x;
+  let total = reduced(result, group, own);
+  if (0u < own.y || result >= numbers.g * some_k) { return; }
   if (1u < groups.z) {
-    let slot_1 = group.z * g * some_k + result;
-    partials_2[slot_1] = total;
+    let slot = group.z * numbers.g * some_k + result;
+    partials_2[slot] = total;
     return;
   }
-  let weight_1 = select(some(0.0), total, (f32(n) * f32(numbers.s) > 0.0));
+  let weight_1 = select(some(0.0), total, f32(numbers.n) * f32(numbers.s) > 0.0);
   dweight[result] = weight_1;
 }

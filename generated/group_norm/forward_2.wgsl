@@ -23,13 +23,13 @@ fn forward_2(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
   let k = numbers.k;
   let some_s = numbers.s / many;
   let result = (group.x + group.y * 65535u) * together + own.y;
-  let begin = group.z * numbers.share;
-  let end = min(begin + numbers.share, some_s);
   let i_k = result % k;
   let rest = result / k;
   let i_g = rest % g;
   let i_n = rest / g;
   if (result >= numbers.n * g * k) { return; }
+  let begin = group.z * numbers.share;
+  let end = min(begin + numbers.share, some_s);
   let weight_1 = weight[i_g * k + i_k];
   let invstd_1 = invstd[i_n * g + i_g];
   let v = weight_1 * invstd_1;

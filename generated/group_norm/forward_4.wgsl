@@ -22,13 +22,13 @@ fn forward_4(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
   let k = numbers.k;
   let some_s = numbers.s / many;
   let result = (group.x + group.y * 65535u) * together + own.y;
-  let begin = group.z * numbers.share;
-  let end = min(begin + numbers.share, some_s);
   let i_k = result % k;
   let rest = result / k;
   let i_g = rest % g;
   let i_n = rest / g;
   if (result >= numbers.n * g * k) { return; }
+  let begin = group.z * numbers.share;
+  let end = min(begin + numbers.share, some_s);
   let invstd_1 = invstd[i_n * g + i_g];
   let base = result * some_s;
   let mean_1 = mean[i_n * g + i_g];

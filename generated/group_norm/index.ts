@@ -36,7 +36,7 @@ function describe(): OpDescription<GroupNormTypes> {
     (n) => 2 * n.n! * n.g! * n.$blocks_3!,
     (n) => Math.floor((n.s! + 1024 - 1) / 1024),
     (n) => n.g! * Math.floor((n.k! + 1024 - 1) / 1024),
-    (n) => Math.floor((n.n! + 128 - 1) / 128),
+    (n) => Math.floor((n.n! + 124 - 1) / 124),
     (n) => n.g! * n.k!,
     () => 1,
     (n) => Math.max(Math.floor((n.k! + 1024 - 1) / 1024), Math.floor((n.k! * n.s! + 1024 - 1) / 1024)),
@@ -72,8 +72,8 @@ function describe(): OpDescription<GroupNormTypes> {
     { name: 'dx', role: 'gradient', of: 'x', axes: ['n', 'g', 'k', 's'], access: 'write' },
     { name: 'packed', role: 'scratch', of: 'packed', axes: ['n', 'g'], access: 'read_write', length: f[8]! },
     { name: 'partials', role: 'scratch', of: 'partials', axes: ['n', 'g'], access: 'read_write', length: f[9]!, dtype: 'f64' },
-    { name: 'packed', role: 'scratch', of: 'packed', axes: ['n', 'g'], access: 'write', length: f[8]! },
     { name: 'partials', role: 'scratch', of: 'partials', axes: ['n', 'g'], access: 'read_write', length: f[10]! },
+    { name: 'packed', role: 'scratch', of: 'packed', axes: ['n', 'g'], access: 'write', length: f[8]! },
     { name: 'packed', role: 'scratch', of: 'packed', axes: ['n', 'g'], access: 'read', length: f[8]! },
     { name: 'dweight', role: 'gradient', of: 'weight', axes: ['g', 'k'], access: 'write' },
     { name: 'dbias', role: 'gradient', of: 'bias', axes: ['g', 'k'], access: 'write' },
@@ -83,11 +83,11 @@ function describe(): OpDescription<GroupNormTypes> {
     { name: 'partials_1', role: 'scratch', of: 'partials_1', axes: ['g', 'k'], access: 'read_write', length: f[13]!, dtype: 'f64' },
     { name: 'columns', role: 'scratch', of: 'columns', axes: ['g', 'k'], access: 'read_write', length: f[14]! },
     { name: 'partials_2', role: 'scratch', of: 'partials_2', axes: ['n', 'g'], access: 'read_write', length: f[15]!, dtype: 'f64' },
-    { name: 'packed', role: 'scratch', of: 'packed', axes: ['n', 'g', 'k'], access: 'write', length: f[11]! },
     { name: 'partials', role: 'scratch', of: 'partials', axes: ['n', 'g', 'k'], access: 'read_write', length: f[22]! },
+    { name: 'packed', role: 'scratch', of: 'packed', axes: ['n', 'g', 'k'], access: 'write', length: f[11]! },
     { name: 'packed', role: 'scratch', of: 'packed', axes: ['n', 'g', 'k'], access: 'read', length: f[11]! },
-    { name: 'packed_1', role: 'scratch', of: 'packed_1', axes: ['n', 'g'], access: 'write', length: f[8]! },
     { name: 'partials_1', role: 'scratch', of: 'partials_1', axes: ['n', 'g'], access: 'read_write', length: f[10]! },
+    { name: 'packed_1', role: 'scratch', of: 'packed_1', axes: ['n', 'g'], access: 'write', length: f[8]! },
     { name: 'partials_2', role: 'scratch', of: 'partials_2', axes: ['g', 'k'], access: 'read_write', length: f[24]! },
     { name: 'packed_1', role: 'scratch', of: 'packed_1', axes: ['n', 'g'], access: 'read', length: f[8]! },
     { name: 'packed', role: 'scratch', of: 'packed', axes: ['n', 'g', 'k'], access: 'read_write', length: f[27]! },
@@ -119,6 +119,11 @@ function describe(): OpDescription<GroupNormTypes> {
     { kept: f[1]!, units: f[21]!, elements: f[6]!, blocks: '$blocks_3', routines: [{ name: 'reduce_8', over: 'parts' }, { name: 'finish_4', over: 'kept' }, { name: 'map_4', over: 'parts' }], together: 'phase_7' },
     { kept: f[1]!, units: f[2]!, elements: f[3]!, blocks: '$blocks', routines: [{ name: 'reduce_1', over: 'parts' }, { name: 'finish_1', over: 'kept' }, { name: 'map_4', over: 'parts' }], together: 'phase_4' },
   ];
+  const s: readonly (URL)[] = [
+    new URL('./reduce_1.wgsl', import.meta.url),
+    new URL('./reduce_2.wgsl', import.meta.url),
+    new URL('./reduce_3.wgsl', import.meta.url),
+  ];
   const t: readonly (TilesDescription)[] = [
     { kept: f[1]!, over: f[5]!, vector: 's', shared: 3, splits: true },
     { kept: f[6]!, over: f[7]!, vector: 's' },
@@ -127,6 +132,8 @@ function describe(): OpDescription<GroupNormTypes> {
     { kept: f[1]!, over: f[23]!, vector: 'k', shared: 2, splits: true },
     { kept: f[25]!, over: f[26]!, vector: 'k', isAcross: true, shared: 8, splits: true },
     { kept: f[25]!, over: f[26]!, vector: 'k', isAcross: true, shared: 4, splits: true },
+    { kept: f[1]!, over: f[5]!, vector: 's', shared: 2, splits: true, maps: true },
+    { kept: f[1]!, over: f[5]!, vector: 's', shared: 3, splits: true, maps: true },
   ];
   const u: readonly (readonly UniformDescription[])[] = [
     [{ name: 'g', type: 'u32' }, { name: 'k', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 's', type: 'u32' }, { name: 'eps', type: 'f32' }],
@@ -137,8 +144,26 @@ function describe(): OpDescription<GroupNormTypes> {
     [{ name: 'g', type: 'u32' }, { name: 'k', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 's', type: 'u32' }, { name: '$blocks', type: 'u32' }],
     [{ name: 'g', type: 'u32' }, { name: 'k', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 's', type: 'u32' }, { name: '$share', type: 'u32' }, { name: '$taken', type: 'u32' }],
     [{ name: 'g', type: 'u32' }, { name: 'k', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 's', type: 'u32' }, { name: '$blocks', type: 'u32' }, { name: '$blocks_1', type: 'u32' }, { name: '$blocks_3', type: 'u32' }],
+    [{ name: 'g', type: 'u32' }, { name: 'k', type: 'u32' }, { name: '$mapped', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 's', type: 'u32' }, { name: '$share', type: 'u32' }, { name: '$taken', type: 'u32' }],
     [{ name: 'g', type: 'u32' }, { name: 'k', type: 'u32' }, { name: 'n', type: 'u32' }, { name: '$share', type: 'u32' }, { name: '$taken', type: 'u32' }],
+    [{ name: 'g', type: 'u32' }, { name: 'k', type: 'u32' }, { name: '$mapped', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 's', type: 'u32' }, { name: '$share', type: 'u32' }, { name: '$taken', type: 'u32' }, { name: 'eps', type: 'f32' }],
   ];
+  /** A kernel of these bindings, uniforms and tiles by number. */
+  const k = (
+    name: string,
+    source: URL,
+    bindings: readonly number[],
+    uniforms: number,
+    tiles: number,
+    before?: number,
+  ): GpuKernelDescription => ({
+    name,
+    source,
+    ...(before !== undefined && { before: s[before]! }),
+    bindings: bindings.map((i) => b[i]!),
+    uniforms: u[uniforms]!,
+    tiles: t[tiles]!,
+  });
 
   const cpu = {
     forward_1: { name: 'forward_1', run: group_norm_forward_1, bindings: [b[0]!, b[1]!, b[2]!, b[3]!, b[4]!, b[5]!], uniforms: u[0]! },
@@ -165,26 +190,25 @@ function describe(): OpDescription<GroupNormTypes> {
   } satisfies { [name: string]: WasmKernelDescription };
 
   const gpu = {
-    forward_1: { name: 'forward_1', source: new URL('./forward_1.wgsl', import.meta.url), entryPoint: 'forward_1', bindings: [b[0]!, b[3]!, b[4]!, b[9]!], uniforms: u[2]!, tiles: t[0]! },
-    forward_2: { name: 'forward_2', source: new URL('./forward_2.wgsl', import.meta.url), entryPoint: 'forward_2', bindings: [b[1]!, b[2]!, b[0]!, b[10]!, b[11]!, b[5]!], uniforms: u[3]!, tiles: t[1]! },
-    backward_1: { name: 'backward_1', source: new URL('./backward_1.wgsl', import.meta.url), entryPoint: 'backward_1', bindings: [b[12]!, b[2]!, b[0]!, b[14]!, b[13]!, b[18]!, b[19]!], uniforms: u[6]!, tiles: t[2]! },
-    backward_2: { name: 'backward_2', source: new URL('./backward_2.wgsl', import.meta.url), entryPoint: 'backward_2', bindings: [b[12]!, b[2]!, b[0]!, b[14]!, b[13]!, b[15]!, b[20]!], uniforms: u[3]!, tiles: t[1]! },
-    backward_3: { name: 'backward_3', source: new URL('./backward_3.wgsl', import.meta.url), entryPoint: 'backward_3', bindings: [b[12]!, b[2]!, b[0]!, b[14]!, b[13]!, b[29]!, b[30]!], uniforms: u[6]!, tiles: t[3]! },
-    backward_4: { name: 'backward_4', source: new URL('./backward_4.wgsl', import.meta.url), entryPoint: 'backward_4', bindings: [b[14]!, b[31]!, b[32]!, b[33]!], uniforms: u[6]!, tiles: t[4]! },
-    backward_5: { name: 'backward_5', source: new URL('./backward_5.wgsl', import.meta.url), entryPoint: 'backward_5', bindings: [b[21]!, b[22]!, b[31]!, b[34]!], uniforms: u[6]!, tiles: t[5]! },
-    backward_6: { name: 'backward_6', source: new URL('./backward_6.wgsl', import.meta.url), entryPoint: 'backward_6', bindings: [b[12]!, b[2]!, b[0]!, b[14]!, b[13]!, b[15]!, b[35]!], uniforms: u[3]!, tiles: t[1]! },
-    forward_3: { name: 'forward_3', source: new URL('./forward_3.wgsl', import.meta.url), entryPoint: 'forward_3', bindings: [b[2]!, b[0]!, b[10]!, b[11]!, b[5]!], uniforms: u[3]!, tiles: t[1]! },
-    backward_7: { name: 'backward_7', source: new URL('./backward_7.wgsl', import.meta.url), entryPoint: 'backward_7', bindings: [b[12]!, b[2]!, b[0]!, b[14]!, b[13]!, b[39]!, b[30]!], uniforms: u[6]!, tiles: t[3]! },
-    backward_8: { name: 'backward_8', source: new URL('./backward_8.wgsl', import.meta.url), entryPoint: 'backward_8', bindings: [b[14]!, b[40]!, b[32]!, b[33]!], uniforms: u[6]!, tiles: t[4]! },
-    backward_9: { name: 'backward_9', source: new URL('./backward_9.wgsl', import.meta.url), entryPoint: 'backward_9', bindings: [b[21]!, b[40]!, b[41]!], uniforms: u[6]!, tiles: t[6]! },
-    forward_4: { name: 'forward_4', source: new URL('./forward_4.wgsl', import.meta.url), entryPoint: 'forward_4', bindings: [b[1]!, b[0]!, b[10]!, b[11]!, b[5]!], uniforms: u[3]!, tiles: t[1]! },
-    backward_10: { name: 'backward_10', source: new URL('./backward_10.wgsl', import.meta.url), entryPoint: 'backward_10', bindings: [b[12]!, b[0]!, b[14]!, b[13]!, b[18]!, b[19]!], uniforms: u[6]!, tiles: t[2]! },
-    backward_11: { name: 'backward_11', source: new URL('./backward_11.wgsl', import.meta.url), entryPoint: 'backward_11', bindings: [b[12]!, b[0]!, b[14]!, b[13]!, b[15]!, b[20]!], uniforms: u[3]!, tiles: t[1]! },
-    backward_12: { name: 'backward_12', source: new URL('./backward_12.wgsl', import.meta.url), entryPoint: 'backward_12', bindings: [b[12]!, b[0]!, b[13]!, b[44]!, b[30]!], uniforms: u[6]!, tiles: t[3]! },
-    backward_13: { name: 'backward_13', source: new URL('./backward_13.wgsl', import.meta.url), entryPoint: 'backward_13', bindings: [b[14]!, b[45]!, b[32]!, b[33]!], uniforms: u[6]!, tiles: t[4]! },
-    backward_14: { name: 'backward_14', source: new URL('./backward_14.wgsl', import.meta.url), entryPoint: 'backward_14', bindings: [b[22]!, b[45]!, b[41]!], uniforms: u[8]!, tiles: t[6]! },
-    backward_15: { name: 'backward_15', source: new URL('./backward_15.wgsl', import.meta.url), entryPoint: 'backward_15', bindings: [b[12]!, b[0]!, b[14]!, b[13]!, b[15]!, b[35]!], uniforms: u[3]!, tiles: t[1]! },
-    forward_5: { name: 'forward_5', source: new URL('./forward_5.wgsl', import.meta.url), entryPoint: 'forward_5', bindings: [b[0]!, b[10]!, b[11]!, b[5]!], uniforms: u[3]!, tiles: t[1]! },
+    forward_1: k('forward_1', new URL('./forward_1.wgsl', import.meta.url), [0, 9, 3, 4], 2, 0, 0),
+    forward_2: k('forward_2', new URL('./forward_2.wgsl', import.meta.url), [1, 2, 0, 10, 11, 5], 3, 1),
+    backward_1: k('backward_1', new URL('./backward_1.wgsl', import.meta.url), [12, 2, 0, 13, 18, 14, 19], 6, 2),
+    backward_2: k('backward_2', new URL('./backward_2.wgsl', import.meta.url), [12, 2, 0, 14, 13, 15, 20], 3, 1),
+    backward_3: k('backward_3', new URL('./backward_3.wgsl', import.meta.url), [12, 0, 13, 29, 2, 14, 30], 6, 3, 1),
+    backward_4: k('backward_4', new URL('./backward_4.wgsl', import.meta.url), [31, 32, 14, 33], 6, 4, 2),
+    backward_5: k('backward_5', new URL('./backward_5.wgsl', import.meta.url), [31, 34, 21, 22], 6, 5),
+    backward_6: k('backward_6', new URL('./backward_6.wgsl', import.meta.url), [12, 2, 0, 14, 13, 15, 35], 3, 1),
+    forward_3: k('forward_3', new URL('./forward_3.wgsl', import.meta.url), [2, 0, 10, 11, 5], 3, 1),
+    backward_7: k('backward_7', new URL('./backward_7.wgsl', import.meta.url), [12, 0, 13, 29, 2, 14, 39], 6, 3, 1),
+    backward_8: k('backward_8', new URL('./backward_8.wgsl', import.meta.url), [40, 32, 14, 33], 6, 4, 2),
+    backward_9: k('backward_9', new URL('./backward_9.wgsl', import.meta.url), [40, 41, 21], 6, 6),
+    forward_4: k('forward_4', new URL('./forward_4.wgsl', import.meta.url), [1, 0, 10, 11, 5], 3, 1),
+    backward_10: k('backward_10', new URL('./backward_10.wgsl', import.meta.url), [12, 0, 13, 18, 14, 15], 8, 7),
+    backward_11: k('backward_11', new URL('./backward_11.wgsl', import.meta.url), [12, 0, 13, 29, 44], 6, 3, 1),
+    backward_12: k('backward_12', new URL('./backward_12.wgsl', import.meta.url), [45, 32, 14, 33], 6, 4, 2),
+    backward_13: k('backward_13', new URL('./backward_13.wgsl', import.meta.url), [45, 41, 22], 9, 6),
+    backward_14: k('backward_14', new URL('./backward_14.wgsl', import.meta.url), [12, 0, 14, 13, 15, 35], 3, 1),
+    forward_5: k('forward_5', new URL('./forward_5.wgsl', import.meta.url), [0, 9, 3, 4, 5], 10, 8, 0),
   } satisfies { [name: string]: GpuKernelDescription };
 
   const d: readonly DirectionDescription[] = [
@@ -194,9 +218,9 @@ function describe(): OpDescription<GroupNormTypes> {
     { cpu: [cpu.forward_2], wasm: [wasm.forward_2], gpu: [gpu.forward_1, gpu.forward_3] },
     { cpu: [cpu.backward_3], wasm: [wasm.backward_3], gpu: [gpu.backward_7, gpu.backward_8, gpu.backward_9, gpu.backward_6] },
     { cpu: [cpu.forward_3], wasm: [wasm.forward_3], gpu: [gpu.forward_1, gpu.forward_4] },
-    { cpu: [cpu.backward_4], wasm: [wasm.backward_4], gpu: [gpu.backward_10, gpu.backward_11] },
-    { cpu: [cpu.backward_5], wasm: [wasm.backward_5], gpu: [gpu.backward_12, gpu.backward_13, gpu.backward_14, gpu.backward_15] },
-    { cpu: [cpu.forward_4], wasm: [wasm.forward_4], gpu: [gpu.forward_1, gpu.forward_5] },
+    { cpu: [cpu.backward_4], wasm: [wasm.backward_4], gpu: [gpu.backward_10] },
+    { cpu: [cpu.backward_5], wasm: [wasm.backward_5], gpu: [gpu.backward_11, gpu.backward_12, gpu.backward_13, gpu.backward_14] },
+    { cpu: [cpu.forward_4], wasm: [wasm.forward_4], gpu: [gpu.forward_5] },
   ];
 
   return {

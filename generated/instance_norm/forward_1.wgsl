@@ -4,122 +4,51 @@
 //   invstd = 1 / sqrt(eps + var(x, s))
 //   mean = mean(x, s)
 //   var_1 = var(x, s)
+//   y = bias + weight * invstd * (x - mean)
 
-alias some = f32; const many = 1u;
+struct Numbers { c: u32, mapped: u32, n: u32, s: u32, share: u32, taken: u32, eps: f32 }
 
-struct Numbers { c: u32, n: u32, s: u32, share: u32, taken: u32, eps: f32 }
-
-@group(0) @binding(0) var<storage, read> x: array<some>;
-@group(0) @binding(1) var<storage, read_write> invstd: array<f32>;
-@group(0) @binding(2) var<storage, read_write> mean: array<f32>;
-@group(0) @binding(3) var<storage, read_write> packed: array<f32>;
-@group(0) @binding(4) var<storage, read_write> partials: array<f32>;
-@group(0) @binding(5) var<uniform> numbers: Numbers;
-
-override width = 1u; override together = 64u; override team = 64u;
-var<workgroup> merged: array<f32, team>;
-var<workgroup> merged_1: array<f32, team>;
-var<workgroup> merged_2: array<f32, team>;
-
-fn head(v: some) -> f32 { return vec4f(v).x; }
-
-fn sum_of(v: some) -> f32 {
-  let u = vec4f(v);
-  return select(u.x + u.y + (u.z + u.w), u.x, many == 1u);
-}
+@group(0) @binding(2) var<storage, read> bias: array<f32>;
+@group(0) @binding(3) var<storage, read> weight: array<f32>;
+@group(0) @binding(4) var<storage, read_write> invstd: array<f32>;
+@group(0) @binding(5) var<storage, read_write> mean: array<f32>;
+@group(0) @binding(6) var<storage, read_write> y: array<some>;
+@group(0) @binding(7) var<storage, read_write> packed: array<f32>;
+@group(0) @binding(8) var<uniform> numbers: Numbers;
 
 @compute @workgroup_size(width, together)
-fn forward_1(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) own: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn forward_1(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let c = numbers.c;
+  let mapped = numbers.mapped;
   let n = numbers.n;
   let some_s = numbers.s / many;
   let result = (group.x + group.y * 65535u) * together + own.y;
-  let begin = group.z * numbers.share;
-  let end = min(begin + numbers.share, some_s);
-  var total = 0.0;
-  var total_1 = 0.0;
-  var total_2 = 0.0;
-  let length = width * 256u;
-  let base = result * some_s;
-  for (var i = begin + own.x; i < end; i += length) {
-    let end_1 = min(i + length, end);
-    let x_1 = x[base + i];
-    let first = head(x_1);
-    var sum = some(0.0);
-    var sum_1 = some(0.0);
-    for (var i_1 = i; i_1 < end_1; i_1 += width) {
-      let x_2 = x[base + i_1];
-      let d = x_2 - first;
-      sum += d;
-      sum_1 += d * d;
-    }
-    let folded = sum_of(sum);
-    let folded_1 = sum_of(sum_1);
-    let offset = folded * (1.0 / f32(((end_1 - i + width - 1u) / width) * many));
-    let squares = folded_1 - folded * offset;
-    let taken_1 = f32(((end_1 - i + width - 1u) / width) * many);
-    let taken_2 = first + offset;
-    let taken_3 = select(squares, 0.0, (squares < 0.0));
-    let count = total + taken_1;
-    let d_1 = taken_2 - total_1;
-    let share_1 = taken_1 / (select(1.0, count, (count > 0.0)));
-    let next = total_1 + d_1 * share_1;
-    let next_1 = total_2 + taken_3 + d_1 * d_1 * (total * share_1);
-    total = count;
-    total_1 = next;
-    total_2 = next_1;
-  }
-  for (var i_2 = own.x; i_2 < numbers.taken; i_2 += width) {
-    let slot = i_2 * 3u * n * c + result;
-    let taken_4 = partials[slot];
-    let taken_5 = partials[slot + n * c];
-    let taken_6 = partials[slot + 2u * n * c];
-    let count_1 = total + taken_4;
-    let d_2 = taken_5 - total_1;
-    let share_2 = taken_4 / (select(1.0, count_1, (count_1 > 0.0)));
-    let next_2 = total_1 + d_2 * share_2;
-    let next_3 = total_2 + taken_6 + d_2 * d_2 * (total * share_2);
-    total = count_1;
-    total_1 = next_2;
-    total_2 = next_3;
-  }
-  for (var span = 1u; span < width; span *= 16u) {
-    merged[lane] = total;
-    merged_1[lane] = total_1;
-    merged_2[lane] = total_2;
-    workgroupBarrier();
-    let around = min(span * 16u, width);
-    let leader = lane - (own.x % around - own.x % span);
-    total = 0.0;
-    total_1 = 0.0;
-    total_2 = 0.0;
-    for (var i_3 = 0u; i_3 < around; i_3 += span) {
-      let at = leader + i_3;
-      let taken_7 = merged[at];
-      let taken_8 = merged_1[at];
-      let taken_9 = merged_2[at];
-      let count_2 = total + taken_7;
-      let d_3 = taken_8 - total_1;
-      let share_3 = taken_7 / (select(1.0, count_2, (count_2 > 0.0)));
-      let next_4 = total_1 + d_3 * share_3;
-      let next_5 = total_2 + taken_9 + d_3 * d_3 * (total * share_3);
-      total = count_2;
-      total_1 = next_4;
-      total_2 = next_5;
-    }
-    workgroupBarrier();
-  }
-  if ((0u < own.x) || (result >= n * c)) { return; }
-  if (1u < groups.z) {
-    let slot_1 = group.z * 3u * n * c + result;
-    partials[slot_1] = total;
-    partials[slot_1 + n * c] = total_1;
-    partials[slot_1 + 2u * n * c] = total_2;
+  let i_c = result % c;
+  let total = reduced(result, group, own);
+  if ((0u < own.x && mapped == 0u) || result >= n * c) { return; }
+  if (mapped == 0u) {
+    let slot = group.z * 3u * n * c + result;
+    partials[slot] = total.count;
+    partials[slot + n * c] = total.mean;
+    partials[slot + 2u * n * c] = total.squares;
     return;
   }
-  let variance = total_2 / f32(numbers.s);
-  let invstd_1 = inverseSqrt(variance + numbers.eps);
-  invstd[result] = invstd_1;
-  mean[result] = total_1;
-  packed[result] = variance;
+  let begin = group.z * mapped;
+  let end = min(begin + mapped, some_s);
+  let weight_1 = weight[i_c];
+  let variance = total.squares / f32(numbers.s);
+  let v = variance + numbers.eps;
+  let root = inverseSqrt(v);
+  let v_1 = weight_1 * root;
+  let base = result * some_s;
+  let bias_1 = bias[i_c];
+  for (var i = begin + own.x; i < end; i += width) {
+    let x_1 = x[base + i];
+    y[base + i] = v_1 * (x_1 - total.mean) + bias_1;
+  }
+  if (own.x == 0u && group.z == 0u) {
+    invstd[result] = root;
+    mean[result] = total.mean;
+    packed[result] = variance;
+  }
 }

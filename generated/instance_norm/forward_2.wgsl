@@ -6,30 +6,20 @@
 
 alias some = f32; const many = 1u;
 
-struct Numbers { c: u32, n: u32, s: u32, share: u32, taken: u32, momentum: f32 }
+@group(0) @binding(0) var<storage, read> mean: array<some>;
+@group(0) @binding(1) var<storage, read> packed: array<some>;
+@group(0) @binding(2) var<storage, read_write> partials_1: array<some>;
 
-@group(0) @binding(0) var<storage, read_write> running_mean: array<some>;
-@group(0) @binding(1) var<storage, read_write> running_var: array<some>;
-@group(0) @binding(2) var<storage, read> mean: array<some>;
-@group(0) @binding(3) var<storage, read> packed: array<some>;
-@group(0) @binding(4) var<storage, read_write> partials_1: array<some>;
-@group(0) @binding(5) var<uniform> numbers: Numbers;
+struct Totals { sum: some, sum_1: some }
 
 override width = 1u; override together = 64u; override team = 64u;
-var<workgroup> merged: array<some, team>;
-var<workgroup> merged_1: array<some, team>;
+var<workgroup> merged: array<Totals, team>;
 
-@compute @workgroup_size(together, width)
-fn forward_2(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) own: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let n = numbers.n;
-  let s = numbers.s;
-  let momentum = numbers.momentum;
+fn reduced(result: u32, group: vec3u, own: vec3u) -> Totals {
   let some_c = numbers.c / many;
-  let result = (group.x + group.y * 65535u) * together + own.x;
   let begin = group.z * numbers.share;
-  let end = min(begin + numbers.share, n);
-  var total = some(0.0);
-  var total_1 = some(0.0);
+  let end = min(begin + numbers.share, numbers.n);
+  var total = Totals();
   let length = width * 256u;
   for (var i = begin + own.y; i < end; i += length) {
     let end_1 = min(i + length, end);
@@ -41,43 +31,59 @@ fn forward_2(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) group
       let packed_1 = packed[i_1 * some_c + result];
       sum_1 += packed_1;
     }
-    total += sum;
-    total_1 += sum_1;
+    total.sum += sum;
+    total.sum_1 += sum_1;
   }
   for (var i_2 = own.y; i_2 < numbers.taken; i_2 += width) {
     let slot = i_2 * 2u * some_c + result;
-    total += partials_1[slot];
-    total_1 += partials_1[slot + some_c];
+    total.sum += partials_1[slot];
+    total.sum_1 += partials_1[slot + some_c];
   }
+  let lane = own.y * together + own.x;
   for (var span = 1u; span < width; span *= 16u) {
     merged[lane] = total;
-    merged_1[lane] = total_1;
     workgroupBarrier();
     let around = min(span * 16u, width);
     let leader = lane - (own.y % around - own.y % span) * together;
-    total = some(0.0);
-    total_1 = some(0.0);
+    total = Totals();
     for (var i_3 = 0u; i_3 < around; i_3 += span) {
-      let at = leader + i_3 * together;
-      total += merged[at];
-      total_1 += merged_1[at];
+      let other = merged[leader + i_3 * together];
+      total.sum += other.sum;
+      total.sum_1 += other.sum_1;
     }
     workgroupBarrier();
   }
-  if ((0u < own.y) || (result >= some_c)) { return; }
+  return total;
+}
+
+struct Numbers { c: u32, n: u32, s: u32, share: u32, taken: u32, momentum: f32 }
+
+@group(0) @binding(3) var<storage, read_write> running_mean: array<some>;
+@group(0) @binding(4) var<storage, read_write> running_var: array<some>;
+@group(0) @binding(5) var<uniform> numbers: Numbers;
+
+@compute @workgroup_size(together, width)
+fn forward_2(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) own: vec3u) {
+  let n = numbers.n;
+  let s = numbers.s;
+  let momentum = numbers.momentum;
+  let some_c = numbers.c / many;
+  let result = (group.x + group.y * 65535u) * together + own.x;
+  let total = reduced(result, group, own);
+  if (0u < own.y || result >= some_c) { return; }
   if (1u < groups.z) {
-    let slot_1 = group.z * 2u * some_c + result;
-    partials_1[slot_1] = total;
-    partials_1[slot_1 + some_c] = total_1;
+    let slot = group.z * 2u * some_c + result;
+    partials_1[slot] = total.sum;
+    partials_1[slot + some_c] = total.sum_1;
     return;
   }
   let v = 1.0 - momentum;
   let running_mean_1 = running_mean[result];
-  let mean_2 = total / f32(n);
-  let running_mean_2 = select(running_mean_1, v * running_mean_1 + momentum * mean_2, (f32(n) * f32(s) > 0.0));
+  let mean_1 = total.sum / f32(n);
+  let running_mean_2 = select(running_mean_1, v * running_mean_1 + momentum * mean_1, f32(n) * f32(s) > 0.0);
   let running_var_1 = running_var[result];
-  let mean_3 = total_1 / f32(n);
-  let running_var_2 = select(running_var_1, v * running_var_1 + f32(s) / (f32(s) - 1.0) * momentum * mean_3, ((f32(s) > 0.0) && (f32(n) > 0.0)));
+  let mean_2 = total.sum_1 / f32(n);
+  let running_var_2 = select(running_var_1, v * running_var_1 + f32(s) / (f32(s) - 1.0) * momentum * mean_2, f32(s) > 0.0 && f32(n) > 0.0);
   running_mean[result] = running_mean_2;
   running_var[result] = running_var_2;
 }

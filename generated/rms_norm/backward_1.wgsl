@@ -2,18 +2,14 @@
 //
 // rms_norm, backward:
 //   mean_1 = mean(weight * grad_y * x, d)
+//   dx = weight * invrms * grad_y - invrms ^ 3 * mean_1 * x
 
 alias some = f32; const many = 1u;
-
-struct Numbers { d: u32, n: u32, share: u32, taken: u32 }
 
 @group(0) @binding(0) var<storage, read> grad_y: array<some>;
 @group(0) @binding(1) var<storage, read> weight: array<some>;
 @group(0) @binding(2) var<storage, read> x: array<some>;
-@group(0) @binding(3) var<storage, read> invrms: array<f32>;
-@group(0) @binding(4) var<storage, read_write> packed: array<f32>;
-@group(0) @binding(5) var<storage, read_write> partials: array<f32>;
-@group(0) @binding(6) var<uniform> numbers: Numbers;
+@group(0) @binding(3) var<storage, read_write> partials: array<f32>;
 
 override width = 1u; override together = 64u; override team = 64u;
 var<workgroup> merged: array<f32, team>;
@@ -23,11 +19,8 @@ fn sum_of(v: some) -> f32 {
   return select(u.x + u.y + (u.z + u.w), u.x, many == 1u);
 }
 
-@compute @workgroup_size(width, together)
-fn backward_1(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) own: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let n = numbers.n;
+fn reduced(result: u32, group: vec3u, own: vec3u) -> f32 {
   let some_d = numbers.d / many;
-  let result = (group.x + group.y * 65535u) * together + own.y;
   let begin = group.z * numbers.share;
   let end = min(begin + numbers.share, some_d);
   var total = 0.0;
@@ -39,16 +32,16 @@ fn backward_1(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grou
     for (var i_1 = i; i_1 < end_1; i_1 += width) {
       let weight_1 = weight[i_1];
       let grad_y_1 = grad_y[base + i_1];
-      let v = weight_1 * grad_y_1;
       let x_1 = x[base + i_1];
-      sum += v * x_1;
+      sum += weight_1 * grad_y_1 * x_1;
     }
     total += sum_of(sum);
   }
   for (var i_2 = own.x; i_2 < numbers.taken; i_2 += width) {
-    let slot = i_2 * n + result;
+    let slot = i_2 * numbers.n + result;
     total += partials[slot];
   }
+  let lane = own.y * width + own.x;
   for (var span = 1u; span < width; span *= 16u) {
     merged[lane] = total;
     workgroupBarrier();
@@ -56,18 +49,43 @@ fn backward_1(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grou
     let leader = lane - (own.x % around - own.x % span);
     total = 0.0;
     for (var i_3 = 0u; i_3 < around; i_3 += span) {
-      let at = leader + i_3;
-      total += merged[at];
+      total += merged[leader + i_3];
     }
     workgroupBarrier();
   }
-  if ((0u < own.x) || (result >= n)) { return; }
-  if (1u < groups.z) {
-    let slot_1 = group.z * n + result;
-    partials[slot_1] = total;
+  return total;
+}
+
+struct Numbers { d: u32, mapped: u32, n: u32, share: u32, taken: u32 }
+
+@group(0) @binding(4) var<storage, read> invrms: array<f32>;
+@group(0) @binding(5) var<storage, read_write> dx: array<some>;
+@group(0) @binding(6) var<uniform> numbers: Numbers;
+
+@compute @workgroup_size(width, together)
+fn backward_1(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
+  let mapped = numbers.mapped;
+  let some_d = numbers.d / many;
+  let result = (group.x + group.y * 65535u) * together + own.y;
+  let total = reduced(result, group, own);
+  if ((0u < own.x && mapped == 0u) || result >= numbers.n) { return; }
+  if (mapped == 0u) {
+    let slot = group.z * numbers.n + result;
+    partials[slot] = total;
     return;
   }
-  let mean = total / f32(numbers.d);
+  let begin = group.z * mapped;
+  let end = min(begin + mapped, some_d);
   let invrms_1 = invrms[result];
-  packed[result] = invrms_1 * invrms_1 * mean;
+  let base = result * some_d;
+  let v_1 = invrms_1 * invrms_1;
+  let mean = total / f32(numbers.d);
+  let v_2 = v_1 * mean;
+  for (var i = begin + own.x; i < end; i += width) {
+    let weight_1 = weight[i];
+    let grad_y_1 = grad_y[base + i];
+    let v = weight_1 * grad_y_1;
+    let x_1 = x[base + i];
+    dx[base + i] = invrms_1 * (v - v_2 * x_1);
+  }
 }

@@ -5,22 +5,16 @@
 
 alias some = f32; const many = 1u;
 
-struct Numbers { d: u32, n: u32, share: u32, taken: u32 }
-
 @group(0) @binding(0) var<storage, read> grad_y: array<some>;
 @group(0) @binding(1) var<storage, read> x: array<some>;
 @group(0) @binding(2) var<storage, read> invrms: array<f32>;
-@group(0) @binding(3) var<storage, read_write> dweight: array<some>;
-@group(0) @binding(4) var<storage, read_write> partials: array<some>;
-@group(0) @binding(5) var<uniform> numbers: Numbers;
+@group(0) @binding(3) var<storage, read_write> partials_1: array<some>;
 
 override width = 1u; override together = 64u; override team = 64u;
 var<workgroup> merged: array<some, team>;
 
-@compute @workgroup_size(together, width)
-fn backward_3(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) own: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn reduced(result: u32, group: vec3u, own: vec3u) -> some {
   let some_d = numbers.d / many;
-  let result = (group.x + group.y * 65535u) * together + own.x;
   let begin = group.z * numbers.share;
   let end = min(begin + numbers.share, numbers.n);
   var total = some(0.0);
@@ -38,8 +32,9 @@ fn backward_3(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grou
   }
   for (var i_2 = own.y; i_2 < numbers.taken; i_2 += width) {
     let slot = i_2 * some_d + result;
-    total += partials[slot];
+    total += partials_1[slot];
   }
+  let lane = own.y * together + own.x;
   for (var span = 1u; span < width; span *= 16u) {
     merged[lane] = total;
     workgroupBarrier();
@@ -47,15 +42,27 @@ fn backward_3(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grou
     let leader = lane - (own.y % around - own.y % span) * together;
     total = some(0.0);
     for (var i_3 = 0u; i_3 < around; i_3 += span) {
-      let at = leader + i_3 * together;
-      total += merged[at];
+      total += merged[leader + i_3 * together];
     }
     workgroupBarrier();
   }
-  if ((0u < own.y) || (result >= some_d)) { return; }
+  return total;
+}
+
+struct Numbers { d: u32, n: u32, share: u32, taken: u32 }
+
+@group(0) @binding(4) var<storage, read_write> dweight: array<some>;
+@group(0) @binding(5) var<uniform> numbers: Numbers;
+
+@compute @workgroup_size(together, width)
+fn backward_3(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) own: vec3u) {
+  let some_d = numbers.d / many;
+  let result = (group.x + group.y * 65535u) * together + own.x;
+  let total = reduced(result, group, own);
+  if (0u < own.y || result >= some_d) { return; }
   if (1u < groups.z) {
-    let slot_1 = group.z * some_d + result;
-    partials[slot_1] = total;
+    let slot = group.z * some_d + result;
+    partials_1[slot] = total;
     return;
   }
   dweight[result] = total;

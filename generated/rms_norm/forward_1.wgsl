@@ -2,66 +2,39 @@
 //
 // rms_norm, forward:
 //   invrms = 1 / sqrt(eps + mean(x ^ 2, d))
+//   y = weight * invrms * x
 
-alias some = f32; const many = 1u;
+struct Numbers { d: u32, mapped: u32, n: u32, share: u32, taken: u32, eps: f32 }
 
-struct Numbers { d: u32, n: u32, share: u32, taken: u32, eps: f32 }
-
-@group(0) @binding(0) var<storage, read> x: array<some>;
-@group(0) @binding(1) var<storage, read_write> invrms: array<f32>;
-@group(0) @binding(2) var<storage, read_write> partials: array<f32>;
-@group(0) @binding(3) var<uniform> numbers: Numbers;
-
-override width = 1u; override together = 64u; override team = 64u;
-var<workgroup> merged: array<f32, team>;
-
-fn sum_of(v: some) -> f32 {
-  let u = vec4f(v);
-  return select(u.x + u.y + (u.z + u.w), u.x, many == 1u);
-}
+@group(0) @binding(2) var<storage, read> weight: array<some>;
+@group(0) @binding(3) var<storage, read_write> invrms: array<f32>;
+@group(0) @binding(4) var<storage, read_write> y: array<some>;
+@group(0) @binding(5) var<uniform> numbers: Numbers;
 
 @compute @workgroup_size(width, together)
-fn forward_1(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) own: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let n = numbers.n;
+fn forward_1(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
+  let mapped = numbers.mapped;
   let some_d = numbers.d / many;
   let result = (group.x + group.y * 65535u) * together + own.y;
-  let begin = group.z * numbers.share;
-  let end = min(begin + numbers.share, some_d);
-  var total = 0.0;
-  let length = width * 256u;
-  let base = result * some_d;
-  for (var i = begin + own.x; i < end; i += length) {
-    let end_1 = min(i + length, end);
-    var sum = some(0.0);
-    for (var i_1 = i; i_1 < end_1; i_1 += width) {
-      let x_1 = x[base + i_1];
-      sum += x_1 * x_1;
-    }
-    total += sum_of(sum);
-  }
-  for (var i_2 = own.x; i_2 < numbers.taken; i_2 += width) {
-    let slot = i_2 * n + result;
-    total += partials[slot];
-  }
-  for (var span = 1u; span < width; span *= 16u) {
-    merged[lane] = total;
-    workgroupBarrier();
-    let around = min(span * 16u, width);
-    let leader = lane - (own.x % around - own.x % span);
-    total = 0.0;
-    for (var i_3 = 0u; i_3 < around; i_3 += span) {
-      let at = leader + i_3;
-      total += merged[at];
-    }
-    workgroupBarrier();
-  }
-  if ((0u < own.x) || (result >= n)) { return; }
-  if (1u < groups.z) {
-    let slot_1 = group.z * n + result;
-    partials[slot_1] = total;
+  let total = reduced(result, group, own);
+  if ((0u < own.x && mapped == 0u) || result >= numbers.n) { return; }
+  if (mapped == 0u) {
+    let slot = group.z * numbers.n + result;
+    partials[slot] = total;
     return;
   }
+  let begin = group.z * mapped;
+  let end = min(begin + mapped, some_d);
   let mean = total / f32(numbers.d);
-  let invrms_1 = inverseSqrt(mean + numbers.eps);
-  invrms[result] = invrms_1;
+  let v = mean + numbers.eps;
+  let root = inverseSqrt(v);
+  let base = result * some_d;
+  for (var i = begin + own.x; i < end; i += width) {
+    let weight_1 = weight[i];
+    let x_1 = x[base + i];
+    y[base + i] = weight_1 * root * x_1;
+  }
+  if (own.x == 0u && group.z == 0u) {
+    invrms[result] = root;
+  }
 }

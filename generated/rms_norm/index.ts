@@ -26,7 +26,7 @@ function describe(): OpDescription<RmsNormTypes> {
     (n) => Math.floor(n.d! / n.$many!),
     (n) => n.d! * n.$blocks!,
     (n) => Math.floor((n.d! + 1024 - 1) / 1024) * n.$blocks! * 1024,
-    (n) => Math.floor((n.n! + 128 - 1) / 128),
+    (n) => Math.floor((n.n! + 124 - 1) / 124),
     (n) => n.d!,
     () => 1,
     (n) => n.d! * n.$taken!,
@@ -40,13 +40,10 @@ function describe(): OpDescription<RmsNormTypes> {
     { name: 'invrms', role: 'output', of: 'invrms', axes: ['n'], access: 'read_write' },
     { name: 'partials', role: 'scratch', of: 'partials', axes: ['n'], access: 'read_write', length: f[0]!, dtype: 'f64' },
     { name: 'partials', role: 'scratch', of: 'partials', axes: ['n'], access: 'read_write', length: f[4]! },
-    { name: 'invrms', role: 'output', of: 'invrms', axes: ['n'], access: 'read' },
     { name: 'grad_y', role: 'cotangent', of: 'y', axes: ['n', 'd'], access: 'read' },
     { name: 'invrms', role: 'saved', of: 'invrms', axes: ['n'], access: 'read' },
     { name: 'dx', role: 'gradient', of: 'x', axes: ['n', 'd'], access: 'write' },
     { name: 'packed', role: 'scratch', of: 'packed', axes: ['n'], access: 'read_write', length: f[1]! },
-    { name: 'packed', role: 'scratch', of: 'packed', axes: ['n'], access: 'write', length: f[1]! },
-    { name: 'packed', role: 'scratch', of: 'packed', axes: ['n'], access: 'read', length: f[1]! },
     { name: 'dweight', role: 'gradient', of: 'weight', axes: ['d'], access: 'write' },
     { name: 'partials', role: 'scratch', of: 'partials', axes: ['d'], access: 'read_write', length: f[6]!, dtype: 'f64' },
     { name: 'columns', role: 'scratch', of: 'columns', axes: ['d'], access: 'read_write', length: f[7]! },
@@ -62,60 +59,74 @@ function describe(): OpDescription<RmsNormTypes> {
     { kept: f[1]!, units: f[2]!, elements: f[3]!, blocks: '$blocks', routines: [{ name: 'reduce_1', over: 'parts' }, { name: 'finish_1', over: 'kept' }, { name: 'map_2', over: 'parts' }], together: 'phase_2' },
     { kept: f[1]!, units: f[2]!, elements: f[3]!, blocks: '$blocks', routines: [{ name: 'reduce_4', over: 'parts' }, { name: 'finish_1', over: 'kept' }, { name: 'map_3', over: 'parts' }], together: 'phase_3' },
   ];
+  const s: readonly (URL)[] = [
+    new URL('./reduce_1.wgsl', import.meta.url),
+  ];
   const t: readonly (TilesDescription)[] = [
-    { kept: f[1]!, over: f[5]!, vector: 'd', shared: 1, splits: true },
-    { kept: f[5]!, over: f[1]!, vector: 'd', isAcross: true },
+    { kept: f[1]!, over: f[5]!, vector: 'd', shared: 1, splits: true, maps: true },
     { kept: f[5]!, over: f[1]!, vector: 'd', isAcross: true, shared: 4, splits: true },
-    { kept: f[1]!, over: f[5]!, vector: 'd' },
   ];
   const u: readonly (readonly UniformDescription[])[] = [
     [{ name: 'd', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 'eps', type: 'f32' }],
     [{ name: 'd', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 'eps', type: 'f32' }, { name: '$blocks', type: 'u32' }],
-    [{ name: 'd', type: 'u32' }, { name: 'n', type: 'u32' }, { name: '$share', type: 'u32' }, { name: '$taken', type: 'u32' }, { name: 'eps', type: 'f32' }],
-    [{ name: 'd', type: 'u32' }, { name: 'n', type: 'u32' }, { name: '$share', type: 'u32' }],
+    [{ name: 'd', type: 'u32' }, { name: '$mapped', type: 'u32' }, { name: 'n', type: 'u32' }, { name: '$share', type: 'u32' }, { name: '$taken', type: 'u32' }, { name: 'eps', type: 'f32' }],
     [{ name: 'd', type: 'u32' }, { name: 'n', type: 'u32' }],
     [{ name: 'd', type: 'u32' }, { name: 'n', type: 'u32' }, { name: '$blocks', type: 'u32' }],
+    [{ name: 'd', type: 'u32' }, { name: '$mapped', type: 'u32' }, { name: 'n', type: 'u32' }, { name: '$share', type: 'u32' }, { name: '$taken', type: 'u32' }],
     [{ name: 'd', type: 'u32' }, { name: 'n', type: 'u32' }, { name: '$share', type: 'u32' }, { name: '$taken', type: 'u32' }],
     [{ name: 'd', type: 'u32' }, { name: 'n', type: 'u32' }, { name: '$blocks', type: 'u32' }, { name: '$blocks_2', type: 'u32' }],
   ];
+  /** A kernel of these bindings, uniforms and tiles by number. */
+  const k = (
+    name: string,
+    source: URL,
+    bindings: readonly number[],
+    uniforms: number,
+    tiles: number,
+    before?: number,
+  ): GpuKernelDescription => ({
+    name,
+    source,
+    ...(before !== undefined && { before: s[before]! }),
+    bindings: bindings.map((i) => b[i]!),
+    uniforms: u[uniforms]!,
+    tiles: t[tiles]!,
+  });
 
   const cpu = {
     forward_1: { name: 'forward_1', run: rms_norm_forward_1, bindings: [b[0]!, b[1]!, b[2]!, b[3]!], uniforms: u[0]! },
-    backward_1: { name: 'backward_1', run: rms_norm_backward_1, bindings: [b[8]!, b[1]!, b[0]!, b[9]!, b[10]!], uniforms: u[4]! },
-    backward_2: { name: 'backward_2', run: rms_norm_backward_2, bindings: [b[8]!, b[0]!, b[9]!, b[14]!], uniforms: u[4]! },
-    backward_3: { name: 'backward_3', run: rms_norm_backward_3, bindings: [b[8]!, b[1]!, b[0]!, b[9]!, b[14]!, b[10]!], uniforms: u[4]! },
+    backward_1: { name: 'backward_1', run: rms_norm_backward_1, bindings: [b[7]!, b[1]!, b[0]!, b[8]!, b[9]!], uniforms: u[3]! },
+    backward_2: { name: 'backward_2', run: rms_norm_backward_2, bindings: [b[7]!, b[0]!, b[8]!, b[11]!], uniforms: u[3]! },
+    backward_3: { name: 'backward_3', run: rms_norm_backward_3, bindings: [b[7]!, b[1]!, b[0]!, b[8]!, b[11]!, b[9]!], uniforms: u[3]! },
     forward_2: { name: 'forward_2', run: rms_norm_forward_2, bindings: [b[0]!, b[2]!, b[3]!], uniforms: u[0]! },
-    backward_4: { name: 'backward_4', run: rms_norm_backward_4, bindings: [b[8]!, b[0]!, b[9]!, b[10]!], uniforms: u[4]! },
+    backward_4: { name: 'backward_4', run: rms_norm_backward_4, bindings: [b[7]!, b[0]!, b[8]!, b[9]!], uniforms: u[3]! },
   } satisfies { [name: string]: CpuKernelDescription };
 
   const wasm = {
     forward_1: { name: 'forward_1', module: forward_module, bindings: [b[1]!, b[0]!, b[4]!, b[3]!, b[5]!], uniforms: u[1]!, slots: [0, 1, 2, 3, 4, 5, 6, 7, 8], phases: [p[0]!] },
-    backward_1: { name: 'backward_1', module: backward_module, bindings: [b[8]!, b[1]!, b[0]!, b[9]!, b[10]!, b[11]!, b[5]!], uniforms: u[5]!, slots: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9], phases: [p[0]!] },
-    backward_2: { name: 'backward_2', module: backward_module, bindings: [b[8]!, b[0]!, b[9]!, b[14]!, b[15]!, b[16]!], uniforms: u[5]!, slots: [0, 2, 3, 10, 6, 11, 7, 8, 9], phases: [p[1]!, p[2]!] },
-    backward_3: { name: 'backward_3', module: backward_module, bindings: [b[8]!, b[1]!, b[0]!, b[9]!, b[14]!, b[10]!, b[11]!, b[15]!, b[16]!, b[18]!], uniforms: u[7]!, slots: [0, 1, 2, 3, 10, 4, 5, 6, 11, 12, 7, 8, 9, 13], phases: [p[1]!, p[2]!, p[3]!] },
+    backward_1: { name: 'backward_1', module: backward_module, bindings: [b[7]!, b[1]!, b[0]!, b[8]!, b[9]!, b[10]!, b[5]!], uniforms: u[4]!, slots: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9], phases: [p[0]!] },
+    backward_2: { name: 'backward_2', module: backward_module, bindings: [b[7]!, b[0]!, b[8]!, b[11]!, b[12]!, b[13]!], uniforms: u[4]!, slots: [0, 2, 3, 10, 6, 11, 7, 8, 9], phases: [p[1]!, p[2]!] },
+    backward_3: { name: 'backward_3', module: backward_module, bindings: [b[7]!, b[1]!, b[0]!, b[8]!, b[11]!, b[9]!, b[10]!, b[12]!, b[13]!, b[15]!], uniforms: u[7]!, slots: [0, 1, 2, 3, 10, 4, 5, 6, 11, 12, 7, 8, 9, 13], phases: [p[1]!, p[2]!, p[3]!] },
     forward_2: { name: 'forward_2', module: forward_module, bindings: [b[0]!, b[4]!, b[3]!, b[5]!], uniforms: u[1]!, slots: [1, 2, 3, 4, 5, 6, 7, 8], phases: [p[4]!] },
-    backward_4: { name: 'backward_4', module: backward_module, bindings: [b[8]!, b[0]!, b[9]!, b[10]!, b[11]!, b[5]!], uniforms: u[5]!, slots: [0, 2, 3, 4, 5, 6, 7, 8, 9], phases: [p[5]!] },
+    backward_4: { name: 'backward_4', module: backward_module, bindings: [b[7]!, b[0]!, b[8]!, b[9]!, b[10]!, b[5]!], uniforms: u[4]!, slots: [0, 2, 3, 4, 5, 6, 7, 8, 9], phases: [p[5]!] },
   } satisfies { [name: string]: WasmKernelDescription };
 
   const gpu = {
-    forward_1: { name: 'forward_1', source: new URL('./forward_1.wgsl', import.meta.url), entryPoint: 'forward_1', bindings: [b[0]!, b[2]!, b[6]!], uniforms: u[2]!, tiles: t[0]! },
-    forward_2: { name: 'forward_2', source: new URL('./forward_2.wgsl', import.meta.url), entryPoint: 'forward_2', bindings: [b[1]!, b[0]!, b[7]!, b[3]!], uniforms: u[3]!, tiles: t[1]! },
-    backward_1: { name: 'backward_1', source: new URL('./backward_1.wgsl', import.meta.url), entryPoint: 'backward_1', bindings: [b[8]!, b[1]!, b[0]!, b[9]!, b[12]!, b[6]!], uniforms: u[6]!, tiles: t[0]! },
-    backward_2: { name: 'backward_2', source: new URL('./backward_2.wgsl', import.meta.url), entryPoint: 'backward_2', bindings: [b[8]!, b[1]!, b[0]!, b[9]!, b[10]!, b[13]!], uniforms: u[3]!, tiles: t[1]! },
-    backward_3: { name: 'backward_3', source: new URL('./backward_3.wgsl', import.meta.url), entryPoint: 'backward_3', bindings: [b[8]!, b[0]!, b[9]!, b[14]!, b[17]!], uniforms: u[6]!, tiles: t[2]! },
-    backward_4: { name: 'backward_4', source: new URL('./backward_4.wgsl', import.meta.url), entryPoint: 'backward_4', bindings: [b[8]!, b[0]!, b[9]!, b[14]!, b[19]!], uniforms: u[6]!, tiles: t[2]! },
-    forward_3: { name: 'forward_3', source: new URL('./forward_3.wgsl', import.meta.url), entryPoint: 'forward_3', bindings: [b[0]!, b[7]!, b[3]!], uniforms: u[3]!, tiles: t[3]! },
-    backward_5: { name: 'backward_5', source: new URL('./backward_5.wgsl', import.meta.url), entryPoint: 'backward_5', bindings: [b[8]!, b[0]!, b[9]!, b[12]!, b[6]!], uniforms: u[6]!, tiles: t[0]! },
-    backward_6: { name: 'backward_6', source: new URL('./backward_6.wgsl', import.meta.url), entryPoint: 'backward_6', bindings: [b[8]!, b[0]!, b[9]!, b[10]!, b[13]!], uniforms: u[3]!, tiles: t[3]! },
+    forward_1: k('forward_1', new URL('./forward_1.wgsl', import.meta.url), [0, 6, 1, 2, 3], 2, 0, 0),
+    backward_1: k('backward_1', new URL('./backward_1.wgsl', import.meta.url), [7, 1, 0, 6, 8, 9], 5, 0),
+    backward_2: k('backward_2', new URL('./backward_2.wgsl', import.meta.url), [7, 0, 8, 14, 11], 6, 1),
+    backward_3: k('backward_3', new URL('./backward_3.wgsl', import.meta.url), [7, 0, 8, 16, 11], 6, 1),
+    forward_2: k('forward_2', new URL('./forward_2.wgsl', import.meta.url), [0, 6, 2, 3], 2, 0, 0),
+    backward_4: k('backward_4', new URL('./backward_4.wgsl', import.meta.url), [7, 0, 6, 8, 9], 5, 0),
   } satisfies { [name: string]: GpuKernelDescription };
 
   const d: readonly DirectionDescription[] = [
-    { cpu: [cpu.forward_1], wasm: [wasm.forward_1], gpu: [gpu.forward_1, gpu.forward_2] },
-    { cpu: [cpu.backward_1], wasm: [wasm.backward_1], gpu: [gpu.backward_1, gpu.backward_2] },
-    { cpu: [cpu.backward_2], wasm: [wasm.backward_2], gpu: [gpu.backward_3] },
-    { cpu: [cpu.backward_3], wasm: [wasm.backward_3], gpu: [gpu.backward_1, gpu.backward_4, gpu.backward_2] },
-    { cpu: [cpu.forward_2], wasm: [wasm.forward_2], gpu: [gpu.forward_1, gpu.forward_3] },
-    { cpu: [cpu.backward_4], wasm: [wasm.backward_4], gpu: [gpu.backward_5, gpu.backward_6] },
+    { cpu: [cpu.forward_1], wasm: [wasm.forward_1], gpu: [gpu.forward_1] },
+    { cpu: [cpu.backward_1], wasm: [wasm.backward_1], gpu: [gpu.backward_1] },
+    { cpu: [cpu.backward_2], wasm: [wasm.backward_2], gpu: [gpu.backward_2] },
+    { cpu: [cpu.backward_3], wasm: [wasm.backward_3], gpu: [gpu.backward_1, gpu.backward_3] },
+    { cpu: [cpu.forward_2], wasm: [wasm.forward_2], gpu: [gpu.forward_2] },
+    { cpu: [cpu.backward_4], wasm: [wasm.backward_4], gpu: [gpu.backward_4] },
   ];
 
   return {

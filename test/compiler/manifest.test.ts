@@ -18,20 +18,21 @@ const test = suite('manifest');
 async function describesWhatExists(manifest: OpManifest, files: ReadonlyMap<string, string>): Promise<void> {
   for (const target of ['wgsl', 'wasm', 'typescript'] as const) {
     const used = new Set<string>();
-    for (const { kernels } of sequencesOf(manifest, target)) for (const name of kernels) used.add(name);
+    for (const { kernels, otherwise } of sequencesOf(manifest, target))
+      for (const name of [...kernels, ...otherwise]) used.add(name);
     const kernels = manifest.kernels[target]!;
     assert.equal([...used].sort(), Object.keys(kernels).sort(), 'kernels that are used and described');
-    for (const kernel of Object.values(kernels)) {
-      const text = files.get(`${manifest.op}/${kernel.file}`);
-      if (target === 'wasm') await describesModule(manifest, kernel, text!);
+    for (const [name, kernel] of Object.entries(kernels)) {
+      const before = kernel.before ? files.get(`${manifest.op}/${kernel.before}`)! : '';
+      const text = before + files.get(`${manifest.op}/${kernel.file}`)!;
+      if (target === 'wasm') await describesModule(manifest, kernel, text);
       else {
-        const start =
-          target === 'wgsl' ? `\nfn ${kernel.entryPoint}(` : `\nexport function ${kernel.entryPoint}(`;
-        assert.ok(text?.includes(start), `${kernel.file} has no ${kernel.entryPoint}`);
+        const start = target === 'wgsl' ? `\nfn ${name}(` : `\nexport function ${kernel.entryPoint}(`;
+        assert.ok(text.includes(start), `${kernel.file} has no ${start}`);
       }
       for (const label of kernel.bindings) assert.ok(manifest.bindings[label], `no binding ${label}`);
       for (const name of kernel.uniforms) assert.ok(manifest.uniforms[name], `no uniform ${name}`);
-      if (target === 'wgsl') describesBindings(manifest, kernel, text!);
+      if (target === 'wgsl') describesBindings(manifest, kernel, text);
     }
   }
 }

@@ -2,7 +2,10 @@
 
 interface KernelEntry {
   readonly file: string;
-  readonly entryPoint: string;
+  /** Of a WGSL kernel it is the kernel's name. */
+  readonly entryPoint?: string;
+  /** WGSL only: the file whose text comes before. */
+  readonly before?: string;
   /** WebAssembly only. */
   readonly phases?: readonly string[];
   readonly workgroups?: string;
@@ -28,7 +31,12 @@ export interface PhaseEntry {
 
 export type ManifestTarget = 'wgsl' | 'wasm' | 'typescript';
 type Counts = { readonly [binding: string]: number };
-type Sequence = { readonly [target in ManifestTarget]?: readonly string[] };
+/** A kernel that may run alone, or others in its place. */
+interface Choice {
+  readonly whole: string;
+  readonly otherwise: readonly string[];
+}
+type Sequence = { readonly [target in ManifestTarget]?: readonly (string | Choice)[] };
 type Subsets = { readonly [wrt: string]: Sequence };
 
 interface LayoutEntry {
@@ -86,9 +94,15 @@ export interface SequenceOf {
   readonly layout: string;
   readonly direction: string;
   readonly wrt: string;
-  /** The kernels to run, in order. */
+  /** The kernels to run, in order, where none has to be cut into blocks. */
   readonly kernels: readonly string[];
+  /** Where some have to. */
+  readonly otherwise: readonly string[];
 }
+
+const wholeOf = (step: string | Choice): string => (typeof step === 'string' ? step : step.whole);
+const otherwiseOf = (step: string | Choice): readonly string[] =>
+  typeof step === 'string' ? [step] : step.otherwise;
 
 /** Every direction of every variant and layout. */
 export function sequencesOf(manifest: OpManifest, target: ManifestTarget): SequenceOf[] {
@@ -99,7 +113,8 @@ export function sequencesOf(manifest: OpManifest, target: ManifestTarget): Seque
         layout,
         direction,
         wrt,
-        kernels: sequence[target]!,
+        kernels: sequence[target]!.map(wholeOf),
+        otherwise: sequence[target]!.flatMap(otherwiseOf),
       });
       const many = (direction: string, subsets: Subsets = {}): SequenceOf[] =>
         Object.entries(subsets).map(([wrt, sequence]) => one(direction, sequence, wrt));
@@ -114,6 +129,7 @@ export function sequencesOf(manifest: OpManifest, target: ManifestTarget): Seque
 }
 
 export interface Work {
+  /** Where no kernel leaves partial results. */
   readonly dispatches: number;
   /** Kernels that reduce, and all that they reduce. */
   readonly passes: number;
@@ -127,13 +143,14 @@ export interface Work {
 export function workOf(
   manifest: OpManifest,
   target: ManifestTarget,
-  wanted: Omit<SequenceOf, 'kernels'>,
+  wanted: Omit<SequenceOf, 'kernels' | 'otherwise'>,
+  ways: 'kernels' | 'otherwise' = 'kernels',
 ): Work {
   const found = sequencesOf(manifest, target).find((s) =>
     (['variant', 'layout', 'direction', 'wrt'] as const).every((key) => s[key] === wanted[key]),
   );
   if (!found) throw new Error(`${manifest.op} has no ${JSON.stringify(wanted)}`);
-  const kernels = found.kernels.map((name) => manifest.kernels[target][name]!);
+  const kernels = found[ways].map((name) => manifest.kernels[target][name]!);
   const total = (what: 'reads' | 'writes'): Counts => {
     const counts: { [name: string]: number } = {};
     for (const kernel of kernels)

@@ -5,6 +5,7 @@ import * as assert from 'uvu/assert';
 import { compile } from '../../compiler/compile.ts';
 import { inFours, unrolled } from '../../runtime/pipeline.ts';
 import { nagaMessages, tintMessages, type WgslFile, type WgslMessage } from '../devices/validate.ts';
+import type { OpManifest } from './manifest.ts';
 import { everyDirection, generating } from './targets.ts';
 
 const folder = new URL('../specs/', import.meta.url);
@@ -26,13 +27,18 @@ for (const [file, url] of sources) {
     const text = file === shipped ? source : generating(source, everyDirection);
     const { files, diagnostics } = await compile(text, { file, targets: ['wgsl'] });
     assert.equal(diagnostics, []);
-    const wgsl = [...files].flatMap(([name, code]): WgslFile[] => {
-      const entryPoint = name.match(/([^/]+)\.wgsl$/)?.[1];
-      if (entryPoint === undefined) return [];
-      return [
-        { name, code, entryPoint },
-        { name: `${name}, unrolled and in fours`, code: unrolled(inFours(code)), entryPoint },
-      ];
+    const manifests = [...files].filter(([path]) => path.endsWith('/manifest.json'));
+    const wgsl = manifests.flatMap(([path, manifest]) => {
+      const folder = path.replace('manifest.json', '');
+      const { kernels } = JSON.parse(manifest) as OpManifest;
+      return Object.entries(kernels.wgsl).flatMap(([entryPoint, { file, before }]): WgslFile[] => {
+        const name = folder + file;
+        const code = (before ? files.get(folder + before)! : '') + files.get(name)!;
+        return [
+          { name, code, entryPoint },
+          { name: `${name}, unrolled and in fours`, code: unrolled(inFours(code)), entryPoint },
+        ];
+      });
     });
     assert.ok(wgsl.length > 0, 'no WGSL was emitted');
     for (const messagesOf of [tintMessages, nagaMessages]) {

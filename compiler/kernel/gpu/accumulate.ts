@@ -3,56 +3,38 @@ import type { Accumulation, Group } from '../../schedule/stages.ts';
 import { asVector, binary, type Code, ceilDiv, index, isVector, least, name, real } from '../kernel.ts';
 import { monoids } from '../monoids.ts';
 import { type Builder, forLoop, locate, openWalk, type Positions, type Walk, walk } from './build.ts';
+import { merged, stateOf, type Total, type Totals, totalsOf } from './state.ts';
 
 /** Elements a lane takes in before it merges them into its total. */
 const chunk = 256;
 
-/** Local variables that hold the parts or the state of one accumulation. */
-export interface Variables {
+/** Local variables that hold the running parts of one accumulation. */
+interface Running {
   readonly accumulation: Accumulation;
   readonly parts: readonly Code[];
 }
 
 const nameOf = (part: Code): string => (part as Extract<Code, { code: 'name' }>).name;
 
-export function openVariables(
-  { nest, names }: Builder,
-  base: string,
-  accumulation: Accumulation,
-  values: readonly Code[],
-): Variables {
-  const parts = values.map((value) => {
-    const id = names.fresh(base);
-    nest.push({ do: 'var', name: id, value });
-    return name(id, value.type);
-  });
-  return { accumulation, parts };
+function openVariable({ nest, names }: Builder, base: string, value: Code): Code {
+  const id = names.fresh(base);
+  nest.push({ do: 'var', name: id, value });
+  return name(id, value.type);
 }
 
-/** The state of no elements. Where neighbours belong to different results, all but counts are vectors. */
-export const identityOf = ({ monoid }: Accumulation, isAcross: boolean): Code[] => {
-  const { identity, counts } = monoids[monoid];
-  return identity.map((value, i) => (isAcross && !counts?.includes(i) ? asVector(real(value)) : real(value)));
-};
-
-export const openTotals = (builder: Builder, group: Group, isAcross: boolean): Variables[] =>
-  group.accumulations.map((accumulation) =>
-    openVariables(builder, 'total', accumulation, identityOf(accumulation, isAcross)),
-  );
-
-export function assign({ nest }: Builder, { parts }: Variables, values: readonly Code[]): void {
-  const settled = parts.length > 1 ? values.map((value) => nest.local('next', value)) : values;
-  for (const [i, part] of parts.entries())
-    nest.push({ do: 'assign', name: nameOf(part), value: settled[i]! });
+export function openTotals({ nest, names }: Builder, group: Group, isAcross: boolean): Totals {
+  const totals = totalsOf(names.fresh('total'), group.accumulations, isAcross);
+  nest.push({ do: 'var', name: nameOf(totals.value), value: totals.identity });
+  return totals;
 }
 
-/** The total with one more state in it. */
-export function mergeInto(builder: Builder, total: Variables, state: readonly Code[]): void {
-  const { merge } = monoids[total.accumulation.monoid];
-  const { local } = builder.nest;
-  const named = state.length > 1 ? state.map((value) => local('taken', value)) : state;
-  assign(builder, total, merge(total.parts, named, local));
+export function assign({ nest }: Builder, { value }: Pick<Total, 'value'>, next: Code): void {
+  nest.push({ do: 'assign', name: nameOf(value), value: next });
 }
+
+/** Takes one more state into the total. */
+export const mergeInto = (builder: Builder, total: Total, state: Code): void =>
+  assign(builder, total, merged(total, state, builder.nest.local));
 
 /**
  * One lane's elements, taken in by chunks that are merged into the totals: rounding grows with the chunk and the number
@@ -60,7 +42,7 @@ export function mergeInto(builder: Builder, total: Variables, state: readonly Co
  */
 export function accumulateChunks(
   builder: Builder,
-  totals: readonly Variables[],
+  totals: readonly Total[],
   elements: Walk,
   from: Code,
   limit: Code,
@@ -79,9 +61,10 @@ export function accumulateChunks(
         ? firstOf(builder, accumulation, elements, start, at, isAcross)
         : real(0),
     );
-    const running = totals.map(({ accumulation }) => {
+    const running = totals.map(({ accumulation }): Running => {
       const values = monoids[accumulation.monoid].running.map(real);
-      return openVariables(builder, 'sum', accumulation, isWide ? values.map(asVector) : values);
+      const parts = values.map((value) => openVariable(builder, 'sum', isWide ? asVector(value) : value));
+      return { accumulation, parts };
     });
     walk(builder, elements, start, end, at, () => {
       for (const [k, { accumulation, parts }] of running.entries()) {
@@ -95,7 +78,7 @@ export function accumulateChunks(
     });
     const steps = ceilDiv(binary('-', end, start), step);
     const count = isWide && !isAcross ? binary('*', steps, name('many', 'index')) : steps;
-    const taken: Code = { code: 'real', type: 'real', x: count };
+    const taken = nest.local('taken', { code: 'real', type: 'real', x: count });
     for (const [k, { accumulation, parts }] of running.entries()) {
       const { state, lanes } = monoids[accumulation.monoid];
       const folded = parts.map((part): Code => {
@@ -103,7 +86,8 @@ export function accumulateChunks(
         const one: Code = { code: 'fold', type: 'real', merge: lanes, name: nameOf(part), copies: 1 };
         return parts.length > 1 ? nest.local('folded', one) : one;
       });
-      mergeInto(builder, totals[k]!, state(folded, taken, firsts[k]!, nest.local));
+      const total = totals[k]!;
+      mergeInto(builder, total, stateOf(total, state(folded, taken, firsts[k]!, nest.local)));
     }
   });
 }

@@ -3,7 +3,7 @@ import type { Axes } from '../../graph/axes.ts';
 import type { Call } from '../../graph/expr.ts';
 import type { Stage } from '../../schedule/stages.ts';
 import { createBody } from '../body.ts';
-import { collectBindings, collectUniforms, mapCode, prune } from '../collect.ts';
+import { collectBindings, collectUniforms, mapCode, prune, touches } from '../collect.ts';
 import {
   type Binding,
   binary,
@@ -11,17 +11,17 @@ import {
   index,
   type Kernel,
   name,
+  type ReduceFunction,
   type Statement,
   times,
 } from '../kernel.ts';
 import type { Names } from '../names.ts';
 import type { Nest } from '../nest.ts';
-import type { Packed } from '../pack.ts';
+import type { Found, Packed, Packing } from '../pack.ts';
 import { formulasOf, reductionsOf, trafficOf } from '../report.ts';
-import { operands, type Scalar, type Scalars } from '../scalar.ts';
+import { createScalars, operands, type Scalar, type Scalars } from '../scalar.ts';
 import { expressionsOf, type Tensors } from '../tensors.ts';
 
-export const lane = name('lane', 'index');
 /** How many lanes share a kept index, and how many kept indices a workgroup has: decided when a device is known. */
 export const width = name('width', 'index');
 export const together = name('together', 'index');
@@ -42,8 +42,16 @@ export interface Context {
   readonly buffers: readonly Tensor[];
   readonly tensors: Tensors;
   readonly scalars: Scalars;
-  readonly packed: Packed;
+  readonly packed: PackedHere;
   readonly inOrder: (axes: Axes) => string[];
+  /** Whether outputs of one map may go to several kernels. */
+  readonly isCut: boolean;
+}
+
+/** What a kernel finds of earlier ones, and what a group has to hand over to later ones. */
+export interface PackedHere {
+  readonly found: Found;
+  readonly by: Packed['by'];
 }
 
 export interface Builder extends Context {
@@ -61,19 +69,24 @@ export type Tensor = Omit<Binding, 'access'>;
 
 /** Functions that are computed of one real at a time. */
 const ofReals: ReadonlySet<Call> = new Set(['erf', 'sin', 'cos', 'pow']);
-function usesThem(roots: readonly Scalar[]): boolean {
-  const all = new Set(roots);
+function usesThem(stages: readonly Stage[], handedOver: Iterable<Scalar>): boolean {
+  const all = new Set([...stages.flatMap(expressionsOf).map(createScalars().of), ...handedOver]);
   for (const scalar of all) for (const operand of operands(scalar)) all.add(operand);
   return [...all].some((scalar) => scalar.is === 'call' && ofReals.has(scalar.fn));
 }
 
-/** A kernel for a stage whose data lie over `space`. */
-export function openKernel(context: Context, stage: Stage, space: Axes): Builder {
+/** A kernel for stages whose data lie over `space`, which hands values over if it has some of a group. */
+export function openKernel(
+  context: Context,
+  stages: readonly Stage[],
+  space: Axes,
+  handedOver?: Packing,
+): Builder {
   const { tensors, scalars, packed, inOrder } = context;
-  const vector = usesThem(expressionsOf(stage).map(scalars.of)) ? undefined : inOrder(space).at(-1);
+  const vector = usesThem(stages, handedOver?.slots.keys() ?? []) ? undefined : inOrder(space).at(-1);
   const size = (axis: string): Code => (axis === vector ? units : tensors.size(axis));
   const names = tensors.locals();
-  const nest = createBody(tensors, names, { scalars, packed: packed.in(stage), size, isMixed: true });
+  const nest = createBody(tensors, names, { scalars, packed: packed.found, size, isMixed: true });
   const units: Code =
     vector === undefined ? index(1) : nest.local(`some_${vector}`, unitsOf(tensors, vector));
   return { ...context, names, nest, vector, size, units };
@@ -83,14 +96,17 @@ const unitsOf = (tensors: Tensors, axis: string): Code => binary('/', tensors.si
 
 export function finishKernel(
   { nest, tensors, buffers, vector, units }: Builder,
-  stage: Stage,
+  stages: readonly Stage[],
   tiles: NonNullable<Kernel['tiles']>,
   root: Axes,
-  shared: Kernel['shared'],
-  more: readonly Tensor[] = [],
+  reduction?: Pick<Kernel, 'shared' | 'records'> & { readonly function: ReduceFunction },
+  partials?: Tensor,
 ): Kernel {
   const body = prune(nest.finish());
-  const bindings = collectBindings(body, [...buffers, ...more]);
+  const reduce = reduction?.function;
+  const all = [...(reduce?.body ?? []), ...body];
+  const bindings = collectBindings(all, partials ? [...buffers, partials] : buffers);
+  const [first, then] = partition(bindings, ({ name }) => reduce !== undefined && touches(reduce.body, name));
   // outside the kernel there are no locals
   const isUnits = (id: string): boolean => units.code === 'name' && units.name === id;
   const bare = (code: Code): Code =>
@@ -98,18 +114,25 @@ export function finishKernel(
   const [kept, over] = [bare(tiles.kept), bare(tiles.over)];
   return {
     target: 'gpu',
-    bindings,
-    uniforms: collectUniforms(body, [kept, over], tensors),
+    bindings: [...first, ...then],
+    uniforms: collectUniforms(all, [kept, over], tensors),
     body,
     phases: [],
-    shared,
+    shared: reduction?.shared ?? [],
+    ...(reduction?.records && { records: reduction.records }),
+    ...(reduce && { reduce }),
     tiles: { ...tiles, kept, over },
     ...(vector !== undefined && { vector }),
-    reductions: reductionsOf([stage]),
-    traffic: trafficOf(body, bindings, root),
-    formulas: formulasOf([stage]),
+    reductions: reductionsOf(stages),
+    traffic: trafficOf(all, bindings, root),
+    formulas: formulasOf(stages),
   };
 }
+
+const partition = <T>(list: readonly T[], test: (one: T) => boolean): [T[], T[]] => [
+  list.filter(test),
+  list.filter((one) => !test(one)),
+];
 
 /** Positions along axes from one flat index over them, innermost fastest. */
 export function unflatten({ nest, size }: Builder, flat: Code, axes: readonly string[]): void {
@@ -227,5 +250,5 @@ export function walk(
 
 export function guarded({ nest }: Builder, test: Code, axes: readonly string[], body: () => void): void {
   const statements = nest.scope(axes, body, { pinned: true });
-  nest.push({ do: 'if', test, body: statements });
+  if (statements.length > 0) nest.push({ do: 'if', test, body: statements });
 }

@@ -4,11 +4,11 @@ import type { Expr } from '../../graph/expr.ts';
 import type { ProgramOutput } from '../../schedule/program.ts';
 import type { Stage } from '../../schedule/stages.ts';
 import { storeOutputs } from '../body.ts';
-import { manyBindings } from '../bound.ts';
+import { fewBindings } from '../bound.ts';
 import type { Kernel } from '../kernel.ts';
 import { inputsOf } from '../tensors.ts';
 import { block, type Context, finishKernel, guarded, openKernel, openWalk, walk } from './build.ts';
-import { both, isZero, openTile, type Tile } from './tile.ts';
+import { both, isZero, openTile, rangeOf, type Tile } from './tile.ts';
 
 /** A kernel for each space, with what is as small as what the kernel keeps; and more where one would bind too much. */
 export function mapKernels(outputs: readonly ProgramOutput[], context: Context): Kernel[] {
@@ -20,7 +20,7 @@ export function mapKernels(outputs: readonly ProgramOutput[], context: Context):
   const isOwn = (output: ProgramOutput): boolean => isWhole(output) || sameAxes(axesOf(output.axes), kept);
   const fitting = (own: readonly ProgramOutput[]): Kernel[] => {
     const kernel = mapKernel(own, space, kept, context);
-    if (kernel.bindings.length <= manyBindings || own.length === 1) return [kernel];
+    if (!context.isCut || kernel.bindings.length <= fewBindings || own.length === 1) return [kernel];
     // state is stored last, after all else has been read
     const half = Math.ceil(own.length / 2);
     return [own.slice(0, half), own.slice(half)].flatMap((part) => mapKernels(part, context));
@@ -53,7 +53,7 @@ function isReadAcross(small: readonly Expr[], columns: Axes): boolean {
 
 function mapKernel(outputs: readonly ProgramOutput[], space: Axes, kept: Axes, context: Context): Kernel {
   const stage: Stage = { kind: 'map', outputs };
-  const builder = openKernel(context, stage, space);
+  const builder = openKernel(context, [stage], space);
   const { nest, tensors, vector } = builder;
   const isWhole = ({ axes }: ProgramOutput): boolean => axes.length === space.length;
   const small = outputs.filter((output) => !isWhole(output));
@@ -61,10 +61,10 @@ function mapKernel(outputs: readonly ProgramOutput[], space: Axes, kept: Axes, c
   const statements = nest.scope(
     kept,
     () => {
-      tile = openTile(builder, stage, space, kept, difference(space, kept));
+      tile = openTile(builder, [stage], space, kept, difference(space, kept));
       nest.push({ do: 'return_if', test: tile.isOutside });
-      const at = openWalk(builder, tile.elements, tile.start);
-      walk(builder, tile.elements, tile.start, tile.end, at, () => {
+      const [start, end] = rangeOf(builder, tile);
+      walk(builder, tile.elements, start, end, openWalk(builder, tile.elements, start), () => {
         storeOutputs(nest, tensors, outputs.filter(isWhole));
       });
       const isOwner = both(isZero(tile.item), isZero(block));
@@ -73,5 +73,5 @@ function mapKernel(outputs: readonly ProgramOutput[], space: Axes, kept: Axes, c
     { lanes: vector },
   );
   nest.push(...statements);
-  return finishKernel(builder, stage, tile.tiles, kept, []);
+  return finishKernel(builder, [stage], tile.tiles, kept);
 }

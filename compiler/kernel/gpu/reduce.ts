@@ -1,123 +1,108 @@
 /** Kernels that reduce: in one go, or where there are few results, in blocks that leave partials and are then merged. */
-import type { Group, ReduceStage } from '../../schedule/stages.ts';
+import type { ProgramOutput } from '../../schedule/program.ts';
+import { type Group, handleOf, type MapStage, type ReduceStage } from '../../schedule/stages.ts';
 import { storeOutputs } from '../body.ts';
 import { fewBindings } from '../bound.ts';
-import { below, binary, type Code, index, type Kernel, load, times } from '../kernel.ts';
-import { accumulateChunks, mergeInto, openTotals, type Variables } from './accumulate.ts';
+import { below, type Code, index, type Kernel, name } from '../kernel.ts';
 import {
   type Builder,
   block,
   blocks,
   type Context,
-  elementsOf,
   finishKernel,
-  forLoop,
   guarded,
   openKernel,
+  openWalk,
   type Tensor,
-  width,
+  walk,
 } from './build.ts';
-import { epilogue, mergeLanes } from './merge.ts';
-import { either, openTile, type Tile } from './tile.ts';
+import { defineResults, epilogue } from './merge.ts';
+import { partialsOf, placesOf, reductionOf } from './reduction.ts';
+import type { Total } from './state.ts';
+import { both, either, isZero, openTile, rangeOf, type Tile } from './tile.ts';
 
 /** A stage of one group. Partials take a binding, of which there may be too few. */
 export function reduceKernel(stage: ReduceStage, context: Context): Kernel {
-  const kernel = lower(stage, context, true);
-  return kernel.bindings.length > fewBindings ? lower(stage, context, false) : kernel;
+  const kernel = lower(stage, undefined, context, true);
+  return kernel.bindings.length > fewBindings ? lower(stage, undefined, context, false) : kernel;
 }
 
-function lower(stage: ReduceStage, context: Context, splits: boolean): Kernel {
-  const builder = openKernel(context, stage, stage.space);
-  const { nest, tensors, vector } = builder;
-  const [reduced] = stage.groups as [Group];
-  let made: Kernel['shared'] = [];
+/**
+ * A stage of one group, and a map that goes on from it: in one go; or where kept indices are cut into blocks, first all
+ * partial results, and then each block merges those that it needs and maps its elements.
+ */
+export const fusedKernel = (stage: ReduceStage, map: MapStage, context: Context, splits: boolean): Kernel =>
+  lower(stage, map, context, splits);
+
+function lower(stage: ReduceStage, map: MapStage | undefined, context: Context, splits: boolean): Kernel {
+  const stages = map ? [stage, map] : [stage];
+  const [group] = stage.groups as [Group];
+  const partials = splits ? partialsOf(context, group) : undefined;
+  const reduction = reductionOf(stage, stages, context, partials);
+  const builder = openKernel(context, stages, stage.space, context.packed.by(group));
+  const { nest, names, tensors, vector } = builder;
   let tile!: Tile;
-  const partials: Partial[] = [];
   const statements = nest.scope(
-    [...reduced.kept],
+    [...group.kept],
     () => {
-      tile = openTile(builder, stage, stage.space, reduced.kept, reduced.over);
-      const isSpread = tile.isAcross && vector !== undefined;
-      const totals = openTotals(builder, reduced, isSpread);
-      if (splits) partials.push(openPartials(builder, reduced, totals, isSpread));
-      const accumulate = () =>
-        accumulateChunks(builder, totals, tile.elements, tile.start, tile.end, isSpread, () => {
-          storeOutputs(nest, tensors, stage.riders);
-        });
-      // all lanes have to reach the barriers; where there is no such kept index, reads alone do no harm
-      if (stage.riders.length === 0) accumulate();
-      else guarded(builder, { code: 'not', type: 'bool', x: tile.isOutside }, [], accumulate);
-      for (const partial of partials) takePartials(builder, partial, tile);
-      made = mergeLanes(builder, totals, { ...tile, isAcross: isSpread });
-      nest.push({ do: 'return_if', test: isOther(tile) });
-      for (const partial of partials) {
-        const leaves = below(index(1), blocks);
-        guarded(builder, leaves, [], () => leavePartials(builder, partial));
-      }
-      const finished = nest.scope([], () => epilogue(builder, reduced, totals), { pinned: true });
+      tile = openTile(builder, stages, stage.space, group.kept, group.over);
+      const { name: fn, returns, parameters } = reduction.function;
+      const places = parameters.slice(1).map((place) => name(place, 'index'));
+      const id = names.fresh('total');
+      const type = typeof returns === 'object' ? 'record' : returns;
+      nest.push({
+        do: 'let',
+        name: id,
+        value: { code: 'make', type, name: fn, args: [tile.result, ...places] },
+      });
+      const totals = reduction.totalsIn(id);
+      // all lanes of a kept index have its result; the first one leaves partials, or goes on with it unless all do
+      const leaves = map ? isZero(tensors.chosen('mapped')) : below(index(1), blocks);
+      const isOther = below(index(0), tile.item);
+      const isDone = !map ? isOther : splits ? both(isOther, leaves) : undefined;
+      nest.push({ do: 'return_if', test: isDone ? either(isDone, tile.isOutside) : tile.isOutside });
+      if (partials) guarded(builder, leaves, [], () => leavePartials(builder, group, totals, partials));
+      const finished = nest.scope(
+        [],
+        () => {
+          defineResults(builder, group, totals);
+          if (map) goOn(builder, group, map, tile, splits);
+          else epilogue(builder, group);
+        },
+        { pinned: true },
+      );
       nest.push(...finished);
     },
     { lanes: vector },
   );
   nest.push(...statements);
-  const tiles = { ...tile.tiles, splits };
-  return finishKernel(
-    builder,
-    stage,
-    tiles,
-    reduced.kept,
-    made,
-    partials.map(({ buffer }) => buffer),
-  );
+  const tiles = { ...tile.tiles, splits, ...(map && { maps: true }) };
+  return finishKernel(builder, stages, tiles, group.kept, reduction, partials);
 }
 
-/** All lanes of a kept index have its result; the first one goes on with it. */
-const isOther = ({ item, isOutside }: Tile): Code => either(below(index(0), item), isOutside);
-
-/** The states of blocks: block after block, each part of each state over the kept axes. */
-interface Partial {
-  readonly buffer: Tensor;
-  readonly totals: readonly Variables[];
-  readonly isVector: boolean;
-  /** The places of a block's parts. */
-  readonly of: (block: Code) => (part: number) => Code;
-}
-
-function openPartials(
-  builder: Builder,
-  reduced: Group,
-  totals: readonly Variables[],
-  isVector: boolean,
-): Partial {
-  const { tensors, inOrder, nest } = builder;
-  const parts = totals.flatMap((total) => total.parts).length;
-  const kept = inOrder(reduced.kept);
-  const length = times(index(parts), ...kept.map(tensors.size), tensors.chosen('taken'));
-  const count = elementsOf(builder, reduced.kept);
-  const of = (block: Code) => {
-    const first = nest.local('slot', binary('+', times(block, index(parts), count), nest.flat(kept)));
-    return (part: number): Code => binary('+', first, times(index(part), count));
-  };
-  return { buffer: tensors.scratch('partials', kept, length), totals, isVector, of };
-}
-
-function leavePartials({ nest }: Builder, { buffer, totals, of }: Partial): void {
-  const at = of(block);
-  for (const [part, value] of totals.flatMap((total) => total.parts).entries())
-    nest.push({ do: 'store', array: buffer.name, index: at(part), value });
-  nest.push({ do: 'return_if', test: { code: 'truth', type: 'bool', value: true } });
-}
-
-function takePartials(builder: Builder, { buffer, totals, isVector, of }: Partial, { item }: Tile): void {
-  forLoop(builder, [], item, builder.tensors.chosen('taken'), width, (taken) => {
-    const at = of(taken);
-    let part = 0;
-    for (const total of totals) {
-      const state = total.parts.map(({ type }): Code => {
-        const value = load(buffer.name, at(part++), isVector ? 'vector' : 'real');
-        return isVector && type === 'real' ? { code: 'first', type, x: value } : value;
-      });
-      mergeInto(builder, total, state);
-    }
+/** Computes a block's elements from the group's results; what is as small as those is the first lane's. */
+function goOn(builder: Builder, group: Group, map: MapStage, tile: Tile, splits: boolean): void {
+  const { nest, tensors } = builder;
+  const isSmall = ({ axes }: ProgramOutput): boolean => axes.length === group.kept.length;
+  for (const output of group.epilogue)
+    if (output.role !== 'state') nest.define(handleOf(output), output.of, () => nest.value(output.expr));
+  const [start, end]: readonly [Code, Code] = splits
+    ? rangeOf(builder, tile, 'mapped')
+    : [tile.item, tile.tiles.over];
+  walk(builder, tile.elements, start, end, openWalk(builder, tile.elements, start), () => {
+    const whole = map.outputs.filter((output) => !isSmall(output));
+    storeOutputs(nest, tensors, whole);
   });
+  guarded(builder, splits ? both(isZero(tile.item), isZero(block)) : isZero(tile.item), [], () => {
+    epilogue(builder, group);
+    storeOutputs(nest, tensors, map.outputs.filter(isSmall));
+  });
+}
+
+function leavePartials(builder: Builder, group: Group, totals: readonly Total[], partials: Tensor): void {
+  const { nest } = builder;
+  const at = placesOf(builder, group, totals, block);
+  for (const [part, value] of totals.flatMap((total) => total.parts).entries())
+    nest.push({ do: 'store', array: partials.name, index: at(part), value });
+  nest.push({ do: 'return_if', test: { code: 'truth', type: 'bool', value: true } });
 }

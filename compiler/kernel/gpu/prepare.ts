@@ -1,0 +1,64 @@
+/** Kernels that compute what is as small as kept indices, and hand it over to one that would bind too much otherwise. */
+import { type Axes, sameAxes } from '../../graph/axes.ts';
+import type { Group, Stage } from '../../schedule/stages.ts';
+import { fewBindings } from '../bound.ts';
+import type { Kernel } from '../kernel.ts';
+import { inputsIn, type Packing, packedIndex } from '../pack.ts';
+import type { Scalar } from '../scalar.ts';
+import { expressionsOf, inputsOf } from '../tensors.ts';
+import { type Context, finishKernel, openKernel, openWalk, walk } from './build.ts';
+import { openTile, rangeOf, type Tile } from './tile.ts';
+
+/** What stands for the kernels as an owner of packed values: a group that reduces nothing. Undefined if it is no use. */
+export function preparationFor(stages: readonly Stage[]): Group | undefined {
+  const inputs = inputsOf(stages.flatMap(expressionsOf));
+  const most = Math.max(...inputs.map(({ axes }) => axes.length));
+  const small = inputs.filter(({ axes, role }) => axes.length < most && role !== 'scratch');
+  const alike = (axes: Axes): number => small.filter((other) => sameAxes(other.axes, axes)).length;
+  const [largest] = [...small].sort((a, b) => alike(b.axes) - alike(a.axes));
+  if (!largest || alike(largest.axes) < 2) return undefined;
+  return { over: [], kept: largest.axes, accumulations: [], epilogue: [] };
+}
+
+/** As many as it takes for each to bind few buffers. */
+export function prepareKernels(group: Group, context: Context): Kernel[] {
+  const packing = context.packed.by(group);
+  if (!packing) return [];
+  const parts: (readonly [Scalar, number])[][] = [];
+  for (const slot of packing.slots) {
+    const last = parts.at(-1);
+    const together = new Set([...(last ?? []), slot].flatMap(([scalar]) => inputsIn(scalar)));
+    if (last && together.size < fewBindings) last.push(slot);
+    else parts.push([slot]);
+  }
+  return parts.map((slots) => prepareKernel(group, packing, slots, context));
+}
+
+function prepareKernel(
+  { kept }: Group,
+  packing: Packing,
+  slots: readonly (readonly [Scalar, number])[],
+  context: Context,
+): Kernel {
+  const builder = openKernel(context, [], kept, packing);
+  const { nest, size, vector } = builder;
+  let tile!: Tile;
+  const statements = nest.scope(
+    [],
+    () => {
+      tile = openTile(builder, [], kept, [], kept);
+      nest.push({ do: 'return_if', test: tile.isOutside });
+      const [start, end] = rangeOf(builder, tile);
+      walk(builder, tile.elements, start, end, openWalk(builder, tile.elements, start), () => {
+        for (const [scalar, slot] of slots) {
+          const value = nest.scalar(scalar);
+          const index = packedIndex(packing, slot, nest.flat(packing.kept), size);
+          nest.push({ do: 'store', array: packing.buffer.name, index, value });
+        }
+      });
+    },
+    { lanes: vector },
+  );
+  nest.push(...statements);
+  return finishKernel(builder, [], tile.tiles, []);
+}

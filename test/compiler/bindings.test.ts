@@ -1,0 +1,92 @@
+/** Entries of many small tensors on a device that allows a kernel no more buffers than every device does. */
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { openDevice } from '../../cli/device.ts';
+import { type Engine, startSession } from '../../cli/session.ts';
+import { lowerEntry } from '../../compiler/graph/formulas.ts';
+import { variantKey, variantsOf } from '../../compiler/spec/variants.ts';
+import { webgpu } from '../../runtime/index.ts';
+import { callOf, randomLike, sizesOf } from './calls.ts';
+import type { OpManifest } from './manifest.ts';
+import { farthest } from './near.ts';
+import { compileSpec, typescript64 } from './targets.ts';
+
+const few = 8;
+const names = Array.from({ length: 12 }, (_, i) => `p${i + 1}`);
+const text = `
+- name: parameters(Tensor x[n, c], ${names.map((p) => `Tensor? ${p}[c]`).join(', ')}) -> (Tensor y[n, c], Tensor z[c])
+  together: [[${names.join(', ')}]]
+  absent: {${names.map((p) => `${p}: 1`).join(', ')}}
+  forward:
+    y: x * p1 + p2 * p3 + sin(x * p4) + p5 - p6 * mean(x, n) + p7 * x ^ 2
+    z: sum(tanh(x * p8 * p9 + p10), n) + p11 * p12
+- name: returns(Tensor x[n, c], Tensor y[n, c]) -> (Tensor a[c], Tensor b[c], Tensor d[c], Tensor f[c], Tensor g[c], Tensor h[c], Tensor i[c], Tensor j[c], Tensor k[c], Tensor l[n, c], Tensor m[n, c])
+  forward:
+    a: sum(x, n)
+    b: mean(y, n)
+    d: amax(x * y, n)
+    f: var(x, n)
+    g: sum(x * y, n)
+    h: sum(x ^ 2 * y, n)
+    i: 2 * a + b
+    j: sum(tanh(y), n)
+    k: d * f
+    l: x - a
+    m: y * k
+- name: states(Tensor x[n, c], Tensor(a!) s[c], Tensor(b!) t[c], Tensor(d!) u[c], Tensor(f!) v[c], float rate = 0.5) -> (Tensor y[n, c], Tensor z[c])
+  forward:
+    y: (x - mean(x, n)) * s + t
+    z: sum(x * u, n)
+  update:
+    s: s + rate * mean(x, n)
+    t: t + rate * var(x, n)
+    u: u + rate * z
+    v: v + rate * amax(x, n)
+`;
+const compiled = await compileSpec(text, { targets: ['typescript', 'wgsl'] });
+
+/** A device that says that it was requested without limits. */
+async function limited(): Promise<Engine> {
+  const { device } = await openDevice();
+  const limits = new Proxy(device.limits, {
+    get: (all, key) => (key === 'maxStorageBuffersPerShaderStage' ? few : Reflect.get(all, key, all)),
+  });
+  Object.defineProperty(device, 'limits', { value: limits });
+  return { device: webgpu(device), dtype: 'f32' };
+}
+
+const test = suite('bindings');
+const engine = await limited();
+for (const entry of compiled.entries) {
+  test(`${entry.name}: no kernel binds more than eight buffers, and results are right`, async () => {
+    const manifest = JSON.parse(compiled.files.get(`${entry.name}/manifest.json`)!) as OpManifest;
+    for (const [name, { bindings }] of Object.entries(manifest.kernels.wgsl))
+      assert.ok(bindings.length <= few, `${name} binds ${bindings}`);
+    const op = compiled.ops.get(entry.name)!;
+    for (const variant of variantsOf(entry)) {
+      for (const sizes of sizesOf(entry).filter(({ title }) => !title.startsWith('empty'))) {
+        const call = callOf(lowerEntry(entry, variant), sizes);
+        const [actual, exact] = [
+          await startSession(engine, op, call),
+          await startSession(typescript64, op, call),
+        ];
+        const cotangents = randomLike(
+          entry.returns.filter((r) => r.differentiable),
+          sizes,
+          'bindings',
+        );
+        const compare = (a: ReadonlyMap<string, readonly number[]>, b: typeof a): void => {
+          for (const [id, expected] of b) {
+            const wrong = farthest(a.get(id)!, expected, 1e-4, 1e-3);
+            assert.not(wrong, `${variantKey(entry, variant)} ${sizes.title} ${id}${wrong}`);
+          }
+        };
+        compare(await actual.outputs(), await exact.outputs());
+        compare(await actual.gradients(cotangents), await exact.gradients(cotangents));
+        for (const session of [actual, exact]) session.dispose();
+      }
+    }
+  });
+}
+
+test.run();
