@@ -116,7 +116,8 @@ function prepare<K extends Kernel>(
         const before = scratch.get(keyOf(role, of))?.length ?? 0;
         scratch.set(keyOf(role, of), { dtype, length: Math.max(length, before) });
       } else if (role === 'state' && access !== 'read') updated.push(of);
-      else if (access === 'write') want(role, of, role === 'saved' ? sizes : call.shapeOf(of), false);
+      else if (access !== 'read')
+        want(role, of, role === 'saved' ? sizes : call.shapeOf(of), access !== 'write');
       return length;
     }),
   );

@@ -31,29 +31,32 @@ interface Listener {
 interface Post {
   readonly memory: WebAssembly.Memory;
   readonly module: WebAssembly.Module;
+  /** Where the thread has memory to itself. */
+  readonly own: number;
 }
 
-/** What all threads of a process share. */
-export function openThreads(memory: WebAssembly.Memory): Threads {
-  const caller = join(memory);
-  const posts: Post[] = [];
-  const workers: Listener[] = [];
+/** What all threads of a process share; `allocate` finds memory for each to have to itself. */
+export function openThreads(memory: WebAssembly.Memory, allocate = () => 0): Threads {
+  const caller = join(memory, allocate());
+  const modules: WebAssembly.Module[] = [];
+  const workers: ((module: WebAssembly.Module) => void)[] = [];
   let wanted = 1;
   /** Starts threads that are still missing; they join when they are ready. */
   const want = (count: number): void => {
     for (; wanted < count; wanted++)
       startWorker()
         .then((worker) => {
-          workers.push(worker);
-          for (const post of posts) worker.postMessage(post);
+          const own = allocate();
+          const tell = (module: WebAssembly.Module): void => worker.postMessage({ memory, module, own });
+          workers.push(tell);
+          modules.forEach(tell);
         })
         .catch(() => {}); // no threads here: the caller does all the work
   };
   return {
     share: (module) => {
-      const post = { memory, module };
-      posts.push(post);
-      for (const worker of workers) worker.postMessage(post);
+      modules.push(module);
+      for (const tell of workers) tell(module);
       return caller.load(module);
     },
     run: ({ index }, numbers, items, chunks, threads) => {
@@ -84,8 +87,8 @@ async function startWorker(): Promise<Listener> {
 /** The program of a worker, which consists of this and `join` alone. */
 function work(port: { onmessage: (event: { readonly data: Post }) => void }, enter: typeof join): void {
   let thread: Thread | undefined;
-  port.onmessage = ({ data: { memory, module } }) => {
-    thread ??= enter(memory);
+  port.onmessage = ({ data: { memory, module, own } }) => {
+    thread ??= enter(memory, own);
     thread.load(module);
     thread.work();
   };
@@ -94,7 +97,7 @@ function work(port: { onmessage: (event: { readonly data: Post }) => void }, ent
 type Thread = ReturnType<typeof join>;
 
 /** A thread takes part: the caller, and then the workers. What threads share are the first 64 bytes of the memory. */
-function join(memory: WebAssembly.Memory) {
+function join(memory: WebAssembly.Memory, own: number) {
   // Places of 32-bit words. The state is a job's number and, in its last bits, which chunk is next.
   const stateAt = 0;
   const doneAt = 1;
@@ -140,7 +143,7 @@ function join(memory: WebAssembly.Memory) {
     /** Makes a module's functions known to this thread, and has others read their messages who do not know them. */
     load: (module: WebAssembly.Module): SharedRoutines => {
       // biome-ignore lint/suspicious/noExplicitAny: Math is a record of functions
-      const { exports } = new WebAssembly.Instance(module, { env: { memory }, math: Math as any });
+      const { exports } = new WebAssembly.Instance(module, { env: { memory, own }, math: Math as any });
       const shared: Record<string, SharedRoutine> = {};
       for (const name in exports) {
         const run = exports[name] as WasmFunction;

@@ -29,6 +29,8 @@ export interface WasmRunner {
   run(launch: WasmLaunch, addresses: readonly number[]): void;
 }
 
+/** What kernels expect each thread to have to itself. */
+const ownBytes = 2 ** 18;
 /** Of 512 slots: more than any call has numbers. */
 const numbersBytes = 4096;
 
@@ -88,7 +90,7 @@ export interface Machine {
 export function openMachine(): Machine | undefined {
   const memory = openMemory();
   if (!memory) return undefined;
-  const threads = openThreads(memory.memory);
+  const threads = openThreads(memory.memory, () => memory.allocate(ownBytes).byteOffset);
   const modules = new Map<string, SharedRoutines>();
   return {
     memory,

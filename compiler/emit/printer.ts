@@ -20,6 +20,9 @@ export interface Language {
   readonly splat?: (x: string) => string;
   readonly first?: (x: string) => string;
   readonly fold?: (merge: LaneMerge, accumulator: string) => string;
+  /** Only for WebAssembly. */
+  readonly own?: string;
+  readonly joined?: (rows: string, width: string, wanted: number) => string;
   /** A truth value for every lane; for targets that combine masks without widening by themselves. */
   readonly masks?: (x: string) => string;
   readonly equal: { readonly '==': string; readonly '!=': string };
@@ -105,6 +108,10 @@ export function printCode(code: Code, language: Language): string {
     case 'least':
     case 'greatest':
       return language[code.code](print(code.a), print(code.b));
+    case 'own':
+      return language.own!;
+    case 'joined':
+      return language.joined!(print(code.a), print(code.b), code.wanted);
     case 'compare': {
       const operator =
         code.operator === '==' || code.operator === '!=' ? language.equal[code.operator] : code.operator;

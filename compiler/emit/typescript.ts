@@ -113,6 +113,7 @@ const language: Language = {
     grow: () => elsewhere('grow'),
     accumulator: () => elsewhere('accumulator'),
     lanes: () => elsewhere('lanes'),
+    repeat: () => elsewhere('repeat'),
     outlined: ({ body }, _, block) => block(body),
   },
 };

@@ -135,6 +135,10 @@ export function createCoder(
         return m.select(m.i32.lt_u(emit(code.a), emit(code.b)), emit(code.a), emit(code.b));
       case 'greatest':
         return m.select(m.i32.gt_u(emit(code.a), emit(code.b)), emit(code.a), emit(code.b));
+      case 'own':
+        return functions.own();
+      case 'joined':
+        return functions.joined(emit(code.a), emit(code.b), code.wanted);
       case 'compare':
         if (code.type === 'mask') return m.f32x4[comparisons[code.operator]](wide(code.a), wide(code.b));
         return code.a.type === 'index'
@@ -155,8 +159,19 @@ export function createCoder(
     }
   }
 
+  /** Shifts where a power of two takes part: fewer bytes, and no division. */
+  function indexOf({ operator, a, b }: Extract<Code, { code: 'binary' }>): Ref {
+    const shift = b.code === 'number' ? Math.log2(b.value) : Number.NaN;
+    if (Number.isInteger(shift)) {
+      if (operator === '*') return m.i32.shl(emit(a), int(shift));
+      if (operator === '/') return m.i32.shr_u(emit(a), int(shift));
+      if (operator === '%') return m.i32.and(emit(a), int(2 ** shift - 1));
+    }
+    return m.i32[indices[operator]](emit(a), emit(b));
+  }
+
   function binaryOf(code: Extract<Code, { code: 'binary' }>): Ref {
-    if (code.type === 'index') return m.i32[indices[code.operator]](emit(code.a), emit(code.b));
+    if (code.type === 'index') return indexOf(code);
     invariant(code.operator !== '%', 'a remainder of reals');
     const operator = reals[code.operator];
     return code.type === 'vector'
@@ -183,8 +198,11 @@ export function createCoder(
 
   const bytesOf = (array: string): number => (bindings.get(array)?.dtype === 'f64' ? 8 : 4);
   const shiftOf = (array: string): number => (bytesOf(array) === 8 ? 3 : 2);
-  const addressOf = (array: string, index: Code): Ref =>
-    m.i32.add(get(array), m.i32.shl(emit(index), int(shiftOf(array))));
+  const addressOf = (array: string, index: Code): Ref => m.i32.add(get(array), bytesAt(array, index));
+  const bytesAt = (array: string, index: Code): Ref =>
+    index.code === 'number'
+      ? int(index.value << shiftOf(array))
+      : m.i32.shl(emit(index), int(shiftOf(array)));
 
   /** The address of a vector in a loop over lanes, without the copy's offset. */
   function laneAddress(array: string, index: Code): Ref {
@@ -217,6 +235,11 @@ export function createCoder(
     return bytesOf(array) === 8
       ? m.f64.store(0, 8, address, emit(value))
       : m.f32.store(0, 4, address, m.f32.demote(emit(value)));
+  }
+
+  function repeatOf({ array, at, width, times, into, place }: Extract<Statement, { do: 'repeat' }>): Ref {
+    const bytes = m.i32.shl(emit(width), int(shiftOf(array)));
+    return functions.repeat(addressOf(into, place), addressOf(array, at), bytes, emit(times));
   }
 
   /** Whether a statement computes a vector, and so is repeated for each copy. */
@@ -283,6 +306,8 @@ export function createCoder(
         return [storeOf(s)];
       case 'if':
         return [m.if(emit(s.test), block(s.body))];
+      case 'repeat':
+        return [m.local.set(declare(s.name, 'index'), repeatOf(s))];
       case 'for':
         return forOf(s);
       case 'lanes':

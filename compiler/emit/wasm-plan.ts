@@ -125,6 +125,7 @@ function namesUsed({ body }: Routine): Set<string> {
   });
   eachStatement(body, (s) => {
     if (s.do === 'store') used.add(s.array);
+    if (s.do === 'repeat') used.add(s.array);
   });
   eachStatement(body, (s) => 'name' in s && s.do !== 'assign' && used.delete(s.name));
   return used;

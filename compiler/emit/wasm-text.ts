@@ -18,6 +18,8 @@ export const wasmText: Language = {
   splat: (x) => `lanes(${x})`,
   first: (x) => `${x}[0]`,
   fold: (merge, accumulator) => `fold(${merge}, ${accumulator})`,
+  own: 'own',
+  joined: (rows, width, wanted) => `joined(${rows}, ${width}, ${wanted})`,
   equal: { '==': '==', '!=': '!=' },
   block: (inner) => `:\n${inner}`,
   statements: {
@@ -32,6 +34,8 @@ export const wasmText: Language = {
     lanes: ({ name, from, below, copies, body }, print, block) =>
       `for ${name} from ${print(from)} to ${print(below)}, ${copies} × f32x4${block(body)}`,
     if: ({ test, body }, print, block) => `if ${print(test)}${block(body)}`,
+    repeat: ({ name, array, at, width, times, into, place }, print) =>
+      `${name} = repeat(${array}, ${print(at)}, ${print(width)}, ${print(times)}, ${into}, ${print(place)})`,
     array: never('array'),
     outlined: never('outlined'),
     return_if: never('return_if'),

@@ -1,9 +1,10 @@
 /** Emits WebAssembly kernels: one module a file, its bytes in base64, and above them what they do. */
 import type { CompiledOp } from '../compile.ts';
-import type { Statement } from '../kernel/kernel.ts';
+import { eachStatement } from '../kernel/collect.ts';
+import { isIndex, type Statement } from '../kernel/kernel.ts';
 import { type EmitOptions, header } from './header.ts';
 import type { NamedKernel } from './op.ts';
-import { printStatements } from './printer.ts';
+import { type Language, printCode, printStatements } from './printer.ts';
 import type { Assemble } from './tools.ts';
 import { createCoder } from './wasm-code.ts';
 import { createFunctions, type Functions } from './wasm-functions.ts';
@@ -36,8 +37,9 @@ export async function emitWasm(
   return `// ${header(options)}
 
 /*
-WebAssembly of ${op.entry.name}, in base64. It imports a shared memory, env.memory, and JavaScript's Math as math. Each
-function takes the address of the call's numbers, 8 bytes each, and a range of parts or of kept indices.
+WebAssembly of ${op.entry.name}, in base64. It imports a shared memory, env.memory, the address of what the thread has
+to itself, env.own, and JavaScript's Math as math. Each function takes the address of the call's numbers, 8 bytes
+each, and a range of parts or of kept indices.
 
 ${comment.join('\n')}
 */
@@ -61,9 +63,20 @@ function summaryOf({ name, kernel }: NamedKernel, plan: ModulePlan): string {
   return `${name}: ${written.map((binding) => binding.name).join(', ')} by ${phases.join(', then ')}`;
 }
 
-/** A routine as a reader wants it: without the arithmetic of places. */
+/** A routine as a reader wants it: without the arithmetic of places, and what is repeated where it comes from. */
 function printRoutine({ name, routine }: ModuleRoutine): string[] {
-  const text = printStatements(withoutIndices(routine.body), wasmText, '  ');
+  const repeats = new Map<string, Extract<Statement, { do: 'repeat' }>>();
+  eachStatement(routine.body, (s) => {
+    if (s.do === 'repeat') repeats.set(s.name, s);
+  });
+  const load: Language['load'] = (array, position) => {
+    const source = repeats.get(array);
+    if (!source) return wasmText.load(array, position);
+    const start = isIndex(source.at, 0) ? '' : `${printCode(source.at, wasmText)} + `;
+    return wasmText.load(source.array, start + position);
+  };
+  const language: Language = { ...wasmText, load };
+  const text = printStatements(withoutIndices(routine.body), language, '  ');
   const lines = text
     .split('\n')
     .map((line) => line.replace(/^ +/, (indent) => ' '.repeat(indent.length / 2)));
@@ -73,6 +86,7 @@ function printRoutine({ name, routine }: ModuleRoutine): string[] {
 function withoutIndices(body: readonly Statement[]): Statement[] {
   return body.flatMap((s): Statement[] => {
     if ('value' in s && s.do !== 'store' && s.value.type === 'index') return [];
+    if (s.do === 'repeat') return [];
     if (!('body' in s)) return [s];
     const inner = withoutIndices(s.body);
     return inner.length === 0 ? [] : [{ ...s, body: inner }];
@@ -84,8 +98,10 @@ export const assemble: Assemble = async (code) => buildModule(await loadBinaryen
 
 /** They save a seventh of the bytes, for little time. */
 const passes = [
+  'const-hoisting',
   'local-cse',
   'simplify-locals',
+  'remove-unused-brs',
   'coalesce-locals',
   'reorder-locals',
   'vacuum',

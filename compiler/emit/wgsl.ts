@@ -243,6 +243,7 @@ const language: Language = {
     barrier: () => 'workgroupBarrier();',
     accumulator: () => elsewhere('accumulator'),
     lanes: () => elsewhere('lanes'),
+    repeat: () => elsewhere('repeat'),
     outlined: () => elsewhere('outlined'),
   },
 };

@@ -10,6 +10,7 @@ export function operandsOf(code: Code): readonly Code[] {
     case 'number':
     case 'truth':
     case 'name':
+    case 'own':
     case 'fold':
       return [];
     case 'load':
@@ -49,6 +50,8 @@ export function codesOf(statement: Statement): readonly Code[] {
       return [statement.from, statement.below];
     case 'grow':
       return [statement.below];
+    case 'repeat':
+      return [statement.at, statement.width, statement.times, statement.place];
     case 'if':
     case 'return_if':
       return [statement.test];
@@ -81,7 +84,10 @@ export function collectBindings(body: readonly Statement[], tensors: readonly Te
   const read = new Set<string>();
   const written = new Set<string>();
   eachCode(body, (code) => code.code === 'load' && read.add(code.array));
-  eachStatement(body, (s) => s.do === 'store' && written.add(s.array));
+  eachStatement(body, (s) => {
+    if (s.do === 'store') written.add(s.array);
+    if (s.do === 'repeat') read.add(s.array);
+  });
   const unique = [...new Map(tensors.map((tensor) => [tensor.name, tensor])).values()];
   return unique
     .filter(({ name }) => read.has(name) || written.has(name))
@@ -140,12 +146,19 @@ export function collectUniforms(
 export function prune(statements: readonly Statement[]): Statement[] {
   const uses = new Map<string, number>();
   const values = new Map<string, Code>();
-  eachCode(statements, (code) => {
-    if (code.code !== 'name' && code.code !== 'fold') return;
-    const id = rootOf(code.name);
+  const use = (name: string): void => {
+    const id = rootOf(name);
     uses.set(id, (uses.get(id) ?? 0) + 1);
+  };
+  eachCode(statements, (code) => {
+    if (code.code === 'name' || code.code === 'fold') use(code.name);
+    if (code.code === 'load') use(code.array);
   });
-  eachStatement(statements, (s) => s.do === 'let' && values.set(s.name, s.value));
+  eachStatement(statements, (s) => {
+    if (s.do === 'let') values.set(s.name, s.value);
+    if (s.do === 'store') use(s.array);
+    if (s.do === 'repeat') use(s.into);
+  });
   const unused = [...values.keys()].filter((id) => !uses.has(id));
   for (const id of unused) {
     const value = values.get(id)!;

@@ -81,6 +81,16 @@ export type Code =
       readonly copies: number;
     }
   | { readonly code: 'least' | 'greatest'; readonly type: 'index'; readonly a: Code; readonly b: Code }
+  /** WebAssembly only: an array of f32 that a thread has to itself, see `ownElements`. */
+  | { readonly code: 'own'; readonly type: 'index' }
+  /** WebAssembly only: how many of `a` rows of `b` elements are walked as one, to have about `wanted` elements. */
+  | {
+      readonly code: 'joined';
+      readonly type: 'index';
+      readonly a: Code;
+      readonly b: Code;
+      readonly wanted: number;
+    }
   | {
       readonly code: 'compare';
       readonly type: BoolType;
@@ -151,6 +161,20 @@ export type Statement =
       readonly below: Code;
       readonly copies: number;
       readonly body: readonly Statement[];
+    }
+  /**
+   * WebAssembly only: `name` becomes an array that is `width` elements of `array` from `at` on, so many times in a row:
+   * those of `into` from `place` on, or where once is enough the elements themselves.
+   */
+  | {
+      readonly do: 'repeat';
+      readonly name: string;
+      readonly array: string;
+      readonly at: Code;
+      readonly width: Code;
+      readonly times: Code;
+      readonly into: string;
+      readonly place: Code;
     }
   /** GPU only: `name` is 1, `factor`, factor², … below `below`. */
   | {
@@ -266,6 +290,9 @@ export interface Kernel {
   /** Formulas it computes, for its comment. */
   readonly formulas: readonly string[];
 }
+
+/** How many elements a thread has to itself: the runtime provides as many. */
+export const ownElements = 2 ** 16;
 
 export const index = (value: number): Code => ({ code: 'number', type: 'index', value });
 export const real = (value: number): Code => ({ code: 'number', type: 'real', value });

@@ -23,6 +23,7 @@ interface Frame {
   readonly statements: Statement[];
   readonly values: Map<Scalar, Code>;
   readonly leaves: Map<Expr, () => Code>;
+  readonly given: Map<Scalar, { readonly base: string; readonly code: () => Code }>;
   readonly bases: Map<string, Code>;
   /** Reals of this frame, in every lane of a vector. */
   readonly splats: Map<Scalar, Code>;
@@ -46,6 +47,10 @@ export interface Nest {
   readonly scalar: (scalar: Scalar) => Code;
   /** Gives a leaf its value in this scope: the result of a reduction, or scratch that stayed local. */
   readonly define: (expr: Expr, base: string, code: () => Code) => void;
+  /** Says where a value is found in this scope, and what to call it. */
+  readonly give: (scalar: Scalar, base: string, code: () => Code) => void;
+  /** What reads a value that is found, not computed, at the current place. */
+  readonly read: (scalar: Scalar) => Code;
   /** Names a value in the innermost loop. */
   readonly local: (base: string, value: Code) => Code;
   /** Sets where along an axis, or several joined by a space, the innermost open loops are. */
@@ -84,6 +89,7 @@ export function createNest(options: NestOptions): Nest {
     statements: [],
     values: new Map(),
     leaves: new Map(),
+    given: new Map(),
     bases: new Map(),
     splats: new Map(),
   });
@@ -232,14 +238,18 @@ export function createNest(options: NestOptions): Nest {
     return splat;
   }
 
+  const read = (scalar: Scalar): Code => found?.(scalar, place) ?? code(scalar);
+
   function visit(scalar: Scalar): Code {
     const frame = frameOf(scalar.axes);
     const known = frames.findLast((open) => open.values.has(scalar))?.values.get(scalar);
     if (known) return known;
-    const value = found?.(scalar, place) ?? code(scalar);
+    const given = frames.findLast((open) => open.given.has(scalar))?.given.get(scalar);
+    const value = given?.code() ?? read(scalar);
     const isShared = scalars.uses(scalar) > 1 || frame !== innermost();
     const isWork = operands(scalar).length > 0 && isShared;
-    const result = isWork || value.code === 'load' ? local(baseName(value), value, frame) : value;
+    const result =
+      isWork || value.code === 'load' ? local(given?.base ?? baseName(value), value, frame) : value;
     frame.values.set(scalar, result);
     return result;
   }
@@ -269,6 +279,8 @@ export function createNest(options: NestOptions): Nest {
         return known;
       });
     },
+    give: (scalar, base, code) => innermost().given.set(scalar, { base, code }),
+    read,
     local: (base, value) => local(base, value),
     at: (axis, position) => positions.set(axis, position),
     flat,

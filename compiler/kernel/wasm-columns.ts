@@ -6,6 +6,7 @@ import type { Accumulation } from '../schedule/stages.ts';
 import { storeOutputs } from './body.ts';
 import { asVector, below, binary, type Code, index, least, load, name, real, times } from './kernel.ts';
 import { monoids } from './monoids.ts';
+import { openRepeated } from './wasm-join.ts';
 import {
   columnParts,
   isShifted,
@@ -14,26 +15,27 @@ import {
   partialAt,
   type Reduction,
   type Running,
-  realOf,
   reals,
-  rowChunk,
   runningSlots,
   runningWidth,
   type Slots,
   stateSlots,
   step,
-  tile,
+  tileOf,
 } from './wasm-reduction.ts';
 import {
   assignIf,
   type Builder,
   forLoop,
   laneLoop,
+  openOwn,
   openVariable,
   roundUp,
   sizeOf,
   unflatten,
+  type Variable,
 } from './wasm-routine.ts';
+import { type Chunk, chunkOf, openWalk } from './wasm-walk.ts';
 
 /**
  * Rows that are walked along at a time, so that accumulators are loaded and stored less often: neighbours where they are
@@ -46,36 +48,52 @@ const copies = 2;
 
 /** A tile of columns in one part. */
 interface Tile {
-  readonly part: Code;
   readonly block: Code;
   /** The kept index of column 0. */
   readonly base: Code;
   readonly columns: readonly [Code, Code];
   readonly isShort: Code;
+  /** How many elements each column has taken in, where a state counts them. */
+  readonly before?: Variable;
+  /** Says what repeats from row to row, in a loop over lanes. */
+  readonly give: (position: Code) => void;
+  /** The array that accumulators wait in. */
+  readonly own: string;
 }
 
 export function reduceColumns(builder: Builder, reduction: Reduction): void {
   const { nest, begin, end } = builder;
-  const { kept, lanes, blocks } = reduction;
+  const { group, kept, lanes, blocks } = reduction;
   const outer = kept.slice(0, -1);
-  const { tiles, units } = columnParts(builder, reduction, nest.local);
-  const isShort = below(sizeOf(builder, [lanes]), index(shortRow));
+  const own = openOwn(builder);
+  const tiles = nest.local('tiles', columnParts(builder, reduction).tiles);
+  const walk = openWalk(builder, reduction);
+  const { each, units } = walk;
+  const isShort = below(times(sizeOf(builder, [lanes]), each), index(shortRow));
+  const always = outer.length === 0 ? repeat(builder, reduction, each) : undefined;
   const onPart = (part: Code): void => {
     const block = nest.local('block', binary('%', part, blocks));
     const at = nest.local('at', binary('/', part, blocks));
     const width = sizeOf(builder, [lanes]);
-    const left = nest.local('left', binary('*', binary('%', at, tiles), index(tile)));
-    const right = nest.local('right', least(binary('+', left, index(tile)), width));
+    const left = nest.local('left', binary('*', binary('%', at, tiles), index(tileOf(group))));
+    const right = nest.local('right', least(binary('+', left, index(tileOf(group))), width));
     const row = nest.local('outer', binary('/', at, tiles));
     unflatten(builder, row, outer);
     const base = nest.local('base', binary('*', row, width));
-    const mine: Tile = { part, block, base, columns: [left, right], isShort };
+    const isCounted = group.accumulations.some(({ monoid }) => monoids[monoid].counts);
+    const before = isCounted ? openVariable(builder, 'before', real(0)) : undefined;
+    const give = always ?? repeat(builder, reduction, each);
+    const mine: Tile = { own, block, base, columns: [left, right], isShort, give, ...(before && { before }) };
     clear(builder, reduction, mine);
     const share = (k: Code): Code => binary('/', binary('*', units, k), blocks);
     const from = nest.local('from', share(block));
     const to = nest.local('to', share(binary('+', block, index(1))));
-    const start = nest.local('start', binary('*', from, index(rowChunk)));
-    forLoop(builder, [], from, to, (unit) => takeIn(builder, reduction, mine, unit, start), 'unit');
+    const onUnit = (unit: Code): void => {
+      const chunk = chunkOf(builder, walk, unit);
+      if (builder.isVectored) takeInVectors(builder, reduction, mine, chunk);
+      else takeInElements(builder, reduction, mine, chunk);
+    };
+    forLoop(builder, [], from, to, onUnit, 'unit');
   };
   forLoop(builder, outer.flat(), begin, end, onPart, 'part');
 }
@@ -90,64 +108,45 @@ function clear(builder: Builder, reduction: Reduction, { block, base, columns }:
   });
 }
 
-/** Takes in a chunk of rows, the first of which are those of `start`. */
-function takeIn(builder: Builder, reduction: Reduction, mine: Tile, unit: Code, start: Code): void {
-  const { nest } = builder;
-  const { over, columns } = reduction;
-  const from = nest.local('from', binary('*', unit, index(rowChunk)));
-  const to = nest.local('to', least(binary('+', from, index(rowChunk)), sizeOf(builder, over)));
-  const chunk: Chunk = {
-    rows: [from, to],
-    before: nest.local('before', realOf(binary('-', from, start))),
-    elements: nest.local('elements', realOf(binary('-', to, from))),
-  };
-  if (columns) takeInVectors(builder, { ...reduction, columns }, mine, chunk);
-  else takeInElements(builder, reduction, mine, chunk);
-}
-
-interface Chunk {
-  readonly rows: readonly [Code, Code];
-  /** How many rows its part has taken in before, and how many these are. */
-  readonly before: Code;
-  readonly elements: Code;
-}
+/** What repeats from row to row has room after the accumulators. */
+const repeat = (builder: Builder, { joining, group }: Reduction, each: Code): Tile['give'] =>
+  joining ? openRepeated(builder, joining, each, runningWidth(group)) : () => {};
 
 function takeInElements(builder: Builder, reduction: Reduction, mine: Tile, chunk: Chunk): void {
   const { group, over, lanes } = reduction;
   laneLoop(builder, lanes, mine.columns, 1, (column) => {
     const firsts = firstsOf(builder, reduction, chunk);
     const running = openRunning(builder, group, 1, firsts);
-    forLoop(builder, over.flat(), ...chunk.rows, (row) => onRow(builder, reduction, row, running), 'row');
+    const onEach = (row: Code): void => onRow(builder, reduction, chunk, row, running);
+    forLoop(builder, over.flat(), ...chunk.rows, onEach, 'row');
     for (const [k, { names }] of running.entries())
       merge(builder, reduction, mine, column, k, reals(names), firsts[k]!, chunk);
   });
+  takenIn(builder, mine, chunk);
 }
 
 /**
  * Accumulators wait in scratch while a few rows at a time are walked along: reading memory in order is worth more than
  * keeping them in registers.
  */
-function takeInVectors(
-  builder: Builder,
-  reduction: Reduction & Required<Pick<Reduction, 'columns'>>,
-  mine: Tile,
-  chunk: Chunk,
-): void {
+function takeInVectors(builder: Builder, reduction: Reduction, mine: Tile, chunk: Chunk): void {
   const { nest } = builder;
-  const { group, over, lanes, columns } = reduction;
+  const { group, over, lanes, joining } = reduction;
   const [from, to] = chunk.rows;
+  const [left, right] = mine.columns;
+  const joined: readonly [Code, Code] = [left, nest.local('end', times(right, chunk.joined))];
   const slots = runningSlots(group);
   /** Where each value waits for column 0. */
-  const waiting = Array.from({ length: runningWidth(group) }, (_, slot) => {
-    const place = binary('+', times(mine.part, index(runningWidth(group))), index(slot));
-    return nest.local('slot', binary('-', times(place, index(tile)), mine.columns[0]));
-  });
+  const waiting = Array.from({ length: runningWidth(group) }, (_, slot) =>
+    nest.local('slot', binary('-', index(slot * tileOf(group)), left)),
+  );
   const at = (slot: number, column: Code): Code => binary('+', waiting[slot]!, column);
   const store = (slot: number, column: Code, value: Code): void =>
-    nest.push({ do: 'store', array: columns.name, index: at(slot, column), value });
-  const waits = (slot: number, column: Code): Code => load(columns.name, at(slot, column), 'vector');
+    nest.push({ do: 'store', array: mine.own, index: at(slot, column), value });
+  const waits = (slot: number, column: Code): Code => load(mine.own, at(slot, column), 'vector');
 
-  laneLoop(builder, lanes, mine.columns, 1, (column) => {
+  laneLoop(builder, lanes, joined, 1, (column) => {
+    mine.give(column);
     const firsts = firstsOf(builder, reduction, chunk);
     for (const [k, { accumulation, first }] of slots.entries()) {
       const { running } = monoids[accumulation.monoid];
@@ -155,17 +154,19 @@ function takeInVectors(
       if (isShifted(accumulation)) store(first + running.length, column, firsts[k]!);
     }
   });
-  const turns = nest.local('turns', roundUp(binary('-', to, from), index(rowsAbreast)));
-  const apart = openVariable(builder, 'apart', turns);
-  const next = openVariable(builder, 'next', index(1));
+  const { each } = chunk;
+  const turns = nest.local('turns', roundUp(binary('-', to, from), times(each, index(rowsAbreast))));
+  const apart = openVariable(builder, 'apart', times(turns, each));
+  const next = openVariable(builder, 'next', each);
   assignIf(builder, mine.isShort, [
-    [apart, index(1)],
-    [next, index(rowsAbreast)],
+    [apart, each],
+    [next, times(each, index(rowsAbreast))],
   ]);
   const onTurn = (turn: Code): void => {
     const row = nest.local('row', binary('+', from, binary('*', turn, next)));
     const last = nest.local('last_row', least(binary('+', row, binary('*', apart, index(rowsAbreast))), to));
-    laneLoop(builder, lanes, mine.columns, copies, (column) => {
+    laneLoop(builder, lanes, joined, copies, (column) => {
+      mine.give(column);
       const running = slots.map(({ accumulation, first }): Running => {
         const parts = monoids[accumulation.monoid].running.length;
         const names = Array.from({ length: parts }, (_, i) => {
@@ -179,26 +180,43 @@ function takeInVectors(
           first: isShifted(accumulation) ? nest.local('first', waits(first + parts, column)) : real(0),
         };
       });
-      const onEach = (k: Code): void => onRow(builder, reduction, k, running);
+      const onEach = (at: Code): void => onRow(builder, reduction, chunk, at, running);
       forLoop(builder, over.flat(), row, last, onEach, 'row', { step: apart });
       for (const [k, { names }] of running.entries())
         for (const [i, id] of names.entries()) store(slots[k]!.first + i, column, name(id, 'vector'));
     });
   };
   forLoop(builder, [], index(0), turns, onTurn, 'turn');
-  forLoop(builder, [], ...mine.columns, (column) => {
-    for (const [k, { accumulation, first }] of slots.entries()) {
-      const read = (i: number): Code => nest.local('part', load(columns.name, at(first + i, column)));
-      const { running } = monoids[accumulation.monoid];
-      const parts = running.map((_, i) => read(i));
-      const base = isShifted(accumulation) ? read(running.length) : real(0);
-      merge(builder, reduction, mine, column, k, parts, base, chunk);
-    }
-  });
+  const mergeRow = (row: Code): void => {
+    const shift = nest.local('shift', times(row, sizeOf(builder, [lanes])));
+    forLoop(builder, [], ...mine.columns, (column) => {
+      for (const [k, { accumulation, first }] of slots.entries()) {
+        const read = (i: number): Code =>
+          nest.local('part', load(mine.own, at(first + i, binary('+', column, shift))));
+        const { running } = monoids[accumulation.monoid];
+        const parts = running.map((_, i) => read(i));
+        const base = isShifted(accumulation) ? read(running.length) : real(0);
+        merge(builder, reduction, mine, column, k, parts, base, chunk);
+      }
+    });
+    takenIn(builder, mine, chunk);
+  };
+  if (joining) forLoop(builder, [], index(0), chunk.joined, mergeRow);
+  else mergeRow(index(0));
 }
 
-function onRow(builder: Builder, { over, stage }: Reduction, row: Code, running: readonly Running[]): void {
-  unflatten(builder, row, over);
+function takenIn({ nest }: Builder, { before }: Tile, { elements }: Chunk): void {
+  if (before) nest.push({ do: 'assign', name: before.name, value: binary('+', before, elements) });
+}
+
+function onRow(
+  builder: Builder,
+  { stage }: Reduction,
+  chunk: Chunk,
+  row: Code,
+  running: readonly Running[],
+): void {
+  chunk.at(row);
   step(builder, running);
   storeOutputs(builder.nest, builder.tensors, stage.riders);
 }
@@ -207,12 +225,12 @@ function onRow(builder: Builder, { over, stage }: Reduction, row: Code, running:
 function merge(
   builder: Builder,
   reduction: Reduction,
-  { block, base }: Tile,
+  { block, base, before }: Tile,
   column: Code,
   k: number,
   parts: readonly Code[],
   first: Code,
-  { before, elements }: Chunk,
+  { elements }: Chunk,
 ): void {
   const { nest } = builder;
   const { partials, group } = reduction;
@@ -223,7 +241,7 @@ function merge(
   );
   // the count is the same for all columns, so that what divides by it is computed once
   const totals = places.map((place, i) =>
-    counts?.includes(i) ? before : nest.local('total', load(partials.name, place)),
+    counts?.includes(i) ? before! : nest.local('total', load(partials.name, place)),
   );
   const after = mergeChunk(builder, accumulation, parts, elements, first, totals);
   for (const [i, place] of places.entries())
@@ -231,12 +249,12 @@ function merge(
 }
 
 /** The operands at the first row of a chunk, in each lane's column, where elements are taken in relative to it. */
-function firstsOf(builder: Builder, { group, over }: Reduction, { rows }: Chunk): Code[] {
+function firstsOf(builder: Builder, { group, over }: Reduction, { rows, at }: Chunk): Code[] {
   const { nest } = builder;
   const firstOf = ({ x }: Accumulation): Code => {
     let first: Code = real(0);
     const statements = nest.scope(over.flat(), () => {
-      unflatten(builder, rows[0], over);
+      at(rows[0]);
       first = nest.local('first', nest.value(x));
     });
     nest.push(...statements);

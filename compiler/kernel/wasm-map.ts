@@ -2,7 +2,10 @@
 import type { ProgramOutput } from '../schedule/program.ts';
 import { type AxisGroup, buffersOf, collapse } from './axis-groups.ts';
 import { storeOutputs } from './body.ts';
-import { below, type Code, index } from './kernel.ts';
+import { below, binary, type Code, index, least, ownElements, times } from './kernel.ts';
+import type { Found } from './pack.ts';
+import { type Joining, joinedRows, joiningOf, openRepeated } from './wasm-join.ts';
+import { tile } from './wasm-reduction.ts';
 import {
   type Builder,
   type Context,
@@ -15,12 +18,19 @@ import {
   unitsOf,
 } from './wasm-routine.ts';
 
+/** Elements of rows that are walked as one. */
+const wanted = 256;
+/** How many values there is room to repeat. */
+const room = ownElements / tile;
+
 /** Outputs over one space, cut at the kept indices of the reductions they follow, or at rows. */
 export interface Mapping {
   readonly outputs: readonly ProgramOutput[];
   readonly kept: readonly AxisGroup[];
   readonly rows: readonly AxisGroup[];
   readonly lanes: AxisGroup;
+  /** How its rows can be joined. */
+  readonly joining?: Joining | undefined;
 }
 
 /** One mapping a space. `outer` are the axes that the phase keeps; where there are none, rows are kept. */
@@ -28,16 +38,22 @@ export function mappingsOf(
   context: Context,
   outputs: readonly ProgramOutput[],
   outer: readonly string[],
+  found: Found,
 ): Mapping[] {
   const spaces = new Map<string, ProgramOutput[]>();
   for (const output of outputs) {
     const key = context.inOrder([...output.axes]).join(' ');
     spaces.set(key, [...(spaces.get(key) ?? []), output]);
   }
-  return [...spaces.values()].map((members) => mappingOf(context, members, outer));
+  return [...spaces.values()].map((members) => mappingOf(context, members, outer, found));
 }
 
-function mappingOf(context: Context, outputs: readonly ProgramOutput[], outer: readonly string[]): Mapping {
+function mappingOf(
+  context: Context,
+  outputs: readonly ProgramOutput[],
+  outer: readonly string[],
+  found: Found,
+): Mapping {
   const buffers = buffersOf(
     context,
     outputs.map(({ expr }) => expr),
@@ -50,15 +66,27 @@ function mappingOf(context: Context, outputs: readonly ProgramOutput[], outer: r
   const hasLanes = last !== undefined && !isOuter(last[0]!);
   const lanes = hasLanes ? last : [];
   const others = hasLanes ? groups.slice(0, -1) : groups;
+  const exprs = outputs.map(({ expr }) => expr);
+  const joining = outer.length === 0 ? joiningOf(context, exprs, groups, found, { room }) : undefined;
   // rows of no reduction are walked along one after the other, if that takes no division
   const isRow = (group: AxisGroup): boolean =>
-    outer.length > 0 ? !isOuter(group[0]!) : hasLanes && others.length === 1;
-  return { outputs, lanes, kept: others.filter((g) => !isRow(g)), rows: others.filter(isRow) };
+    outer.length > 0
+      ? !isOuter(group[0]!)
+      : hasLanes && (others.length === 1 || (joining !== undefined && group === others.at(-1)));
+  return { outputs, lanes, kept: others.filter((g) => !isRow(g)), rows: others.filter(isRow), joining };
+}
+
+/** The mapping with what has to be repeated where rows are joined, which depends on what it finds. */
+export function joinMapping(context: Context, mapping: Mapping, found: Found): Mapping {
+  const { outputs, kept, rows, lanes, joining } = mapping;
+  if (!joining) return mapping;
+  const exprs = outputs.map(({ expr }) => expr);
+  return { ...mapping, joining: joiningOf(context, exprs, [...kept, ...rows, lanes], found, { room }) };
 }
 
 export function mapElements(builder: Builder, mapping: Mapping, blocks: Code): void {
   const { nest, tensors } = builder;
-  const { outputs, kept, rows, lanes } = mapping;
+  const { outputs, kept, rows, lanes, joining } = mapping;
   if (lanes.length === 0) {
     partLoop(builder, kept, blocks, (block) => {
       // whole kept indices: the first of their blocks does it, since states must be updated once
@@ -74,15 +102,31 @@ export function mapElements(builder: Builder, mapping: Mapping, blocks: Code): v
     });
     return;
   }
-  const units = unitsOf(builder, rows, lanes);
-  partLoop(builder, kept, blocks, (block) => {
-    unitLoop(builder, units, block, blocks, ([row, lastRow], piece) => {
+  const each = joinedRows(builder, joining, wanted);
+  const units = unitsOf(builder, rows, lanes, each);
+  const onBlocks = (block: Code, nextBlock?: Code): void => {
+    const give = joining ? openRepeated(builder, joining, each, 0) : () => {};
+    const onUnit: Parameters<typeof unitLoop>[4] = ([row, lastRow], [left, right]) => {
       const onRow = (at: Code): void => {
-        unflatten(builder, at, rows);
-        laneLoop(builder, lanes, piece, 'by length', () => storeOutputs(nest, tensors, outputs));
+        const first = nest.local('first_row', times(at, each));
+        unflatten(builder, first, rows);
+        const end = joining ? rightOf(first, right) : right;
+        laneLoop(builder, lanes, [left, end], 'by length', (position) => {
+          give(position);
+          storeOutputs(nest, tensors, outputs);
+        });
       };
       if (rows.length === 0) onRow(index(0));
       else forLoop(builder, rows.flat(), row, lastRow, onRow, 'row');
-    });
-  });
+    };
+    unitLoop(builder, units, block, blocks, onUnit, nextBlock);
+  };
+  // without kept indices, neighbouring parts are neighbouring blocks
+  if (kept.length === 0) onBlocks(builder.begin, builder.end);
+  else partLoop(builder, kept, blocks, (block) => onBlocks(block));
+  /** The end of a joined row, which may be the last and shorter. */
+  function rightOf(first: Code, right: Code): Code {
+    const left = binary('-', sizeOf(builder, rows), first);
+    return nest.local('end', least(right, times(left, sizeOf(builder, [lanes]))));
+  }
 }

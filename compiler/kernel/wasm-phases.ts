@@ -7,18 +7,10 @@ import { type Binding, type Code, greatest, index, name, type Phase, type Routin
 import type { Found } from './pack.ts';
 import { reduceColumns } from './wasm-columns.ts';
 import { finishGroup } from './wasm-finish.ts';
-import { type Mapping, mapElements, mappingsOf } from './wasm-map.ts';
+import { joinMapping, type Mapping, mapElements, mappingsOf } from './wasm-map.ts';
 import { prepare, preparedFor, prepareParts } from './wasm-prepare.ts';
 import { columnParts, describeReduction, type Reduction } from './wasm-reduction.ts';
-import {
-  asFormula,
-  type Builder,
-  type Context,
-  closeRoutine,
-  openRoutine,
-  roughUnits,
-  sizeOf,
-} from './wasm-routine.ts';
+import { type Builder, type Context, closeRoutine, openRoutine, roughUnits, sizeOf } from './wasm-routine.ts';
 import { reduceRows } from './wasm-rows.ts';
 
 type Scratch = Omit<Binding, 'access'>;
@@ -53,7 +45,7 @@ export function phasesOf(context: Context, stages: readonly Stage[], layout: rea
 function phasesFor(making: Making, { outer, stages }: Fused): Phase[] {
   const [first] = stages;
   if (first?.kind === 'map')
-    return mappingsOf(making.context, first.outputs, []).flatMap((mapping) =>
+    return mappingsOf(making.context, first.outputs, [], making.foundBy(first)).flatMap((mapping) =>
       mapPhases(making, first, mapping),
     );
   const blocks = making.context.tensors.decided('blocks');
@@ -64,20 +56,20 @@ function phasesFor(making: Making, { outer, stages }: Fused): Phase[] {
 }
 
 function describe(
-  { context, scratch }: Making,
+  { context, scratch, foundBy }: Making,
   stage: ReduceStage,
   blocks: Code,
   outer: readonly string[],
 ): Reduction {
-  const reduction = describeReduction(context, stage, blocks, outer);
-  scratch.push(reduction.partials, ...(reduction.columns ? [reduction.columns] : []));
+  const reduction = describeReduction(context, stage, blocks, outer, foundBy(stage));
+  scratch.push(reduction.partials);
   return reduction;
 }
 
 /** A reduction that keeps the innermost axis: tiles of columns are reduced, then all are finished. */
 function columnPhases(making: Making, reduction: Reduction, blocks: Phase['blocks']): Phase[] {
   const { context } = making;
-  const { kept, units } = columnParts(context, reduction, asFormula);
+  const { kept, units } = columnParts(context, reduction);
   const taken = routine(making, reduction.stage, 'reduce', 'parts', (builder) =>
     reduceColumns(builder, reduction),
   );
@@ -101,7 +93,7 @@ function rowPhase(
   const units: Code[] = [];
   for (const stage of stages) {
     if (stage.kind === 'map') {
-      for (const mapping of mappingsOf(context, stage.outputs, outer)) {
+      for (const mapping of mappingsOf(context, stage.outputs, outer, making.foundBy(stage))) {
         if (mapping.lanes.length > 0) units.push(roughUnits(context, [...mapping.rows, mapping.lanes]));
         routines.push(
           routine(making, stage, 'map', 'parts', (builder) => mapElements(builder, mapping, first.blocks)),
@@ -142,7 +134,8 @@ function mapPhases(making: Making, stage: Stage, mapping: Mapping): Phase[] {
     const slot = prepared?.slots.get(scalar);
     return slot === undefined ? foundBy(stage)(scalar) : { packing: prepared!, slot };
   };
-  const body = (builder: Builder): void => mapElements(builder, mapping, name(blocks.name, 'index'));
+  const joined = joinMapping(context, mapping, found);
+  const body = (builder: Builder): void => mapElements(builder, joined, name(blocks.name, 'index'));
   phases.push({
     kept: sizeOf(context, mapping.kept),
     units: mapping.lanes.length > 0 ? roughUnits(context, [...mapping.rows, mapping.lanes]) : index(1),

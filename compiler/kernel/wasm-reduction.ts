@@ -4,13 +4,15 @@
  */
 import type { Accumulation, Group, ReduceStage } from '../schedule/stages.ts';
 import { type AxisGroup, buffersOf, collapse } from './axis-groups.ts';
-import { type Binding, binary, type Code, index, name, real, times } from './kernel.ts';
+import { type Binding, binary, type Code, index, name, ownElements, real, times } from './kernel.ts';
 import { monoids } from './monoids.ts';
-import { asFormula, type Builder, type Context, roundUp, type Settle, sizeOf } from './wasm-routine.ts';
+import type { Found } from './pack.ts';
+import { type Joining, joiningOf } from './wasm-join.ts';
+import { type Builder, type Context, roundUp, sizeOf } from './wasm-routine.ts';
 
 type Scratch = Omit<Binding, 'access'>;
 
-/** Columns that a part of a column reduction spans. */
+/** Columns that a part of a column reduction spans at most. */
 export const tile = 1024;
 /** Rows that it takes in before it merges: not a power of two, or rows of several parts of them would share places in cache. */
 export const rowChunk = 124;
@@ -24,10 +26,10 @@ export interface Reduction {
   /** The innermost axes, along which four elements are taken at a time. */
   readonly lanes: AxisGroup;
   readonly isColumns: boolean;
+  /** Of a column reduction, how its rows can be joined. */
+  readonly joining?: Joining | undefined;
   /** The states of all parts, in f64. */
   readonly partials: Scratch;
-  /** Of a column reduction, the accumulators of a chunk on their way from lanes to states. */
-  readonly columns?: Scratch;
   readonly blocks: Code;
 }
 
@@ -36,6 +38,7 @@ export function describeReduction(
   stage: ReduceStage,
   blocks: Code,
   fixed: readonly string[],
+  found: Found,
 ): Reduction {
   const { tensors, inOrder } = context;
   const group = stage.groups[0]!;
@@ -53,24 +56,27 @@ export function describeReduction(
   const states = group.accumulations.reduce((n, { monoid }) => n + monoids[monoid].identity.length, 0);
   const length = times(index(states), sizeOf(context, kept), blocks);
   const partials = tensors.scratch('partials', inOrder(group.kept), length, 'f64');
-  const reduction = { stage, group, kept, over, lanes, isColumns, partials, blocks };
-  if (!isColumns || !context.isVectored) return reduction;
-  const parts = times(
-    columnParts(context, reduction, asFormula).kept,
-    blocks,
-    index(runningWidth(group) * tile),
-  );
-  return { ...reduction, columns: tensors.scratch('columns', inOrder(group.kept), parts) };
+  const isJoined = isColumns && groups.at(-2) === over.at(-1);
+  const joining = isJoined
+    ? joiningOf(context, exprs, groups, found, {
+        within: over.slice(0, -1).flat(),
+        room: ownElements / tile - runningWidth(group),
+      })
+    : undefined;
+  return { stage, group, kept, over, lanes, isColumns, joining, partials, blocks };
 }
 
-/** How a column reduction can be cut: into tiles of columns, and units of rows. */
+/** How many columns a part spans: as many as a thread has room to accumulate. */
+export const tileOf = (group: Group): number =>
+  Math.min(tile, 4 * Math.floor(ownElements / 4 / runningWidth(group)));
+
+/** Into what a column reduction can be cut: tiles of columns, and at most so many units of rows. */
 export function columnParts(
   context: Context,
-  { kept, over, lanes }: Pick<Reduction, 'kept' | 'over' | 'lanes'>,
-  settle: Settle,
+  { group, kept, over, lanes }: Reduction,
 ): { tiles: Code; kept: Code; units: Code } {
-  const tiles = settle('tiles', roundUp(sizeOf(context, [lanes]), index(tile)));
-  const units = settle('units', roundUp(sizeOf(context, over), index(rowChunk)));
+  const tiles = roundUp(sizeOf(context, [lanes]), index(tileOf(group)));
+  const units = roundUp(sizeOf(context, over), index(rowChunk));
   return { tiles, kept: binary('*', sizeOf(context, kept.slice(0, -1)), tiles), units };
 }
 
@@ -80,7 +86,7 @@ export interface Slots {
   readonly first: number;
 }
 
-function slotsOf({ accumulations }: Group, width: (accumulation: Accumulation) => number): Slots[] {
+function placesOf({ accumulations }: Group, width: (accumulation: Accumulation) => number): Slots[] {
   let next = 0;
   return accumulations.map((accumulation) => {
     const first = next;
@@ -90,12 +96,12 @@ function slotsOf({ accumulations }: Group, width: (accumulation: Accumulation) =
 }
 
 export const stateSlots = (group: Group): Slots[] =>
-  slotsOf(group, ({ monoid }) => monoids[monoid].identity.length);
+  placesOf(group, ({ monoid }) => monoids[monoid].identity.length);
 
 /** Running parts, and the first element where they are taken about it. */
 const widthOf = ({ monoid }: Accumulation): number =>
   monoids[monoid].running.length + (monoids[monoid].isShifted ? 1 : 0);
-export const runningSlots = (group: Group): Slots[] => slotsOf(group, widthOf);
+export const runningSlots = (group: Group): Slots[] => placesOf(group, widthOf);
 export const runningWidth = ({ accumulations }: Group): number =>
   accumulations.reduce((n, accumulation) => n + widthOf(accumulation), 0);
 

@@ -5,6 +5,7 @@ import {
   below,
   binary,
   type Code,
+  ceilDiv,
   greatest,
   index,
   least,
@@ -139,7 +140,7 @@ function advance([counter, ...more]: readonly { at: Variable; size: Code }[]): S
 }
 
 /** ⌈a / b⌉, for b > 0. */
-export const roundUp = (a: Code, b: Code): Code => binary('/', binary('-', binary('+', a, b), index(1)), b);
+export const roundUp = ceilDiv;
 
 /** How the elements that one kept index has are cut into units of about a chunk: some rows, or a piece of one. */
 export interface Units {
@@ -150,14 +151,16 @@ export interface Units {
   readonly count: Code;
 }
 
-/** Names a value where a routine can hold it; a formula for the runtime cannot. */
-export type Settle = (base: string, value: Code) => Code;
-export const asFormula: Settle = (_, value) => value;
-
-export function unitsOf(builder: Builder, rowGroups: readonly AxisGroup[], lanes: AxisGroup): Units {
+/** `each` is how many rows are walked as one. */
+export function unitsOf(
+  builder: Builder,
+  rowGroups: readonly AxisGroup[],
+  lanes: AxisGroup,
+  each = index(1),
+): Units {
   const settle = builder.nest.local;
-  const rows = settle('rows', sizeOf(builder, rowGroups));
-  const width = settle('width', sizeOf(builder, [lanes]));
+  const rows = settle('rows', roundUp(sizeOf(builder, rowGroups), each));
+  const width = settle('width', times(sizeOf(builder, [lanes]), each));
   const least = greatest(index(1), binary('/', index(chunk), greatest(index(1), width)));
   const rowsEach = settle('rows_each', least);
   const pieces = settle('pieces', roundUp(width, index(chunk)));
@@ -169,13 +172,14 @@ export function unitsOf(builder: Builder, rowGroups: readonly AxisGroup[], lanes
 export const roughUnits = (context: Context, groups: readonly AxisGroup[]): Code =>
   roundUp(sizeOf(context, groups), index(chunk));
 
-/** Visits the units of one block; `unit` gets the rows and the piece of each row that are its own. */
+/** Visits the units of some blocks; `unit` gets the rows and the piece of each row that are its own. */
 export function unitLoop(
   builder: Builder,
   units: Units,
   block: Code,
   blocks: Code,
   unit: (rows: readonly [Code, Code], piece: readonly [Code, Code]) => void,
+  nextBlock = binary('+', block, index(1)),
 ): void {
   const { nest } = builder;
   const { rows, width, rowsEach, pieces, count } = units;
@@ -184,7 +188,7 @@ export function unitLoop(
   const to = openVariable(builder, 'to', count);
   assignIf(builder, below(index(1), blocks), [
     [from, share(block)],
-    [to, share(binary('+', block, index(1)))],
+    [to, share(nextBlock)],
   ]);
   forLoop(
     builder,
@@ -213,6 +217,13 @@ export function openVariable({ nest, names }: Builder, base: string, value: Code
   const id = names.fresh(base);
   nest.push({ do: 'var', name: id, value });
   return { code: 'name', type: value.type, name: id };
+}
+
+/** The name of the array that the thread has to itself. */
+export function openOwn({ nest, names }: Builder): string {
+  const id = names.fresh('own');
+  nest.push({ do: 'let', name: id, value: { code: 'own', type: 'index' } });
+  return id;
 }
 
 /** What divides is computed only where it makes a difference: short rows are many. */

@@ -1,0 +1,100 @@
+/** How a column reduction walks its rows: in chunks, joined where they are short and lie side by side. */
+import { binary, type Code, index, least, times } from './kernel.ts';
+import { joinedRows } from './wasm-join.ts';
+import { type Reduction, realOf, rowChunk } from './wasm-reduction.ts';
+import { assignIf, type Builder, openVariable, place, roundUp, sizeOf, unflatten } from './wasm-routine.ts';
+
+/** Elements of rows that are walked as one: the fewer, the more of them go abreast with their accumulators in registers. */
+const wanted = 48;
+
+export interface Walk {
+  readonly reduction: Reduction;
+  /** How many rows along the last of the summed axes are walked as one. */
+  readonly each: Code;
+  /** How many can be, of each index of the other summed axes, and how many are left then. */
+  readonly whole: Code;
+  readonly left: Code;
+  /** How many indices the others have. */
+  readonly others: Code;
+  readonly units: Code;
+  /** The first units, which have no rows that are left. */
+  readonly wholeUnits: Code;
+}
+
+export function openWalk(builder: Builder, reduction: Reduction): Walk {
+  const { nest } = builder;
+  const { over, joining } = reduction;
+  const each = joinedRows(builder, joining, wanted);
+  const others = joining ? sizeOf(builder, over.slice(0, -1)) : index(1);
+  const rows = joining ? sizeOf(builder, [joining.rows]) : sizeOf(builder, over);
+  const left = joining ? nest.local('rest', binary('%', rows, each)) : index(0);
+  const whole = nest.local('rows', binary('-', rows, left));
+  const chunk = times(each, index(rowChunk));
+  const wholeUnits = nest.local('units', roundUp(times(others, whole), chunk));
+  const leftUnits = roundUp(times(others, least(left, index(1))), index(rowChunk));
+  const units = joining ? nest.local('units', binary('+', wholeUnits, leftUnits)) : wholeUnits;
+  return { reduction, each, whole, left, others, units, wholeUnits };
+}
+
+/** The rows of a unit, or the first of those that are walked as one. */
+export interface Chunk {
+  readonly rows: readonly [Code, Code];
+  readonly each: Code;
+  /** How many rows are one here: all that are left, or `each`. */
+  readonly joined: Code;
+  /** How many elements each column has. */
+  readonly elements: Code;
+  /** Sets where a row is. */
+  readonly at: (row: Code) => void;
+}
+
+export function chunkOf(builder: Builder, walk: Walk, unit: Code): Chunk {
+  const { nest } = builder;
+  const { reduction, each, whole, left, others, wholeUnits } = walk;
+  const { over, joining } = reduction;
+  const chunk = times(each, index(rowChunk));
+  const limit = (from: Code, rows: Code): Code => least(binary('+', from, chunk), rows);
+  const from = openVariable(builder, 'from', times(unit, chunk));
+  const to = openVariable(builder, 'to', limit(from, times(others, whole)));
+  const elements = (): Code => nest.local('elements', realOf(binary('/', binary('-', to, from), each)));
+  if (!joining)
+    return {
+      rows: [from, to],
+      each,
+      joined: each,
+      elements: elements(),
+      at: (row) => unflatten(builder, row, over),
+    };
+  const isLeft: Code = { code: 'compare', type: 'bool', operator: '>=', a: unit, b: wholeUnits };
+  const joined = openVariable(builder, 'joined', each);
+  const outer = over.slice(0, -1);
+  if (outer.length === 0) {
+    assignIf(builder, isLeft, [
+      [from, whole],
+      [to, binary('+', whole, each)],
+      [joined, left],
+    ]);
+    return {
+      rows: [from, to],
+      each,
+      joined,
+      elements: elements(),
+      at: (row) => place(builder, joining.rows, row),
+    };
+  }
+  // rows are counted as if those that are left, or those that are not, were all there are
+  const span = openVariable(builder, 'span', whole);
+  const first = openVariable(builder, 'first', index(0));
+  assignIf(builder, isLeft, [
+    [from, times(binary('-', unit, wholeUnits), chunk)],
+    [to, limit(from, times(others, each))],
+    [joined, left],
+    [span, each],
+    [first, whole],
+  ]);
+  const at = (row: Code): void => {
+    unflatten(builder, nest.local('rest', binary('/', row, span)), outer);
+    place(builder, joining.rows, nest.local('i', binary('+', binary('%', row, span), first)));
+  };
+  return { rows: [from, to], each, joined, elements: elements(), at };
+}
