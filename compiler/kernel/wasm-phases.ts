@@ -20,6 +20,7 @@ import {
   sizeOf,
 } from './wasm-routine.ts';
 import { reduceRows } from './wasm-rows.ts';
+import { splatLoads } from './wasm-splat.ts';
 
 type Scratch = Omit<Binding, 'access'>;
 
@@ -175,7 +176,7 @@ function routine(
   );
   body(builder);
   const { body: statements, ...rest } = closeRoutine(builder, base, over);
-  return { ...rest, body: prune(statements) };
+  return { ...rest, body: splatLoads(prune(statements)) };
 }
 
 const elementsOf = ({ inOrder, tensors }: Context, axes: readonly string[]): Code =>
