@@ -93,6 +93,8 @@ export function createCoder(
     if (code.type === 'vector' || code.type === 'mask') return emit(code);
     if (code.type === 'bool') return m.i32x4.splat(m.i32.sub(int(0), emit(code)));
     if (code.code === 'number') return m.f32x4.splat(m.f32.const(code.value));
+    if (code.code === 'load' && bytesOf(code.array) === 4)
+      return m.v128.load32_splat(0, 4, addressOf(code.array, code.index));
     return m.f32x4.splat(m.f32.demote(emit(code)));
   }
 

@@ -12,6 +12,7 @@ import { prepare, preparedFor, prepareParts } from './wasm-prepare.ts';
 import { columnParts, describeReduction, type Reduction } from './wasm-reduction.ts';
 import { type Builder, type Context, closeRoutine, openRoutine, roughUnits, sizeOf } from './wasm-routine.ts';
 import { reduceRows } from './wasm-rows.ts';
+import { splatLoads } from './wasm-splat.ts';
 
 type Scratch = Omit<Binding, 'access'>;
 
@@ -168,7 +169,7 @@ function routine(
   );
   body(builder);
   const { body: statements, ...rest } = closeRoutine(builder, base, over);
-  return { ...rest, body: prune(statements) };
+  return { ...rest, body: splatLoads(prune(statements)) };
 }
 
 const elementsOf = ({ inOrder, tensors }: Context, axes: readonly string[]): Code =>
