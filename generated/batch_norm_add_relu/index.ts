@@ -20,7 +20,7 @@ function describe(): OpDescription<BatchNormAddReluTypes> {
   const f: readonly ((n: Numbers) => number)[] = [
     (n) => n.c!,
     (n) => 3 * n.c! * n.$blocks!,
-    (n) => Math.floor((n.n! * n.s! + 1024 - 1) / 1024),
+    (n) => Math.floor((n.n! * n.s! + 1023) / 1024),
     (n) => n.n! * n.c! * n.s!,
     (n) => 3 * n.c! * n.$taken!,
     (n) => n.n! * Math.floor(n.s! / n.$many!),
@@ -33,8 +33,8 @@ function describe(): OpDescription<BatchNormAddReluTypes> {
     (n) => Math.floor(n.c! / n.$many!),
     (n) => 2 * n.c! * n.$taken!,
     (n) => 2 * n.c!,
-    (n) => Math.floor((n.s! + 1024 - 1) / 1024),
-    (n) => Math.floor((n.c! + 1024 - 1) / 1024),
+    (n) => Math.floor((n.s! + 1023) / 1024),
+    (n) => Math.floor((n.c! + 1023) / 1024),
     (n) => 4 * n.c!,
   ];
   const bindings: readonly BindingDescription[] = [

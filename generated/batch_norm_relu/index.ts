@@ -20,7 +20,7 @@ function describe(): OpDescription<BatchNormReluTypes> {
   const f: readonly ((n: Numbers) => number)[] = [
     (n) => n.c!,
     (n) => 3 * n.c! * n.$blocks!,
-    (n) => Math.floor((n.n! * n.s! + 1024 - 1) / 1024),
+    (n) => Math.floor((n.n! * n.s! + 1023) / 1024),
     (n) => n.n! * n.c! * n.s!,
     (n) => n.n! * Math.floor(n.s! / n.$many!),
     (n) => 3 * n.c! * n.$taken!,
@@ -32,8 +32,8 @@ function describe(): OpDescription<BatchNormReluTypes> {
     (n) => 5 * n.c!,
     () => 1,
     (n) => Math.floor(n.c! / n.$many!),
-    (n) => Math.floor((n.s! + 1024 - 1) / 1024),
-    (n) => Math.floor((n.c! + 1024 - 1) / 1024),
+    (n) => Math.floor((n.s! + 1023) / 1024),
+    (n) => Math.floor((n.c! + 1023) / 1024),
     (n) => 4 * n.c!,
     (n) => 2 * n.c!,
   ];

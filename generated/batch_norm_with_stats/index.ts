@@ -24,7 +24,7 @@ function describe(): OpDescription<BatchNormWithStatsTypes> {
   const f: readonly ((n: Numbers) => number)[] = [
     (n) => n.c!,
     (n) => 3 * n.c! * n.$blocks!,
-    (n) => Math.floor((n.n! * n.s! + 1024 - 1) / 1024),
+    (n) => Math.floor((n.n! * n.s! + 1023) / 1024),
     (n) => n.n! * n.c! * n.s!,
     (n) => 3 * n.c! * n.$taken!,
     (n) => n.n! * Math.floor(n.s! / n.$many!),

@@ -20,13 +20,12 @@ function describe(): OpDescription<RmsNormTypes> {
   const f: readonly ((n: Numbers) => number)[] = [
     (n) => n.n! * n.$blocks!,
     (n) => n.n!,
-    (n) => Math.floor((n.d! + 1024 - 1) / 1024),
+    (n) => Math.floor((n.d! + 1023) / 1024),
     (n) => n.n! * n.d!,
     (n) => n.n! * n.$taken!,
     (n) => Math.floor(n.d! / n.$many!),
     (n) => n.d! * n.$blocks!,
-    (n) => Math.floor((n.d! + 1024 - 1) / 1024) * n.$blocks! * 1024,
-    (n) => Math.floor((n.n! + 124 - 1) / 124),
+    (n) => Math.floor((n.n! + 123) / 124),
     (n) => n.d!,
     () => 1,
     (n) => n.d! * n.$taken!,
@@ -46,16 +45,15 @@ function describe(): OpDescription<RmsNormTypes> {
     { name: 'packed', role: 'scratch', of: 'packed', axes: ['n'], access: 'read_write', length: f[1]! },
     { name: 'dweight', role: 'gradient', of: 'weight', axes: ['d'], access: 'write' },
     { name: 'partials', role: 'scratch', of: 'partials', axes: ['d'], access: 'read_write', length: f[6]!, dtype: 'f64' },
-    { name: 'columns', role: 'scratch', of: 'columns', axes: ['d'], access: 'read_write', length: f[7]! },
-    { name: 'partials', role: 'scratch', of: 'partials', axes: ['d'], access: 'read_write', length: f[11]! },
-    { name: 'partials_1', role: 'scratch', of: 'partials_1', axes: ['n'], access: 'read_write', length: f[12]!, dtype: 'f64' },
-    { name: 'partials_1', role: 'scratch', of: 'partials_1', axes: ['d'], access: 'read_write', length: f[11]! },
+    { name: 'partials', role: 'scratch', of: 'partials', axes: ['d'], access: 'read_write', length: f[10]! },
+    { name: 'partials_1', role: 'scratch', of: 'partials_1', axes: ['n'], access: 'read_write', length: f[11]!, dtype: 'f64' },
+    { name: 'partials_1', role: 'scratch', of: 'partials_1', axes: ['d'], access: 'read_write', length: f[10]! },
   ];
   const b = (...places: readonly number[]) => places.map((i) => bindings[i]!);
   const p: readonly (WasmPhaseDescription)[] = [
     { kept: f[1]!, units: f[2]!, elements: f[3]!, blocks: '$blocks', routines: [{ name: 'reduce_1', over: 'parts' }, { name: 'finish_1', over: 'kept' }, { name: 'map_1', over: 'parts' }], together: 'phase_1' },
-    { kept: f[2]!, units: f[8]!, elements: f[3]!, blocks: '$blocks', routines: [{ name: 'reduce_2', over: 'parts' }], together: 'reduce_2' },
-    { kept: f[9]!, units: f[10]!, elements: f[9]!, blocks: '$blocks_1', routines: [{ name: 'finish_2', over: 'kept' }], together: 'finish_2' },
+    { kept: f[2]!, units: f[7]!, elements: f[3]!, blocks: '$blocks', routines: [{ name: 'reduce_2', over: 'parts' }], together: 'reduce_2' },
+    { kept: f[8]!, units: f[9]!, elements: f[8]!, blocks: '$blocks_1', routines: [{ name: 'finish_2', over: 'kept' }], together: 'finish_2' },
     { kept: f[1]!, units: f[2]!, elements: f[3]!, blocks: '$blocks_2', routines: [{ name: 'reduce_3', over: 'parts' }, { name: 'finish_3', over: 'kept' }, { name: 'map_2', over: 'parts' }], together: 'phase_2' },
     { kept: f[1]!, units: f[2]!, elements: f[3]!, blocks: '$blocks', routines: [{ name: 'reduce_1', over: 'parts' }, { name: 'finish_1', over: 'kept' }, { name: 'map_2', over: 'parts' }], together: 'phase_2' },
     { kept: f[1]!, units: f[2]!, elements: f[3]!, blocks: '$blocks', routines: [{ name: 'reduce_4', over: 'parts' }, { name: 'finish_1', over: 'kept' }, { name: 'map_3', over: 'parts' }], together: 'phase_3' },
@@ -106,8 +104,8 @@ function describe(): OpDescription<RmsNormTypes> {
   const wasm = {
     forward_1: { name: 'forward_1', module: forward_module, bindings: b(1, 0, 4, 3, 5), uniforms: u[1]!, slots: [0, 1, 2, 3, 4, 5, 6, 7, 8], phases: [p[0]!] },
     backward_1: { name: 'backward_1', module: backward_module, bindings: b(7, 1, 0, 8, 9, 10, 5), uniforms: u[4]!, slots: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9], phases: [p[0]!] },
-    backward_2: { name: 'backward_2', module: backward_module, bindings: b(7, 0, 8, 11, 12, 13), uniforms: u[4]!, slots: [0, 2, 3, 10, 6, 11, 7, 8, 9], phases: [p[1]!, p[2]!] },
-    backward_3: { name: 'backward_3', module: backward_module, bindings: b(7, 1, 0, 8, 11, 9, 10, 12, 13, 15), uniforms: u[7]!, slots: [0, 1, 2, 3, 10, 4, 5, 6, 11, 12, 7, 8, 9, 13], phases: [p[1]!, p[2]!, p[3]!] },
+    backward_2: { name: 'backward_2', module: backward_module, bindings: b(7, 0, 8, 11, 12), uniforms: u[4]!, slots: [0, 2, 3, 10, 6, 7, 8, 9], phases: [p[1]!, p[2]!] },
+    backward_3: { name: 'backward_3', module: backward_module, bindings: b(7, 1, 0, 8, 11, 9, 10, 12, 14), uniforms: u[7]!, slots: [0, 1, 2, 3, 10, 4, 5, 6, 11, 7, 8, 9, 12], phases: [p[1]!, p[2]!, p[3]!] },
     forward_2: { name: 'forward_2', module: forward_module, bindings: b(0, 4, 3, 5), uniforms: u[1]!, slots: [1, 2, 3, 4, 5, 6, 7, 8], phases: [p[4]!] },
     backward_4: { name: 'backward_4', module: backward_module, bindings: b(7, 0, 8, 9, 10, 5), uniforms: u[4]!, slots: [0, 2, 3, 4, 5, 6, 7, 8, 9], phases: [p[5]!] },
   } satisfies { [name: string]: WasmKernelDescription };
@@ -115,8 +113,8 @@ function describe(): OpDescription<RmsNormTypes> {
   const gpu = {
     forward_1: k('forward_1', new URL('./forward_1.wgsl', import.meta.url), [0, 6, 1, 2, 3], 2, 0, 0),
     backward_1: k('backward_1', new URL('./backward_1.wgsl', import.meta.url), [7, 1, 0, 6, 8, 9], 5, 0),
-    backward_2: k('backward_2', new URL('./backward_2.wgsl', import.meta.url), [7, 0, 8, 14, 11], 6, 1),
-    backward_3: k('backward_3', new URL('./backward_3.wgsl', import.meta.url), [7, 0, 8, 16, 11], 6, 1),
+    backward_2: k('backward_2', new URL('./backward_2.wgsl', import.meta.url), [7, 0, 8, 13, 11], 6, 1),
+    backward_3: k('backward_3', new URL('./backward_3.wgsl', import.meta.url), [7, 0, 8, 15, 11], 6, 1),
     forward_2: k('forward_2', new URL('./forward_2.wgsl', import.meta.url), [0, 6, 2, 3], 2, 0, 0),
     backward_4: k('backward_4', new URL('./backward_4.wgsl', import.meta.url), [7, 0, 6, 8, 9], 5, 0),
   } satisfies { [name: string]: GpuKernelDescription };
