@@ -181,7 +181,7 @@ const ownersOf = (scalar: Scalar, owners: ReadonlyMap<Expr, Group>): Set<Group> 
 const knownLeaves = new WeakMap<Scalar, readonly Expr[]>();
 
 /** The distinct leaves of a formula, whose parts may be shared many times. */
-function leavesOf(scalar: Scalar): readonly Expr[] {
+export function leavesOf(scalar: Scalar): readonly Expr[] {
   if (scalar.is === 'leaf') return [scalar.expr];
   const known = knownLeaves.get(scalar) ?? [...new Set(operands(scalar).flatMap(leavesOf))];
   knownLeaves.set(scalar, known);

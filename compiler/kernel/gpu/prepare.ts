@@ -3,7 +3,7 @@ import { type Axes, sameAxes } from '../../graph/axes.ts';
 import type { Group, Stage } from '../../schedule/stages.ts';
 import { fewBindings } from '../bound.ts';
 import type { Kernel } from '../kernel.ts';
-import { inputsIn, type Packing, packedIndex } from '../pack.ts';
+import { inputsIn, leavesOf, type Packing, packedIndex } from '../pack.ts';
 import type { Scalar } from '../scalar.ts';
 import { expressionsOf, inputsOf } from '../tensors.ts';
 import { type Context, finishKernel, openKernel, openWalk, walk } from './build.ts';
@@ -46,7 +46,7 @@ function prepareKernel(
   const statements = nest.scope(
     [],
     () => {
-      tile = openTile(builder, [], kept, [], kept);
+      tile = openTile(builder, [readingOf(slots)], kept, [], kept);
       nest.push({ do: 'return_if', test: tile.isOutside });
       const [start, end] = rangeOf(builder, tile);
       walk(builder, tile.elements, start, end, openWalk(builder, tile.elements, start), () => {
@@ -62,3 +62,11 @@ function prepareKernel(
   nest.push(...statements);
   return finishKernel(builder, [], tile.tiles, []);
 }
+
+/** A stage that reads what some values rest on, which may have only some of the axes that are walked along. */
+const readingOf = (slots: readonly (readonly [Scalar, number])[]): Stage => ({
+  kind: 'map',
+  outputs: slots
+    .flatMap(([scalar]) => leavesOf(scalar))
+    .map((expr) => ({ role: 'scratch', of: '', axes: [...expr.axes], expr })),
+});
