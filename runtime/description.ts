@@ -84,8 +84,6 @@ export interface GpuKernelDescription {
   readonly name: string;
   /** Where the WGSL is: `new URL('./file.wgsl', import.meta.url)`. */
   readonly source: URL;
-  /** Where the text is that comes before it. */
-  readonly before?: URL;
   /** Its name, if not given. */
   readonly entryPoint?: string;
   readonly bindings: readonly BindingDescription[];

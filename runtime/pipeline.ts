@@ -38,13 +38,13 @@ export function makePipelines(device: GPUDevice): Pipelines {
   const ready = new WeakMap<Launch, Compiled>();
 
   const prepareOne = async (launch: Launch) => {
-    const { name, before, source, entryPoint = name, constants, numbers, bindings } = launch;
+    const { name, source, entryPoint = name, constants, numbers, bindings } = launch;
     const allowed = device.limits.maxStorageBuffersPerShaderStage;
     if (bindings.length > allowed) {
       const limit = `maxStorageBuffersPerShaderStage = ${allowed}`;
       fail('limit', `${name} binds ${bindings.length} buffers, but the device was requested with ${limit}`);
     }
-    const text = (before ? await loadSource(before) : '') + (await loadSource(source));
+    const text = await loadSource(source);
     const some = numbers.$many === 4 ? inFours(text) : text;
     const code = numbers.$turns! >= longLoop ? unrolled(some) : some;
     const key = JSON.stringify([entryPoint, constants, code]);

@@ -53,7 +53,6 @@ interface Tables {
   readonly bindings: (texts: readonly string[]) => string;
   readonly number: (text: string) => string;
   readonly phase: (text: string) => string;
-  readonly source: (text: string) => string;
   readonly tiles: (text: string) => string;
   readonly uniforms: (text: string) => string;
   readonly declarations: () => string[];
@@ -63,11 +62,10 @@ function createTables(): Tables {
   const types = {
     f: '(n: Numbers) => number',
     p: 'WasmPhaseDescription',
-    s: 'URL',
     t: 'TilesDescription',
     u: 'readonly UniformDescription[]',
   };
-  const tables = { f: new Map<string, string>(), p: new Map(), s: new Map(), t: new Map(), u: new Map() };
+  const tables = { f: new Map<string, string>(), p: new Map(), t: new Map(), u: new Map() };
   const refer =
     (table: keyof typeof tables) =>
     (text: string): string => {
@@ -90,12 +88,11 @@ const b = (...places: readonly number[]) => places.map((i) => bindings[i]!);`;
     bindings: (texts) => `b(${texts.map(place).join(', ')})`,
     number: refer('f'),
     phase: refer('p'),
-    source: refer('s'),
     tiles: refer('t'),
     uniforms: refer('u'),
     // functions first, which the others refer to
     declarations: () =>
-      (['f', 'b', 'p', 's', 't', 'u'] as const).flatMap((table) => {
+      (['f', 'b', 'p', 't', 'u'] as const).flatMap((table) => {
         if (table === 'b') return bindings.size > 0 ? [declareBindings()] : [];
         return tables[table].size > 0 ? [declare(table)] : [];
       }),
@@ -152,8 +149,7 @@ export async function describeOp(emitted: Omit<EmittedOp, 'files'>, options: Emi
       return `\nconst ${id} = {${byTarget(kind)}} satisfies { [name: string]: ${type} };`;
     });
   const directions = `\nconst d: readonly DirectionDescription[] = [${lines([...runs.keys()])}];`;
-  const hasBefore = kernels.some(({ before }) => before !== undefined);
-  const makers = options.targets.includes('wgsl') ? [makeGpuKernel(hasBefore)] : [];
+  const makers = options.targets.includes('wgsl') ? [makeGpuKernel] : [];
   const constants = [...tables.declarations(), ...makers, ...kernelTables, directions];
   const type = `OpDescription<${typesName(entry)}>`;
   // in a function that is marked as free of effects, so that a bundler leaves out an op that nobody imports
@@ -164,7 +160,6 @@ export async function describeOp(emitted: Omit<EmittedOp, 'files'>, options: Emi
     'f',
     'k',
     'p',
-    's',
     't',
     'u',
     'cpu',
@@ -254,22 +249,14 @@ function bindingText(
 }
 
 /** Said once, since there are many GPU kernels. */
-const makeGpuKernel = (
-  hasBefore: boolean,
-): string => `/** A kernel of these bindings, uniforms and tiles by number. */
+const makeGpuKernel = `/** A kernel of these bindings, uniforms and tiles by number. */
 const k = (
   name: string,
   source: URL,
   bindings: readonly number[],
   uniforms: number,
-  tiles: number,${hasBefore ? '\n  before?: number,' : ''}
-): GpuKernelDescription => ({
-  name,
-  source,${hasBefore ? '\n  ...(before !== undefined && { before: s[before]! }),' : ''}
-  bindings: b(...bindings),
-  uniforms: u[uniforms]!,
-  tiles: t[tiles]!,
-});`;
+  tiles: number,
+): GpuKernelDescription => ({ name, source, bindings: b(...bindings), uniforms: u[uniforms]!, tiles: t[tiles]! });`;
 
 /** The numbers in a reference to a table. */
 const numbersIn = (reference: string): string[] => reference.match(/\d+/g) ?? [];
@@ -280,8 +267,7 @@ function kernelText({ op, planOf }: Omit<EmittedOp, 'files'>, named: NamedKernel
   const uniforms = tables.uniforms(list(kernel.uniforms.map(uniformText)));
   if (kernel.target === 'gpu') {
     const tiles = tables.tiles(tilesText(kernel.tiles!, kernel, tables));
-    const before = named.before ? [tables.source(urlOf(named.before))] : [];
-    const numbers = [uniforms, tiles, ...before].flatMap(numbersIn);
+    const numbers = [uniforms, tiles].flatMap(numbersIn);
     const parts = [quote(named.name), urlOf(named.file), list(numbersIn(bindings)), ...numbers];
     return `k(${parts.join(', ')})`;
   }

@@ -1,6 +1,6 @@
 /** Emits one op: its kernels, each once however many variants run it, and the module that describes it. */
 import type { CompiledDirection, CompiledOp } from '../compile.ts';
-import type { Kernel } from '../kernel/kernel.ts';
+import type { Kernel, Uniform } from '../kernel/kernel.ts';
 import { identifier } from '../kernel/names.ts';
 import type { Direction } from '../spec/spec.ts';
 import { describeOp } from './describe.ts';
@@ -12,7 +12,7 @@ import { kernelText } from './typescript.ts';
 import { emitWasm } from './wasm.ts';
 import { type ModulePlan, planModule } from './wasm-plan.ts';
 import { wasmText } from './wasm-text.ts';
-import { printReduction, printWgsl } from './wgsl.ts';
+import { printModule, printWgsl, reductionText } from './wgsl.ts';
 
 /** A kernel with its name and where it is emitted. */
 export interface NamedKernel {
@@ -25,8 +25,6 @@ export interface NamedKernel {
   readonly formulas: readonly string[];
   /** Relative to the output folder. */
   readonly file: string;
-  /** Whose text comes before that of `file`: the function that reduces, which GPU kernels share. */
-  readonly before?: string;
 }
 
 export interface EmittedOp {
@@ -89,13 +87,11 @@ export async function emitOp(op: CompiledOp, options: EmitOptions): Promise<Emit
       }
     }
   }
-  const registered = [...byContent.values()];
-  const reductions = sharedReductions(registered.map(({ kernel }) => kernel));
-  const kernels = registered.map((k): NamedKernel => {
-    const at = reductions.findIndex((members) => members.includes(k.kernel));
-    const before = at >= 0 && { before: `${folder}/reduce_${at + 1}.wgsl` };
-    return { ...k, users: [...k.users], formulas: [...k.formulas], ...before };
-  });
+  const kernels = shareModules(
+    [...byContent.values()].map(
+      (k): NamedKernel => ({ ...k, users: [...k.users], formulas: [...k.formulas] }),
+    ),
+  );
   const plans = new Map(
     [...membersByFile(kernels, 'wasm')].map(([file, members]) => [
       file,
@@ -115,32 +111,47 @@ export async function emitOp(op: CompiledOp, options: EmitOptions): Promise<Emit
   for (const [file, members] of membersByFile(kernels, 'cpu'))
     texts.push([file, emitFunctions(op, members, options)]);
   texts.push([`${folder}/index.ts`, describeOp(emitted, options)]);
-  for (const named of kernels) {
-    if (named.kernel.target !== 'gpu') continue;
-    const lines = [header(options), '', ...formulasIn(op, named)];
-    texts.push([
-      named.file,
-      printWgsl(named.kernel, identifier(named.name), lines, named.before !== undefined),
-    ]);
-  }
-  for (const [i, [kernel]] of reductions.entries()) {
-    const lines = [header(options), '', ...reductionsIn(op, kernel!)];
-    texts.push([`${folder}/reduce_${i + 1}.wgsl`, printReduction(kernel!, lines)]);
-  }
+  for (const [file, members] of membersByFile(kernels, 'gpu'))
+    texts.push([file, moduleText(op, members, options)]);
   for (const [name, content] of emitOpManifests(emitted, options)) texts.push([`${folder}/${name}`, content]);
   const files = await Promise.all(texts.map(async ([file, text]) => [file, await text] as const));
   return { ...emitted, files: new Map(files) };
 }
 
-/** GPU kernels that have a function that reduces in common. */
-function sharedReductions(kernels: readonly Kernel[]): Kernel[][] {
-  const byText = new Map<string, Kernel[]>();
-  for (const kernel of kernels) {
-    if (!kernel.reduce) continue;
-    const text = printReduction(kernel, []);
-    byText.set(text, [...(byText.get(text) ?? []), kernel]);
+/** GPU kernels that have a function that reduces in common share a file, and with it their uniforms. */
+function shareModules(kernels: readonly NamedKernel[]): NamedKernel[] {
+  const groups = new Map<string, NamedKernel[]>();
+  for (const named of kernels) {
+    const text = reductionText(named.kernel);
+    const key = text === '' ? named.name : text;
+    if (named.kernel.target === 'gpu') groups.set(key, [...(groups.get(key) ?? []), named]);
   }
-  return [...byText.values()].filter(({ length }) => length > 1);
+  const shared = new Map<NamedKernel, NamedKernel>();
+  for (const members of groups.values()) {
+    const uniforms = new Map(
+      members.flatMap(({ kernel }) => kernel.uniforms.map((u) => [u.name, u] as const)),
+    );
+    const isSame = (u: Uniform): boolean =>
+      u.of === uniforms.get(u.name)!.of && u.type === uniforms.get(u.name)!.type;
+    if (members.length === 1 || !members.every(({ kernel }) => kernel.uniforms.every(isSame))) continue;
+    const { file } = members[0]!;
+    for (const named of members)
+      shared.set(named, { ...named, file, kernel: { ...named.kernel, uniforms: [...uniforms.values()] } });
+  }
+  return kernels.map((named) => shared.get(named) ?? named);
+}
+
+function moduleText(op: CompiledOp, members: readonly NamedKernel[], options: EmitOptions): string {
+  const [first, ...others] = members as [NamedKernel, ...NamedKernel[]];
+  const top = [header(options), ''];
+  if (others.length === 0)
+    return printWgsl(first.kernel, identifier(first.name), [...top, ...formulasIn(op, first)]);
+  const entryPoints = members.map((named) => ({
+    kernel: named.kernel,
+    name: identifier(named.name),
+    comment: formulasIn(op, named),
+  }));
+  return printModule(entryPoints, [...top, ...reductionsIn(op, first.kernel)]);
 }
 
 function membersByFile(
@@ -192,6 +203,6 @@ const formulasIn = (
 ): string[] => [`${op.entry.name}, ${direction}:`, ...formulas.map((formula) => `  ${formula}`)];
 
 const reductionsIn = (op: CompiledOp, { reductions }: Kernel): string[] => [
-  `${op.entry.name}, before kernels that go on from`,
+  `${op.entry.name}, kernels that go on from`,
   ...reductions.map(({ op: what, of, over }) => `  ${what} of ${of} over ${over.join(', ')}`),
 ];

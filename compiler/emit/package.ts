@@ -9,6 +9,7 @@ import {
   type ReductionReport,
   type Tiles,
 } from '../kernel/kernel.ts';
+import { identifier } from '../kernel/names.ts';
 import type { Argument, Entry } from '../spec/spec.ts';
 import { describeTiles, numberName, typesName } from './describe.ts';
 import { functionName } from './functions.ts';
@@ -207,8 +208,7 @@ function describeKernel(
   refer: (reduction: ReductionReport) => string,
 ): object {
   const plan = (): ModulePlan => planOf(named);
-  const { kernel, file, before } = named;
-  const isGpu = kernel.target === 'gpu';
+  const { kernel, file } = named;
   const isFull = isFullSize(op.entry);
   const names = new Map(kernel.bindings.map((b) => [b.name, b]));
   const touched = (what: 'reads' | 'writes'): object => {
@@ -217,7 +217,6 @@ function describeKernel(
   };
   return {
     file: file.split('/').at(-1),
-    ...(before && { before: before.split('/').at(-1) }),
     ...(kernel.target === 'wasm'
       ? {
           slots: plan()
@@ -225,7 +224,7 @@ function describeKernel(
             .map(({ slot }) => slot),
           phases: labelPhases(named, plan(), phases),
         }
-      : !isGpu && { entryPoint: functionName(op, named) }),
+      : { entryPoint: kernel.target === 'gpu' ? identifier(named.name) : functionName(op, named) }),
     ...(kernel.tiles && { tiles: labelTiles(kernel.tiles, kernel, tiles) }),
     bindings: kernel.bindings.map((binding) => label(binding, kernel)),
     uniforms: kernel.uniforms.map(({ name }) => name),

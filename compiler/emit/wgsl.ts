@@ -1,8 +1,7 @@
-/** Prints a GPU kernel as a WGSL module with one entry point. */
+/** Prints GPU kernels as WGSL modules, each kernel an entry point. */
 import type { Call } from '../graph/expr.ts';
-import { eachCode, mapCodes, namesIn, touches } from '../kernel/collect.ts';
+import { eachCode, eachStatement, mapCodes, namesIn, touches } from '../kernel/collect.ts';
 import {
-  type Binding,
   type Code,
   type CodeType,
   isIndex,
@@ -14,7 +13,9 @@ import {
   type SharedArray,
   type Statement,
 } from '../kernel/kernel.ts';
+import { createNames } from '../kernel/names.ts';
 import { type Language, printCode, printStatements } from './printer.ts';
+import { renameAll } from './rewrite.ts';
 
 /**
  * Functions that WGSL lacks, or has with fewer guarantees than a gradient needs. `T` is the type they are of, and `@`
@@ -248,72 +249,150 @@ const language: Language = {
   },
 };
 
-/**
- * The module, or what comes after the text of its function that reduces, if that is `apart`. `entryPoint` is the name of
- * the function that is dispatched.
- */
-export function printWgsl(
-  kernel: Kernel,
-  entryPoint: string,
-  comment: readonly string[],
-  isApart = false,
-): string {
-  const { bindings, uniforms, body, reduce } = kernel;
-  const before = reduce ? reducedBy(kernel, reduce) : [];
-  const parts = [printComment(comment)];
-  if (reduce && !isApart) parts.push(...reductionParts(kernel, reduce));
-  if (!reduce && kernel.vector !== undefined) parts.push(oneAtATime);
-  if (usesMasks(body) && !(reduce && usesMasks(reduce.body))) parts.push(oneMask);
-  const declarations = bindings.map(declaring(kernel)).slice(before.length);
-  if (uniforms.length > 0) {
-    const members = uniforms.map(({ name, type }) => `${name}: ${type}`).join(', ');
-    parts.push(`struct Numbers { ${members} }`);
-    declarations.push(`@group(0) @binding(${bindings.length}) var<uniform> numbers: Numbers;`);
-  }
-  parts.push(declarations.join('\n'));
-  if (!reduce) parts.push(spreadOver(mostLanes));
-  const shared = new Map(reduce ? helpersOf(reduce.body) : []);
-  parts.push(...helpersOf(body).flatMap(([key, text]) => (shared.has(key) ? [] : [text])));
-  const size = kernel.tiles?.isAcross ? 'together, width' : 'width, together';
-  const mentioned = namesIn(body);
-  const builtins = Object.entries(places).filter(([id]) => mentioned.has(id));
-  parts.push(`@compute @workgroup_size(${size})
-fn ${entryPoint}(${builtins.map(([id, { builtin, type }]) => `@builtin(${builtin}) ${id}: ${type}`).join(', ')}) {
-${printBody(kernel, body)}
-}`);
-  return `${parts.join('\n\n')}\n`;
+/** A kernel as a function of a module. */
+export interface EntryPoint {
+  readonly kernel: Kernel;
+  readonly name: string;
+  /** Stands above it. */
+  readonly comment?: readonly string[];
 }
 
-/** The function that reduces, with all that it needs but for the numbers, as the first part of a module. */
-export const printReduction = (kernel: Kernel, comment: readonly string[]): string =>
-  `${[printComment(comment), ...reductionParts(kernel, kernel.reduce!)].join('\n\n')}\n\n`;
+/** The module of one kernel. */
+export const printWgsl = (kernel: Kernel, name: string, comment: readonly string[]): string =>
+  printModule([{ kernel, name }], comment);
 
-function reductionParts(kernel: Kernel, reduce: ReduceFunction): string[] {
-  const { shared, records = [], vector } = kernel;
-  const { name, parameters, returns, body, result } = reduce;
-  const arrays = shared.map(({ name, type }) => `var<workgroup> ${name}: array<${typeName(type)}, team>;`);
-  const own = parameters.map(
-    (id) => `${id}: ${id in places ? places[id as keyof typeof places].type : 'u32'}`,
+/** A module of kernels with the same uniforms, and the same function that reduces if they are several. */
+export function printModule(members: readonly EntryPoint[], comment: readonly string[]): string {
+  const [{ kernel }] = members as [EntryPoint];
+  const { reduce, uniforms, vector, shared, records = [] } = kernel;
+  const all = [...(reduce?.body ?? []), ...members.flatMap((member) => member.kernel.body)];
+  const aliases = [...(vector === undefined ? [] : [oneAtATime]), ...(usesMasks(all) ? [oneMask] : [])];
+  const fields = uniforms.map(({ name, type }) => `${name}: ${type}`).join(', ');
+  const { lines, variablesOf } = declare(members);
+  const parts = [
+    printComment(comment),
+    aliases.join('\n'),
+    fields && `struct Numbers { ${fields} }`,
+    lines.join('\n'),
+    ...records.map(printRecord),
+    spreadOver(shared),
+    ...helpersOf(all),
+    reduce ? printReduction(kernel, reduce) : '',
+    ...members.map((member) => printEntryPoint(member, variablesOf(member))),
+  ];
+  return `${parts.filter((part) => part !== '').join('\n\n')}\n`;
+}
+
+/** The module's variables by what a kernel calls its bindings, and which of them has its numbers. */
+interface Variables {
+  readonly bindings: ReadonlyMap<string, string>;
+  readonly numbers: string;
+}
+
+/** Variables that the entry points share where they are the same; each has its own bindings, from 0 on. */
+function declare(members: readonly EntryPoint[]): {
+  readonly lines: readonly string[];
+  readonly variablesOf: (member: EntryPoint) => Variables;
+} {
+  const names = createNames(members.flatMap(({ kernel }) => localsOf(kernel)));
+  const taken = new Set<string>();
+  const known = new Map<string, string>();
+  const variable = (name: string, place: number, declaration: (variable: string) => string): string => {
+    const text = declaration(name);
+    const id = known.get(text) ?? (taken.has(name) ? names.fresh(`${name}_at_${place}`) : name);
+    taken.add(id);
+    if (!known.has(text)) lines.push(declaration(id));
+    known.set(text, id);
+    return id;
+  };
+  const lines: string[] = [];
+  const variables = new Map(
+    members.map((member): [EntryPoint, Variables] => {
+      const { bindings, uniforms } = member.kernel;
+      const vectors = vectorsOf(member.kernel);
+      const own = bindings.map(({ name, access }, i) => {
+        const type = vectors.has(name) ? types.vector : types.real;
+        const space = `storage, ${access === 'read' ? 'read' : 'read_write'}`;
+        return [
+          name,
+          variable(name, i, (id) => `@group(0) @binding(${i}) var<${space}> ${id}: array<${type}>;`),
+        ] as const;
+      });
+      const last = bindings.length;
+      const numbers =
+        uniforms.length === 0
+          ? 'numbers'
+          : variable('numbers', last, (id) => `@group(0) @binding(${last}) var<uniform> ${id}: Numbers;`);
+      return [member, { bindings: new Map(own), numbers }];
+    }),
   );
-  const parts: string[] = [];
-  if (vector !== undefined) parts.push(usesMasks(body) ? `${oneAtATime}\n${oneMask}` : oneAtATime);
-  parts.push(reducedBy(kernel, reduce).map(declaring(kernel)).join('\n'));
-  parts.push(...records.map(printRecord));
-  const lanes = lanesFor(shared);
-  parts.push([`${spreadOver(lanes)} override team = ${lanes}u;`, ...arrays].join('\n'));
-  parts.push(...helpersOf(body).map(([, text]) => text));
-  parts.push(`fn ${name}(${own.join(', ')}) -> ${typeName(returns)} {
+  return { lines, variablesOf: (member) => variables.get(member)! };
+}
+
+/** The names that no variable of the module may take. */
+function localsOf({ bindings, body, reduce }: Kernel): string[] {
+  const locals: string[] = [];
+  eachStatement([...(reduce?.body ?? []), ...body], (s) => 'name' in s && locals.push(s.name));
+  return [...bindings.map(({ name }) => name), ...locals, 'numbers'];
+}
+
+function printEntryPoint({ kernel, name, comment = [] }: EntryPoint, variables: Variables): string {
+  const rename = (id: string): string => variables.bindings.get(id) ?? id;
+  const isRenamed = [...variables.bindings].some(([id, variable]) => id !== variable);
+  const own: Kernel = isRenamed
+    ? {
+        ...kernel,
+        bindings: kernel.bindings.map((binding) => ({ ...binding, name: rename(binding.name) })),
+        body: renameAll(kernel.body, rename),
+      }
+    : kernel;
+  const size = kernel.tiles?.isAcross ? 'together, width' : 'width, together';
+  const mentioned = namesIn(kernel.body);
+  const builtins = Object.entries(places).filter(([id]) => mentioned.has(id));
+  const parameters = builtins.map(([id, { builtin, type }]) => `@builtin(${builtin}) ${id}: ${type}`);
+  const lines = [
+    ...(comment.length > 0 ? [printComment(comment)] : []),
+    `@compute @workgroup_size(${size})`,
+    `fn ${name}(${parameters.join(', ')}) {`,
+    ...(variables.numbers === 'numbers' ? [] : [`  let numbers = ${variables.numbers};`]),
+    printBody(own, own.body),
+    '}',
+  ];
+  return lines.join('\n');
+}
+
+/** Of kernels for which this is the same, one module can hold all. */
+export const reductionText = (kernel: Kernel): string => {
+  const { shared, records = [], vector, reduce, bindings } = kernel;
+  if (!reduce) return '';
+  const own = bindings.filter(({ name }) => touches(reduce.body, name));
+  const parts = [vector, own, shared, records, printReduction({ ...kernel, uniforms: [] }, reduce)];
+  return JSON.stringify(parts);
+};
+
+function printReduction(kernel: Kernel, { name, parameters, returns, body, result }: ReduceFunction): string {
+  const typed = parameters.map((id) => `${id}: ${parameterTypes[id] ?? 'u32'}`);
+  return `fn ${name}(${typed.join(', ')}) -> ${typeName(returns)} {
 ${printBody(kernel, body)}
   return ${printCode(result, language)};
-}`);
-  return parts;
+}`;
 }
 
 const printComment = (lines: readonly string[]): string =>
   lines.map((line) => `// ${line}`.trimEnd()).join('\n');
 
-/** How many lanes share a kept index, and how many kept indices a workgroup has, unless the runtime says otherwise. */
-const spreadOver = (lanes: number): string => `override width = 1u; override together = ${lanes}u;`;
+/**
+ * How many lanes share a kept index, and how many kept indices a workgroup has, unless the runtime says otherwise; and
+ * the memory that its lanes share.
+ */
+function spreadOver(shared: Kernel['shared']): string {
+  if (shared.length === 0) return `override width = 1u; override together = ${mostLanes}u;`;
+  const lanes = lanesFor(shared);
+  const arrays = shared.map(({ name, type }) => `var<workgroup> ${name}: array<${typeName(type)}, team>;`);
+  return [`override width = 1u; override together = ${lanes}u; override team = ${lanes}u;`, ...arrays].join(
+    '\n',
+  );
+}
 const mostLanes = 64;
 
 /** As many lanes as fit into the workgroup memory that every device has. */
@@ -321,18 +400,6 @@ function lanesFor(shared: Kernel['shared']): number {
   const bytes = 4 * shared.reduce((sum, { reals }) => sum + reals, 0);
   return Math.min(mostLanes, Math.max(1, 2 ** Math.floor(Math.log2(16384 / bytes))));
 }
-
-/** The bindings of the function that reduces. */
-const reducedBy = ({ bindings }: Kernel, { body }: ReduceFunction): Binding[] =>
-  bindings.filter(({ name }) => touches(body, name));
-
-const declaring = (kernel: Kernel): ((binding: Binding, i: number) => string) => {
-  const vectors = vectorsOf(kernel);
-  return ({ name, access }, i) => {
-    const type = vectors.has(name) ? types.vector : types.real;
-    return `@group(0) @binding(${i}) var<storage, ${access === 'read' ? 'read' : 'read_write'}> ${name}: array<${type}>;`;
-  };
-};
 
 /** Statements of a function, after the numbers that they use often. */
 function printBody(kernel: Kernel, body: readonly Statement[]): string {
@@ -365,6 +432,12 @@ const places = {
   group: { builtin: 'workgroup_id', type: 'vec3u' },
   groups: { builtin: 'num_workgroups', type: 'vec3u' },
   own: { builtin: 'local_invocation_id', type: 'vec3u' },
+};
+
+const parameterTypes: { readonly [parameter: string]: string } = {
+  group: places.group.type,
+  own: places.own.type,
+  numbers: 'Numbers',
 };
 
 /** How often each name is read. */
@@ -408,7 +481,7 @@ const storingTo = (vectors: ReadonlySet<string>): Language => ({
 });
 
 /** The texts of the helpers that statements use, of reals and of several elements. */
-function helpersOf(body: readonly Statement[]): [key: string, text: string][] {
+function helpersOf(body: readonly Statement[]): string[] {
   const used = new Map<string, string>();
   const use = (helper: Helper, type: 'f32' | 'some'): void => {
     for (const inner of needs[helper] ?? []) use(inner, type);
@@ -428,7 +501,7 @@ function helpersOf(body: readonly Statement[]): [key: string, text: string][] {
       code.code === 'number' && Math.abs(Math.fround(code.value)) === Number.POSITIVE_INFINITY;
     if (isInfinite) use('infinity', 'f32');
   });
-  return [...used].sort(([a], [b]) => orderOf(a) - orderOf(b));
+  return [...used].sort(([a], [b]) => orderOf(a) - orderOf(b)).map(([, text]) => text);
 }
 
 const orderOf = (key: string): number => Object.keys(helpers).indexOf(key.split(' ')[0]!);

@@ -238,7 +238,7 @@ export interface RecordType {
 /** The function of a kernel that reduces, which kernels that go on differently from the same reductions share. */
 export interface ReduceFunction {
   readonly name: string;
-  /** The kept index, and what the body needs to know of where the lane is. */
+  /** The kept index, what the body needs to know of where the lane is, and the numbers of the call. */
   readonly parameters: readonly string[];
   readonly body: readonly Statement[];
   readonly result: Code;

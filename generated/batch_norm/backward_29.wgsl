@@ -5,13 +5,17 @@
 
 alias some = f32; const many = 1u;
 
+struct Numbers { c: u32, n: u32, s: u32, share: u32, taken: u32 }
+
 @group(0) @binding(0) var<storage, read> grad_y: array<some>;
 @group(0) @binding(1) var<storage, read_write> partials: array<some>;
+@group(0) @binding(2) var<storage, read_write> dbias: array<some>;
+@group(0) @binding(3) var<uniform> numbers: Numbers;
 
 override width = 1u; override together = 64u; override team = 64u;
 var<workgroup> merged: array<some, team>;
 
-fn reduced(result: u32, group: vec3u, own: vec3u) -> some {
+fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> some {
   let some_c = numbers.c / many;
   let begin = group.z * numbers.share;
   let end = min(begin + numbers.share, numbers.n * numbers.s);
@@ -45,16 +49,11 @@ fn reduced(result: u32, group: vec3u, own: vec3u) -> some {
   return total;
 }
 
-struct Numbers { c: u32, n: u32, s: u32, share: u32, taken: u32 }
-
-@group(0) @binding(2) var<storage, read_write> dbias: array<some>;
-@group(0) @binding(3) var<uniform> numbers: Numbers;
-
 @compute @workgroup_size(together, width)
 fn backward_29(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let some_c = numbers.c / many;
   let result = (group.x + group.y * 65535u) * together + own.x;
-  let total = reduced(result, group, own);
+  let total = reduced(result, group, own, numbers);
   if (0u < own.y || result >= some_c) { return; }
   if (1u < groups.z) {
     let slot = group.z * some_c + result;

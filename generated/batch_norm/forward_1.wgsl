@@ -9,7 +9,17 @@
 
 alias some = f32; const many = 1u;
 
+struct Numbers { c: u32, n: u32, s: u32, share: u32, eps: f32, momentum: f32 }
+
 @group(0) @binding(0) var<storage, read> x: array<some>;
+@group(0) @binding(1) var<storage, read> bias: array<f32>;
+@group(0) @binding(2) var<storage, read_write> running_mean: array<f32>;
+@group(0) @binding(3) var<storage, read_write> running_var: array<f32>;
+@group(0) @binding(4) var<storage, read> weight: array<f32>;
+@group(0) @binding(5) var<storage, read_write> invstd: array<f32>;
+@group(0) @binding(6) var<storage, read_write> mean: array<f32>;
+@group(0) @binding(7) var<storage, read_write> y: array<some>;
+@group(0) @binding(8) var<uniform> numbers: Numbers;
 
 struct Moments { count: f32, mean: f32, squares: f32 }
 
@@ -30,7 +40,7 @@ fn sum_of(v: some) -> f32 {
   return select(u.x + u.y + (u.z + u.w), u.x, many == 1u);
 }
 
-fn reduced(result: u32, group: vec3u, own: vec3u) -> Moments {
+fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Moments {
   let some_s = numbers.s / many;
   let stride = width % some_s;
   let rest = width / some_s;
@@ -81,17 +91,6 @@ fn reduced(result: u32, group: vec3u, own: vec3u) -> Moments {
   return total;
 }
 
-struct Numbers { c: u32, n: u32, s: u32, share: u32, eps: f32, momentum: f32 }
-
-@group(0) @binding(1) var<storage, read> bias: array<f32>;
-@group(0) @binding(2) var<storage, read_write> running_mean: array<f32>;
-@group(0) @binding(3) var<storage, read_write> running_var: array<f32>;
-@group(0) @binding(4) var<storage, read> weight: array<f32>;
-@group(0) @binding(5) var<storage, read_write> invstd: array<f32>;
-@group(0) @binding(6) var<storage, read_write> mean: array<f32>;
-@group(0) @binding(7) var<storage, read_write> y: array<some>;
-@group(0) @binding(8) var<uniform> numbers: Numbers;
-
 @compute @workgroup_size(width, together)
 fn forward_1(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let c = numbers.c;
@@ -102,7 +101,7 @@ fn forward_1(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
   let result = (group.x + group.y * 65535u) * together + own.y;
   let stride = width % some_s;
   let rest = width / some_s;
-  let total = reduced(result, group, own);
+  let total = reduced(result, group, own, numbers);
   if (result >= c) { return; }
   var i_s = own.x % some_s;
   var i_n = own.x / some_s;

@@ -89,9 +89,6 @@ function describe(): OpDescription<BatchNormAddReluTypes> {
     { kept: f[6]!, units: f[15]!, elements: f[3]!, blocks: '$blocks', routines: [{ name: 'map_4', over: 'parts' }], together: 'map_4' },
     { kept: f[0]!, units: f[2]!, elements: f[3]!, blocks: '$blocks', routines: [{ name: 'reduce_1', over: 'parts' }, { name: 'finish_4', over: 'kept' }, { name: 'map_4', over: 'parts' }], together: 'phase_4' },
   ];
-  const s: readonly (URL)[] = [
-    new URL('./reduce_1.wgsl', import.meta.url),
-  ];
   const t: readonly (TilesDescription)[] = [
     { kept: f[0]!, over: f[5]!, vector: 's', shared: 3, splits: true },
     { kept: f[6]!, over: f[7]!, vector: 's' },
@@ -105,7 +102,7 @@ function describe(): OpDescription<BatchNormAddReluTypes> {
   const u: readonly (readonly UniformDescription[])[] = [
     [{ name: 'c', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 's', type: 'u32' }, { name: 'eps', type: 'f32' }, { name: 'momentum', type: 'f32' }],
     [{ name: 'c', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 's', type: 'u32' }, { name: 'eps', type: 'f32' }, { name: 'momentum', type: 'f32' }, { name: '$blocks', type: 'u32' }],
-    [{ name: 'c', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 's', type: 'u32' }, { name: '$share', type: 'u32' }, { name: '$taken', type: 'u32' }, { name: 'eps', type: 'f32' }, { name: 'momentum', type: 'f32' }],
+    [{ name: 'c', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 's', type: 'u32' }, { name: '$share', type: 'u32' }, { name: '$taken', type: 'u32' }, { name: 'eps', type: 'f32' }, { name: 'momentum', type: 'f32' }, { name: '$mapped', type: 'u32' }],
     [{ name: 'c', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 's', type: 'u32' }, { name: '$share', type: 'u32' }],
     [{ name: 'c', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 's', type: 'u32' }],
     [{ name: 'c', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 's', type: 'u32' }, { name: '$blocks', type: 'u32' }],
@@ -115,8 +112,6 @@ function describe(): OpDescription<BatchNormAddReluTypes> {
     [{ name: 'c', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 's', type: 'u32' }, { name: 'eps', type: 'f32' }, { name: '$blocks', type: 'u32' }, { name: '$blocks_1', type: 'u32' }],
     [{ name: 'c', type: 'u32' }, { name: '$share', type: 'u32' }, { name: 'eps', type: 'f32' }],
     [{ name: 'c', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 's', type: 'u32' }, { name: 'eps', type: 'f32' }, { name: '$blocks', type: 'u32' }],
-    [{ name: 'c', type: 'u32' }, { name: '$mapped', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 's', type: 'u32' }, { name: '$share', type: 'u32' }, { name: '$taken', type: 'u32' }, { name: 'eps', type: 'f32' }],
-    [{ name: 'c', type: 'u32' }, { name: '$mapped', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 's', type: 'u32' }, { name: '$share', type: 'u32' }, { name: '$taken', type: 'u32' }, { name: 'eps', type: 'f32' }, { name: 'momentum', type: 'f32' }],
     [{ name: 'c', type: 'u32' }, { name: '$mapped', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 's', type: 'u32' }, { name: '$share', type: 'u32' }, { name: '$taken', type: 'u32' }],
     [{ name: 'c', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 's', type: 'u32' }, { name: '$share', type: 'u32' }, { name: 'eps', type: 'f32' }],
   ];
@@ -127,15 +122,7 @@ function describe(): OpDescription<BatchNormAddReluTypes> {
     bindings: readonly number[],
     uniforms: number,
     tiles: number,
-    before?: number,
-  ): GpuKernelDescription => ({
-    name,
-    source,
-    ...(before !== undefined && { before: s[before]! }),
-    bindings: b(...bindings),
-    uniforms: u[uniforms]!,
-    tiles: t[tiles]!,
-  });
+  ): GpuKernelDescription => ({ name, source, bindings: b(...bindings), uniforms: u[uniforms]!, tiles: t[tiles]! });
 
   const cpu = {
     forward_1: { name: 'forward_1', run: batch_norm_add_relu_forward_1, bindings: b(0, 1, 2, 3, 4, 5, 6, 7, 8), uniforms: u[0]! },
@@ -168,7 +155,7 @@ function describe(): OpDescription<BatchNormAddReluTypes> {
   } satisfies { [name: string]: WasmKernelDescription };
 
   const gpu = {
-    forward_1: k('forward_1', new URL('./forward_1.wgsl', import.meta.url), [2, 12, 0, 1, 6, 7], 2, 0, 0),
+    forward_1: k('forward_1', new URL('./forward_1.wgsl', import.meta.url), [2, 12, 0, 1, 6, 7], 2, 0),
     forward_2: k('forward_2', new URL('./forward_2.wgsl', import.meta.url), [3, 4, 5, 2, 13, 14, 8], 3, 1),
     backward_1: k('backward_1', new URL('./backward_1.wgsl', import.meta.url), [15, 3, 4, 5, 2, 16, 17, 22], 3, 2),
     backward_2: k('backward_2', new URL('./backward_2.wgsl', import.meta.url), [15, 4, 2, 18, 19, 23], 3, 1),
@@ -181,12 +168,12 @@ function describe(): OpDescription<BatchNormAddReluTypes> {
     backward_7: k('backward_7', new URL('./backward_7.wgsl', import.meta.url), [15, 4, 2, 18, 19, 34], 3, 1),
     backward_8: k('backward_8', new URL('./backward_8.wgsl', import.meta.url), [3, 5, 16, 17, 31], 6, 3),
     backward_9: k('backward_9', new URL('./backward_9.wgsl', import.meta.url), [15, 4, 2, 18, 19, 32, 24, 25], 3, 2),
-    forward_5: k('forward_5', new URL('./forward_5.wgsl', import.meta.url), [2, 12, 3, 4, 5, 6, 7, 8], 12, 6, 0),
-    forward_6: k('forward_6', new URL('./forward_6.wgsl', import.meta.url), [2, 12, 4, 0, 1, 6, 7, 8], 13, 6, 0),
-    backward_10: k('backward_10', new URL('./backward_10.wgsl', import.meta.url), [15, 4, 2, 16, 17, 26, 18, 19], 14, 7),
-    forward_7: k('forward_7', new URL('./forward_7.wgsl', import.meta.url), [4, 29, 30, 2, 8, 7, 6], 15, 5),
+    forward_5: k('forward_5', new URL('./forward_1.wgsl', import.meta.url), [2, 12, 3, 4, 5, 6, 7, 8], 2, 6),
+    forward_6: k('forward_6', new URL('./forward_1.wgsl', import.meta.url), [2, 12, 4, 0, 1, 6, 7, 8], 2, 6),
+    backward_10: k('backward_10', new URL('./backward_10.wgsl', import.meta.url), [15, 4, 2, 16, 17, 26, 18, 19], 12, 7),
+    forward_7: k('forward_7', new URL('./forward_7.wgsl', import.meta.url), [4, 29, 30, 2, 8, 7, 6], 13, 5),
     backward_11: k('backward_11', new URL('./backward_11.wgsl', import.meta.url), [15, 4, 2, 16, 17, 18, 19], 3, 1),
-    forward_8: k('forward_8', new URL('./forward_8.wgsl', import.meta.url), [2, 12, 4, 6, 7, 8], 12, 6, 0),
+    forward_8: k('forward_8', new URL('./forward_1.wgsl', import.meta.url), [2, 12, 4, 6, 7, 8], 2, 6),
   } satisfies { [name: string]: GpuKernelDescription };
 
   const d: readonly DirectionDescription[] = [

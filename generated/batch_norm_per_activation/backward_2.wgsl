@@ -9,16 +9,24 @@
 
 alias some = f32; const many = 1u;
 
+struct Numbers { c: u32, n: u32, s: u32, share: u32 }
+
 @group(0) @binding(0) var<storage, read> grad_y: array<some>;
 @group(0) @binding(1) var<storage, read> x: array<some>;
 @group(0) @binding(2) var<storage, read> mean: array<some>;
+@group(0) @binding(3) var<storage, read> weight: array<some>;
+@group(0) @binding(4) var<storage, read> invstd: array<some>;
+@group(0) @binding(5) var<storage, read_write> dweight: array<some>;
+@group(0) @binding(6) var<storage, read_write> dbias: array<some>;
+@group(0) @binding(7) var<storage, read_write> dx: array<some>;
+@group(0) @binding(8) var<uniform> numbers: Numbers;
 
 struct Totals { sum: some, sum_1: some }
 
 override width = 1u; override together = 64u; override team = 64u;
 var<workgroup> merged: array<Totals, team>;
 
-fn reduced(result: u32, group: vec3u, own: vec3u) -> Totals {
+fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Totals {
   let some_s = numbers.s / many;
   let begin = group.z * numbers.share;
   let end = min(begin + numbers.share, numbers.n);
@@ -55,22 +63,13 @@ fn reduced(result: u32, group: vec3u, own: vec3u) -> Totals {
   return total;
 }
 
-struct Numbers { c: u32, n: u32, s: u32, share: u32 }
-
-@group(0) @binding(3) var<storage, read> weight: array<some>;
-@group(0) @binding(4) var<storage, read> invstd: array<some>;
-@group(0) @binding(5) var<storage, read_write> dweight: array<some>;
-@group(0) @binding(6) var<storage, read_write> dbias: array<some>;
-@group(0) @binding(7) var<storage, read_write> dx: array<some>;
-@group(0) @binding(8) var<uniform> numbers: Numbers;
-
 @compute @workgroup_size(together, width)
 fn backward_2(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let c = numbers.c;
   let n = numbers.n;
   let some_s = numbers.s / many;
   let result = (group.x + group.y * 65535u) * together + own.x;
-  let total = reduced(result, group, own);
+  let total = reduced(result, group, own, numbers);
   if (result >= c * some_s) { return; }
   let weight_1 = weight[result];
   let invstd_1 = invstd[result];

@@ -9,7 +9,17 @@
 
 alias some = f32; const many = 1u;
 
+struct Numbers { c: u32, n: u32, s: u32, share: u32, eps: f32, momentum: f32 }
+
 @group(0) @binding(0) var<storage, read> x: array<some>;
+@group(0) @binding(1) var<storage, read> bias: array<some>;
+@group(0) @binding(2) var<storage, read_write> running_mean: array<some>;
+@group(0) @binding(3) var<storage, read_write> running_var: array<some>;
+@group(0) @binding(4) var<storage, read> weight: array<some>;
+@group(0) @binding(5) var<storage, read_write> invstd: array<some>;
+@group(0) @binding(6) var<storage, read_write> mean: array<some>;
+@group(0) @binding(7) var<storage, read_write> y: array<some>;
+@group(0) @binding(8) var<uniform> numbers: Numbers;
 
 struct Moments { count: f32, mean: some, squares: some }
 
@@ -23,7 +33,7 @@ fn merge_moments(a: Moments, b: Moments) -> Moments {
 override width = 1u; override together = 64u; override team = 64u;
 var<workgroup> merged: array<Moments, team>;
 
-fn reduced(result: u32, group: vec3u, own: vec3u) -> Moments {
+fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Moments {
   let some_s = numbers.s / many;
   let begin = group.z * numbers.share;
   let end = min(begin + numbers.share, numbers.n);
@@ -60,17 +70,6 @@ fn reduced(result: u32, group: vec3u, own: vec3u) -> Moments {
   return total;
 }
 
-struct Numbers { c: u32, n: u32, s: u32, share: u32, eps: f32, momentum: f32 }
-
-@group(0) @binding(1) var<storage, read> bias: array<some>;
-@group(0) @binding(2) var<storage, read_write> running_mean: array<some>;
-@group(0) @binding(3) var<storage, read_write> running_var: array<some>;
-@group(0) @binding(4) var<storage, read> weight: array<some>;
-@group(0) @binding(5) var<storage, read_write> invstd: array<some>;
-@group(0) @binding(6) var<storage, read_write> mean: array<some>;
-@group(0) @binding(7) var<storage, read_write> y: array<some>;
-@group(0) @binding(8) var<uniform> numbers: Numbers;
-
 @compute @workgroup_size(together, width)
 fn forward_1(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let c = numbers.c;
@@ -78,7 +77,7 @@ fn forward_1(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
   let momentum = numbers.momentum;
   let some_s = numbers.s / many;
   let result = (group.x + group.y * 65535u) * together + own.x;
-  let total = reduced(result, group, own);
+  let total = reduced(result, group, own, numbers);
   if (result >= c * some_s) { return; }
   let weight_1 = weight[result];
   let variance = total.squares / f32(n);

@@ -83,10 +83,6 @@ function describe(): OpDescription<BatchNormPerActivationTypes> {
     { kept: f[5]!, units: f[6]!, elements: f[4]!, blocks: '$blocks', routines: [{ name: 'map_5', over: 'parts' }], together: 'map_5' },
     { kept: f[5]!, units: f[6]!, elements: f[4]!, blocks: '$blocks', routines: [{ name: 'map_4', over: 'parts' }], together: 'map_4' },
   ];
-  const s: readonly (URL)[] = [
-    new URL('./reduce_1.wgsl', import.meta.url),
-    new URL('./reduce_2.wgsl', import.meta.url),
-  ];
   const t: readonly (TilesDescription)[] = [
     { kept: f[7]!, over: f[8]!, vector: 's', isAcross: true, shared: 12, maps: true },
     { kept: f[7]!, over: f[8]!, vector: 's', isAcross: true, shared: 12, splits: true },
@@ -101,18 +97,15 @@ function describe(): OpDescription<BatchNormPerActivationTypes> {
     [{ name: 'c', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 's', type: 'u32' }, { name: 'eps', type: 'f32' }, { name: 'momentum', type: 'f32' }],
     [{ name: 'c', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 's', type: 'u32' }, { name: 'eps', type: 'f32' }, { name: 'momentum', type: 'f32' }, { name: '$blocks', type: 'u32' }, { name: '$blocks_2', type: 'u32' }],
     [{ name: 'c', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 's', type: 'u32' }, { name: '$share', type: 'u32' }, { name: 'eps', type: 'f32' }, { name: 'momentum', type: 'f32' }],
-    [{ name: 'c', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 's', type: 'u32' }, { name: '$share', type: 'u32' }, { name: '$taken', type: 'u32' }, { name: 'eps', type: 'f32' }, { name: 'momentum', type: 'f32' }],
+    [{ name: 'c', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 's', type: 'u32' }, { name: '$share', type: 'u32' }, { name: '$taken', type: 'u32' }, { name: 'eps', type: 'f32' }, { name: 'momentum', type: 'f32' }, { name: '$mapped', type: 'u32' }],
     [{ name: 'c', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 's', type: 'u32' }, { name: '$share', type: 'u32' }],
     [{ name: 'c', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 's', type: 'u32' }],
     [{ name: 'c', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 's', type: 'u32' }, { name: '$blocks', type: 'u32' }, { name: '$blocks_2', type: 'u32' }],
     [{ name: 'c', type: 'u32' }, { name: '$mapped', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 's', type: 'u32' }, { name: '$share', type: 'u32' }, { name: '$taken', type: 'u32' }],
-    [{ name: 'c', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 's', type: 'u32' }, { name: '$share', type: 'u32' }, { name: '$taken', type: 'u32' }],
     [{ name: 'c', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 's', type: 'u32' }, { name: 'eps', type: 'f32' }],
     [{ name: 'c', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 's', type: 'u32' }, { name: 'eps', type: 'f32' }, { name: '$blocks', type: 'u32' }, { name: '$blocks_2', type: 'u32' }],
     [{ name: 'c', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 's', type: 'u32' }, { name: '$share', type: 'u32' }, { name: 'eps', type: 'f32' }],
     [{ name: 'c', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 's', type: 'u32' }, { name: '$blocks', type: 'u32' }],
-    [{ name: 'c', type: 'u32' }, { name: '$mapped', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 's', type: 'u32' }, { name: '$share', type: 'u32' }, { name: '$taken', type: 'u32' }, { name: 'eps', type: 'f32' }],
-    [{ name: 'c', type: 'u32' }, { name: '$mapped', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 's', type: 'u32' }, { name: '$share', type: 'u32' }, { name: '$taken', type: 'u32' }, { name: 'eps', type: 'f32' }, { name: 'momentum', type: 'f32' }],
   ];
   /** A kernel of these bindings, uniforms and tiles by number. */
   const k = (
@@ -121,63 +114,55 @@ function describe(): OpDescription<BatchNormPerActivationTypes> {
     bindings: readonly number[],
     uniforms: number,
     tiles: number,
-    before?: number,
-  ): GpuKernelDescription => ({
-    name,
-    source,
-    ...(before !== undefined && { before: s[before]! }),
-    bindings: b(...bindings),
-    uniforms: u[uniforms]!,
-    tiles: t[tiles]!,
-  });
+  ): GpuKernelDescription => ({ name, source, bindings: b(...bindings), uniforms: u[uniforms]!, tiles: t[tiles]! });
 
   const cpu = {
     forward_1: { name: 'forward_1', run: batch_norm_per_activation_forward_1, bindings: b(0, 1, 2, 3, 4, 5, 6, 7), uniforms: u[0]! },
     backward_1: { name: 'backward_1', run: batch_norm_per_activation_backward_1, bindings: b(15, 2, 16, 4, 17, 18), uniforms: u[5]! },
     backward_2: { name: 'backward_2', run: batch_norm_per_activation_backward_2, bindings: b(15, 2, 17, 16, 4, 22, 23, 18), uniforms: u[5]! },
-    forward_2: { name: 'forward_2', run: batch_norm_per_activation_forward_2, bindings: b(3, 26, 27, 4, 2, 7, 11, 8), uniforms: u[9]! },
+    forward_2: { name: 'forward_2', run: batch_norm_per_activation_forward_2, bindings: b(3, 26, 27, 4, 2, 7, 11, 8), uniforms: u[8]! },
     backward_3: { name: 'backward_3', run: batch_norm_per_activation_backward_3, bindings: b(15, 4, 17, 18), uniforms: u[5]! },
     backward_4: { name: 'backward_4', run: batch_norm_per_activation_backward_4, bindings: b(15, 4, 2, 17, 16, 22, 23, 18), uniforms: u[5]! },
-    forward_3: { name: 'forward_3', run: batch_norm_per_activation_forward_3, bindings: b(2, 3, 4, 5, 6, 7), uniforms: u[9]! },
+    forward_3: { name: 'forward_3', run: batch_norm_per_activation_forward_3, bindings: b(2, 3, 4, 5, 6, 7), uniforms: u[8]! },
     forward_4: { name: 'forward_4', run: batch_norm_per_activation_forward_4, bindings: b(0, 1, 2, 5, 6, 7), uniforms: u[0]! },
     backward_5: { name: 'backward_5', run: batch_norm_per_activation_backward_5, bindings: b(15, 2, 16, 17, 18), uniforms: u[5]! },
-    forward_5: { name: 'forward_5', run: batch_norm_per_activation_forward_5, bindings: b(26, 27, 2, 7, 11, 8), uniforms: u[9]! },
+    forward_5: { name: 'forward_5', run: batch_norm_per_activation_forward_5, bindings: b(26, 27, 2, 7, 11, 8), uniforms: u[8]! },
     backward_6: { name: 'backward_6', run: batch_norm_per_activation_backward_6, bindings: b(15, 17, 18), uniforms: u[5]! },
-    forward_6: { name: 'forward_6', run: batch_norm_per_activation_forward_6, bindings: b(2, 5, 6, 7), uniforms: u[9]! },
+    forward_6: { name: 'forward_6', run: batch_norm_per_activation_forward_6, bindings: b(2, 5, 6, 7), uniforms: u[8]! },
   } satisfies { [name: string]: CpuKernelDescription };
 
   const wasm = {
     forward_1: { name: 'forward_1', module: forward_module, bindings: b(3, 0, 1, 4, 2, 8, 6, 7, 9, 10), uniforms: u[1]!, slots: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16], phases: [p[0]!, p[1]!, p[2]!] },
     backward_1: { name: 'backward_1', module: backward_module, bindings: b(15, 4, 2, 17, 16, 18, 19, 20), uniforms: u[6]!, slots: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12], phases: [p[0]!, p[1]!, p[2]!] },
     backward_2: { name: 'backward_2', module: backward_module, bindings: b(15, 4, 2, 17, 16, 22, 23, 18, 19, 20), uniforms: u[6]!, slots: [0, 1, 2, 3, 4, 13, 14, 5, 6, 7, 8, 9, 10, 11, 12], phases: [p[0]!, p[3]!, p[2]!] },
-    forward_2: { name: 'forward_2', module: forward_module, bindings: b(3, 26, 27, 4, 2, 7, 11, 8, 28), uniforms: u[10]!, slots: [0, 1, 2, 3, 4, 7, 6, 5, 17, 10, 11, 12, 13, 15, 16], phases: [p[4]!, p[5]!, p[6]!] },
-    backward_3: { name: 'backward_3', module: backward_module, bindings: b(15, 4, 17, 18, 28), uniforms: u[12]!, slots: [0, 1, 3, 5, 15, 8, 9, 10, 11], phases: [p[4]!, p[5]!] },
-    backward_4: { name: 'backward_4', module: backward_module, bindings: b(15, 4, 2, 17, 16, 22, 23, 18, 20), uniforms: u[12]!, slots: [0, 1, 2, 3, 4, 13, 14, 5, 7, 8, 9, 10, 11], phases: [p[7]!, p[8]!] },
-    forward_3: { name: 'forward_3', module: forward_module, bindings: b(3, 4, 2, 8, 6, 7, 9, 10), uniforms: u[10]!, slots: [0, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 15, 16], phases: [p[0]!, p[3]!, p[2]!] },
+    forward_2: { name: 'forward_2', module: forward_module, bindings: b(3, 26, 27, 4, 2, 7, 11, 8, 28), uniforms: u[9]!, slots: [0, 1, 2, 3, 4, 7, 6, 5, 17, 10, 11, 12, 13, 15, 16], phases: [p[4]!, p[5]!, p[6]!] },
+    backward_3: { name: 'backward_3', module: backward_module, bindings: b(15, 4, 17, 18, 28), uniforms: u[11]!, slots: [0, 1, 3, 5, 15, 8, 9, 10, 11], phases: [p[4]!, p[5]!] },
+    backward_4: { name: 'backward_4', module: backward_module, bindings: b(15, 4, 2, 17, 16, 22, 23, 18, 20), uniforms: u[11]!, slots: [0, 1, 2, 3, 4, 13, 14, 5, 7, 8, 9, 10, 11], phases: [p[7]!, p[8]!] },
+    forward_3: { name: 'forward_3', module: forward_module, bindings: b(3, 4, 2, 8, 6, 7, 9, 10), uniforms: u[9]!, slots: [0, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 15, 16], phases: [p[0]!, p[3]!, p[2]!] },
     forward_4: { name: 'forward_4', module: forward_module, bindings: b(0, 1, 2, 5, 6, 7, 10), uniforms: u[1]!, slots: [1, 2, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14, 15, 16], phases: [p[0]!, p[8]!, p[9]!] },
     backward_5: { name: 'backward_5', module: backward_module, bindings: b(15, 2, 17, 16, 18, 29, 20), uniforms: u[6]!, slots: [0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12], phases: [p[0]!, p[10]!, p[11]!] },
-    forward_5: { name: 'forward_5', module: forward_module, bindings: b(26, 27, 2, 7, 11, 8, 28), uniforms: u[10]!, slots: [1, 2, 4, 7, 6, 5, 17, 10, 11, 12, 13, 15, 16], phases: [p[12]!, p[13]!, p[6]!] },
-    backward_6: { name: 'backward_6', module: backward_module, bindings: b(15, 17, 18), uniforms: u[12]!, slots: [0, 3, 5, 8, 9, 10, 11], phases: [p[14]!] },
-    forward_6: { name: 'forward_6', module: forward_module, bindings: b(2, 5, 6, 7, 10), uniforms: u[10]!, slots: [4, 5, 6, 7, 9, 10, 11, 12, 13, 15, 16], phases: [p[0]!, p[10]!, p[9]!] },
+    forward_5: { name: 'forward_5', module: forward_module, bindings: b(26, 27, 2, 7, 11, 8, 28), uniforms: u[9]!, slots: [1, 2, 4, 7, 6, 5, 17, 10, 11, 12, 13, 15, 16], phases: [p[12]!, p[13]!, p[6]!] },
+    backward_6: { name: 'backward_6', module: backward_module, bindings: b(15, 17, 18), uniforms: u[11]!, slots: [0, 3, 5, 8, 9, 10, 11], phases: [p[14]!] },
+    forward_6: { name: 'forward_6', module: forward_module, bindings: b(2, 5, 6, 7, 10), uniforms: u[9]!, slots: [4, 5, 6, 7, 9, 10, 11, 12, 13, 15, 16], phases: [p[0]!, p[10]!, p[9]!] },
   } satisfies { [name: string]: WasmKernelDescription };
 
   const gpu = {
     forward_1: k('forward_1', new URL('./forward_1.wgsl', import.meta.url), [2, 3, 0, 1, 4, 8, 11, 7], 2, 0),
-    forward_2: k('forward_2', new URL('./forward_2.wgsl', import.meta.url), [2, 12, 0, 1, 8, 11], 3, 1, 0),
+    forward_2: k('forward_2', new URL('./forward_2.wgsl', import.meta.url), [2, 12, 0, 1, 8, 11], 3, 1),
     forward_3: k('forward_3', new URL('./forward_3.wgsl', import.meta.url), [3, 4, 2, 13, 14, 7], 4, 2),
-    backward_1: k('backward_1', new URL('./backward_1.wgsl', import.meta.url), [15, 2, 16, 21, 4, 17, 18], 7, 3, 1),
+    backward_1: k('backward_1', new URL('./backward_1.wgsl', import.meta.url), [15, 2, 16, 21, 4, 17, 18], 7, 3),
     backward_2: k('backward_2', new URL('./backward_2.wgsl', import.meta.url), [15, 2, 16, 4, 17, 22, 23, 18], 4, 4),
-    backward_3: k('backward_3', new URL('./backward_3.wgsl', import.meta.url), [15, 2, 16, 21, 17, 22, 23, 24], 8, 5, 1),
+    backward_3: k('backward_3', new URL('./backward_1.wgsl', import.meta.url), [15, 2, 16, 21, 17, 22, 23, 24], 7, 5),
     backward_4: k('backward_4', new URL('./backward_4.wgsl', import.meta.url), [15, 4, 2, 17, 16, 18, 25], 4, 2),
-    forward_4: k('forward_4', new URL('./forward_4.wgsl', import.meta.url), [3, 26, 27, 4, 2, 7, 11, 8], 11, 2),
+    forward_4: k('forward_4', new URL('./forward_4.wgsl', import.meta.url), [3, 26, 27, 4, 2, 7, 11, 8], 10, 2),
     backward_5: k('backward_5', new URL('./backward_5.wgsl', import.meta.url), [15, 4, 17, 18], 4, 2),
     backward_6: k('backward_6', new URL('./backward_6.wgsl', import.meta.url), [15, 4, 2, 17, 16, 18, 22, 23], 4, 6),
-    forward_5: k('forward_5', new URL('./forward_5.wgsl', import.meta.url), [2, 12, 3, 4, 8, 11, 7], 13, 7, 0),
-    forward_6: k('forward_6', new URL('./forward_6.wgsl', import.meta.url), [2, 12, 0, 1, 8, 11, 7], 14, 7, 0),
-    backward_7: k('backward_7', new URL('./backward_7.wgsl', import.meta.url), [15, 2, 16, 21, 17, 18], 7, 3, 1),
-    forward_7: k('forward_7', new URL('./forward_7.wgsl', import.meta.url), [26, 27, 2, 7, 11, 8], 11, 2),
+    forward_5: k('forward_5', new URL('./forward_2.wgsl', import.meta.url), [2, 12, 3, 4, 8, 11, 7], 3, 7),
+    forward_6: k('forward_6', new URL('./forward_2.wgsl', import.meta.url), [2, 12, 0, 1, 8, 11, 7], 3, 7),
+    backward_7: k('backward_7', new URL('./backward_1.wgsl', import.meta.url), [15, 2, 16, 21, 17, 18], 7, 3),
+    forward_7: k('forward_7', new URL('./forward_7.wgsl', import.meta.url), [26, 27, 2, 7, 11, 8], 10, 2),
     backward_8: k('backward_8', new URL('./backward_8.wgsl', import.meta.url), [15, 17, 18], 4, 2),
-    forward_8: k('forward_8', new URL('./forward_8.wgsl', import.meta.url), [2, 12, 8, 11, 7], 13, 7, 0),
+    forward_8: k('forward_8', new URL('./forward_2.wgsl', import.meta.url), [2, 12, 8, 11, 7], 3, 7),
   } satisfies { [name: string]: GpuKernelDescription };
 
   const d: readonly DirectionDescription[] = [

@@ -9,7 +9,17 @@
 
 alias some = f32; const many = 1u;
 
+struct Numbers { c: u32, n: u32, s: u32, share: u32, eps: f32, momentum: f32 }
+
 @group(0) @binding(0) var<storage, read> x: array<some>;
+@group(0) @binding(1) var<storage, read> bias: array<f32>;
+@group(0) @binding(2) var<storage, read_write> running_mean: array<f32>;
+@group(0) @binding(3) var<storage, read_write> running_var: array<f32>;
+@group(0) @binding(4) var<storage, read> weight: array<f32>;
+@group(0) @binding(5) var<storage, read_write> invstd: array<f32>;
+@group(0) @binding(6) var<storage, read_write> mean: array<f32>;
+@group(0) @binding(7) var<storage, read_write> y: array<some>;
+@group(0) @binding(8) var<uniform> numbers: Numbers;
 
 struct Moments { count: f32, mean: f32, squares: f32 }
 
@@ -23,6 +33,11 @@ fn merge_moments(a: Moments, b: Moments) -> Moments {
 override width = 1u; override together = 64u; override team = 64u;
 var<workgroup> merged: array<Moments, team>;
 
+/** The larger of two; NaN if either is, which max() does not promise. */
+fn maximum_some(a: some, b: some) -> some {
+  return select(b, a, (a > b) | (a != a));
+}
+
 fn head(v: some) -> f32 { return vec4f(v).x; }
 
 fn sum_of(v: some) -> f32 {
@@ -30,7 +45,7 @@ fn sum_of(v: some) -> f32 {
   return select(u.x + u.y + (u.z + u.w), u.x, many == 1u);
 }
 
-fn reduced(result: u32, group: vec3u, own: vec3u) -> Moments {
+fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Moments {
   let some_s = numbers.s / many;
   let stride = width % some_s;
   let rest = width / some_s;
@@ -81,22 +96,6 @@ fn reduced(result: u32, group: vec3u, own: vec3u) -> Moments {
   return total;
 }
 
-struct Numbers { c: u32, n: u32, s: u32, share: u32, eps: f32, momentum: f32 }
-
-@group(0) @binding(1) var<storage, read> bias: array<f32>;
-@group(0) @binding(2) var<storage, read_write> running_mean: array<f32>;
-@group(0) @binding(3) var<storage, read_write> running_var: array<f32>;
-@group(0) @binding(4) var<storage, read> weight: array<f32>;
-@group(0) @binding(5) var<storage, read_write> invstd: array<f32>;
-@group(0) @binding(6) var<storage, read_write> mean: array<f32>;
-@group(0) @binding(7) var<storage, read_write> y: array<some>;
-@group(0) @binding(8) var<uniform> numbers: Numbers;
-
-/** The larger of two; NaN if either is, which max() does not promise. */
-fn maximum_some(a: some, b: some) -> some {
-  return select(b, a, (a > b) | (a != a));
-}
-
 @compute @workgroup_size(width, together)
 fn forward_1(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let c = numbers.c;
@@ -107,7 +106,7 @@ fn forward_1(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
   let result = (group.x + group.y * 65535u) * together + own.y;
   let stride = width % some_s;
   let rest = width / some_s;
-  let total = reduced(result, group, own);
+  let total = reduced(result, group, own, numbers);
   if (result >= c) { return; }
   var i_s = own.x % some_s;
   var i_n = own.x / some_s;

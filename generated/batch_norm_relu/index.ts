@@ -83,9 +83,6 @@ function describe(): OpDescription<BatchNormReluTypes> {
     { kept: f[6]!, units: f[14]!, elements: f[3]!, blocks: '$blocks', routines: [{ name: 'map_4', over: 'parts' }], together: 'map_4' },
     { kept: f[0]!, units: f[2]!, elements: f[3]!, blocks: '$blocks', routines: [{ name: 'reduce_1', over: 'parts' }, { name: 'finish_4', over: 'kept' }, { name: 'map_4', over: 'parts' }], together: 'phase_4' },
   ];
-  const s: readonly (URL)[] = [
-    new URL('./reduce_1.wgsl', import.meta.url),
-  ];
   const t: readonly (TilesDescription)[] = [
     { kept: f[0]!, over: f[4]!, vector: 's', shared: 3, maps: true },
     { kept: f[0]!, over: f[4]!, vector: 's', shared: 3, splits: true },
@@ -100,7 +97,7 @@ function describe(): OpDescription<BatchNormReluTypes> {
     [{ name: 'c', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 's', type: 'u32' }, { name: 'eps', type: 'f32' }, { name: 'momentum', type: 'f32' }],
     [{ name: 'c', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 's', type: 'u32' }, { name: 'eps', type: 'f32' }, { name: 'momentum', type: 'f32' }, { name: '$blocks', type: 'u32' }],
     [{ name: 'c', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 's', type: 'u32' }, { name: '$share', type: 'u32' }, { name: 'eps', type: 'f32' }, { name: 'momentum', type: 'f32' }],
-    [{ name: 'c', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 's', type: 'u32' }, { name: '$share', type: 'u32' }, { name: '$taken', type: 'u32' }, { name: 'eps', type: 'f32' }, { name: 'momentum', type: 'f32' }],
+    [{ name: 'c', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 's', type: 'u32' }, { name: '$share', type: 'u32' }, { name: '$taken', type: 'u32' }, { name: 'eps', type: 'f32' }, { name: 'momentum', type: 'f32' }, { name: '$mapped', type: 'u32' }],
     [{ name: 'c', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 's', type: 'u32' }, { name: '$share', type: 'u32' }],
     [{ name: 'c', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 's', type: 'u32' }],
     [{ name: 'c', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 's', type: 'u32' }, { name: '$blocks', type: 'u32' }],
@@ -111,8 +108,6 @@ function describe(): OpDescription<BatchNormReluTypes> {
     [{ name: 'c', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 's', type: 'u32' }, { name: '$share', type: 'u32' }, { name: 'eps', type: 'f32' }],
     [{ name: 'c', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 's', type: 'u32' }, { name: '$share', type: 'u32' }, { name: '$taken', type: 'u32' }],
     [{ name: 'c', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 's', type: 'u32' }, { name: 'eps', type: 'f32' }, { name: '$blocks', type: 'u32' }],
-    [{ name: 'c', type: 'u32' }, { name: '$mapped', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 's', type: 'u32' }, { name: '$share', type: 'u32' }, { name: '$taken', type: 'u32' }, { name: 'eps', type: 'f32' }],
-    [{ name: 'c', type: 'u32' }, { name: '$mapped', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 's', type: 'u32' }, { name: '$share', type: 'u32' }, { name: '$taken', type: 'u32' }, { name: 'eps', type: 'f32' }, { name: 'momentum', type: 'f32' }],
   ];
   /** A kernel of these bindings, uniforms and tiles by number. */
   const k = (
@@ -121,15 +116,7 @@ function describe(): OpDescription<BatchNormReluTypes> {
     bindings: readonly number[],
     uniforms: number,
     tiles: number,
-    before?: number,
-  ): GpuKernelDescription => ({
-    name,
-    source,
-    ...(before !== undefined && { before: s[before]! }),
-    bindings: b(...bindings),
-    uniforms: u[uniforms]!,
-    tiles: t[tiles]!,
-  });
+  ): GpuKernelDescription => ({ name, source, bindings: b(...bindings), uniforms: u[uniforms]!, tiles: t[tiles]! });
 
   const cpu = {
     forward_1: { name: 'forward_1', run: batch_norm_relu_forward_1, bindings: b(0, 1, 2, 3, 4, 5, 6, 7), uniforms: u[0]! },
@@ -163,7 +150,7 @@ function describe(): OpDescription<BatchNormReluTypes> {
 
   const gpu = {
     forward_1: k('forward_1', new URL('./forward_1.wgsl', import.meta.url), [2, 3, 0, 1, 4, 5, 6, 7], 2, 0),
-    forward_2: k('forward_2', new URL('./forward_2.wgsl', import.meta.url), [2, 11, 0, 1, 5, 6], 3, 1, 0),
+    forward_2: k('forward_2', new URL('./forward_2.wgsl', import.meta.url), [2, 11, 0, 1, 5, 6], 3, 1),
     forward_3: k('forward_3', new URL('./forward_3.wgsl', import.meta.url), [3, 4, 2, 12, 13, 7], 4, 2),
     backward_1: k('backward_1', new URL('./backward_1.wgsl', import.meta.url), [14, 3, 4, 2, 15, 16, 20, 17], 7, 3),
     backward_2: k('backward_2', new URL('./backward_2.wgsl', import.meta.url), [3, 4, 15, 16, 23], 8, 4),
@@ -172,12 +159,12 @@ function describe(): OpDescription<BatchNormReluTypes> {
     backward_4: k('backward_4', new URL('./backward_4.wgsl', import.meta.url), [14, 3, 4, 2, 15, 16, 17], 4, 2),
     backward_5: k('backward_5', new URL('./backward_5.wgsl', import.meta.url), [3, 4, 15, 16, 27], 8, 4),
     backward_6: k('backward_6', new URL('./backward_6.wgsl', import.meta.url), [14, 2, 17, 28, 20, 21, 22], 12, 6),
-    forward_5: k('forward_5', new URL('./forward_5.wgsl', import.meta.url), [2, 11, 3, 4, 5, 6, 7], 14, 7, 0),
-    forward_6: k('forward_6', new URL('./forward_6.wgsl', import.meta.url), [2, 11, 0, 1, 5, 6, 7], 15, 7, 0),
+    forward_5: k('forward_5', new URL('./forward_2.wgsl', import.meta.url), [2, 11, 3, 4, 5, 6, 7], 3, 7),
+    forward_6: k('forward_6', new URL('./forward_2.wgsl', import.meta.url), [2, 11, 0, 1, 5, 6, 7], 3, 7),
     backward_7: k('backward_7', new URL('./backward_7.wgsl', import.meta.url), [14, 2, 15, 16, 20, 17], 7, 3),
     forward_7: k('forward_7', new URL('./forward_7.wgsl', import.meta.url), [25, 26, 2, 7, 6, 5], 11, 5),
     backward_8: k('backward_8', new URL('./backward_8.wgsl', import.meta.url), [14, 2, 15, 16, 17], 4, 2),
-    forward_8: k('forward_8', new URL('./forward_8.wgsl', import.meta.url), [2, 11, 5, 6, 7], 14, 7, 0),
+    forward_8: k('forward_8', new URL('./forward_2.wgsl', import.meta.url), [2, 11, 5, 6, 7], 3, 7),
   } satisfies { [name: string]: GpuKernelDescription };
 
   const d: readonly DirectionDescription[] = [

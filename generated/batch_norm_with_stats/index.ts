@@ -109,10 +109,6 @@ function describe(): OpDescription<BatchNormWithStatsTypes> {
     { kept: f[0]!, units: f[2]!, elements: f[3]!, blocks: '$blocks', routines: [{ name: 'reduce_1', over: 'parts' }, { name: 'finish_3', over: 'kept' }, { name: 'map_2', over: 'parts' }], together: 'phase_3' },
     { kept: f[0]!, units: f[2]!, elements: f[3]!, blocks: '$blocks', routines: [{ name: 'reduce_1', over: 'parts' }, { name: 'finish_2', over: 'kept' }, { name: 'map_3', over: 'parts' }], together: 'phase_2' },
   ];
-  const s: readonly (URL)[] = [
-    new URL('./reduce_1.wgsl', import.meta.url),
-    new URL('./reduce_2.wgsl', import.meta.url),
-  ];
   const t: readonly (TilesDescription)[] = [
     { kept: f[0]!, over: f[5]!, vector: 's', shared: 3, splits: true, maps: true },
     { kept: f[0]!, over: f[5]!, vector: 's', shared: 2, maps: true },
@@ -141,15 +137,7 @@ function describe(): OpDescription<BatchNormWithStatsTypes> {
     bindings: readonly number[],
     uniforms: number,
     tiles: number,
-    before?: number,
-  ): GpuKernelDescription => ({
-    name,
-    source,
-    ...(before !== undefined && { before: s[before]! }),
-    bindings: b(...bindings),
-    uniforms: u[uniforms]!,
-    tiles: t[tiles]!,
-  });
+  ): GpuKernelDescription => ({ name, source, bindings: b(...bindings), uniforms: u[uniforms]!, tiles: t[tiles]! });
 
   const cpu = {
     forward_1: { name: 'forward_1', run: batch_norm_with_stats_forward_1, bindings: b(0, 1, 2, 3, 4, 5, 6), uniforms: u[0]! },
@@ -176,9 +164,9 @@ function describe(): OpDescription<BatchNormWithStatsTypes> {
   } satisfies { [name: string]: WasmKernelDescription };
 
   const gpu = {
-    forward_1: k('forward_1', new URL('./forward_1.wgsl', import.meta.url), [0, 10, 1, 2, 3, 4, 5, 6], 2, 0, 0),
-    backward_1: k('backward_1', new URL('./backward_1.wgsl', import.meta.url), [11, 0, 12, 13, 14, 2, 15, 16], 5, 1, 1),
-    backward_2: k('backward_2', new URL('./backward_2.wgsl', import.meta.url), [11, 0, 12, 13, 14, 2, 15, 19], 5, 2, 1),
+    forward_1: k('forward_1', new URL('./forward_1.wgsl', import.meta.url), [0, 10, 1, 2, 3, 4, 5, 6], 2, 0),
+    backward_1: k('backward_1', new URL('./backward_1.wgsl', import.meta.url), [11, 0, 12, 13, 14, 2, 15, 16], 5, 1),
+    backward_2: k('backward_2', new URL('./backward_1.wgsl', import.meta.url), [11, 0, 12, 13, 14, 2, 15, 19], 5, 2),
     backward_3: k('backward_3', new URL('./backward_3.wgsl', import.meta.url), [11, 0, 16, 20], 5, 3),
     backward_4: k('backward_4', new URL('./backward_4.wgsl', import.meta.url), [13, 14, 2, 12, 15, 23], 5, 4),
     backward_5: k('backward_5', new URL('./backward_5.wgsl', import.meta.url), [11, 0, 24, 25, 21, 22, 16], 6, 5),
@@ -188,7 +176,7 @@ function describe(): OpDescription<BatchNormWithStatsTypes> {
     double_backward_2: k('double_backward_2', new URL('./double_backward_2.wgsl', import.meta.url), [11, 33, 0, 45, 36, 37, 38, 46], 5, 6),
     double_backward_3: k('double_backward_3', new URL('./double_backward_3.wgsl', import.meta.url), [11, 33, 0, 47, 39, 40, 45, 48], 5, 3),
     double_backward_4: k('double_backward_4', new URL('./double_backward_4.wgsl', import.meta.url), [41], 7, 4),
-    forward_2: k('forward_2', new URL('./forward_2.wgsl', import.meta.url), [0, 10, 3, 4, 5, 6], 2, 0, 0),
+    forward_2: k('forward_2', new URL('./forward_1.wgsl', import.meta.url), [0, 10, 3, 4, 5, 6], 2, 0),
     backward_6: k('backward_6', new URL('./backward_6.wgsl', import.meta.url), [11, 0, 12, 25, 13, 14, 15, 16], 6, 5),
     jvp_3: k('jvp_3', new URL('./jvp_3.wgsl', import.meta.url), [0, 12, 26, 25, 15, 27, 30, 31], 6, 5),
     double_backward_5: k('double_backward_5', new URL('./double_backward_5.wgsl', import.meta.url), [14, 12, 15, 23], 5, 4),

@@ -6,11 +6,16 @@
 
 alias some = f32; const many = 1u;
 
+struct Numbers { g: u32, k: u32, n: u32, s: u32, share: u32, taken: u32 }
+
 @group(0) @binding(0) var<storage, read> grad_y: array<some>;
 @group(0) @binding(1) var<storage, read> weight: array<f32>;
 @group(0) @binding(2) var<storage, read> x: array<some>;
 @group(0) @binding(3) var<storage, read> mean: array<f32>;
 @group(0) @binding(4) var<storage, read_write> partials: array<f32>;
+@group(0) @binding(5) var<storage, read> invstd: array<f32>;
+@group(0) @binding(6) var<storage, read_write> packed: array<f32>;
+@group(0) @binding(7) var<uniform> numbers: Numbers;
 
 struct Totals { sum: f32, sum_1: f32 }
 
@@ -22,7 +27,7 @@ fn sum_of(v: some) -> f32 {
   return select(u.x + u.y + (u.z + u.w), u.x, many == 1u);
 }
 
-fn reduced(result: u32, group: vec3u, own: vec3u) -> Totals {
+fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Totals {
   let g = numbers.g;
   let k = numbers.k;
   let some_s = numbers.s / many;
@@ -81,18 +86,12 @@ fn reduced(result: u32, group: vec3u, own: vec3u) -> Totals {
   return total;
 }
 
-struct Numbers { g: u32, k: u32, n: u32, s: u32, share: u32, taken: u32 }
-
-@group(0) @binding(5) var<storage, read> invstd: array<f32>;
-@group(0) @binding(6) var<storage, read_write> packed: array<f32>;
-@group(0) @binding(7) var<uniform> numbers: Numbers;
-
 @compute @workgroup_size(width, together)
 fn backward_1(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let g = numbers.g;
   let n = numbers.n;
   let result = (group.x + group.y * 65535u) * together + own.y;
-  let total = reduced(result, group, own);
+  let total = reduced(result, group, own, numbers);
   if (0u < own.x || result >= n * g) { return; }
   if (1u < groups.z) {
     let slot = group.z * 2u * n * g + result;

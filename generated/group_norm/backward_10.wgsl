@@ -7,10 +7,15 @@
 
 alias some = f32; const many = 1u;
 
+struct Numbers { g: u32, k: u32, mapped: u32, n: u32, s: u32, share: u32, taken: u32 }
+
 @group(0) @binding(0) var<storage, read> grad_y: array<some>;
 @group(0) @binding(1) var<storage, read> x: array<some>;
 @group(0) @binding(2) var<storage, read> mean: array<f32>;
 @group(0) @binding(3) var<storage, read_write> partials: array<f32>;
+@group(0) @binding(4) var<storage, read> invstd: array<f32>;
+@group(0) @binding(5) var<storage, read_write> dx: array<some>;
+@group(0) @binding(6) var<uniform> numbers: Numbers;
 
 struct Totals { sum: f32, sum_1: f32 }
 
@@ -22,7 +27,7 @@ fn sum_of(v: some) -> f32 {
   return select(u.x + u.y + (u.z + u.w), u.x, many == 1u);
 }
 
-fn reduced(result: u32, group: vec3u, own: vec3u) -> Totals {
+fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Totals {
   let some_s = numbers.s / many;
   let begin = group.z * numbers.share;
   let end = min(begin + numbers.share, numbers.k * some_s);
@@ -65,12 +70,6 @@ fn reduced(result: u32, group: vec3u, own: vec3u) -> Totals {
   return total;
 }
 
-struct Numbers { g: u32, k: u32, mapped: u32, n: u32, s: u32, share: u32, taken: u32 }
-
-@group(0) @binding(4) var<storage, read> invstd: array<f32>;
-@group(0) @binding(5) var<storage, read_write> dx: array<some>;
-@group(0) @binding(6) var<uniform> numbers: Numbers;
-
 @compute @workgroup_size(width, together)
 fn backward_10(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let g = numbers.g;
@@ -80,7 +79,7 @@ fn backward_10(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id
   let s = numbers.s;
   let some_s = s / many;
   let result = (group.x + group.y * 65535u) * together + own.y;
-  let total = reduced(result, group, own);
+  let total = reduced(result, group, own, numbers);
   if ((0u < own.x && mapped == 0u) || result >= n * g) { return; }
   if (mapped == 0u) {
     let slot = group.z * 2u * n * g + result;

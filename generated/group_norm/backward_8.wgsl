@@ -4,18 +4,76 @@
 //   sum_3 = sum(weight * sum_1, k)
 //   sum_4 = sum(weight * sum_2, k)
 
+alias some = f32; const many = 1u;
+
 struct Numbers { g: u32, k: u32, n: u32, s: u32, share: u32, taken: u32 }
 
+@group(0) @binding(0) var<storage, read> packed: array<some>;
+@group(0) @binding(1) var<storage, read_write> partials_1: array<f32>;
 @group(0) @binding(2) var<storage, read> invstd: array<f32>;
 @group(0) @binding(3) var<storage, read_write> packed_1: array<f32>;
 @group(0) @binding(4) var<uniform> numbers: Numbers;
+
+struct Totals { sum: f32, sum_1: f32 }
+
+override width = 1u; override together = 64u; override team = 64u;
+var<workgroup> merged: array<Totals, team>;
+
+fn sum_of(v: some) -> f32 {
+  let u = vec4f(v);
+  return select(u.x + u.y + (u.z + u.w), u.x, many == 1u);
+}
+
+fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Totals {
+  let g = numbers.g;
+  let n = numbers.n;
+  let some_k = numbers.k / many;
+  let begin = group.z * numbers.share;
+  let end = min(begin + numbers.share, some_k);
+  var total = Totals();
+  let length = width * 256u;
+  let base = result * some_k;
+  for (var i = begin + own.x; i < end; i += length) {
+    let end_1 = min(i + length, end);
+    var sum = some(0.0);
+    var sum_1 = some(0.0);
+    for (var i_1 = i; i_1 < end_1; i_1 += width) {
+      let packed_2 = packed[base + i_1];
+      sum += packed_2;
+      let packed_3 = packed[n * g * some_k + base + i_1];
+      sum_1 += packed_3;
+    }
+    total.sum += sum_of(sum);
+    total.sum_1 += sum_of(sum_1);
+  }
+  for (var i_2 = own.x; i_2 < numbers.taken; i_2 += width) {
+    let slot = i_2 * 2u * n * g + result;
+    total.sum += partials_1[slot];
+    total.sum_1 += partials_1[slot + n * g];
+  }
+  let lane = own.y * width + own.x;
+  for (var span = 1u; span < width; span *= 16u) {
+    merged[lane] = total;
+    workgroupBarrier();
+    let around = min(span * 16u, width);
+    let leader = lane - (own.x % around - own.x % span);
+    total = Totals();
+    for (var i_3 = 0u; i_3 < around; i_3 += span) {
+      let other = merged[leader + i_3];
+      total.sum += other.sum;
+      total.sum_1 += other.sum_1;
+    }
+    workgroupBarrier();
+  }
+  return total;
+}
 
 @compute @workgroup_size(width, together)
 fn backward_8(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let g = numbers.g;
   let n = numbers.n;
   let result = (group.x + group.y * 65535u) * together + own.y;
-  let total = reduced(result, group, own);
+  let total = reduced(result, group, own, numbers);
   if (0u < own.x || result >= n * g) { return; }
   if (1u < groups.z) {
     let slot = group.z * 2u * n * g + result;

@@ -5,13 +5,17 @@
 
 alias some = f32; const many = 1u;
 
+struct Numbers { g: u32, k: u32, n: u32, s: u32, share: u32, taken: u32 }
+
 @group(0) @binding(0) var<storage, read> packed: array<some>;
 @group(0) @binding(1) var<storage, read_write> partials_2: array<some>;
+@group(0) @binding(2) var<storage, read_write> dweight: array<some>;
+@group(0) @binding(3) var<uniform> numbers: Numbers;
 
 override width = 1u; override together = 64u; override team = 64u;
 var<workgroup> merged: array<some, team>;
 
-fn reduced(result: u32, group: vec3u, own: vec3u) -> some {
+fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> some {
   let g = numbers.g;
   let some_k = numbers.k / many;
   let begin = group.z * numbers.share;
@@ -46,16 +50,11 @@ fn reduced(result: u32, group: vec3u, own: vec3u) -> some {
   return total;
 }
 
-struct Numbers { g: u32, k: u32, n: u32, s: u32, share: u32, taken: u32 }
-
-@group(0) @binding(2) var<storage, read_write> dweight: array<some>;
-@group(0) @binding(3) var<uniform> numbers: Numbers;
-
 @compute @workgroup_size(together, width)
 fn backward_9(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let some_k = numbers.k / many;
   let result = (group.x + group.y * 65535u) * together + own.x;
-  let total = reduced(result, group, own);
+  let total = reduced(result, group, own, numbers);
   if (0u < own.y || result >= numbers.g * some_k) { return; }
   if (1u < groups.z) {
     let slot = group.z * numbers.g * some_k + result;

@@ -114,11 +114,6 @@ function describe(): OpDescription<GroupNormTypes> {
     { kept: f[1]!, units: f[20]!, elements: f[6]!, blocks: '$blocks_3', routines: [{ name: 'reduce_8', over: 'parts' }, { name: 'finish_4', over: 'kept' }, { name: 'map_4', over: 'parts' }], together: 'phase_7' },
     { kept: f[1]!, units: f[2]!, elements: f[3]!, blocks: '$blocks', routines: [{ name: 'reduce_1', over: 'parts' }, { name: 'finish_1', over: 'kept' }, { name: 'map_4', over: 'parts' }], together: 'phase_4' },
   ];
-  const s: readonly (URL)[] = [
-    new URL('./reduce_1.wgsl', import.meta.url),
-    new URL('./reduce_2.wgsl', import.meta.url),
-    new URL('./reduce_3.wgsl', import.meta.url),
-  ];
   const t: readonly (TilesDescription)[] = [
     { kept: f[1]!, over: f[5]!, vector: 's', shared: 3, splits: true },
     { kept: f[6]!, over: f[7]!, vector: 's' },
@@ -133,7 +128,7 @@ function describe(): OpDescription<GroupNormTypes> {
   const u: readonly (readonly UniformDescription[])[] = [
     [{ name: 'g', type: 'u32' }, { name: 'k', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 's', type: 'u32' }, { name: 'eps', type: 'f32' }],
     [{ name: 'g', type: 'u32' }, { name: 'k', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 's', type: 'u32' }, { name: 'eps', type: 'f32' }, { name: '$blocks', type: 'u32' }],
-    [{ name: 'g', type: 'u32' }, { name: 'k', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 's', type: 'u32' }, { name: '$share', type: 'u32' }, { name: '$taken', type: 'u32' }, { name: 'eps', type: 'f32' }],
+    [{ name: 'g', type: 'u32' }, { name: 'k', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 's', type: 'u32' }, { name: '$share', type: 'u32' }, { name: '$taken', type: 'u32' }, { name: 'eps', type: 'f32' }, { name: '$mapped', type: 'u32' }],
     [{ name: 'g', type: 'u32' }, { name: 'k', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 's', type: 'u32' }, { name: '$share', type: 'u32' }],
     [{ name: 'g', type: 'u32' }, { name: 'k', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 's', type: 'u32' }],
     [{ name: 'g', type: 'u32' }, { name: 'k', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 's', type: 'u32' }, { name: '$blocks', type: 'u32' }],
@@ -141,7 +136,6 @@ function describe(): OpDescription<GroupNormTypes> {
     [{ name: 'g', type: 'u32' }, { name: 'k', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 's', type: 'u32' }, { name: '$blocks', type: 'u32' }, { name: '$blocks_1', type: 'u32' }, { name: '$blocks_3', type: 'u32' }],
     [{ name: 'g', type: 'u32' }, { name: 'k', type: 'u32' }, { name: '$mapped', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 's', type: 'u32' }, { name: '$share', type: 'u32' }, { name: '$taken', type: 'u32' }],
     [{ name: 'g', type: 'u32' }, { name: 'k', type: 'u32' }, { name: 'n', type: 'u32' }, { name: '$share', type: 'u32' }, { name: '$taken', type: 'u32' }],
-    [{ name: 'g', type: 'u32' }, { name: 'k', type: 'u32' }, { name: '$mapped', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 's', type: 'u32' }, { name: '$share', type: 'u32' }, { name: '$taken', type: 'u32' }, { name: 'eps', type: 'f32' }],
   ];
   /** A kernel of these bindings, uniforms and tiles by number. */
   const k = (
@@ -150,15 +144,7 @@ function describe(): OpDescription<GroupNormTypes> {
     bindings: readonly number[],
     uniforms: number,
     tiles: number,
-    before?: number,
-  ): GpuKernelDescription => ({
-    name,
-    source,
-    ...(before !== undefined && { before: s[before]! }),
-    bindings: b(...bindings),
-    uniforms: u[uniforms]!,
-    tiles: t[tiles]!,
-  });
+  ): GpuKernelDescription => ({ name, source, bindings: b(...bindings), uniforms: u[uniforms]!, tiles: t[tiles]! });
 
   const cpu = {
     forward_1: { name: 'forward_1', run: group_norm_forward_1, bindings: b(0, 1, 2, 3, 4, 5), uniforms: u[0]! },
@@ -185,25 +171,25 @@ function describe(): OpDescription<GroupNormTypes> {
   } satisfies { [name: string]: WasmKernelDescription };
 
   const gpu = {
-    forward_1: k('forward_1', new URL('./forward_1.wgsl', import.meta.url), [0, 9, 3, 4], 2, 0, 0),
+    forward_1: k('forward_1', new URL('./forward_1.wgsl', import.meta.url), [0, 9, 3, 4], 2, 0),
     forward_2: k('forward_2', new URL('./forward_2.wgsl', import.meta.url), [1, 2, 0, 10, 11, 5], 3, 1),
     backward_1: k('backward_1', new URL('./backward_1.wgsl', import.meta.url), [12, 2, 0, 13, 18, 14, 19], 6, 2),
     backward_2: k('backward_2', new URL('./backward_2.wgsl', import.meta.url), [12, 2, 0, 14, 13, 15, 20], 3, 1),
-    backward_3: k('backward_3', new URL('./backward_3.wgsl', import.meta.url), [12, 0, 13, 28, 2, 14, 29], 6, 3, 1),
-    backward_4: k('backward_4', new URL('./backward_4.wgsl', import.meta.url), [30, 31, 14, 32], 6, 4, 2),
+    backward_3: k('backward_3', new URL('./backward_3.wgsl', import.meta.url), [12, 0, 13, 28, 2, 14, 29], 6, 3),
+    backward_4: k('backward_4', new URL('./backward_4.wgsl', import.meta.url), [30, 31, 14, 32], 6, 4),
     backward_5: k('backward_5', new URL('./backward_5.wgsl', import.meta.url), [30, 33, 21, 22], 6, 5),
     backward_6: k('backward_6', new URL('./backward_6.wgsl', import.meta.url), [12, 2, 0, 14, 13, 15, 34], 3, 1),
     forward_3: k('forward_3', new URL('./forward_3.wgsl', import.meta.url), [2, 0, 10, 11, 5], 3, 1),
-    backward_7: k('backward_7', new URL('./backward_7.wgsl', import.meta.url), [12, 0, 13, 28, 2, 14, 37], 6, 3, 1),
-    backward_8: k('backward_8', new URL('./backward_8.wgsl', import.meta.url), [38, 31, 14, 32], 6, 4, 2),
+    backward_7: k('backward_7', new URL('./backward_3.wgsl', import.meta.url), [12, 0, 13, 28, 2, 14, 37], 6, 3),
+    backward_8: k('backward_8', new URL('./backward_8.wgsl', import.meta.url), [38, 31, 14, 32], 6, 4),
     backward_9: k('backward_9', new URL('./backward_9.wgsl', import.meta.url), [38, 39, 21], 6, 6),
     forward_4: k('forward_4', new URL('./forward_4.wgsl', import.meta.url), [1, 0, 10, 11, 5], 3, 1),
     backward_10: k('backward_10', new URL('./backward_10.wgsl', import.meta.url), [12, 0, 13, 18, 14, 15], 8, 7),
-    backward_11: k('backward_11', new URL('./backward_11.wgsl', import.meta.url), [12, 0, 13, 28, 41], 6, 3, 1),
-    backward_12: k('backward_12', new URL('./backward_12.wgsl', import.meta.url), [42, 31, 14, 32], 6, 4, 2),
+    backward_11: k('backward_11', new URL('./backward_3.wgsl', import.meta.url), [12, 0, 13, 28, 41], 6, 3),
+    backward_12: k('backward_12', new URL('./backward_12.wgsl', import.meta.url), [42, 31, 14, 32], 6, 4),
     backward_13: k('backward_13', new URL('./backward_13.wgsl', import.meta.url), [42, 39, 22], 9, 6),
     backward_14: k('backward_14', new URL('./backward_14.wgsl', import.meta.url), [12, 0, 14, 13, 15, 34], 3, 1),
-    forward_5: k('forward_5', new URL('./forward_5.wgsl', import.meta.url), [0, 9, 3, 4, 5], 10, 8, 0),
+    forward_5: k('forward_5', new URL('./forward_1.wgsl', import.meta.url), [0, 9, 3, 4, 5], 2, 8),
   } satisfies { [name: string]: GpuKernelDescription };
 
   const d: readonly DirectionDescription[] = [

@@ -105,10 +105,6 @@ function describe(): OpDescription<InstanceNormTypes> {
     { kept: f[3]!, units: f[4]!, elements: f[5]!, blocks: '$blocks', routines: [{ name: 'map_5', over: 'parts' }], together: 'map_5' },
     { kept: f[3]!, units: f[4]!, elements: f[5]!, blocks: '$blocks', routines: [{ name: 'reduce_1', over: 'parts' }, { name: 'finish_5', over: 'kept' }, { name: 'map_8', over: 'parts' }], together: 'phase_4' },
   ];
-  const s: readonly (URL)[] = [
-    new URL('./reduce_1.wgsl', import.meta.url),
-    new URL('./reduce_2.wgsl', import.meta.url),
-  ];
   const t: readonly (TilesDescription)[] = [
     { kept: f[3]!, over: f[11]!, vector: 's', shared: 3, splits: true, maps: true },
     { kept: f[13]!, over: f[14]!, vector: 'c', isAcross: true, shared: 8, splits: true },
@@ -140,15 +136,7 @@ function describe(): OpDescription<InstanceNormTypes> {
     bindings: readonly number[],
     uniforms: number,
     tiles: number,
-    before?: number,
-  ): GpuKernelDescription => ({
-    name,
-    source,
-    ...(before !== undefined && { before: s[before]! }),
-    bindings: b(...bindings),
-    uniforms: u[uniforms]!,
-    tiles: t[tiles]!,
-  });
+  ): GpuKernelDescription => ({ name, source, bindings: b(...bindings), uniforms: u[uniforms]!, tiles: t[tiles]! });
 
   const cpu = {
     forward_1: { name: 'forward_1', run: instance_norm_forward_1, bindings: b(0, 1, 2, 3, 4, 5, 6, 7), uniforms: u[0]! },
@@ -181,20 +169,20 @@ function describe(): OpDescription<InstanceNormTypes> {
   } satisfies { [name: string]: WasmKernelDescription };
 
   const gpu = {
-    forward_1: k('forward_1', new URL('./forward_1.wgsl', import.meta.url), [0, 12, 4, 5, 8, 13, 7, 14], 2, 0, 0),
+    forward_1: k('forward_1', new URL('./forward_1.wgsl', import.meta.url), [0, 12, 4, 5, 8, 13, 7, 14], 2, 0),
     forward_2: k('forward_2', new URL('./forward_2.wgsl', import.meta.url), [15, 16, 17, 1, 2], 3, 1),
-    backward_1: k('backward_1', new URL('./backward_1.wgsl', import.meta.url), [18, 0, 15, 23, 5, 19, 20], 6, 2, 1),
-    backward_2: k('backward_2', new URL('./backward_2.wgsl', import.meta.url), [18, 0, 15, 23, 5, 19, 20, 27], 6, 2, 1),
+    backward_1: k('backward_1', new URL('./backward_1.wgsl', import.meta.url), [18, 0, 15, 23, 5, 19, 20], 6, 2),
+    backward_2: k('backward_2', new URL('./backward_1.wgsl', import.meta.url), [18, 0, 15, 23, 5, 19, 20, 27], 6, 2),
     backward_3: k('backward_3', new URL('./backward_3.wgsl', import.meta.url), [28, 17, 24, 25], 8, 1),
     forward_3: k('forward_3', new URL('./forward_3.wgsl', import.meta.url), [4, 29, 30, 5, 0, 7, 31, 32], 11, 3),
     backward_4: k('backward_4', new URL('./backward_4.wgsl', import.meta.url), [18, 5, 33, 20], 12, 4),
     backward_5: k('backward_5', new URL('./backward_5.wgsl', import.meta.url), [18, 5, 0, 33, 34, 20, 24, 25], 12, 5),
-    forward_4: k('forward_4', new URL('./forward_4.wgsl', import.meta.url), [0, 12, 4, 5, 8, 13, 7], 2, 0, 0),
-    forward_5: k('forward_5', new URL('./forward_5.wgsl', import.meta.url), [0, 12, 8, 13, 7, 14], 2, 0, 0),
-    backward_6: k('backward_6', new URL('./backward_6.wgsl', import.meta.url), [18, 0, 15, 23, 19, 20], 6, 2, 1),
+    forward_4: k('forward_4', new URL('./forward_1.wgsl', import.meta.url), [0, 12, 4, 5, 8, 13, 7], 2, 0),
+    forward_5: k('forward_5', new URL('./forward_1.wgsl', import.meta.url), [0, 12, 8, 13, 7, 14], 2, 0),
+    backward_6: k('backward_6', new URL('./backward_1.wgsl', import.meta.url), [18, 0, 15, 23, 19, 20], 6, 2),
     forward_6: k('forward_6', new URL('./forward_6.wgsl', import.meta.url), [29, 30, 0, 7, 31], 11, 3),
     backward_7: k('backward_7', new URL('./backward_7.wgsl', import.meta.url), [18, 33, 20], 12, 4),
-    forward_7: k('forward_7', new URL('./forward_7.wgsl', import.meta.url), [0, 12, 8, 13, 7], 2, 0, 0),
+    forward_7: k('forward_7', new URL('./forward_1.wgsl', import.meta.url), [0, 12, 8, 13, 7], 2, 0),
   } satisfies { [name: string]: GpuKernelDescription };
 
   const d: readonly DirectionDescription[] = [

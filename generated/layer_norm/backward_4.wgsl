@@ -5,16 +5,20 @@
 
 alias some = f32; const many = 1u;
 
+struct Numbers { d: u32, n: u32, share: u32, taken: u32 }
+
 @group(0) @binding(0) var<storage, read> grad_y: array<some>;
 @group(0) @binding(1) var<storage, read> x: array<some>;
 @group(0) @binding(2) var<storage, read> invstd: array<f32>;
 @group(0) @binding(3) var<storage, read> mean: array<f32>;
 @group(0) @binding(4) var<storage, read_write> partials: array<some>;
+@group(0) @binding(5) var<storage, read_write> dweight: array<some>;
+@group(0) @binding(6) var<uniform> numbers: Numbers;
 
 override width = 1u; override together = 64u; override team = 64u;
 var<workgroup> merged: array<some, team>;
 
-fn reduced(result: u32, group: vec3u, own: vec3u) -> some {
+fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> some {
   let some_d = numbers.d / many;
   let begin = group.z * numbers.share;
   let end = min(begin + numbers.share, numbers.n);
@@ -51,16 +55,11 @@ fn reduced(result: u32, group: vec3u, own: vec3u) -> some {
   return total;
 }
 
-struct Numbers { d: u32, n: u32, share: u32, taken: u32 }
-
-@group(0) @binding(5) var<storage, read_write> dweight: array<some>;
-@group(0) @binding(6) var<uniform> numbers: Numbers;
-
 @compute @workgroup_size(together, width)
 fn backward_4(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let some_d = numbers.d / many;
   let result = (group.x + group.y * 65535u) * together + own.x;
-  let total = reduced(result, group, own);
+  let total = reduced(result, group, own, numbers);
   if (0u < own.y || result >= some_d) { return; }
   if (1u < groups.z) {
     let slot = group.z * some_d + result;

@@ -82,9 +82,6 @@ function describe(): OpDescription<LayerNormTypes> {
     { kept: f[1]!, units: f[2]!, elements: f[3]!, blocks: '$blocks_2', routines: [{ name: 'reduce_9', over: 'parts' }, { name: 'finish_3', over: 'kept' }, { name: 'map_4', over: 'parts' }], together: 'phase_4' },
     { kept: f[1]!, units: f[2]!, elements: f[3]!, blocks: '$blocks', routines: [{ name: 'reduce_1', over: 'parts' }, { name: 'finish_1', over: 'kept' }, { name: 'map_4', over: 'parts' }], together: 'phase_4' },
   ];
-  const s: readonly (URL)[] = [
-    new URL('./reduce_1.wgsl', import.meta.url),
-  ];
   const t: readonly (TilesDescription)[] = [
     { kept: f[1]!, over: f[5]!, vector: 'd', shared: 3, splits: true, maps: true },
     { kept: f[1]!, over: f[5]!, vector: 'd', shared: 2, splits: true, maps: true },
@@ -108,15 +105,7 @@ function describe(): OpDescription<LayerNormTypes> {
     bindings: readonly number[],
     uniforms: number,
     tiles: number,
-    before?: number,
-  ): GpuKernelDescription => ({
-    name,
-    source,
-    ...(before !== undefined && { before: s[before]! }),
-    bindings: b(...bindings),
-    uniforms: u[uniforms]!,
-    tiles: t[tiles]!,
-  });
+  ): GpuKernelDescription => ({ name, source, bindings: b(...bindings), uniforms: u[uniforms]!, tiles: t[tiles]! });
 
   const cpu = {
     forward_1: { name: 'forward_1', run: layer_norm_forward_1, bindings: b(0, 1, 2, 3, 4, 5), uniforms: u[0]! },
@@ -149,18 +138,18 @@ function describe(): OpDescription<LayerNormTypes> {
   } satisfies { [name: string]: WasmKernelDescription };
 
   const gpu = {
-    forward_1: k('forward_1', new URL('./forward_1.wgsl', import.meta.url), [0, 9, 1, 2, 3, 4, 5], 2, 0, 0),
+    forward_1: k('forward_1', new URL('./forward_1.wgsl', import.meta.url), [0, 9, 1, 2, 3, 4, 5], 2, 0),
     backward_1: k('backward_1', new URL('./backward_1.wgsl', import.meta.url), [10, 2, 0, 11, 16, 12, 13], 5, 1),
     backward_2: k('backward_2', new URL('./backward_2.wgsl', import.meta.url), [10, 0, 12, 11, 20, 17, 18], 6, 2),
     backward_3: k('backward_3', new URL('./backward_3.wgsl', import.meta.url), [10, 0, 12, 11, 22, 17, 18], 6, 2),
-    forward_2: k('forward_2', new URL('./forward_2.wgsl', import.meta.url), [0, 9, 2, 3, 4, 5], 2, 0, 0),
+    forward_2: k('forward_2', new URL('./forward_1.wgsl', import.meta.url), [0, 9, 2, 3, 4, 5], 2, 0),
     backward_4: k('backward_4', new URL('./backward_4.wgsl', import.meta.url), [10, 0, 12, 11, 24, 17], 6, 3),
     backward_5: k('backward_5', new URL('./backward_5.wgsl', import.meta.url), [10, 0, 12, 11, 25, 17], 6, 3),
-    forward_3: k('forward_3', new URL('./forward_3.wgsl', import.meta.url), [0, 9, 1, 3, 4, 5], 2, 0, 0),
+    forward_3: k('forward_3', new URL('./forward_1.wgsl', import.meta.url), [0, 9, 1, 3, 4, 5], 2, 0),
     backward_6: k('backward_6', new URL('./backward_6.wgsl', import.meta.url), [10, 0, 11, 16, 12, 13], 5, 1),
     backward_7: k('backward_7', new URL('./backward_7.wgsl', import.meta.url), [10, 24, 18], 6, 3),
     backward_8: k('backward_8', new URL('./backward_8.wgsl', import.meta.url), [10, 25, 18], 6, 3),
-    forward_4: k('forward_4', new URL('./forward_4.wgsl', import.meta.url), [0, 9, 3, 4, 5], 2, 0, 0),
+    forward_4: k('forward_4', new URL('./forward_1.wgsl', import.meta.url), [0, 9, 3, 4, 5], 2, 0),
   } satisfies { [name: string]: GpuKernelDescription };
 
   const d: readonly DirectionDescription[] = [

@@ -58,9 +58,6 @@ function describe(): OpDescription<RmsNormTypes> {
     { kept: f[1]!, units: f[2]!, elements: f[3]!, blocks: '$blocks', routines: [{ name: 'reduce_1', over: 'parts' }, { name: 'finish_1', over: 'kept' }, { name: 'map_2', over: 'parts' }], together: 'phase_2' },
     { kept: f[1]!, units: f[2]!, elements: f[3]!, blocks: '$blocks', routines: [{ name: 'reduce_4', over: 'parts' }, { name: 'finish_1', over: 'kept' }, { name: 'map_3', over: 'parts' }], together: 'phase_3' },
   ];
-  const s: readonly (URL)[] = [
-    new URL('./reduce_1.wgsl', import.meta.url),
-  ];
   const t: readonly (TilesDescription)[] = [
     { kept: f[1]!, over: f[5]!, vector: 'd', shared: 1, splits: true, maps: true },
     { kept: f[5]!, over: f[1]!, vector: 'd', isAcross: true, shared: 4, splits: true },
@@ -82,15 +79,7 @@ function describe(): OpDescription<RmsNormTypes> {
     bindings: readonly number[],
     uniforms: number,
     tiles: number,
-    before?: number,
-  ): GpuKernelDescription => ({
-    name,
-    source,
-    ...(before !== undefined && { before: s[before]! }),
-    bindings: b(...bindings),
-    uniforms: u[uniforms]!,
-    tiles: t[tiles]!,
-  });
+  ): GpuKernelDescription => ({ name, source, bindings: b(...bindings), uniforms: u[uniforms]!, tiles: t[tiles]! });
 
   const cpu = {
     forward_1: { name: 'forward_1', run: rms_norm_forward_1, bindings: b(0, 1, 2, 3), uniforms: u[0]! },
@@ -111,11 +100,11 @@ function describe(): OpDescription<RmsNormTypes> {
   } satisfies { [name: string]: WasmKernelDescription };
 
   const gpu = {
-    forward_1: k('forward_1', new URL('./forward_1.wgsl', import.meta.url), [0, 6, 1, 2, 3], 2, 0, 0),
+    forward_1: k('forward_1', new URL('./forward_1.wgsl', import.meta.url), [0, 6, 1, 2, 3], 2, 0),
     backward_1: k('backward_1', new URL('./backward_1.wgsl', import.meta.url), [7, 1, 0, 6, 8, 9], 5, 0),
     backward_2: k('backward_2', new URL('./backward_2.wgsl', import.meta.url), [7, 0, 8, 13, 11], 6, 1),
     backward_3: k('backward_3', new URL('./backward_3.wgsl', import.meta.url), [7, 0, 8, 15, 11], 6, 1),
-    forward_2: k('forward_2', new URL('./forward_2.wgsl', import.meta.url), [0, 6, 2, 3], 2, 0, 0),
+    forward_2: k('forward_2', new URL('./forward_1.wgsl', import.meta.url), [0, 6, 2, 3], 2, 0),
     backward_4: k('backward_4', new URL('./backward_4.wgsl', import.meta.url), [7, 0, 6, 8, 9], 5, 0),
   } satisfies { [name: string]: GpuKernelDescription };
 

@@ -22,12 +22,11 @@ async function describesWhatExists(manifest: OpManifest, files: ReadonlyMap<stri
       for (const name of [...kernels, ...otherwise]) used.add(name);
     const kernels = manifest.kernels[target]!;
     assert.equal([...used].sort(), Object.keys(kernels).sort(), 'kernels that are used and described');
-    for (const [name, kernel] of Object.entries(kernels)) {
-      const before = kernel.before ? files.get(`${manifest.op}/${kernel.before}`)! : '';
-      const text = before + files.get(`${manifest.op}/${kernel.file}`)!;
+    for (const kernel of Object.values(kernels)) {
+      const text = files.get(`${manifest.op}/${kernel.file}`)!;
       if (target === 'wasm') await describesModule(manifest, kernel, text);
       else {
-        const start = target === 'wgsl' ? `\nfn ${name}(` : `\nexport function ${kernel.entryPoint}(`;
+        const start = `\n${target === 'wgsl' ? 'fn' : 'export function'} ${kernel.entryPoint}(`;
         assert.ok(text.includes(start), `${kernel.file} has no ${start}`);
       }
       for (const label of kernel.bindings) assert.ok(manifest.bindings[label], `no binding ${label}`);
@@ -61,12 +60,16 @@ function describesBindings(
   kernel: OpManifest['kernels']['wgsl'][string],
   text: string,
 ): void {
-  const declared = [...text.matchAll(/@binding\((\d+)\) var<storage, (\w+)> (\w+):/g)].map((m) => m.slice(1));
-  const listed = kernel.bindings.map((label, i) => {
+  // kernels of one file share the variables that are the same; others say where they are bound
+  const declarations = kernel.bindings.map((label, i) => {
     const { name, access } = manifest.bindings[label]!;
-    return [String(i), access === 'read' ? 'read' : 'read_write', name];
+    const space = `var<storage, ${access === 'read' ? 'read' : 'read_write'}>`;
+    return new RegExp(`@binding\\(${i}\\) ${space} ${name}(_at_${i}(_\\d+)?)?:`);
   });
-  assert.equal(listed, declared, kernel.file);
+  const count = kernel.bindings.length;
+  if (kernel.uniforms.length > 0)
+    declarations.push(new RegExp(`@binding\\(${count}\\) var<uniform> numbers(_at_${count})?: Numbers`));
+  for (const declaration of declarations) assert.match(text, declaration, kernel.file);
   const members = text.match(/struct Numbers \{([^}]*)\}/)?.[1] ?? '';
   const numbers = [...members.matchAll(/(\w+): (\w+)/g)].map((m) => m.slice(1));
   assert.equal(

@@ -2,10 +2,8 @@
 
 interface KernelEntry {
   readonly file: string;
-  /** Of a WGSL kernel it is the kernel's name. */
+  /** Not of WebAssembly. */
   readonly entryPoint?: string;
-  /** WGSL only: the file whose text comes before. */
-  readonly before?: string;
   /** WebAssembly only. */
   readonly phases?: readonly string[];
   readonly workgroups?: string;

@@ -31,9 +31,9 @@ for (const [file, url] of sources) {
     const wgsl = manifests.flatMap(([path, manifest]) => {
       const folder = path.replace('manifest.json', '');
       const { kernels } = JSON.parse(manifest) as OpManifest;
-      return Object.entries(kernels.wgsl).flatMap(([entryPoint, { file, before }]): WgslFile[] => {
+      return Object.entries(kernels.wgsl).flatMap(([entryPoint, { file }]): WgslFile[] => {
         const name = folder + file;
-        const code = (before ? files.get(folder + before)! : '') + files.get(name)!;
+        const code = files.get(name)!;
         return [
           { name, code, entryPoint },
           { name: `${name}, unrolled and in fours`, code: unrolled(inFours(code)), entryPoint },

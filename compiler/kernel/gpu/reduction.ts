@@ -85,7 +85,7 @@ export function reductionOf(
   return {
     function: {
       name: 'reduced',
-      parameters: [result, ...places.filter((place) => used.has(place))],
+      parameters: [result, ...places.filter((place) => used.has(place)), 'numbers'],
       body,
       result: totals.value,
       returns: totals.type,
