@@ -25,7 +25,7 @@ export function launchesOf(kernel: GpuKernelDescription, shape: DeviceShape, giv
   const $share = Math.ceil(over / blocks);
   const $blocks = Math.ceil(over / $share) || 1;
   const $groups = Math.ceil(kept / together);
-  const chosen = { $many, $turns: $share / width, $groups, $share, $mapped: $share, $blocks, $taken: 0 };
+  const chosen = { $many, $turns: $share / width, $groups, $share, $mapped: $share || 1, $blocks, $taken: 0 };
   if (shared === 0 || $blocks === 1) return [launch(constants, chosen)];
   const merge = launch(constants, { ...chosen, $share: 0, $blocks: maps ? $blocks : 1, $taken: $blocks });
   return [launch(constants, { ...chosen, $mapped: 0 }), merge];
