@@ -53,6 +53,14 @@ const notNegative = (x: Code): Code => ({
 });
 const zeroLike = (x: Code): Code => (isVector(x) ? asVector(real(0)) : real(0));
 
+const unlessEmpty = (elements: Code, value: Code, otherwise: Code): Code => ({
+  code: 'select',
+  type: realTypeOf(value),
+  test: { code: 'compare', type: 'bool', operator: '==', a: elements, b: real(0) },
+  then: otherwise,
+  else: value,
+});
+
 /** A count that can be divided by: nothing is shared with nothing. */
 const orOne = (count: Code): Code => ({
   code: 'select',
@@ -137,11 +145,13 @@ export function resultsOf(
     value,
   });
   if (monoid === 'moments') {
-    const [, mean, squares] = state;
+    const [, mean, squares] = state as [Code, Code, Code];
+    const variance = binary('/', squares, elements);
     return [
-      provide('sum', 'total', () => binary('*', mean!, elements)),
-      provide('mean', 'mean', () => mean!),
-      provide('var', 'variance', () => binary('/', squares!, elements)),
+      provide('sum', 'total', () => unlessEmpty(elements, binary('*', mean, elements), zeroLike(mean))),
+      // of no elements it is what the variance is, 0 / 0
+      provide('mean', 'mean', () => unlessEmpty(elements, mean, variance)),
+      provide('var', 'variance', () => variance),
     ];
   }
   const total = state[0]!;

@@ -110,10 +110,11 @@ fn forward_1(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
   let v = variance + numbers.eps;
   let root = inverseSqrt(v);
   let v_1 = weight_1 * root;
+  let mean_1 = select(total.mean, total.squares / f32(n * s), f32(n * s) == 0.0);
   let bias_1 = bias[result];
   for (var i = own.x; i < n * some_s; i += width) {
     let x_1 = x[(i_n * c + result) * some_s + i_s];
-    y[(i_n * c + result) * some_s + i_s] = v_1 * (x_1 - total.mean) + bias_1;
+    y[(i_n * c + result) * some_s + i_s] = v_1 * (x_1 - mean_1) + bias_1;
     i_n += rest;
     i_s += stride;
     if (i_s >= some_s) {
@@ -126,10 +127,10 @@ fn forward_1(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
     let test = v_2 > 0.0;
     let v_3 = 1.0 - momentum;
     let running_mean_1 = running_mean[result];
-    let running_mean_2 = select(running_mean_1, v_3 * running_mean_1 + momentum * total.mean, test);
+    let running_mean_2 = select(running_mean_1, v_3 * running_mean_1 + momentum * mean_1, test);
     let running_var_1 = running_var[result];
     let running_var_2 = select(running_var_1, v_3 * running_var_1 + f32(n) / (v_2 - 1.0) * f32(s) * momentum * variance, test);
-    mean[result] = total.mean;
+    mean[result] = mean_1;
     invstd[result] = root;
     running_mean[result] = running_mean_2;
     running_var[result] = running_var_2;

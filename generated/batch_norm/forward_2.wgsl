@@ -130,13 +130,14 @@ fn forward_2(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) group
     partials[slot + 2u * c] = total.squares;
     return;
   }
+  let mean_1 = select(total.mean, total.squares / f32(n * s), f32(n * s) == 0.0);
   let variance = total.squares / f32(n * s);
   let invstd_1 = inverseSqrt(variance + numbers.eps);
   let running_mean_1 = running_mean[result];
-  let running_mean_2 = select(running_mean_1, (1.0 - momentum) * running_mean_1 + momentum * total.mean, f32(n) * f32(s) > 0.0);
+  let running_mean_2 = select(running_mean_1, (1.0 - momentum) * running_mean_1 + momentum * mean_1, f32(n) * f32(s) > 0.0);
   let running_var_1 = running_var[result];
   let running_var_2 = select(running_var_1, (1.0 - momentum) * running_var_1 + f32(n) / (f32(n) * f32(s) - 1.0) * f32(s) * momentum * variance, f32(n) * f32(s) > 0.0);
-  mean[result] = total.mean;
+  mean[result] = mean_1;
   invstd[result] = invstd_1;
   running_mean[result] = running_mean_2;
   running_var[result] = running_var_2;
@@ -150,8 +151,10 @@ fn forward_2(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) group
 fn forward_9(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let numbers = numbers_at_7;
   let c = numbers.c;
+  let n = numbers.n;
+  let s = numbers.s;
   let mapped = numbers.mapped;
-  let some_s = numbers.s / many;
+  let some_s = s / many;
   let result = (group.x + group.y * 65535u) * together + own.y;
   let stride = width % some_s;
   let rest = width / some_s;
@@ -165,19 +168,20 @@ fn forward_9(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
     return;
   }
   let begin = group.z * mapped;
-  let end = min(begin + mapped, numbers.n * some_s);
+  let end = min(begin + mapped, n * some_s);
   let start = begin + own.x;
   var i_s = start % some_s;
   var i_n = start / some_s;
   let weight_1 = weight[result];
-  let variance = total.squares / f32(numbers.n * numbers.s);
+  let variance = total.squares / f32(n * s);
   let v = variance + numbers.eps;
   let root = inverseSqrt(v);
   let v_1 = weight_1 * root;
+  let mean_1 = select(total.mean, total.squares / f32(n * s), f32(n * s) == 0.0);
   let bias_1 = bias[result];
   for (var i = start; i < end; i += width) {
     let x_1 = x[(i_n * c + result) * some_s + i_s];
-    y[(i_n * c + result) * some_s + i_s] = v_1 * (x_1 - total.mean) + bias_1;
+    y[(i_n * c + result) * some_s + i_s] = v_1 * (x_1 - mean_1) + bias_1;
     i_n += rest;
     i_s += stride;
     if (i_s >= some_s) {
@@ -186,7 +190,7 @@ fn forward_9(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
     }
   }
   if (own.x == 0u && group.z == 0u) {
-    mean[result] = total.mean;
+    mean[result] = mean_1;
     invstd[result] = root;
   }
 }
@@ -228,9 +232,10 @@ fn forward_11(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id)
   let v = variance + numbers.eps;
   let root = inverseSqrt(v);
   let v_1 = weight_1 * root;
+  let mean_1 = select(total.mean, total.squares / f32(n * s), f32(n * s) == 0.0);
   for (var i = start; i < end; i += width) {
     let x_1 = x[(i_n * c + result) * some_s + i_s];
-    y_at_7[(i_n * c + result) * some_s + i_s] = v_1 * (x_1 - total.mean);
+    y_at_7[(i_n * c + result) * some_s + i_s] = v_1 * (x_1 - mean_1);
     i_n += rest;
     i_s += stride;
     if (i_s >= some_s) {
@@ -240,10 +245,10 @@ fn forward_11(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id)
   }
   if (own.x == 0u && group.z == 0u) {
     let running_mean_1 = running_mean[result];
-    let running_mean_2 = select(running_mean_1, (1.0 - momentum) * running_mean_1 + momentum * total.mean, f32(n) * f32(s) > 0.0);
+    let running_mean_2 = select(running_mean_1, (1.0 - momentum) * running_mean_1 + momentum * mean_1, f32(n) * f32(s) > 0.0);
     let running_var_1 = running_var[result];
     let running_var_2 = select(running_var_1, (1.0 - momentum) * running_var_1 + f32(n) / (f32(n) * f32(s) - 1.0) * f32(s) * momentum * variance, f32(n) * f32(s) > 0.0);
-    mean_at_6[result] = total.mean;
+    mean_at_6[result] = mean_1;
     invstd_at_5[result] = root;
     running_mean[result] = running_mean_2;
     running_var[result] = running_var_2;
@@ -257,8 +262,10 @@ fn forward_11(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id)
 @compute @workgroup_size(width, together)
 fn forward_15(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let c = numbers.c;
+  let n = numbers.n;
+  let s = numbers.s;
   let mapped = numbers.mapped;
-  let some_s = numbers.s / many;
+  let some_s = s / many;
   let result = (group.x + group.y * 65535u) * together + own.y;
   let stride = width % some_s;
   let rest = width / some_s;
@@ -272,18 +279,19 @@ fn forward_15(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id)
     return;
   }
   let begin = group.z * mapped;
-  let end = min(begin + mapped, numbers.n * some_s);
+  let end = min(begin + mapped, n * some_s);
   let start = begin + own.x;
   var i_s = start % some_s;
   var i_n = start / some_s;
   let weight_1 = weight_at_2[result];
-  let variance = total.squares / f32(numbers.n * numbers.s);
+  let variance = total.squares / f32(n * s);
   let v = variance + numbers.eps;
   let root = inverseSqrt(v);
   let v_1 = weight_1 * root;
+  let mean_1 = select(total.mean, total.squares / f32(n * s), f32(n * s) == 0.0);
   for (var i = start; i < end; i += width) {
     let x_1 = x[(i_n * c + result) * some_s + i_s];
-    y_at_5[(i_n * c + result) * some_s + i_s] = v_1 * (x_1 - total.mean);
+    y_at_5[(i_n * c + result) * some_s + i_s] = v_1 * (x_1 - mean_1);
     i_n += rest;
     i_s += stride;
     if (i_s >= some_s) {
@@ -292,7 +300,7 @@ fn forward_15(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id)
     }
   }
   if (own.x == 0u && group.z == 0u) {
-    mean_at_4[result] = total.mean;
+    mean_at_4[result] = mean_1;
     invstd_at_3[result] = root;
   }
 }
@@ -332,10 +340,11 @@ fn forward_17(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id)
   let variance = total.squares / f32(n * s);
   let v = variance + numbers.eps;
   let root = inverseSqrt(v);
+  let mean_1 = select(total.mean, total.squares / f32(n * s), f32(n * s) == 0.0);
   let bias_1 = bias[result];
   for (var i = start; i < end; i += width) {
     let x_1 = x[(i_n * c + result) * some_s + i_s];
-    y_at_7[(i_n * c + result) * some_s + i_s] = root * (x_1 - total.mean) + bias_1;
+    y_at_7[(i_n * c + result) * some_s + i_s] = root * (x_1 - mean_1) + bias_1;
     i_n += rest;
     i_s += stride;
     if (i_s >= some_s) {
@@ -345,10 +354,10 @@ fn forward_17(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id)
   }
   if (own.x == 0u && group.z == 0u) {
     let running_mean_1 = running_mean_at_3[result];
-    let running_mean_2 = select(running_mean_1, (1.0 - momentum) * running_mean_1 + momentum * total.mean, f32(n) * f32(s) > 0.0);
+    let running_mean_2 = select(running_mean_1, (1.0 - momentum) * running_mean_1 + momentum * mean_1, f32(n) * f32(s) > 0.0);
     let running_var_1 = running_var_at_4[result];
     let running_var_2 = select(running_var_1, (1.0 - momentum) * running_var_1 + f32(n) / (f32(n) * f32(s) - 1.0) * f32(s) * momentum * variance, f32(n) * f32(s) > 0.0);
-    mean_at_6[result] = total.mean;
+    mean_at_6[result] = mean_1;
     invstd_at_5[result] = root;
     running_mean_at_3[result] = running_mean_2;
     running_var_at_4[result] = running_var_2;
@@ -362,8 +371,10 @@ fn forward_17(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id)
 @compute @workgroup_size(width, together)
 fn forward_21(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let c = numbers.c;
+  let n = numbers.n;
+  let s = numbers.s;
   let mapped = numbers.mapped;
-  let some_s = numbers.s / many;
+  let some_s = s / many;
   let result = (group.x + group.y * 65535u) * together + own.y;
   let stride = width % some_s;
   let rest = width / some_s;
@@ -377,17 +388,18 @@ fn forward_21(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id)
     return;
   }
   let begin = group.z * mapped;
-  let end = min(begin + mapped, numbers.n * some_s);
+  let end = min(begin + mapped, n * some_s);
   let start = begin + own.x;
   var i_s = start % some_s;
   var i_n = start / some_s;
-  let variance = total.squares / f32(numbers.n * numbers.s);
+  let variance = total.squares / f32(n * s);
   let v = variance + numbers.eps;
   let root = inverseSqrt(v);
+  let mean_1 = select(total.mean, total.squares / f32(n * s), f32(n * s) == 0.0);
   let bias_1 = bias[result];
   for (var i = start; i < end; i += width) {
     let x_1 = x[(i_n * c + result) * some_s + i_s];
-    y_at_5[(i_n * c + result) * some_s + i_s] = root * (x_1 - total.mean) + bias_1;
+    y_at_5[(i_n * c + result) * some_s + i_s] = root * (x_1 - mean_1) + bias_1;
     i_n += rest;
     i_s += stride;
     if (i_s >= some_s) {
@@ -396,7 +408,7 @@ fn forward_21(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id)
     }
   }
   if (own.x == 0u && group.z == 0u) {
-    mean_at_4[result] = total.mean;
+    mean_at_4[result] = mean_1;
     invstd_at_3[result] = root;
   }
 }
@@ -436,9 +448,10 @@ fn forward_23(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id)
   let variance = total.squares / f32(n * s);
   let v = variance + numbers.eps;
   let root = inverseSqrt(v);
+  let mean_1 = select(total.mean, total.squares / f32(n * s), f32(n * s) == 0.0);
   for (var i = start; i < end; i += width) {
     let x_1 = x[(i_n * c + result) * some_s + i_s];
-    y[(i_n * c + result) * some_s + i_s] = root * (x_1 - total.mean);
+    y[(i_n * c + result) * some_s + i_s] = root * (x_1 - mean_1);
     i_n += rest;
     i_s += stride;
     if (i_s >= some_s) {
@@ -448,10 +461,10 @@ fn forward_23(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id)
   }
   if (own.x == 0u && group.z == 0u) {
     let running_mean_1 = running_mean[result];
-    let running_mean_2 = select(running_mean_1, (1.0 - momentum) * running_mean_1 + momentum * total.mean, f32(n) * f32(s) > 0.0);
+    let running_mean_2 = select(running_mean_1, (1.0 - momentum) * running_mean_1 + momentum * mean_1, f32(n) * f32(s) > 0.0);
     let running_var_1 = running_var[result];
     let running_var_2 = select(running_var_1, (1.0 - momentum) * running_var_1 + f32(n) / (f32(n) * f32(s) - 1.0) * f32(s) * momentum * variance, f32(n) * f32(s) > 0.0);
-    mean[result] = total.mean;
+    mean[result] = mean_1;
     invstd[result] = root;
     running_mean[result] = running_mean_2;
     running_var[result] = running_var_2;
@@ -466,8 +479,10 @@ fn forward_23(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id)
 fn forward_27(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let numbers = numbers_at_5;
   let c = numbers.c;
+  let n = numbers.n;
+  let s = numbers.s;
   let mapped = numbers.mapped;
-  let some_s = numbers.s / many;
+  let some_s = s / many;
   let result = (group.x + group.y * 65535u) * together + own.y;
   let stride = width % some_s;
   let rest = width / some_s;
@@ -481,16 +496,17 @@ fn forward_27(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id)
     return;
   }
   let begin = group.z * mapped;
-  let end = min(begin + mapped, numbers.n * some_s);
+  let end = min(begin + mapped, n * some_s);
   let start = begin + own.x;
   var i_s = start % some_s;
   var i_n = start / some_s;
-  let variance = total.squares / f32(numbers.n * numbers.s);
+  let variance = total.squares / f32(n * s);
   let v = variance + numbers.eps;
   let root = inverseSqrt(v);
+  let mean_1 = select(total.mean, total.squares / f32(n * s), f32(n * s) == 0.0);
   for (var i = start; i < end; i += width) {
     let x_1 = x[(i_n * c + result) * some_s + i_s];
-    y_at_4[(i_n * c + result) * some_s + i_s] = root * (x_1 - total.mean);
+    y_at_4[(i_n * c + result) * some_s + i_s] = root * (x_1 - mean_1);
     i_n += rest;
     i_s += stride;
     if (i_s >= some_s) {
@@ -499,7 +515,7 @@ fn forward_27(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id)
     }
   }
   if (own.x == 0u && group.z == 0u) {
-    mean_at_3[result] = total.mean;
+    mean_at_3[result] = mean_1;
     invstd_at_2[result] = root;
   }
 }

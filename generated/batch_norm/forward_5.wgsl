@@ -110,13 +110,14 @@ fn forward_5(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) group
     partials[slot + 2u * some_c] = total.squares;
     return;
   }
+  let mean_1 = select(total.mean, total.squares / f32(n * s), f32(n * s) == 0.0);
   let variance = total.squares / f32(n * s);
   let invstd_1 = inverseSqrt(variance + numbers.eps);
   let running_mean_1 = running_mean[result];
-  let running_mean_2 = select(running_mean_1, (1.0 - momentum) * running_mean_1 + momentum * total.mean, f32(n) * f32(s) > 0.0);
+  let running_mean_2 = select(running_mean_1, (1.0 - momentum) * running_mean_1 + momentum * mean_1, f32(n) * f32(s) > 0.0);
   let running_var_1 = running_var[result];
   let running_var_2 = select(running_var_1, (1.0 - momentum) * running_var_1 + f32(n) / (f32(n) * f32(s) - 1.0) * f32(s) * momentum * variance, f32(n) * f32(s) > 0.0);
-  mean[result] = total.mean;
+  mean[result] = mean_1;
   invstd[result] = invstd_1;
   running_mean[result] = running_mean_2;
   running_var[result] = running_var_2;
@@ -129,6 +130,8 @@ fn forward_5(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) group
 @compute @workgroup_size(together, width)
 fn forward_10(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let numbers = numbers_at_7;
+  let n = numbers.n;
+  let s = numbers.s;
   let mapped = numbers.mapped;
   let some_c = numbers.c / many;
   let result = (group.x + group.y * 65535u) * together + own.x;
@@ -142,19 +145,20 @@ fn forward_10(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id)
     return;
   }
   let begin = group.z * mapped;
-  let end = min(begin + mapped, numbers.n * numbers.s);
+  let end = min(begin + mapped, n * s);
   let weight_1 = weight[result];
-  let variance = total.squares / f32(numbers.n * numbers.s);
+  let variance = total.squares / f32(n * s);
   let v = variance + numbers.eps;
   let root = inverseSqrt(v);
   let v_1 = weight_1 * root;
+  let mean_1 = select(total.mean, total.squares / f32(n * s), f32(n * s) == 0.0);
   let bias_1 = bias[result];
   for (var i = begin + own.y; i < end; i += width) {
     let x_1 = x[i * some_c + result];
-    y[i * some_c + result] = v_1 * (x_1 - total.mean) + bias_1;
+    y[i * some_c + result] = v_1 * (x_1 - mean_1) + bias_1;
   }
   if (own.y == 0u && group.z == 0u) {
-    mean[result] = total.mean;
+    mean[result] = mean_1;
     invstd[result] = root;
   }
 }
@@ -190,16 +194,17 @@ fn forward_12(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id)
   let v = variance + numbers.eps;
   let root = inverseSqrt(v);
   let v_1 = weight_1 * root;
+  let mean_1 = select(total.mean, total.squares / f32(n * s), f32(n * s) == 0.0);
   for (var i = begin + own.y; i < end; i += width) {
     let x_1 = x[i * some_c + result];
-    y_at_7[i * some_c + result] = v_1 * (x_1 - total.mean);
+    y_at_7[i * some_c + result] = v_1 * (x_1 - mean_1);
   }
   if (own.y == 0u && group.z == 0u) {
     let running_mean_1 = running_mean[result];
-    let running_mean_2 = select(running_mean_1, (1.0 - momentum) * running_mean_1 + momentum * total.mean, f32(n) * f32(s) > 0.0);
+    let running_mean_2 = select(running_mean_1, (1.0 - momentum) * running_mean_1 + momentum * mean_1, f32(n) * f32(s) > 0.0);
     let running_var_1 = running_var[result];
     let running_var_2 = select(running_var_1, (1.0 - momentum) * running_var_1 + f32(n) / (f32(n) * f32(s) - 1.0) * f32(s) * momentum * variance, f32(n) * f32(s) > 0.0);
-    mean_at_6[result] = total.mean;
+    mean_at_6[result] = mean_1;
     invstd_at_5[result] = root;
     running_mean[result] = running_mean_2;
     running_var[result] = running_var_2;
@@ -212,6 +217,8 @@ fn forward_12(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id)
 //   y = weight * invstd * (x - mean)
 @compute @workgroup_size(together, width)
 fn forward_16(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
+  let n = numbers.n;
+  let s = numbers.s;
   let mapped = numbers.mapped;
   let some_c = numbers.c / many;
   let result = (group.x + group.y * 65535u) * together + own.x;
@@ -225,18 +232,19 @@ fn forward_16(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id)
     return;
   }
   let begin = group.z * mapped;
-  let end = min(begin + mapped, numbers.n * numbers.s);
+  let end = min(begin + mapped, n * s);
   let weight_1 = weight_at_2[result];
-  let variance = total.squares / f32(numbers.n * numbers.s);
+  let variance = total.squares / f32(n * s);
   let v = variance + numbers.eps;
   let root = inverseSqrt(v);
   let v_1 = weight_1 * root;
+  let mean_1 = select(total.mean, total.squares / f32(n * s), f32(n * s) == 0.0);
   for (var i = begin + own.y; i < end; i += width) {
     let x_1 = x[i * some_c + result];
-    y_at_5[i * some_c + result] = v_1 * (x_1 - total.mean);
+    y_at_5[i * some_c + result] = v_1 * (x_1 - mean_1);
   }
   if (own.y == 0u && group.z == 0u) {
-    mean_at_4[result] = total.mean;
+    mean_at_4[result] = mean_1;
     invstd_at_3[result] = root;
   }
 }
@@ -270,17 +278,18 @@ fn forward_18(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id)
   let variance = total.squares / f32(n * s);
   let v = variance + numbers.eps;
   let root = inverseSqrt(v);
+  let mean_1 = select(total.mean, total.squares / f32(n * s), f32(n * s) == 0.0);
   let bias_1 = bias[result];
   for (var i = begin + own.y; i < end; i += width) {
     let x_1 = x[i * some_c + result];
-    y_at_7[i * some_c + result] = root * (x_1 - total.mean) + bias_1;
+    y_at_7[i * some_c + result] = root * (x_1 - mean_1) + bias_1;
   }
   if (own.y == 0u && group.z == 0u) {
     let running_mean_1 = running_mean_at_3[result];
-    let running_mean_2 = select(running_mean_1, (1.0 - momentum) * running_mean_1 + momentum * total.mean, f32(n) * f32(s) > 0.0);
+    let running_mean_2 = select(running_mean_1, (1.0 - momentum) * running_mean_1 + momentum * mean_1, f32(n) * f32(s) > 0.0);
     let running_var_1 = running_var_at_4[result];
     let running_var_2 = select(running_var_1, (1.0 - momentum) * running_var_1 + f32(n) / (f32(n) * f32(s) - 1.0) * f32(s) * momentum * variance, f32(n) * f32(s) > 0.0);
-    mean_at_6[result] = total.mean;
+    mean_at_6[result] = mean_1;
     invstd_at_5[result] = root;
     running_mean_at_3[result] = running_mean_2;
     running_var_at_4[result] = running_var_2;
@@ -293,6 +302,8 @@ fn forward_18(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id)
 //   y = bias + invstd * (x - mean)
 @compute @workgroup_size(together, width)
 fn forward_22(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
+  let n = numbers.n;
+  let s = numbers.s;
   let mapped = numbers.mapped;
   let some_c = numbers.c / many;
   let result = (group.x + group.y * 65535u) * together + own.x;
@@ -306,17 +317,18 @@ fn forward_22(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id)
     return;
   }
   let begin = group.z * mapped;
-  let end = min(begin + mapped, numbers.n * numbers.s);
-  let variance = total.squares / f32(numbers.n * numbers.s);
+  let end = min(begin + mapped, n * s);
+  let variance = total.squares / f32(n * s);
   let v = variance + numbers.eps;
   let root = inverseSqrt(v);
+  let mean_1 = select(total.mean, total.squares / f32(n * s), f32(n * s) == 0.0);
   let bias_1 = bias[result];
   for (var i = begin + own.y; i < end; i += width) {
     let x_1 = x[i * some_c + result];
-    y_at_5[i * some_c + result] = root * (x_1 - total.mean) + bias_1;
+    y_at_5[i * some_c + result] = root * (x_1 - mean_1) + bias_1;
   }
   if (own.y == 0u && group.z == 0u) {
-    mean_at_4[result] = total.mean;
+    mean_at_4[result] = mean_1;
     invstd_at_3[result] = root;
   }
 }
@@ -350,16 +362,17 @@ fn forward_24(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id)
   let variance = total.squares / f32(n * s);
   let v = variance + numbers.eps;
   let root = inverseSqrt(v);
+  let mean_1 = select(total.mean, total.squares / f32(n * s), f32(n * s) == 0.0);
   for (var i = begin + own.y; i < end; i += width) {
     let x_1 = x[i * some_c + result];
-    y[i * some_c + result] = root * (x_1 - total.mean);
+    y[i * some_c + result] = root * (x_1 - mean_1);
   }
   if (own.y == 0u && group.z == 0u) {
     let running_mean_1 = running_mean[result];
-    let running_mean_2 = select(running_mean_1, (1.0 - momentum) * running_mean_1 + momentum * total.mean, f32(n) * f32(s) > 0.0);
+    let running_mean_2 = select(running_mean_1, (1.0 - momentum) * running_mean_1 + momentum * mean_1, f32(n) * f32(s) > 0.0);
     let running_var_1 = running_var[result];
     let running_var_2 = select(running_var_1, (1.0 - momentum) * running_var_1 + f32(n) / (f32(n) * f32(s) - 1.0) * f32(s) * momentum * variance, f32(n) * f32(s) > 0.0);
-    mean[result] = total.mean;
+    mean[result] = mean_1;
     invstd[result] = root;
     running_mean[result] = running_mean_2;
     running_var[result] = running_var_2;
@@ -373,6 +386,8 @@ fn forward_24(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id)
 @compute @workgroup_size(together, width)
 fn forward_28(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let numbers = numbers_at_5;
+  let n = numbers.n;
+  let s = numbers.s;
   let mapped = numbers.mapped;
   let some_c = numbers.c / many;
   let result = (group.x + group.y * 65535u) * together + own.x;
@@ -386,16 +401,17 @@ fn forward_28(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id)
     return;
   }
   let begin = group.z * mapped;
-  let end = min(begin + mapped, numbers.n * numbers.s);
-  let variance = total.squares / f32(numbers.n * numbers.s);
+  let end = min(begin + mapped, n * s);
+  let variance = total.squares / f32(n * s);
   let v = variance + numbers.eps;
   let root = inverseSqrt(v);
+  let mean_1 = select(total.mean, total.squares / f32(n * s), f32(n * s) == 0.0);
   for (var i = begin + own.y; i < end; i += width) {
     let x_1 = x[i * some_c + result];
-    y_at_4[i * some_c + result] = root * (x_1 - total.mean);
+    y_at_4[i * some_c + result] = root * (x_1 - mean_1);
   }
   if (own.y == 0u && group.z == 0u) {
-    mean_at_3[result] = total.mean;
+    mean_at_3[result] = mean_1;
     invstd_at_2[result] = root;
   }
 }

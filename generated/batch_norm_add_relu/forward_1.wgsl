@@ -129,13 +129,14 @@ fn forward_1(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) group
     partials[slot + 2u * c] = total.squares;
     return;
   }
+  let mean_1 = select(total.mean, total.squares / f32(n * s), f32(n * s) == 0.0);
   let variance = total.squares / f32(n * s);
   let invstd_1 = inverseSqrt(variance + numbers.eps);
   let running_mean_1 = running_mean[result];
-  let running_mean_2 = select(running_mean_1, (1.0 - momentum) * running_mean_1 + momentum * total.mean, f32(n) * f32(s) > 0.0);
+  let running_mean_2 = select(running_mean_1, (1.0 - momentum) * running_mean_1 + momentum * mean_1, f32(n) * f32(s) > 0.0);
   let running_var_1 = running_var[result];
   let running_var_2 = select(running_var_1, (1.0 - momentum) * running_var_1 + f32(n) / (f32(n) * f32(s) - 1.0) * f32(s) * momentum * variance, f32(n) * f32(s) > 0.0);
-  mean[result] = total.mean;
+  mean[result] = mean_1;
   invstd[result] = invstd_1;
   running_mean[result] = running_mean_2;
   running_var[result] = running_var_2;
@@ -149,8 +150,10 @@ fn forward_1(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) group
 fn forward_5(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let numbers = numbers_at_8;
   let c = numbers.c;
+  let n = numbers.n;
+  let s = numbers.s;
   let mapped = numbers.mapped;
-  let some_s = numbers.s / many;
+  let some_s = s / many;
   let result = (group.x + group.y * 65535u) * together + own.y;
   let stride = width % some_s;
   let rest = width / some_s;
@@ -164,20 +167,21 @@ fn forward_5(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
     return;
   }
   let begin = group.z * mapped;
-  let end = min(begin + mapped, numbers.n * some_s);
+  let end = min(begin + mapped, n * some_s);
   let start = begin + own.x;
   var i_s = start % some_s;
   var i_n = start / some_s;
   let weight_1 = weight[result];
-  let variance = total.squares / f32(numbers.n * numbers.s);
+  let variance = total.squares / f32(n * s);
   let v = variance + numbers.eps;
   let root = inverseSqrt(v);
   let v_1 = weight_1 * root;
+  let mean_1 = select(total.mean, total.squares / f32(n * s), f32(n * s) == 0.0);
   let bias_1 = bias[result];
   for (var i = start; i < end; i += width) {
     let residual_1 = residual[(i_n * c + result) * some_s + i_s];
     let x_1 = x[(i_n * c + result) * some_s + i_s];
-    y[(i_n * c + result) * some_s + i_s] = maximum_some(residual_1 + v_1 * (x_1 - total.mean) + bias_1, some(0.0));
+    y[(i_n * c + result) * some_s + i_s] = maximum_some(residual_1 + v_1 * (x_1 - mean_1) + bias_1, some(0.0));
     i_n += rest;
     i_s += stride;
     if (i_s >= some_s) {
@@ -186,7 +190,7 @@ fn forward_5(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
     }
   }
   if (own.x == 0u && group.z == 0u) {
-    mean_at_6[result] = total.mean;
+    mean_at_6[result] = mean_1;
     invstd_at_5[result] = root;
   }
 }
@@ -226,10 +230,11 @@ fn forward_6(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
   let variance = total.squares / f32(n * s);
   let v = variance + numbers.eps;
   let root = inverseSqrt(v);
+  let mean_1 = select(total.mean, total.squares / f32(n * s), f32(n * s) == 0.0);
   for (var i = start; i < end; i += width) {
     let residual_1 = residual_at_2[(i_n * c + result) * some_s + i_s];
     let x_1 = x[(i_n * c + result) * some_s + i_s];
-    y[(i_n * c + result) * some_s + i_s] = maximum_some(residual_1 + root * (x_1 - total.mean), some(0.0));
+    y[(i_n * c + result) * some_s + i_s] = maximum_some(residual_1 + root * (x_1 - mean_1), some(0.0));
     i_n += rest;
     i_s += stride;
     if (i_s >= some_s) {
@@ -239,10 +244,10 @@ fn forward_6(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
   }
   if (own.x == 0u && group.z == 0u) {
     let running_mean_1 = running_mean_at_3[result];
-    let running_mean_2 = select(running_mean_1, (1.0 - momentum) * running_mean_1 + momentum * total.mean, f32(n) * f32(s) > 0.0);
+    let running_mean_2 = select(running_mean_1, (1.0 - momentum) * running_mean_1 + momentum * mean_1, f32(n) * f32(s) > 0.0);
     let running_var_1 = running_var_at_4[result];
     let running_var_2 = select(running_var_1, (1.0 - momentum) * running_var_1 + f32(n) / (f32(n) * f32(s) - 1.0) * f32(s) * momentum * variance, f32(n) * f32(s) > 0.0);
-    mean_at_6[result] = total.mean;
+    mean_at_6[result] = mean_1;
     invstd_at_5[result] = root;
     running_mean_at_3[result] = running_mean_2;
     running_var_at_4[result] = running_var_2;
@@ -256,8 +261,10 @@ fn forward_6(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
 @compute @workgroup_size(width, together)
 fn forward_8(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let c = numbers.c;
+  let n = numbers.n;
+  let s = numbers.s;
   let mapped = numbers.mapped;
-  let some_s = numbers.s / many;
+  let some_s = s / many;
   let result = (group.x + group.y * 65535u) * together + own.y;
   let stride = width % some_s;
   let rest = width / some_s;
@@ -271,17 +278,18 @@ fn forward_8(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
     return;
   }
   let begin = group.z * mapped;
-  let end = min(begin + mapped, numbers.n * some_s);
+  let end = min(begin + mapped, n * some_s);
   let start = begin + own.x;
   var i_s = start % some_s;
   var i_n = start / some_s;
-  let variance = total.squares / f32(numbers.n * numbers.s);
+  let variance = total.squares / f32(n * s);
   let v = variance + numbers.eps;
   let root = inverseSqrt(v);
+  let mean_1 = select(total.mean, total.squares / f32(n * s), f32(n * s) == 0.0);
   for (var i = start; i < end; i += width) {
     let residual_1 = residual_at_2[(i_n * c + result) * some_s + i_s];
     let x_1 = x[(i_n * c + result) * some_s + i_s];
-    y_at_5[(i_n * c + result) * some_s + i_s] = maximum_some(residual_1 + root * (x_1 - total.mean), some(0.0));
+    y_at_5[(i_n * c + result) * some_s + i_s] = maximum_some(residual_1 + root * (x_1 - mean_1), some(0.0));
     i_n += rest;
     i_s += stride;
     if (i_s >= some_s) {
@@ -290,7 +298,7 @@ fn forward_8(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
     }
   }
   if (own.x == 0u && group.z == 0u) {
-    mean_at_4[result] = total.mean;
+    mean_at_4[result] = mean_1;
     invstd_at_3[result] = root;
   }
 }

@@ -100,13 +100,14 @@ fn forward_2(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) group
     partials[slot + 2u * c * some_s] = total.squares;
     return;
   }
+  let mean_1 = select(total.mean, total.squares / f32(n), f32(n) == 0.0);
   let variance = total.squares / f32(n);
   let invstd_1 = inverseSqrt(variance + numbers.eps);
   let running_mean_1 = running_mean[result];
-  let running_mean_2 = select(running_mean_1, (1.0 - momentum) * running_mean_1 + momentum * total.mean, f32(n) > 0.0);
+  let running_mean_2 = select(running_mean_1, (1.0 - momentum) * running_mean_1 + momentum * mean_1, f32(n) > 0.0);
   let running_var_1 = running_var[result];
   let running_var_2 = select(running_var_1, (1.0 - momentum) * running_var_1 + f32(n) / (f32(n) - 1.0) * momentum * variance, f32(n) > 0.0);
-  mean[result] = total.mean;
+  mean[result] = mean_1;
   invstd[result] = invstd_1;
   running_mean[result] = running_mean_2;
   running_var[result] = running_var_2;
@@ -120,6 +121,7 @@ fn forward_2(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) group
 fn forward_5(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let numbers = numbers_at_7;
   let c = numbers.c;
+  let n = numbers.n;
   let mapped = numbers.mapped;
   let some_s = numbers.s / many;
   let result = (group.x + group.y * 65535u) * together + own.x;
@@ -133,19 +135,20 @@ fn forward_5(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
     return;
   }
   let begin = group.z * mapped;
-  let end = min(begin + mapped, numbers.n);
+  let end = min(begin + mapped, n);
   let weight_1 = weight[result];
-  let variance = total.squares / f32(numbers.n);
+  let variance = total.squares / f32(n);
   let v = variance + numbers.eps;
   let root = inverseSqrt(v);
   let v_1 = weight_1 * root;
+  let mean_1 = select(total.mean, total.squares / f32(n), f32(n) == 0.0);
   let bias_1 = bias[result];
   for (var i = begin + own.y; i < end; i += width) {
     let x_1 = x[i * c * some_s + result];
-    y[i * c * some_s + result] = v_1 * (x_1 - total.mean) + bias_1;
+    y[i * c * some_s + result] = v_1 * (x_1 - mean_1) + bias_1;
   }
   if (own.y == 0u && group.z == 0u) {
-    mean[result] = total.mean;
+    mean[result] = mean_1;
     invstd[result] = root;
   }
 }
@@ -179,16 +182,17 @@ fn forward_6(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
   let variance = total.squares / f32(n);
   let v = variance + numbers.eps;
   let root = inverseSqrt(v);
+  let mean_1 = select(total.mean, total.squares / f32(n), f32(n) == 0.0);
   for (var i = begin + own.y; i < end; i += width) {
     let x_1 = x[i * c * some_s + result];
-    y[i * c * some_s + result] = root * (x_1 - total.mean);
+    y[i * c * some_s + result] = root * (x_1 - mean_1);
   }
   if (own.y == 0u && group.z == 0u) {
     let running_mean_1 = running_mean[result];
-    let running_mean_2 = select(running_mean_1, (1.0 - momentum) * running_mean_1 + momentum * total.mean, f32(n) > 0.0);
+    let running_mean_2 = select(running_mean_1, (1.0 - momentum) * running_mean_1 + momentum * mean_1, f32(n) > 0.0);
     let running_var_1 = running_var[result];
     let running_var_2 = select(running_var_1, (1.0 - momentum) * running_var_1 + f32(n) / (f32(n) - 1.0) * momentum * variance, f32(n) > 0.0);
-    mean[result] = total.mean;
+    mean[result] = mean_1;
     invstd[result] = root;
     running_mean[result] = running_mean_2;
     running_var[result] = running_var_2;
@@ -203,6 +207,7 @@ fn forward_6(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
 fn forward_8(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let numbers = numbers_at_5;
   let c = numbers.c;
+  let n = numbers.n;
   let mapped = numbers.mapped;
   let some_s = numbers.s / many;
   let result = (group.x + group.y * 65535u) * together + own.x;
@@ -216,16 +221,17 @@ fn forward_8(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
     return;
   }
   let begin = group.z * mapped;
-  let end = min(begin + mapped, numbers.n);
-  let variance = total.squares / f32(numbers.n);
+  let end = min(begin + mapped, n);
+  let variance = total.squares / f32(n);
   let v = variance + numbers.eps;
   let root = inverseSqrt(v);
+  let mean_1 = select(total.mean, total.squares / f32(n), f32(n) == 0.0);
   for (var i = begin + own.y; i < end; i += width) {
     let x_1 = x[i * c * some_s + result];
-    y_at_4[i * c * some_s + result] = root * (x_1 - total.mean);
+    y_at_4[i * c * some_s + result] = root * (x_1 - mean_1);
   }
   if (own.y == 0u && group.z == 0u) {
-    mean_at_3[result] = total.mean;
+    mean_at_3[result] = mean_1;
     invstd_at_2[result] = root;
   }
 }

@@ -124,13 +124,14 @@ fn forward_2(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) group
     partials[slot + 2u * c] = total.squares;
     return;
   }
+  let mean_1 = select(total.mean, total.squares / f32(n * s), f32(n * s) == 0.0);
   let variance = total.squares / f32(n * s);
   let invstd_1 = inverseSqrt(variance + numbers.eps);
   let running_mean_1 = running_mean[result];
-  let running_mean_2 = select(running_mean_1, (1.0 - momentum) * running_mean_1 + momentum * total.mean, f32(n) * f32(s) > 0.0);
+  let running_mean_2 = select(running_mean_1, (1.0 - momentum) * running_mean_1 + momentum * mean_1, f32(n) * f32(s) > 0.0);
   let running_var_1 = running_var[result];
   let running_var_2 = select(running_var_1, (1.0 - momentum) * running_var_1 + f32(n) / (f32(n) * f32(s) - 1.0) * f32(s) * momentum * variance, f32(n) * f32(s) > 0.0);
-  mean[result] = total.mean;
+  mean[result] = mean_1;
   invstd[result] = invstd_1;
   running_mean[result] = running_mean_2;
   running_var[result] = running_var_2;
@@ -144,8 +145,10 @@ fn forward_2(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) group
 fn forward_5(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let numbers = numbers_at_7;
   let c = numbers.c;
+  let n = numbers.n;
+  let s = numbers.s;
   let mapped = numbers.mapped;
-  let some_s = numbers.s / many;
+  let some_s = s / many;
   let result = (group.x + group.y * 65535u) * together + own.y;
   let stride = width % some_s;
   let rest = width / some_s;
@@ -159,19 +162,20 @@ fn forward_5(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
     return;
   }
   let begin = group.z * mapped;
-  let end = min(begin + mapped, numbers.n * some_s);
+  let end = min(begin + mapped, n * some_s);
   let start = begin + own.x;
   var i_s = start % some_s;
   var i_n = start / some_s;
   let weight_1 = weight[result];
-  let variance = total.squares / f32(numbers.n * numbers.s);
+  let variance = total.squares / f32(n * s);
   let v = variance + numbers.eps;
   let root = inverseSqrt(v);
   let v_1 = weight_1 * root;
+  let mean_1 = select(total.mean, total.squares / f32(n * s), f32(n * s) == 0.0);
   let bias_1 = bias[result];
   for (var i = start; i < end; i += width) {
     let x_1 = x[(i_n * c + result) * some_s + i_s];
-    y[(i_n * c + result) * some_s + i_s] = maximum_some(v_1 * (x_1 - total.mean) + bias_1, some(0.0));
+    y[(i_n * c + result) * some_s + i_s] = maximum_some(v_1 * (x_1 - mean_1) + bias_1, some(0.0));
     i_n += rest;
     i_s += stride;
     if (i_s >= some_s) {
@@ -180,7 +184,7 @@ fn forward_5(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
     }
   }
   if (own.x == 0u && group.z == 0u) {
-    mean[result] = total.mean;
+    mean[result] = mean_1;
     invstd[result] = root;
   }
 }
@@ -220,9 +224,10 @@ fn forward_6(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
   let variance = total.squares / f32(n * s);
   let v = variance + numbers.eps;
   let root = inverseSqrt(v);
+  let mean_1 = select(total.mean, total.squares / f32(n * s), f32(n * s) == 0.0);
   for (var i = start; i < end; i += width) {
     let x_1 = x[(i_n * c + result) * some_s + i_s];
-    y[(i_n * c + result) * some_s + i_s] = maximum_some(root * (x_1 - total.mean), some(0.0));
+    y[(i_n * c + result) * some_s + i_s] = maximum_some(root * (x_1 - mean_1), some(0.0));
     i_n += rest;
     i_s += stride;
     if (i_s >= some_s) {
@@ -232,10 +237,10 @@ fn forward_6(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
   }
   if (own.x == 0u && group.z == 0u) {
     let running_mean_1 = running_mean[result];
-    let running_mean_2 = select(running_mean_1, (1.0 - momentum) * running_mean_1 + momentum * total.mean, f32(n) * f32(s) > 0.0);
+    let running_mean_2 = select(running_mean_1, (1.0 - momentum) * running_mean_1 + momentum * mean_1, f32(n) * f32(s) > 0.0);
     let running_var_1 = running_var[result];
     let running_var_2 = select(running_var_1, (1.0 - momentum) * running_var_1 + f32(n) / (f32(n) * f32(s) - 1.0) * f32(s) * momentum * variance, f32(n) * f32(s) > 0.0);
-    mean[result] = total.mean;
+    mean[result] = mean_1;
     invstd[result] = root;
     running_mean[result] = running_mean_2;
     running_var[result] = running_var_2;
@@ -250,8 +255,10 @@ fn forward_6(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
 fn forward_8(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let numbers = numbers_at_5;
   let c = numbers.c;
+  let n = numbers.n;
+  let s = numbers.s;
   let mapped = numbers.mapped;
-  let some_s = numbers.s / many;
+  let some_s = s / many;
   let result = (group.x + group.y * 65535u) * together + own.y;
   let stride = width % some_s;
   let rest = width / some_s;
@@ -265,16 +272,17 @@ fn forward_8(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
     return;
   }
   let begin = group.z * mapped;
-  let end = min(begin + mapped, numbers.n * some_s);
+  let end = min(begin + mapped, n * some_s);
   let start = begin + own.x;
   var i_s = start % some_s;
   var i_n = start / some_s;
-  let variance = total.squares / f32(numbers.n * numbers.s);
+  let variance = total.squares / f32(n * s);
   let v = variance + numbers.eps;
   let root = inverseSqrt(v);
+  let mean_1 = select(total.mean, total.squares / f32(n * s), f32(n * s) == 0.0);
   for (var i = start; i < end; i += width) {
     let x_1 = x[(i_n * c + result) * some_s + i_s];
-    y_at_4[(i_n * c + result) * some_s + i_s] = maximum_some(root * (x_1 - total.mean), some(0.0));
+    y_at_4[(i_n * c + result) * some_s + i_s] = maximum_some(root * (x_1 - mean_1), some(0.0));
     i_n += rest;
     i_s += stride;
     if (i_s >= some_s) {
@@ -283,7 +291,7 @@ fn forward_8(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
     }
   }
   if (own.x == 0u && group.z == 0u) {
-    mean_at_3[result] = total.mean;
+    mean_at_3[result] = mean_1;
     invstd_at_2[result] = root;
   }
 }

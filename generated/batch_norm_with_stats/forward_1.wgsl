@@ -106,7 +106,9 @@ fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Moments {
 fn forward_1(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let c = numbers.c;
   let mapped = numbers.mapped;
-  let some_s = numbers.s / many;
+  let n = numbers.n;
+  let s = numbers.s;
+  let some_s = s / many;
   let result = (group.x + group.y * 65535u) * together + own.y;
   let stride = width % some_s;
   let rest = width / some_s;
@@ -120,19 +122,20 @@ fn forward_1(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
     return;
   }
   let begin = group.z * mapped;
-  let end = min(begin + mapped, numbers.n * some_s);
+  let end = min(begin + mapped, n * some_s);
   let start = begin + own.x;
   var i_s = start % some_s;
   var i_n = start / some_s;
   let weight_1 = weight[result];
-  let variance = total.squares / f32(numbers.n * numbers.s);
+  let variance = total.squares / f32(n * s);
   let v = variance + numbers.eps;
   let root = inverseSqrt(v);
   let v_1 = weight_1 * root;
+  let mean_1 = select(total.mean, total.squares / f32(n * s), f32(n * s) == 0.0);
   let bias_1 = bias[result];
   for (var i = start; i < end; i += width) {
     let x_1 = x[(i_n * c + result) * some_s + i_s];
-    y[(i_n * c + result) * some_s + i_s] = v_1 * (x_1 - total.mean) + bias_1;
+    y[(i_n * c + result) * some_s + i_s] = v_1 * (x_1 - mean_1) + bias_1;
     i_n += rest;
     i_s += stride;
     if (i_s >= some_s) {
@@ -141,7 +144,7 @@ fn forward_1(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
     }
   }
   if (own.x == 0u && group.z == 0u) {
-    mean[result] = total.mean;
+    mean[result] = mean_1;
     var_[result] = variance;
     saved_1[result] = root;
   }
@@ -157,7 +160,9 @@ fn forward_2(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
   let numbers = numbers_at_6;
   let c = numbers.c;
   let mapped = numbers.mapped;
-  let some_s = numbers.s / many;
+  let n = numbers.n;
+  let s = numbers.s;
+  let some_s = s / many;
   let result = (group.x + group.y * 65535u) * together + own.y;
   let stride = width % some_s;
   let rest = width / some_s;
@@ -171,16 +176,17 @@ fn forward_2(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
     return;
   }
   let begin = group.z * mapped;
-  let end = min(begin + mapped, numbers.n * some_s);
+  let end = min(begin + mapped, n * some_s);
   let start = begin + own.x;
   var i_s = start % some_s;
   var i_n = start / some_s;
-  let variance = total.squares / f32(numbers.n * numbers.s);
+  let variance = total.squares / f32(n * s);
   let v = variance + numbers.eps;
   let root = inverseSqrt(v);
+  let mean_1 = select(total.mean, total.squares / f32(n * s), f32(n * s) == 0.0);
   for (var i = start; i < end; i += width) {
     let x_1 = x[(i_n * c + result) * some_s + i_s];
-    y_at_5[(i_n * c + result) * some_s + i_s] = root * (x_1 - total.mean);
+    y_at_5[(i_n * c + result) * some_s + i_s] = root * (x_1 - mean_1);
     i_n += rest;
     i_s += stride;
     if (i_s >= some_s) {
@@ -189,7 +195,7 @@ fn forward_2(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
     }
   }
   if (own.x == 0u && group.z == 0u) {
-    mean_at_2[result] = total.mean;
+    mean_at_2[result] = mean_1;
     var__at_4[result] = variance;
     saved_1_at_3[result] = root;
   }

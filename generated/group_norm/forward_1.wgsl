@@ -87,7 +87,9 @@ fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Moments {
 @compute @workgroup_size(width, together)
 fn forward_1(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let g = numbers.g;
+  let k = numbers.k;
   let n = numbers.n;
+  let s = numbers.s;
   let result = (group.x + group.y * 65535u) * together + own.y;
   let total = reduced(result, group, own, numbers);
   if (0u < own.x || result >= n * g) { return; }
@@ -98,9 +100,10 @@ fn forward_1(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) group
     partials[slot + 2u * n * g] = total.squares;
     return;
   }
-  let variance = total.squares / f32(numbers.k * numbers.s);
+  let mean_1 = select(total.mean, total.squares / f32(k * s), f32(k * s) == 0.0);
+  let variance = total.squares / f32(k * s);
   let invstd_1 = inverseSqrt(variance + numbers.eps);
-  mean[result] = total.mean;
+  mean[result] = mean_1;
   invstd[result] = invstd_1;
 }
 
@@ -114,8 +117,9 @@ fn forward_5(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
   let g = numbers.g;
   let k = numbers.k;
   let n = numbers.n;
+  let s = numbers.s;
   let mapped = numbers.mapped;
-  let some_s = numbers.s / many;
+  let some_s = s / many;
   let result = (group.x + group.y * 65535u) * together + own.y;
   let total = reduced(result, group, own, numbers);
   if ((0u < own.x && mapped == 0u) || result >= n * g) { return; }
@@ -128,16 +132,17 @@ fn forward_5(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
   }
   let begin = group.z * mapped;
   let end = min(begin + mapped, k * some_s);
-  let variance = total.squares / f32(k * numbers.s);
+  let variance = total.squares / f32(k * s);
   let v = variance + numbers.eps;
   let root = inverseSqrt(v);
   let base = result * k * some_s;
+  let mean_1 = select(total.mean, total.squares / f32(k * s), f32(k * s) == 0.0);
   for (var i = begin + own.x; i < end; i += width) {
     let x_1 = x[base + i];
-    y[base + i] = root * (x_1 - total.mean);
+    y[base + i] = root * (x_1 - mean_1);
   }
   if (own.x == 0u && group.z == 0u) {
-    mean[result] = total.mean;
+    mean[result] = mean_1;
     invstd[result] = root;
   }
 }

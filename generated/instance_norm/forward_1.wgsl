@@ -100,7 +100,8 @@ fn forward_1(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
   let c = numbers.c;
   let mapped = numbers.mapped;
   let n = numbers.n;
-  let some_s = numbers.s / many;
+  let s = numbers.s;
+  let some_s = s / many;
   let result = (group.x + group.y * 65535u) * together + own.y;
   let i_c = result % c;
   let total = reduced(result, group, own, numbers);
@@ -115,19 +116,20 @@ fn forward_1(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
   let begin = group.z * mapped;
   let end = min(begin + mapped, some_s);
   let weight_1 = weight[i_c];
-  let variance = total.squares / f32(numbers.s);
+  let variance = total.squares / f32(s);
   let v = variance + numbers.eps;
   let root = inverseSqrt(v);
   let v_1 = weight_1 * root;
   let base = result * some_s;
+  let mean_1 = select(total.mean, total.squares / f32(s), f32(s) == 0.0);
   let bias_1 = bias[i_c];
   for (var i = begin + own.x; i < end; i += width) {
     let x_1 = x[base + i];
-    y[base + i] = v_1 * (x_1 - total.mean) + bias_1;
+    y[base + i] = v_1 * (x_1 - mean_1) + bias_1;
   }
   if (own.x == 0u && group.z == 0u) {
     invstd[result] = root;
-    mean[result] = total.mean;
+    mean[result] = mean_1;
     packed[result] = variance;
   }
 }
@@ -142,7 +144,8 @@ fn forward_4(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
   let c = numbers.c;
   let mapped = numbers.mapped;
   let n = numbers.n;
-  let some_s = numbers.s / many;
+  let s = numbers.s;
+  let some_s = s / many;
   let result = (group.x + group.y * 65535u) * together + own.y;
   let i_c = result % c;
   let total = reduced(result, group, own, numbers);
@@ -157,19 +160,20 @@ fn forward_4(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
   let begin = group.z * mapped;
   let end = min(begin + mapped, some_s);
   let weight_1 = weight[i_c];
-  let variance = total.squares / f32(numbers.s);
+  let variance = total.squares / f32(s);
   let v = variance + numbers.eps;
   let root = inverseSqrt(v);
   let v_1 = weight_1 * root;
   let base = result * some_s;
+  let mean_1 = select(total.mean, total.squares / f32(s), f32(s) == 0.0);
   let bias_1 = bias[i_c];
   for (var i = begin + own.x; i < end; i += width) {
     let x_1 = x[base + i];
-    y[base + i] = v_1 * (x_1 - total.mean) + bias_1;
+    y[base + i] = v_1 * (x_1 - mean_1) + bias_1;
   }
   if (own.x == 0u && group.z == 0u) {
     invstd[result] = root;
-    mean[result] = total.mean;
+    mean[result] = mean_1;
   }
 }
 
@@ -184,7 +188,8 @@ fn forward_5(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
   let c = numbers.c;
   let mapped = numbers.mapped;
   let n = numbers.n;
-  let some_s = numbers.s / many;
+  let s = numbers.s;
+  let some_s = s / many;
   let result = (group.x + group.y * 65535u) * together + own.y;
   let total = reduced(result, group, own, numbers);
   if ((0u < own.x && mapped == 0u) || result >= n * c) { return; }
@@ -197,17 +202,18 @@ fn forward_5(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
   }
   let begin = group.z * mapped;
   let end = min(begin + mapped, some_s);
-  let variance = total.squares / f32(numbers.s);
+  let variance = total.squares / f32(s);
   let v = variance + numbers.eps;
   let root = inverseSqrt(v);
   let base = result * some_s;
+  let mean_1 = select(total.mean, total.squares / f32(s), f32(s) == 0.0);
   for (var i = begin + own.x; i < end; i += width) {
     let x_1 = x[base + i];
-    y_at_4[base + i] = root * (x_1 - total.mean);
+    y_at_4[base + i] = root * (x_1 - mean_1);
   }
   if (own.x == 0u && group.z == 0u) {
     invstd_at_2[result] = root;
-    mean_at_3[result] = total.mean;
+    mean_at_3[result] = mean_1;
     packed_at_5[result] = variance;
   }
 }
@@ -222,7 +228,8 @@ fn forward_7(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
   let c = numbers.c;
   let mapped = numbers.mapped;
   let n = numbers.n;
-  let some_s = numbers.s / many;
+  let s = numbers.s;
+  let some_s = s / many;
   let result = (group.x + group.y * 65535u) * together + own.y;
   let total = reduced(result, group, own, numbers);
   if ((0u < own.x && mapped == 0u) || result >= n * c) { return; }
@@ -235,16 +242,17 @@ fn forward_7(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
   }
   let begin = group.z * mapped;
   let end = min(begin + mapped, some_s);
-  let variance = total.squares / f32(numbers.s);
+  let variance = total.squares / f32(s);
   let v = variance + numbers.eps;
   let root = inverseSqrt(v);
   let base = result * some_s;
+  let mean_1 = select(total.mean, total.squares / f32(s), f32(s) == 0.0);
   for (var i = begin + own.x; i < end; i += width) {
     let x_1 = x[base + i];
-    y_at_4[base + i] = root * (x_1 - total.mean);
+    y_at_4[base + i] = root * (x_1 - mean_1);
   }
   if (own.x == 0u && group.z == 0u) {
     invstd_at_2[result] = root;
-    mean_at_3[result] = total.mean;
+    mean_at_3[result] = mean_1;
   }
 }

@@ -96,9 +96,10 @@ fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Moments {
 //   y = bias + weight * invstd * (x - mean)
 @compute @workgroup_size(width, together)
 fn forward_1(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
+  let d = numbers.d;
   let mapped = numbers.mapped;
   let n = numbers.n;
-  let some_d = numbers.d / many;
+  let some_d = d / many;
   let result = (group.x + group.y * 65535u) * together + own.y;
   let total = reduced(result, group, own, numbers);
   if ((0u < own.x && mapped == 0u) || result >= n) { return; }
@@ -111,18 +112,19 @@ fn forward_1(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
   }
   let begin = group.z * mapped;
   let end = min(begin + mapped, some_d);
-  let variance = total.squares / f32(numbers.d);
+  let variance = total.squares / f32(d);
   let v = variance + numbers.eps;
   let root = inverseSqrt(v);
   let base = result * some_d;
+  let mean_1 = select(total.mean, total.squares / f32(d), f32(d) == 0.0);
   for (var i = begin + own.x; i < end; i += width) {
     let weight_1 = weight[i];
     let x_1 = x[base + i];
     let bias_1 = bias[i];
-    y[base + i] = weight_1 * root * (x_1 - total.mean) + bias_1;
+    y[base + i] = weight_1 * root * (x_1 - mean_1) + bias_1;
   }
   if (own.x == 0u && group.z == 0u) {
-    mean[result] = total.mean;
+    mean[result] = mean_1;
     invstd[result] = root;
   }
 }
@@ -134,9 +136,10 @@ fn forward_1(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
 @compute @workgroup_size(width, together)
 fn forward_2(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let numbers = numbers_at_6;
+  let d = numbers.d;
   let mapped = numbers.mapped;
   let n = numbers.n;
-  let some_d = numbers.d / many;
+  let some_d = d / many;
   let result = (group.x + group.y * 65535u) * together + own.y;
   let total = reduced(result, group, own, numbers);
   if ((0u < own.x && mapped == 0u) || result >= n) { return; }
@@ -149,17 +152,18 @@ fn forward_2(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
   }
   let begin = group.z * mapped;
   let end = min(begin + mapped, some_d);
-  let variance = total.squares / f32(numbers.d);
+  let variance = total.squares / f32(d);
   let v = variance + numbers.eps;
   let root = inverseSqrt(v);
   let base = result * some_d;
+  let mean_1 = select(total.mean, total.squares / f32(d), f32(d) == 0.0);
   for (var i = begin + own.x; i < end; i += width) {
     let weight_1 = weight_at_2[i];
     let x_1 = x[base + i];
-    y_at_5[base + i] = weight_1 * root * (x_1 - total.mean);
+    y_at_5[base + i] = weight_1 * root * (x_1 - mean_1);
   }
   if (own.x == 0u && group.z == 0u) {
-    mean_at_4[result] = total.mean;
+    mean_at_4[result] = mean_1;
     invstd_at_3[result] = root;
   }
 }
@@ -171,9 +175,10 @@ fn forward_2(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
 @compute @workgroup_size(width, together)
 fn forward_3(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let numbers = numbers_at_6;
+  let d = numbers.d;
   let mapped = numbers.mapped;
   let n = numbers.n;
-  let some_d = numbers.d / many;
+  let some_d = d / many;
   let result = (group.x + group.y * 65535u) * together + own.y;
   let total = reduced(result, group, own, numbers);
   if ((0u < own.x && mapped == 0u) || result >= n) { return; }
@@ -186,17 +191,18 @@ fn forward_3(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
   }
   let begin = group.z * mapped;
   let end = min(begin + mapped, some_d);
-  let variance = total.squares / f32(numbers.d);
+  let variance = total.squares / f32(d);
   let v = variance + numbers.eps;
   let root = inverseSqrt(v);
   let base = result * some_d;
+  let mean_1 = select(total.mean, total.squares / f32(d), f32(d) == 0.0);
   for (var i = begin + own.x; i < end; i += width) {
     let x_1 = x[base + i];
     let bias_1 = bias[i];
-    y_at_5[base + i] = root * (x_1 - total.mean) + bias_1;
+    y_at_5[base + i] = root * (x_1 - mean_1) + bias_1;
   }
   if (own.x == 0u && group.z == 0u) {
-    mean_at_4[result] = total.mean;
+    mean_at_4[result] = mean_1;
     invstd_at_3[result] = root;
   }
 }
@@ -208,9 +214,10 @@ fn forward_3(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
 @compute @workgroup_size(width, together)
 fn forward_4(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let numbers = numbers_at_5;
+  let d = numbers.d;
   let mapped = numbers.mapped;
   let n = numbers.n;
-  let some_d = numbers.d / many;
+  let some_d = d / many;
   let result = (group.x + group.y * 65535u) * together + own.y;
   let total = reduced(result, group, own, numbers);
   if ((0u < own.x && mapped == 0u) || result >= n) { return; }
@@ -223,16 +230,17 @@ fn forward_4(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
   }
   let begin = group.z * mapped;
   let end = min(begin + mapped, some_d);
-  let variance = total.squares / f32(numbers.d);
+  let variance = total.squares / f32(d);
   let v = variance + numbers.eps;
   let root = inverseSqrt(v);
   let base = result * some_d;
+  let mean_1 = select(total.mean, total.squares / f32(d), f32(d) == 0.0);
   for (var i = begin + own.x; i < end; i += width) {
     let x_1 = x[base + i];
-    y_at_4[base + i] = root * (x_1 - total.mean);
+    y_at_4[base + i] = root * (x_1 - mean_1);
   }
   if (own.x == 0u && group.z == 0u) {
-    mean_at_3[result] = total.mean;
+    mean_at_3[result] = mean_1;
     invstd_at_2[result] = root;
   }
 }
