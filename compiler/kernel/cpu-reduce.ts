@@ -28,7 +28,8 @@ function define(
 ): void {
   const count: Code = { code: 'real', type: 'real', x: elementsOf({ nest, ...rest }, accumulation.over) };
   const state = monoids[accumulation.monoid].state(parts, count, first, nest.local);
-  for (const { expr, base, value } of resultsOf(accumulation, state, count)) nest.define(expr, base, value);
+  for (const { expr, base, value } of resultsOf(accumulation, state, count, false))
+    nest.define(expr, base, value);
 }
 
 /** The running parts that a reduction of one kept index leaves behind. */

@@ -129,11 +129,15 @@ export interface Result {
   readonly value: () => Code;
 }
 
-/** The reduction nodes that an accumulation provides, from its final state and the number of elements. */
+/**
+ * The reduction nodes that an accumulation provides, from its final state and the number of elements. What was merged
+ * with the state of no elements, whose mean is 0, has no mean of its own where there are none.
+ */
 export function resultsOf(
   { monoid, x, over }: Accumulation,
   state: readonly Code[],
   elements: Code,
+  isMerged: boolean,
 ): Result[] {
   const provide = (
     op: 'sum' | 'mean' | 'var' | 'amax' | 'amin' | 'prod',
@@ -149,8 +153,8 @@ export function resultsOf(
     const variance = binary('/', squares, elements);
     return [
       provide('sum', 'total', () => unlessEmpty(elements, binary('*', mean, elements), zeroLike(mean))),
-      // of no elements it is what the variance is, 0 / 0
-      provide('mean', 'mean', () => unlessEmpty(elements, mean, variance)),
+      // the variance of no elements is 0 / 0
+      provide('mean', 'mean', () => (isMerged ? unlessEmpty(elements, mean, variance) : mean)),
       provide('var', 'variance', () => variance),
     ];
   }

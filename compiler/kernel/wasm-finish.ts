@@ -37,7 +37,7 @@ export function finishGroup(builder: Builder, reduction: Reduction): void {
     forLoop(builder, [], index(1), blocks, onBlock, 'block');
     const elements = realOf(times(...inOrder(group.over).map(tensors.size)));
     for (const [k, { accumulation }] of slots.entries()) {
-      for (const { expr, base, value } of resultsOf(accumulation, reals(totals[k]!), elements))
+      for (const { expr, base, value } of resultsOf(accumulation, reals(totals[k]!), elements, true))
         nest.define(expr, base, value);
     }
     storeEpilogue(nest, tensors, group, ({ role }) => role !== 'scratch', packed.by(group));

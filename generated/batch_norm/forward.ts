@@ -37,7 +37,7 @@ export function batch_norm_forward_1(running_mean: Floats, running_var: Floats, 
     const sum = sums[0]!;
     const offset = sum * (1 / (n * s));
     const squares = sums[1]! - sum * offset;
-    const mean_1 = (((n * s) === 0) ? (((squares < 0) ? 0 : squares)) / (n * s) : x_1 + offset);
+    const mean_1 = x_1 + offset;
     const variance = (((squares < 0) ? 0 : squares)) / (n * s);
     const invstd_1 = (1 / Math.sqrt(variance + eps));
     const running_mean_1 = running_mean[i_c]!;
@@ -86,10 +86,9 @@ export function batch_norm_forward_2(running_mean: Floats, running_var: Floats, 
   const v_5 = v_4 * momentum;
   for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
     const sum = sums[i_c_1]!;
-    const first = firsts[i_c_1]!;
     const offset = sum * (1 / (n * s));
     const squares = sums[c + i_c_1]! - sum * offset;
-    const mean_1 = (((n * s) === 0) ? (((squares < 0) ? 0 : squares)) / (n * s) : first + offset);
+    const mean_1 = firsts[i_c_1]! + offset;
     const variance = (((squares < 0) ? 0 : squares)) / (n * s);
     const running_mean_1 = running_mean[i_c_1]!;
     const running_var_1 = running_var[i_c_1]!;
@@ -189,7 +188,7 @@ export function batch_norm_forward_5(x: Floats, bias: Floats, weight: Floats, in
     const sum = sums[0]!;
     const offset = sum * (1 / (n * s));
     const squares = sums[1]! - sum * offset;
-    const mean_1 = (((n * s) === 0) ? (((squares < 0) ? 0 : squares)) / (n * s) : x_1 + offset);
+    const mean_1 = x_1 + offset;
     const variance = (((squares < 0) ? 0 : squares)) / (n * s);
     const invstd_1 = (1 / Math.sqrt(variance + eps));
     mean[i_c] = mean_1;
@@ -223,11 +222,10 @@ export function batch_norm_forward_6(x: Floats, bias: Floats, weight: Floats, in
   reduce_columns(x, firsts, sums, n, s, c);
   for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
     const sum = sums[i_c_1]!;
-    const first = firsts[i_c_1]!;
     const offset = sum * (1 / (n * s));
     const squares = sums[c + i_c_1]! - sum * offset;
     const variance = (((squares < 0) ? 0 : squares)) / (n * s);
-    mean[i_c_1] = (((n * s) === 0) ? (((squares < 0) ? 0 : squares)) / (n * s) : first + offset);
+    mean[i_c_1] = firsts[i_c_1]! + offset;
     invstd[i_c_1] = (1 / Math.sqrt(variance + eps));
   }
   const factors = new Float64Array(3 * c);
@@ -272,7 +270,7 @@ export function batch_norm_forward_7(running_mean: Floats, running_var: Floats, 
     const sum = sums[0]!;
     const offset = sum * (1 / (n * s));
     const squares = sums[1]! - sum * offset;
-    const mean_1 = (((n * s) === 0) ? (((squares < 0) ? 0 : squares)) / (n * s) : x_1 + offset);
+    const mean_1 = x_1 + offset;
     const variance = (((squares < 0) ? 0 : squares)) / (n * s);
     const invstd_1 = (1 / Math.sqrt(variance + eps));
     const running_mean_1 = running_mean[i_c]!;
@@ -319,10 +317,9 @@ export function batch_norm_forward_8(running_mean: Floats, running_var: Floats, 
   const v_5 = v_4 * momentum;
   for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
     const sum = sums[i_c_1]!;
-    const first = firsts[i_c_1]!;
     const offset = sum * (1 / (n * s));
     const squares = sums[c + i_c_1]! - sum * offset;
-    const mean_1 = (((n * s) === 0) ? (((squares < 0) ? 0 : squares)) / (n * s) : first + offset);
+    const mean_1 = firsts[i_c_1]! + offset;
     const variance = (((squares < 0) ? 0 : squares)) / (n * s);
     const running_mean_1 = running_mean[i_c_1]!;
     const running_var_1 = running_var[i_c_1]!;
@@ -416,7 +413,7 @@ export function batch_norm_forward_11(x: Floats, weight: Floats, invstd: Floats,
     const sum = sums[0]!;
     const offset = sum * (1 / (n * s));
     const squares = sums[1]! - sum * offset;
-    const mean_1 = (((n * s) === 0) ? (((squares < 0) ? 0 : squares)) / (n * s) : x_1 + offset);
+    const mean_1 = x_1 + offset;
     const variance = (((squares < 0) ? 0 : squares)) / (n * s);
     const invstd_1 = (1 / Math.sqrt(variance + eps));
     mean[i_c] = mean_1;
@@ -448,11 +445,10 @@ export function batch_norm_forward_12(x: Floats, weight: Floats, invstd: Floats,
   reduce_columns(x, firsts, sums, n, s, c);
   for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
     const sum = sums[i_c_1]!;
-    const first = firsts[i_c_1]!;
     const offset = sum * (1 / (n * s));
     const squares = sums[c + i_c_1]! - sum * offset;
     const variance = (((squares < 0) ? 0 : squares)) / (n * s);
-    mean[i_c_1] = (((n * s) === 0) ? (((squares < 0) ? 0 : squares)) / (n * s) : first + offset);
+    mean[i_c_1] = firsts[i_c_1]! + offset;
     invstd[i_c_1] = (1 / Math.sqrt(variance + eps));
   }
   const factors = new Float64Array(2 * c);
@@ -496,7 +492,7 @@ export function batch_norm_forward_13(running_mean: Floats, running_var: Floats,
     const sum = sums[0]!;
     const offset = sum * (1 / (n * s));
     const squares = sums[1]! - sum * offset;
-    const mean_1 = (((n * s) === 0) ? (((squares < 0) ? 0 : squares)) / (n * s) : x_1 + offset);
+    const mean_1 = x_1 + offset;
     const variance = (((squares < 0) ? 0 : squares)) / (n * s);
     const invstd_1 = (1 / Math.sqrt(variance + eps));
     const running_mean_1 = running_mean[i_c]!;
@@ -543,10 +539,9 @@ export function batch_norm_forward_14(running_mean: Floats, running_var: Floats,
   const v_5 = v_4 * momentum;
   for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
     const sum = sums[i_c_1]!;
-    const first = firsts[i_c_1]!;
     const offset = sum * (1 / (n * s));
     const squares = sums[c + i_c_1]! - sum * offset;
-    const mean_1 = (((n * s) === 0) ? (((squares < 0) ? 0 : squares)) / (n * s) : first + offset);
+    const mean_1 = firsts[i_c_1]! + offset;
     const variance = (((squares < 0) ? 0 : squares)) / (n * s);
     const running_mean_1 = running_mean[i_c_1]!;
     const running_var_1 = running_var[i_c_1]!;
@@ -642,7 +637,7 @@ export function batch_norm_forward_17(x: Floats, bias: Floats, invstd: Floats, m
     const sum = sums[0]!;
     const offset = sum * (1 / (n * s));
     const squares = sums[1]! - sum * offset;
-    const mean_1 = (((n * s) === 0) ? (((squares < 0) ? 0 : squares)) / (n * s) : x_1 + offset);
+    const mean_1 = x_1 + offset;
     const variance = (((squares < 0) ? 0 : squares)) / (n * s);
     const invstd_1 = (1 / Math.sqrt(variance + eps));
     mean[i_c] = mean_1;
@@ -674,11 +669,10 @@ export function batch_norm_forward_18(x: Floats, bias: Floats, invstd: Floats, m
   reduce_columns(x, firsts, sums, n, s, c);
   for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
     const sum = sums[i_c_1]!;
-    const first = firsts[i_c_1]!;
     const offset = sum * (1 / (n * s));
     const squares = sums[c + i_c_1]! - sum * offset;
     const variance = (((squares < 0) ? 0 : squares)) / (n * s);
-    mean[i_c_1] = (((n * s) === 0) ? (((squares < 0) ? 0 : squares)) / (n * s) : first + offset);
+    mean[i_c_1] = firsts[i_c_1]! + offset;
     invstd[i_c_1] = (1 / Math.sqrt(variance + eps));
   }
   const factors = new Float64Array(3 * c);
@@ -722,7 +716,7 @@ export function batch_norm_forward_19(running_mean: Floats, running_var: Floats,
     const sum = sums[0]!;
     const offset = sum * (1 / (n * s));
     const squares = sums[1]! - sum * offset;
-    const mean_1 = (((n * s) === 0) ? (((squares < 0) ? 0 : squares)) / (n * s) : x_1 + offset);
+    const mean_1 = x_1 + offset;
     const variance = (((squares < 0) ? 0 : squares)) / (n * s);
     const invstd_1 = (1 / Math.sqrt(variance + eps));
     const running_mean_1 = running_mean[i_c]!;
@@ -767,10 +761,9 @@ export function batch_norm_forward_20(running_mean: Floats, running_var: Floats,
   const v_5 = v_4 * momentum;
   for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
     const sum = sums[i_c_1]!;
-    const first = firsts[i_c_1]!;
     const offset = sum * (1 / (n * s));
     const squares = sums[c + i_c_1]! - sum * offset;
-    const mean_1 = (((n * s) === 0) ? (((squares < 0) ? 0 : squares)) / (n * s) : first + offset);
+    const mean_1 = firsts[i_c_1]! + offset;
     const variance = (((squares < 0) ? 0 : squares)) / (n * s);
     const running_mean_1 = running_mean[i_c_1]!;
     const running_var_1 = running_var[i_c_1]!;
@@ -860,7 +853,7 @@ export function batch_norm_forward_23(x: Floats, invstd: Floats, mean: Floats, y
     const sum = sums[0]!;
     const offset = sum * (1 / (n * s));
     const squares = sums[1]! - sum * offset;
-    const mean_1 = (((n * s) === 0) ? (((squares < 0) ? 0 : squares)) / (n * s) : x_1 + offset);
+    const mean_1 = x_1 + offset;
     const variance = (((squares < 0) ? 0 : squares)) / (n * s);
     const invstd_1 = (1 / Math.sqrt(variance + eps));
     mean[i_c] = mean_1;
@@ -890,11 +883,10 @@ export function batch_norm_forward_24(x: Floats, invstd: Floats, mean: Floats, y
   reduce_columns(x, firsts, sums, n, s, c);
   for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
     const sum = sums[i_c_1]!;
-    const first = firsts[i_c_1]!;
     const offset = sum * (1 / (n * s));
     const squares = sums[c + i_c_1]! - sum * offset;
     const variance = (((squares < 0) ? 0 : squares)) / (n * s);
-    mean[i_c_1] = (((n * s) === 0) ? (((squares < 0) ? 0 : squares)) / (n * s) : first + offset);
+    mean[i_c_1] = firsts[i_c_1]! + offset;
     invstd[i_c_1] = (1 / Math.sqrt(variance + eps));
   }
   const factors = new Float64Array(2 * c);

@@ -38,7 +38,7 @@ export function batch_norm_add_relu_forward_1(running_mean: Floats, running_var:
     const sum = sums[0]!;
     const offset = sum * (1 / (n * s));
     const squares = sums[1]! - sum * offset;
-    const mean_1 = (((n * s) === 0) ? (((squares < 0) ? 0 : squares)) / (n * s) : x_1 + offset);
+    const mean_1 = x_1 + offset;
     const variance = (((squares < 0) ? 0 : squares)) / (n * s);
     const invstd_1 = (1 / Math.sqrt(variance + eps));
     const running_mean_1 = running_mean[i_c]!;
@@ -119,7 +119,7 @@ export function batch_norm_add_relu_forward_3(x: Floats, bias: Floats, residual:
     const sum = sums[0]!;
     const offset = sum * (1 / (n * s));
     const squares = sums[1]! - sum * offset;
-    const mean_1 = (((n * s) === 0) ? (((squares < 0) ? 0 : squares)) / (n * s) : x_1 + offset);
+    const mean_1 = x_1 + offset;
     const variance = (((squares < 0) ? 0 : squares)) / (n * s);
     const invstd_1 = (1 / Math.sqrt(variance + eps));
     mean[i_c] = mean_1;
@@ -163,7 +163,7 @@ export function batch_norm_add_relu_forward_4(running_mean: Floats, running_var:
     const sum = sums[0]!;
     const offset = sum * (1 / (n * s));
     const squares = sums[1]! - sum * offset;
-    const mean_1 = (((n * s) === 0) ? (((squares < 0) ? 0 : squares)) / (n * s) : x_1 + offset);
+    const mean_1 = x_1 + offset;
     const variance = (((squares < 0) ? 0 : squares)) / (n * s);
     const invstd_1 = (1 / Math.sqrt(variance + eps));
     const running_mean_1 = running_mean[i_c]!;
@@ -236,7 +236,7 @@ export function batch_norm_add_relu_forward_6(x: Floats, residual: Floats, invst
     const sum = sums[0]!;
     const offset = sum * (1 / (n * s));
     const squares = sums[1]! - sum * offset;
-    const mean_1 = (((n * s) === 0) ? (((squares < 0) ? 0 : squares)) / (n * s) : x_1 + offset);
+    const mean_1 = x_1 + offset;
     const variance = (((squares < 0) ? 0 : squares)) / (n * s);
     const invstd_1 = (1 / Math.sqrt(variance + eps));
     mean[i_c] = mean_1;

@@ -41,10 +41,9 @@ export function batch_norm_per_activation_forward_1(running_mean: Floats, runnin
     const base_2 = i_c_1 * s;
     for (let i_s_1 = 0; i_s_1 < s; i_s_1++) {
       const sum = sums[base_2 + i_s_1]!;
-      const first = firsts[base_2 + i_s_1]!;
       const offset = sum * (1 / n);
       const squares = sums[c * s + base_2 + i_s_1]! - sum * offset;
-      const mean_1 = ((n === 0) ? (((squares < 0) ? 0 : squares)) / n : first + offset);
+      const mean_1 = firsts[base_2 + i_s_1]! + offset;
       const variance = (((squares < 0) ? 0 : squares)) / n;
       const running_mean_1 = running_mean[base_2 + i_s_1]!;
       const running_var_1 = running_var[base_2 + i_s_1]!;
@@ -119,11 +118,10 @@ export function batch_norm_per_activation_forward_3(x: Floats, bias: Floats, wei
     const base_2 = i_c_1 * s;
     for (let i_s_1 = 0; i_s_1 < s; i_s_1++) {
       const sum = sums[base_2 + i_s_1]!;
-      const first = firsts[base_2 + i_s_1]!;
       const offset = sum * (1 / n);
       const squares = sums[c * s + base_2 + i_s_1]! - sum * offset;
       const variance = (((squares < 0) ? 0 : squares)) / n;
-      mean[base_2 + i_s_1] = ((n === 0) ? (((squares < 0) ? 0 : squares)) / n : first + offset);
+      mean[base_2 + i_s_1] = firsts[base_2 + i_s_1]! + offset;
       invstd[base_2 + i_s_1] = (1 / Math.sqrt(variance + eps));
     }
   }
@@ -172,10 +170,9 @@ export function batch_norm_per_activation_forward_4(running_mean: Floats, runnin
     const base_2 = i_c_1 * s;
     for (let i_s_1 = 0; i_s_1 < s; i_s_1++) {
       const sum = sums[base_2 + i_s_1]!;
-      const first = firsts[base_2 + i_s_1]!;
       const offset = sum * (1 / n);
       const squares = sums[c * s + base_2 + i_s_1]! - sum * offset;
-      const mean_1 = ((n === 0) ? (((squares < 0) ? 0 : squares)) / n : first + offset);
+      const mean_1 = firsts[base_2 + i_s_1]! + offset;
       const variance = (((squares < 0) ? 0 : squares)) / n;
       const running_mean_1 = running_mean[base_2 + i_s_1]!;
       const running_var_1 = running_var[base_2 + i_s_1]!;
@@ -244,11 +241,10 @@ export function batch_norm_per_activation_forward_6(x: Floats, invstd: Floats, m
     const base_2 = i_c_1 * s;
     for (let i_s_1 = 0; i_s_1 < s; i_s_1++) {
       const sum = sums[base_2 + i_s_1]!;
-      const first = firsts[base_2 + i_s_1]!;
       const offset = sum * (1 / n);
       const squares = sums[c * s + base_2 + i_s_1]! - sum * offset;
       const variance = (((squares < 0) ? 0 : squares)) / n;
-      mean[base_2 + i_s_1] = ((n === 0) ? (((squares < 0) ? 0 : squares)) / n : first + offset);
+      mean[base_2 + i_s_1] = firsts[base_2 + i_s_1]! + offset;
       invstd[base_2 + i_s_1] = (1 / Math.sqrt(variance + eps));
     }
   }

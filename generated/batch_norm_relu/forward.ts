@@ -37,7 +37,7 @@ export function batch_norm_relu_forward_1(running_mean: Floats, running_var: Flo
     const sum = sums[0]!;
     const offset = sum * (1 / (n * s));
     const squares = sums[1]! - sum * offset;
-    const mean_1 = (((n * s) === 0) ? (((squares < 0) ? 0 : squares)) / (n * s) : x_1 + offset);
+    const mean_1 = x_1 + offset;
     const variance = (((squares < 0) ? 0 : squares)) / (n * s);
     const invstd_1 = (1 / Math.sqrt(variance + eps));
     const running_mean_1 = running_mean[i_c]!;
@@ -116,7 +116,7 @@ export function batch_norm_relu_forward_3(x: Floats, bias: Floats, weight: Float
     const sum = sums[0]!;
     const offset = sum * (1 / (n * s));
     const squares = sums[1]! - sum * offset;
-    const mean_1 = (((n * s) === 0) ? (((squares < 0) ? 0 : squares)) / (n * s) : x_1 + offset);
+    const mean_1 = x_1 + offset;
     const variance = (((squares < 0) ? 0 : squares)) / (n * s);
     const invstd_1 = (1 / Math.sqrt(variance + eps));
     mean[i_c] = mean_1;
@@ -159,7 +159,7 @@ export function batch_norm_relu_forward_4(running_mean: Floats, running_var: Flo
     const sum = sums[0]!;
     const offset = sum * (1 / (n * s));
     const squares = sums[1]! - sum * offset;
-    const mean_1 = (((n * s) === 0) ? (((squares < 0) ? 0 : squares)) / (n * s) : x_1 + offset);
+    const mean_1 = x_1 + offset;
     const variance = (((squares < 0) ? 0 : squares)) / (n * s);
     const invstd_1 = (1 / Math.sqrt(variance + eps));
     const running_mean_1 = running_mean[i_c]!;
@@ -230,7 +230,7 @@ export function batch_norm_relu_forward_6(x: Floats, invstd: Floats, mean: Float
     const sum = sums[0]!;
     const offset = sum * (1 / (n * s));
     const squares = sums[1]! - sum * offset;
-    const mean_1 = (((n * s) === 0) ? (((squares < 0) ? 0 : squares)) / (n * s) : x_1 + offset);
+    const mean_1 = x_1 + offset;
     const variance = (((squares < 0) ? 0 : squares)) / (n * s);
     const invstd_1 = (1 / Math.sqrt(variance + eps));
     mean[i_c] = mean_1;

@@ -28,7 +28,7 @@ export function batch_norm_with_stats_forward_1(x: Floats, bias: Floats, weight:
     const sum = sums[0]!;
     const offset = sum * (1 / (n * s));
     const squares = sums[1]! - sum * offset;
-    const mean_1 = (((n * s) === 0) ? (((squares < 0) ? 0 : squares)) / (n * s) : x_1 + offset);
+    const mean_1 = x_1 + offset;
     const variance = (((squares < 0) ? 0 : squares)) / (n * s);
     const saved = (1 / Math.sqrt(variance + eps));
     mean[i_c] = mean_1;
@@ -76,7 +76,7 @@ export function batch_norm_with_stats_forward_2(x: Floats, mean: Floats, saved_1
     const sum = sums[0]!;
     const offset = sum * (1 / (n * s));
     const squares = sums[1]! - sum * offset;
-    const mean_1 = (((n * s) === 0) ? (((squares < 0) ? 0 : squares)) / (n * s) : x_1 + offset);
+    const mean_1 = x_1 + offset;
     const variance = (((squares < 0) ? 0 : squares)) / (n * s);
     const saved = (1 / Math.sqrt(variance + eps));
     mean[i_c] = mean_1;

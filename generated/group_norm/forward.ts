@@ -30,7 +30,7 @@ export function group_norm_forward_1(x: Floats, bias: Floats, weight: Floats, in
       const sum = sums[0]!;
       const offset = sum * (1 / (k * s));
       const squares = sums[1]! - sum * offset;
-      const mean_1 = (((k * s) === 0) ? (((squares < 0) ? 0 : squares)) / (k * s) : x_1 + offset);
+      const mean_1 = x_1 + offset;
       const variance = (((squares < 0) ? 0 : squares)) / (k * s);
       const invstd_1 = (1 / Math.sqrt(variance + eps));
       mean[base + i_g] = mean_1;
@@ -82,7 +82,7 @@ export function group_norm_forward_2(x: Floats, weight: Floats, invstd: Floats, 
       const sum = sums[0]!;
       const offset = sum * (1 / (k * s));
       const squares = sums[1]! - sum * offset;
-      const mean_1 = (((k * s) === 0) ? (((squares < 0) ? 0 : squares)) / (k * s) : x_1 + offset);
+      const mean_1 = x_1 + offset;
       const variance = (((squares < 0) ? 0 : squares)) / (k * s);
       const invstd_1 = (1 / Math.sqrt(variance + eps));
       mean[base + i_g] = mean_1;
@@ -133,7 +133,7 @@ export function group_norm_forward_3(x: Floats, bias: Floats, invstd: Floats, me
       const sum = sums[0]!;
       const offset = sum * (1 / (k * s));
       const squares = sums[1]! - sum * offset;
-      const mean_1 = (((k * s) === 0) ? (((squares < 0) ? 0 : squares)) / (k * s) : x_1 + offset);
+      const mean_1 = x_1 + offset;
       const variance = (((squares < 0) ? 0 : squares)) / (k * s);
       const invstd_1 = (1 / Math.sqrt(variance + eps));
       mean[base + i_g] = mean_1;
@@ -183,7 +183,7 @@ export function group_norm_forward_4(x: Floats, invstd: Floats, mean: Floats, y:
       const sum = sums[0]!;
       const offset = sum * (1 / (k * s));
       const squares = sums[1]! - sum * offset;
-      const mean_1 = (((k * s) === 0) ? (((squares < 0) ? 0 : squares)) / (k * s) : x_1 + offset);
+      const mean_1 = x_1 + offset;
       const variance = (((squares < 0) ? 0 : squares)) / (k * s);
       const invstd_1 = (1 / Math.sqrt(variance + eps));
       mean[base + i_g] = mean_1;

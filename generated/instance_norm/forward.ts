@@ -37,7 +37,7 @@ export function instance_norm_forward_1(x: Floats, running_mean: Floats, running
       const squares = sums[1]! - sum * offset;
       const variance = (((squares < 0) ? 0 : squares)) / s;
       invstd[base + i_c] = (1 / Math.sqrt(variance + eps));
-      mean[base + i_c] = ((s === 0) ? (((squares < 0) ? 0 : squares)) / s : x_1 + offset);
+      mean[base + i_c] = x_1 + offset;
       var_[base + i_c] = variance;
     }
   }
@@ -146,7 +146,7 @@ export function instance_norm_forward_3(x: Floats, bias: Floats, weight: Floats,
       const squares = sums[1]! - sum * offset;
       const variance = (((squares < 0) ? 0 : squares)) / s;
       const invstd_1 = (1 / Math.sqrt(variance + eps));
-      const mean_1 = ((s === 0) ? (((squares < 0) ? 0 : squares)) / s : x_1 + offset);
+      const mean_1 = x_1 + offset;
       invstd[base + i_c] = invstd_1;
       mean[base + i_c] = mean_1;
       const v = weight[i_c]! * invstd_1;
@@ -188,7 +188,7 @@ export function instance_norm_forward_4(x: Floats, running_mean: Floats, running
       const squares = sums[1]! - sum * offset;
       const variance = (((squares < 0) ? 0 : squares)) / s;
       invstd[base + i_c] = (1 / Math.sqrt(variance + eps));
-      mean[base + i_c] = ((s === 0) ? (((squares < 0) ? 0 : squares)) / s : x_1 + offset);
+      mean[base + i_c] = x_1 + offset;
       var_[base + i_c] = variance;
     }
   }
@@ -280,7 +280,7 @@ export function instance_norm_forward_6(x: Floats, invstd: Floats, mean: Floats,
       const squares = sums[1]! - sum * offset;
       const variance = (((squares < 0) ? 0 : squares)) / s;
       const invstd_1 = (1 / Math.sqrt(variance + eps));
-      const mean_1 = ((s === 0) ? (((squares < 0) ? 0 : squares)) / s : x_1 + offset);
+      const mean_1 = x_1 + offset;
       invstd[base + i_c] = invstd_1;
       mean[base + i_c] = mean_1;
       map_1(x, y, base_2, s, invstd_1, mean_1);

@@ -27,7 +27,7 @@ export function layer_norm_forward_1(x: Floats, bias: Floats, weight: Floats, in
     const sum = sums[0]!;
     const offset = sum * (1 / d);
     const squares = sums[1]! - sum * offset;
-    const mean_1 = ((d === 0) ? (((squares < 0) ? 0 : squares)) / d : x_1 + offset);
+    const mean_1 = x_1 + offset;
     const variance = (((squares < 0) ? 0 : squares)) / d;
     const invstd_1 = (1 / Math.sqrt(variance + eps));
     mean[i_n] = mean_1;
@@ -68,7 +68,7 @@ export function layer_norm_forward_2(x: Floats, weight: Floats, invstd: Floats, 
     const sum = sums[0]!;
     const offset = sum * (1 / d);
     const squares = sums[1]! - sum * offset;
-    const mean_1 = ((d === 0) ? (((squares < 0) ? 0 : squares)) / d : x_1 + offset);
+    const mean_1 = x_1 + offset;
     const variance = (((squares < 0) ? 0 : squares)) / d;
     const invstd_1 = (1 / Math.sqrt(variance + eps));
     mean[i_n] = mean_1;
@@ -109,7 +109,7 @@ export function layer_norm_forward_3(x: Floats, bias: Floats, invstd: Floats, me
     const sum = sums[0]!;
     const offset = sum * (1 / d);
     const squares = sums[1]! - sum * offset;
-    const mean_1 = ((d === 0) ? (((squares < 0) ? 0 : squares)) / d : x_1 + offset);
+    const mean_1 = x_1 + offset;
     const variance = (((squares < 0) ? 0 : squares)) / d;
     const invstd_1 = (1 / Math.sqrt(variance + eps));
     mean[i_n] = mean_1;
@@ -149,7 +149,7 @@ export function layer_norm_forward_4(x: Floats, invstd: Floats, mean: Floats, y:
     const sum = sums[0]!;
     const offset = sum * (1 / d);
     const squares = sums[1]! - sum * offset;
-    const mean_1 = ((d === 0) ? (((squares < 0) ? 0 : squares)) / d : x_1 + offset);
+    const mean_1 = x_1 + offset;
     const variance = (((squares < 0) ? 0 : squares)) / d;
     const invstd_1 = (1 / Math.sqrt(variance + eps));
     mean[i_n] = mean_1;

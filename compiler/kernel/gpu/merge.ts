@@ -73,7 +73,7 @@ export function defineResults(builder: Builder, group: Group, totals: readonly T
   const { nest } = builder;
   for (const { accumulation, parts } of totals) {
     const elements = realCount(builder, group.over);
-    for (const { expr, base, value } of resultsOf(accumulation, parts, elements))
+    for (const { expr, base, value } of resultsOf(accumulation, parts, elements, true))
       nest.define(expr, base, value);
   }
 }
