@@ -30,7 +30,7 @@ export interface WasmRunner {
 }
 
 /** What kernels expect each thread to have to itself. */
-const ownBytes = 2 ** 18;
+export const ownBytes = 2 ** 18;
 /** Of 512 slots: more than any call has numbers. */
 const numbersBytes = 4096;
 

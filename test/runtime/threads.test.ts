@@ -5,7 +5,9 @@ import { promisify } from 'node:util';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { startSession } from '../../cli/session.ts';
+import { ownElements } from '../../compiler/kernel/kernel.ts';
 import { type CpuDevice, cpu } from '../../runtime/index.ts';
+import { ownBytes } from '../../runtime/wasm.ts';
 import { normals, randomOf } from '../compiler/random.ts';
 import { compileSpec } from '../compiler/targets.ts';
 
@@ -13,6 +15,10 @@ const text = readFileSync(new URL('../../derivatives.yaml', import.meta.url), 'u
 const compiled = await compileSpec(text, { only: 'batch_norm', targets: ['wasm', 'typescript'] });
 const op = compiled.ops.get('batch_norm')!;
 const test = suite('threads');
+
+test('a thread has as much memory to itself as kernels are compiled for', () => {
+  assert.is(ownBytes, 4 * ownElements);
+});
 
 /** Few channels are cut into blocks, many are shared whole. */
 const shapes = [
