@@ -31,6 +31,6 @@ for (const file of readdirSync(folder).filter((name) => name.endsWith('.yaml')))
 
 const limits = suite('limits');
 limits('few entries need more buffers than the device has', () => {
-  assert.ok(tooLarge.size <= 8, [...tooLarge].join(', '));
+  assert.ok(tooLarge.size <= 4, [...tooLarge].join(', '));
 });
 limits.run();
