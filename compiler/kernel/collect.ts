@@ -48,8 +48,6 @@ export function codesOf(statement: Statement): readonly Code[] {
       return [statement.from, statement.below, statement.step];
     case 'lanes':
       return [statement.from, statement.below];
-    case 'grow':
-      return [statement.below];
     case 'repeat':
       return [statement.at, statement.width, statement.times, statement.place];
     case 'if':
@@ -58,7 +56,6 @@ export function codesOf(statement: Statement): readonly Code[] {
     case 'comment':
     case 'outlined':
     case 'accumulator':
-    case 'barrier':
       return [];
   }
 }
