@@ -4,8 +4,8 @@
  */
 import type { ReduceFunction, SharedArray } from '../kernel/kernel.ts';
 
-/** The file beside the ops' folders that stands for what is below `portable` in them, where a device has subgroups. */
-export const subgroupsFile = 'subgroups.wgsl';
+/** The file beside the ops' folders that stands for what is below `portable` in their modules: no module by itself. */
+export const subgroupsFile = 'subgroups.txt';
 
 /** What begins a line of code for devices with subgroups, and the line below which there is none. */
 const [forSubgroups, portable] = ['//subgroups: ', '//portable'];

@@ -40,7 +40,7 @@ for (const [file, url] of sources) {
           { name, code, entryPoint },
           { name: `${name}, unrolled and in fours`, code: unrolled(wide), entryPoint },
           ...merging.map((one) => {
-            const merged = withSubgroups(one, files.get('subgroups.wgsl')!);
+            const merged = withSubgroups(one, files.get('subgroups.txt')!);
             return { name: `${name}, with subgroups`, code: merged, entryPoint };
           }),
         ];
