@@ -1,6 +1,6 @@
 /** Prints GPU kernels as WGSL modules, each kernel an entry point. */
 import type { Call } from '../graph/expr.ts';
-import { eachCode, eachStatement, mapCodes, namesIn, touches } from '../kernel/collect.ts';
+import { arraysIn, eachCode, eachStatement, mapNames, namesIn } from '../kernel/collect.ts';
 import {
   type Code,
   type CodeType,
@@ -376,7 +376,8 @@ function printEntryPoint({ kernel, name, comment = [] }: EntryPoint, variables: 
 export const reductionText = (kernel: Kernel): string => {
   const { shared, records = [], vector, reduce, bindings } = kernel;
   if (!reduce) return '';
-  const own = bindings.filter(({ name }) => touches(reduce.body, name));
+  const arrays = arraysIn(reduce.body);
+  const own = bindings.filter(({ name }) => arrays.has(name));
   const { merge } = reduce;
   const parts = [vector, own, shared, records, merge, printReduction({ ...kernel, uniforms: [] }, reduce)];
   return JSON.stringify(parts);
@@ -465,7 +466,7 @@ function usesIn(body: readonly Statement[]): Map<string, number> {
 
 /** Statements that read some uniforms where they are. */
 function renamed(body: readonly Statement[], uniforms: ReadonlySet<string>): Statement[] {
-  return mapCodes(body, (id, type) => name(uniforms.has(id) ? `numbers.${id}` : id, type));
+  return mapNames(body, (id, type) => name(uniforms.has(id) ? `numbers.${id}` : id, type));
 }
 
 const usesMasks = (body: readonly Statement[]): boolean => {

@@ -64,9 +64,14 @@ export function lowerGpu(
   const used = new Set(stages.flatMap(outputsOf).map(({ of }) => of));
   const final = new Set<Unit>();
   for (;;) {
-    const kernels = lowerUnits(entry, program, units, layout, (unit) => plansFor(unit)[0]!);
-    const tooMuch = units.find((unit, i) => !final.has(unit) && !kernels[i]!.every(isBindable));
-    if (!tooMuch) return kernels.flat();
+    const lower = openUnits(entry, program, units, layout, (unit) => plansFor(unit)[0]!);
+    const kernels: Kernel[] = [];
+    const tooMuch = units.find((unit) => {
+      const own = lower(unit);
+      kernels.push(...own);
+      return !final.has(unit) && !own.every(isBindable);
+    });
+    if (!tooMuch) return kernels;
     if (plansFor(tooMuch).length > 1) plansFor(tooMuch).shift();
     else {
       const parts = apart(tooMuch, used);
@@ -80,14 +85,14 @@ export function lowerGpu(
 const isBindable = ({ bindings, otherwise = [] }: Kernel): boolean =>
   bindings.length <= fewBindings && otherwise.every(isBindable);
 
-/** The kernels of each unit, as it is planned. */
-function lowerUnits(
+/** What gives the kernels of each unit, as it is planned; units are asked for in order. */
+function openUnits(
   entry: Entry,
   program: Program,
   units: readonly Unit[],
   layout: readonly string[],
   planOf: (unit: Unit) => Plan,
-): (readonly Kernel[])[] {
+): (unit: Unit) => readonly Kernel[] {
   const tensors = createTensors(entry, program, layout);
   // these have the same names in every program too
   for (const base of allChosen) tensors.chosen(base);
@@ -150,10 +155,10 @@ function lowerUnits(
     const apart = [...reduced(unit), ...mapKernels(unit.map.outputs, contextOf(unit, unit.map))];
     return fusion === 'never' ? apart : [{ ...fused(unit, false), otherwise: apart }];
   };
-  return units.map((unit) => {
+  return (unit) => {
     const { prepared } = planOf(unit);
     return [...(prepared ? prepareKernels(prepared, contextOf(unit)) : []), ...kernelsOf(unit)];
-  });
+  };
 }
 
 /** Scratch is packed, unless it is what an output's handle says. */
