@@ -46,6 +46,8 @@ export interface Context {
   readonly inOrder: (axes: Axes) => string[];
   /** Whether outputs of one map may go to several kernels. */
   readonly isCut: boolean;
+  /** Whether formulas of too many tensors are computed in parts. */
+  readonly isInParts: boolean;
 }
 
 /** What a kernel finds of earlier ones, and what a group has to hand over to later ones. */
