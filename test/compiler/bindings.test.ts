@@ -96,12 +96,15 @@ for (const entry of compiled.entries) {
         };
         compare(await actual.outputs(), await exact.outputs());
         compare(await actual.gradients(cotangents), await exact.gradients(cotangents));
-        const inputs = entry.arguments.filter(
-          (a) => a.kind === 'tensor' && a.differentiable && call.inputs.has(a.name),
-        ) as TensorArgument[];
-        const tangents = randomLike(inputs, sizes, 'tangents');
-        compare(await actual.tangents(tangents), await exact.tangents(tangents));
-        compare(await actual.second(cotangents, tangents), await exact.second(cotangents, tangents));
+        // the kernels of the other directions are many
+        if (sizes.title === 'odd' || sizes.title === 'even') {
+          const inputs = entry.arguments.filter(
+            (a) => a.kind === 'tensor' && a.differentiable && call.inputs.has(a.name),
+          ) as TensorArgument[];
+          const tangents = randomLike(inputs, sizes, 'tangents');
+          compare(await actual.tangents(tangents), await exact.tangents(tangents));
+          compare(await actual.second(cotangents, tangents), await exact.second(cotangents, tangents));
+        }
         for (const session of [actual, exact]) session.dispose();
       }
     }
