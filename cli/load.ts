@@ -39,7 +39,7 @@ export async function load(files: ReadonlyMap<string, string>): Promise<Loaded> 
   };
   await write('package.json', '{ "type": "module" }\n');
   for (const [path, text] of files) {
-    if (path.endsWith('.wgsl')) await write(path, text);
+    if (/\.(?:wgsl|txt)$/.test(path)) await write(path, text);
     if (!path.endsWith('.ts')) continue;
     const { outputText } = ts.transpileModule(text, { compilerOptions, fileName: path });
     await write(path.replace(/\.ts$/, '.js'), outputText);

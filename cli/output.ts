@@ -37,7 +37,7 @@ export function generatedIn(folder: string): Files {
     for (const { name, isFolder } of list(join(folder, path))) {
       const inner = path === '' ? name : `${path}/${name}`;
       if (isFolder && depth === 0 && !/^\.|^node_modules$/.test(name)) look(inner, 1);
-      if (isFolder || temporary.test(name) || !/\.(?:ts|wgsl|json)$/.test(name)) continue;
+      if (isFolder || temporary.test(name) || !/\.(?:ts|wgsl|txt|json)$/.test(name)) continue;
       const text = readFileSync(join(folder, inner), 'utf8');
       if (header.test(text)) found.set(inner, text);
     }

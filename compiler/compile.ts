@@ -5,10 +5,11 @@
  *        ─emit→ files
  */
 import { type Diagnostic, invariant } from './diagnostics.ts';
-import { specHash } from './emit/header.ts';
+import { header, specHash } from './emit/header.ts';
 import { emitOp } from './emit/op.ts';
 import { emitIndex, emitManifest } from './emit/package.ts';
 import { type Tools, tools } from './emit/tools.ts';
+import { subgroupsFile, subgroupsText } from './emit/wgsl-lanes.ts';
 import { type Forward, lowerEntry } from './graph/formulas.ts';
 import { lowerCpu } from './kernel/cpu.ts';
 import { lowerGpu } from './kernel/gpu.ts';
@@ -85,6 +86,7 @@ export async function compile(text: string, options: CompileOptions): Promise<Co
   }
   files.set('index.ts', emitIndex(emitted, emit));
   files.set('manifest.json', emitManifest(emitted, emit));
+  if (emit.targets.includes('wgsl')) files.set(subgroupsFile, subgroupsText(header(emit)));
   return { spec, diagnostics, files };
 }
 

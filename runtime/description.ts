@@ -84,6 +84,8 @@ export interface GpuKernelDescription {
   readonly name: string;
   /** Where the WGSL is: `new URL('./file.wgsl', import.meta.url)`. */
   readonly source: URL;
+  /** Where the text is that stands for the end of the WGSL on devices with subgroups, if lanes merge what they have. */
+  readonly subgroups?: URL;
   /** Its name, if not given. */
   readonly entryPoint?: string;
   readonly bindings: readonly BindingDescription[];

@@ -13,21 +13,24 @@ export interface Pipelines {
   get(launch: Launch): Compiled;
 }
 
+// What may be changed in a kernel is marked in its text, as the manifest's schema says.
+
 /** The same kernel with lanes that take in four elements at once. */
 export const inFours = (code: string): string =>
-  code
-    .replace('some = f32; const many = 1u', 'some = vec4f; const many = 4u')
-    .replace('mask = bool', 'mask = vec4<bool>');
+  `alias some = vec4f; const many = 4u; alias mask = vec4<bool>;\n${code.replace(/.*\/\/one\n/g, '')}`;
 
 /** The same kernel with four turns of the loops over elements in one, so that loads need not wait for each other. */
 export const unrolled = (code: string): string =>
   code.replace(
-    /^( *)for \(var (\w+) = (.*); \2 < (.*); \2 \+= width\) (\{\n[\s\S]*?\n\1\})/gm,
-    (_, indent, i, from, end, body) =>
-      `${indent}var ${i} = ${from};
-${indent}for (; ${i} + 3u * width < ${end}; ${i} += width) {${`${body} ${i} += width; `.repeat(3)}${body}}
-${indent}for (; ${i} < ${end}; ${i} += width) ${body}`,
+    /^( *)for \((var .*?; )(.*; )(.*)\) \{ \/\/turns(\n[\s\S]*?\n\1\})/gm,
+    (_, indent, start, test, next, body) =>
+      `${indent}${start}for (; 3u * width + ${test}) {${` {${body} ${next};`.repeat(4)}}
+${indent}for (; ${test}${next}) {${body}`,
   );
+
+/** The same kernel with lanes that merge by what subgroups offer, as `text` says. */
+export const withSubgroups = (code: string, text: string): string =>
+  text + code.split('//portable')[0]!.replace(/\/\/subgroups: /g, '');
 
 /** Turns for which unrolling is worth the longer compilation. */
 const longLoop = 32;
@@ -38,15 +41,17 @@ export function makePipelines(device: GPUDevice): Pipelines {
   const ready = new WeakMap<Launch, Compiled>();
 
   const prepareOne = async (launch: Launch) => {
-    const { name, source, entryPoint = name, constants, numbers, bindings } = launch;
+    const { name, source, subgroups, tiles, entryPoint = name, constants, numbers, bindings } = launch;
     const allowed = device.limits.maxStorageBuffersPerShaderStage;
-    if (bindings.length > allowed) {
-      const limit = `maxStorageBuffersPerShaderStage = ${allowed}`;
-      fail('limit', `${name} binds ${bindings.length} buffers, but the device was requested with ${limit}`);
-    }
-    const text = await loadSource(source);
-    const some = numbers.$many === 4 ? inFours(text) : text;
-    const code = numbers.$turns! >= longLoop ? unrolled(some) : some;
+    const needed = bindings.length;
+    const limit = `maxStorageBuffersPerShaderStage = ${allowed}`;
+    if (needed > allowed)
+      fail('limit', `${name} binds ${needed} buffers, but the device was requested with ${limit}`);
+    let code = await loadSource(source);
+    if (numbers.$many === 4) code = inFours(code);
+    if (numbers.$turns! >= longLoop) code = unrolled(code);
+    if (subgroups && tiles?.shared && device.features.has('subgroups'))
+      code = withSubgroups(code, await loadSource(subgroups));
     const key = JSON.stringify([entryPoint, constants, code]);
     ready.set(launch, await rememberSuccess(byText, key, () => compile(device, launch, code)));
   };

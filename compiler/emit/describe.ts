@@ -22,6 +22,7 @@ import { printCode, printStatements } from './printer.ts';
 import { indented, printFile, type Structure } from './source.ts';
 import { typescript } from './typescript.ts';
 import type { ModulePhase } from './wasm-plan.ts';
+import { subgroupsFile } from './wgsl-lanes.ts';
 
 export const typesName = (entry: Entry): string =>
   `${entry.name.replace(/(?:^|_)([a-z0-9])/gi, (_, c: string) => c.toUpperCase())}Types`;
@@ -249,14 +250,15 @@ function bindingText(
 }
 
 /** Said once, since there are many GPU kernels. */
-const makeGpuKernel = `/** A kernel of these bindings, uniforms and tiles by number. */
+const makeGpuKernel = `const subgroups = new URL('../${subgroupsFile}', import.meta.url);
+/** A kernel of these bindings, uniforms and tiles by number. */
 const k = (
   name: string,
   source: URL,
   bindings: readonly number[],
   uniforms: number,
   tiles: number,
-): GpuKernelDescription => ({ name, source, bindings: b(...bindings), uniforms: u[uniforms]!, tiles: t[tiles]! });`;
+): GpuKernelDescription => ({ name, source, subgroups, bindings: b(...bindings), uniforms: u[uniforms]!, tiles: t[tiles]! });`;
 
 /** The numbers in a reference to a table. */
 const numbersIn = (reference: string): string[] => reference.match(/\d+/g) ?? [];

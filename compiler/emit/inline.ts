@@ -1,5 +1,5 @@
 /** Puts loads that are used once where they are used: the loops read better, and are shorter. */
-import { codesOf, mapOperands, operandsOf } from '../kernel/collect.ts';
+import { codesOf, eachOperand, mapOperands, operandsOf } from '../kernel/collect.ts';
 import type { Code, Statement } from '../kernel/kernel.ts';
 import { mapCodes } from './rewrite.ts';
 
@@ -38,7 +38,7 @@ function usesOf(statement: Statement): Map<string, number> {
     if (code.code === 'name') count(code.name, times);
     // what is read under a condition is read before, so that no branch waits for memory
     const inner = code.code === 'select' || code.code === 'logic' ? 2 * times : times;
-    for (const operand of operandsOf(code)) visit(operand, inner);
+    eachOperand(code, (operand) => visit(operand, inner));
   };
   for (const code of codesOf(statement)) visit(code, 1);
   if ('body' in statement)

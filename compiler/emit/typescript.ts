@@ -109,8 +109,6 @@ const language: Language = {
       }) ${block(body)}`,
     if: ({ test, body }, print, block) => `if (${print(test)}) ${block(body)}`,
     return_if: ({ test }, print) => `if (${print(test)}) return;`,
-    barrier: () => elsewhere('barrier'),
-    grow: () => elsewhere('grow'),
     accumulator: () => elsewhere('accumulator'),
     lanes: () => elsewhere('lanes'),
     repeat: () => elsewhere('repeat'),

@@ -39,7 +39,5 @@ export const wasmText: Language = {
     array: never('array'),
     outlined: never('outlined'),
     return_if: never('return_if'),
-    barrier: never('barrier'),
-    grow: never('grow'),
   },
 };

@@ -1,12 +1,13 @@
 /** Prints GPU kernels as WGSL modules, each kernel an entry point. */
 import type { Call } from '../graph/expr.ts';
-import { eachCode, eachStatement, mapCodes, namesIn, touches } from '../kernel/collect.ts';
+import { arraysIn, eachCode, eachStatement, mapNames, namesIn } from '../kernel/collect.ts';
 import {
   type Code,
   type CodeType,
   isIndex,
   type Kernel,
   type LaneMerge,
+  type MergeFunction,
   name,
   type RecordType,
   type ReduceFunction,
@@ -16,6 +17,7 @@ import {
 import { createNames } from '../kernel/names.ts';
 import { type Language, printCode, printStatements } from './printer.ts';
 import { renameAll } from './rewrite.ts';
+import { printExchange, printJoin, typeName } from './wgsl-lanes.ts';
 
 /**
  * Functions that WGSL lacks, or has with fewer guarantees than a gradient needs. `T` is the type they are of, and `@`
@@ -143,10 +145,16 @@ const folds: { readonly [K in LaneMerge]: { readonly helper: Helper; readonly na
   min: { helper: 'least', name: 'least_of' },
 };
 
-/** How many elements a lane takes in at once. The runtime replaces this line: see its `pipeline.ts`. */
-const oneAtATime = 'alias some = f32; const many = 1u;';
+/**
+ * What ends a line of which a caller may do otherwise, as the manifest's schema says: what is of one element at a time,
+ * and where a loop over elements begins.
+ */
+const marks = { one: '//one', turns: '//turns' };
+
+/** How many elements a lane takes in at once. */
+const oneAtATime = `alias some = f32; const many = 1u; ${marks.one}`;
 /** What comparing them gives, where something does. */
-const oneMask = 'alias mask = bool;';
+const oneMask = `alias mask = bool; ${marks.one}`;
 
 /** Functions by name: WGSL's own, or helpers. */
 const calls: {
@@ -233,15 +241,14 @@ const language: Language = {
       return `${declaration} for (var k = 0u; k < ${print(length)}; k++) { ${name}[k] = ${number(fill, 'real')}; }`;
     },
     store: ({ array, index, value }, print) => `${array}[${print(index)}] = ${print(value)};`,
-    for: ({ name, from, below, step, body }, print, block) =>
-      `for (var ${name} = ${print(from)}; ${name} < ${print(below)}; ${
-        isIndex(step, 1) ? `${name}++` : `${name} += ${print(step)}`
-      }) ${block(body)}`,
-    grow: ({ name, factor, below, body }, print, block) =>
-      `for (var ${name} = 1u; ${name} < ${print(below)}; ${name} *= ${factor}u) ${block(body)}`,
+    for: ({ axes, name, from, below, step, body }, print, block) => {
+      const next = isIndex(step, 1) ? `${name}++` : `${name} += ${print(step)}`;
+      const head = `for (var ${name} = ${print(from)}; ${name} < ${print(below)}; ${next})`;
+      const isOverElements = axes.length > 0 && step.code === 'name';
+      return `${head} {${isOverElements ? ` ${marks.turns}` : ''}${block(body).slice(1)}`;
+    },
     if: ({ test, body }, print, block) => `if (${print(test)}) ${block(body)}`,
     return_if: ({ test }, print) => (test.code === 'truth' ? 'return;' : `if (${print(test)}) { return; }`),
-    barrier: () => 'workgroupBarrier();',
     accumulator: () => elsewhere('accumulator'),
     lanes: () => elsewhere('lanes'),
     repeat: () => elsewhere('repeat'),
@@ -266,6 +273,7 @@ export function printModule(members: readonly EntryPoint[], comment: readonly st
   const [{ kernel }] = members as [EntryPoint];
   const { reduce, uniforms, vector, shared, records = [] } = kernel;
   const all = [...(reduce?.body ?? []), ...members.flatMap((member) => member.kernel.body)];
+  const merging = reduce ? statementsOf(reduce.merge) : [];
   const aliases = [...(vector === undefined ? [] : [oneAtATime]), ...(usesMasks(all) ? [oneMask] : [])];
   const fields = uniforms.map(({ name, type }) => `${name}: ${type}`).join(', ');
   const { lines, variablesOf } = declare(members);
@@ -276,9 +284,12 @@ export function printModule(members: readonly EntryPoint[], comment: readonly st
     lines.join('\n'),
     ...records.map(printRecord),
     spreadOver(shared),
-    ...helpersOf(all),
-    reduce ? printReduction(kernel, reduce) : '',
+    ...helpersOf([...all, ...merging]),
+    ...(reduce
+      ? [printMerge(reduce.returns, reduce.merge), printExchange(reduce), printReduction(kernel, reduce)]
+      : []),
     ...members.map((member) => printEntryPoint(member, variablesOf(member))),
+    ...(reduce ? [printJoin(reduce)] : []),
   ];
   return `${parts.filter((part) => part !== '').join('\n\n')}\n`;
 }
@@ -311,7 +322,7 @@ function declare(members: readonly EntryPoint[]): {
       const { bindings, uniforms } = member.kernel;
       const vectors = vectorsOf(member.kernel);
       const own = bindings.map(({ name, access }, i) => {
-        const type = vectors.has(name) ? types.vector : types.real;
+        const type = typeName(vectors.has(name) ? 'vector' : 'real');
         const space = `storage, ${access === 'read' ? 'read' : 'read_write'}`;
         return [
           name,
@@ -365,8 +376,10 @@ function printEntryPoint({ kernel, name, comment = [] }: EntryPoint, variables: 
 export const reductionText = (kernel: Kernel): string => {
   const { shared, records = [], vector, reduce, bindings } = kernel;
   if (!reduce) return '';
-  const own = bindings.filter(({ name }) => touches(reduce.body, name));
-  const parts = [vector, own, shared, records, printReduction({ ...kernel, uniforms: [] }, reduce)];
+  const arrays = arraysIn(reduce.body);
+  const own = bindings.filter(({ name }) => arrays.has(name));
+  const { merge } = reduce;
+  const parts = [vector, own, shared, records, merge, printReduction({ ...kernel, uniforms: [] }, reduce)];
   return JSON.stringify(parts);
 };
 
@@ -411,20 +424,22 @@ function printBody(kernel: Kernel, body: readonly Statement[]): string {
   return [...lines, printStatements(ready, storingTo(vectorsOf(kernel)), '  ')].join('\n');
 }
 
-const types = { real: 'f32', vector: 'some' };
-const typeName = (type: SharedArray['type']): string => (typeof type === 'string' ? types[type] : type.name);
-
 /** A struct, and the function that merges two, if it has one. */
 function printRecord({ name, members, merge }: RecordType): string {
   const fields = members.map((member) => `${member.name}: ${typeName(member.type)}`).join(', ');
   const struct = `struct ${name} { ${fields} }`;
-  if (!merge) return struct;
-  return `${struct}
+  return merge ? `${struct}\n\n${printMerge({ name, members }, merge)}` : struct;
+}
 
-fn ${merge.name}(a: ${name}, b: ${name}) -> ${name} {
-${printStatements(merge.body, language, '  ')}
-  return ${printCode(merge.result, language)};
-}`;
+const statementsOf = ({ name, body, result }: MergeFunction): Statement[] => [
+  ...body,
+  { do: 'let', name, value: result },
+];
+
+function printMerge(type: SharedArray['type'], { name, body, result }: MergeFunction): string {
+  const [lines, id] = [printStatements(body, language, '  '), typeName(type)];
+  const all = [...(lines ? [lines] : []), `  return ${printCode(result, language)};`].join('\n');
+  return `fn ${name}(a: ${id}, b: ${id}) -> ${id} {\n${all}\n}`;
 }
 
 /** Where a lane is: tiles are numbered through the first two dimensions, blocks in the third. */
@@ -451,7 +466,7 @@ function usesIn(body: readonly Statement[]): Map<string, number> {
 
 /** Statements that read some uniforms where they are. */
 function renamed(body: readonly Statement[], uniforms: ReadonlySet<string>): Statement[] {
-  return mapCodes(body, (id, type) => name(uniforms.has(id) ? `numbers.${id}` : id, type));
+  return mapNames(body, (id, type) => name(uniforms.has(id) ? `numbers.${id}` : id, type));
 }
 
 const usesMasks = (body: readonly Statement[]): boolean => {
@@ -463,9 +478,9 @@ const usesMasks = (body: readonly Statement[]): boolean => {
 };
 
 /** The arrays of which several elements are read or written at once. */
-function vectorsOf({ bindings, shared, vector }: Kernel): Set<string> {
+function vectorsOf({ bindings, vector }: Kernel): Set<string> {
   const wide = bindings.filter(({ axes }) => vector !== undefined && axes.includes(vector));
-  return new Set([...wide, ...shared.filter(({ type }) => type === 'vector')].map(({ name }) => name));
+  return new Set(wide.map(({ name }) => name));
 }
 
 /** A real is stored to all elements at once where an array has several. */

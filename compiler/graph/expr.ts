@@ -2,6 +2,7 @@
 import Fraction from 'fraction.js';
 import type { Comparison, UnaryFunction } from '../spec/spec.ts';
 import type { Axes } from './axes.ts';
+import { createWeakTable } from './weak-table.ts';
 
 /** What an input of a graph is to the caller; the names of a call's tensors follow from it. */
 export type InputRole = 'input' | 'saved' | 'cotangent' | 'tangent' | 'cotangent2' | 'scratch';
@@ -66,23 +67,19 @@ export type Expr = Body & {
 
 export type Node<K extends Op> = Extract<Expr, { op: K }>;
 
-const interned = new Map<string, WeakRef<Expr>>();
-const forget = new FinalizationRegistry<string>((key) => {
-  if (interned.get(key)?.deref() === undefined) interned.delete(key);
-});
+const interned = createWeakTable<Expr>();
 let nextId = 0;
 
 /** The one node with this body; `axes` and `type` must follow from it. */
 export function intern(body: Body, axes: Axes, type: 'real' | 'bool' = 'real'): Expr {
   const key = keyOf(body, (child) => String(child.id));
-  const known = interned.get(key)?.deref();
+  const known = interned.get(key);
   if (known) return known;
   const inner = Math.max(0, ...children(body).map((child) => child.depth));
   const depth = isReduction(body) ? inner + 1 : inner;
   const hash = hashText(keyOf(body, (child) => child.hash.toString(36)));
   const node = { ...body, id: nextId++, axes, type, depth, hash } as Expr;
-  interned.set(key, new WeakRef(node));
-  forget.register(node, key);
+  interned.set(key, node);
   return node;
 }
 

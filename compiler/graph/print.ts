@@ -34,12 +34,22 @@ export function inputName({ role, of }: Extract<Expr, { op: 'input' }>): string 
 }
 
 /** A formula in the spec's own notation; `named` gives the nodes that are to be referred to by name. */
-export function formula(e: Expr, named: (e: Expr) => string | undefined = () => undefined): string {
+export function formula(e: Expr, named?: (e: Expr) => string | undefined): string {
+  if (!named) return printWhole(e).text;
   const print = (node: Expr): Text => {
     const name = named(node);
     return name === undefined ? printBody(node, print) : word(name);
   };
   return printBody(e, print).text;
+}
+
+const known = new WeakMap<Expr, Text>();
+
+/** What a node is written as where nothing has a name. */
+function printWhole(e: Expr): Text {
+  const text = known.get(e) ?? printBody(e, printWhole);
+  known.set(e, text);
+  return text;
 }
 
 function printBody(e: Expr, print: (e: Expr) => Text): Text {

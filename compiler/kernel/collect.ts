@@ -4,17 +4,18 @@ import type { Tensors } from './tensors.ts';
 
 type Tensor = Omit<Binding, 'access'>;
 
-/** The expressions that an expression is made of. */
-export function operandsOf(code: Code): readonly Code[] {
+/** Calls `visit` on the expressions that an expression is made of. Passes spend their time here, so no list is made. */
+export function eachOperand(code: Code, visit: (operand: Code) => void): void {
   switch (code.code) {
     case 'number':
     case 'truth':
     case 'name':
     case 'own':
     case 'fold':
-      return [];
+      return;
     case 'load':
-      return [code.index];
+      visit(code.index);
+      return;
     case 'negate':
     case 'sqrt':
     case 'rsqrt':
@@ -22,15 +23,28 @@ export function operandsOf(code: Code): readonly Code[] {
     case 'splat':
     case 'first':
     case 'not':
-      return [code.x];
+      visit(code.x);
+      return;
     case 'call':
     case 'make':
-      return code.args;
+      for (let i = 0; i < code.args.length; i++) visit(code.args[i]!);
+      return;
     case 'select':
-      return [code.test, code.then, code.else];
+      visit(code.test);
+      visit(code.then);
+      visit(code.else);
+      return;
     default:
-      return [code.a, code.b];
+      visit(code.a);
+      visit(code.b);
   }
+}
+
+/** The expressions that an expression is made of. */
+export function operandsOf(code: Code): readonly Code[] {
+  const operands: Code[] = [];
+  eachOperand(code, (operand) => operands.push(operand));
+  return operands;
 }
 
 /** The expressions in a statement itself, not in those inside it. */
@@ -48,8 +62,6 @@ export function codesOf(statement: Statement): readonly Code[] {
       return [statement.from, statement.below, statement.step];
     case 'lanes':
       return [statement.from, statement.below];
-    case 'grow':
-      return [statement.below];
     case 'repeat':
       return [statement.at, statement.width, statement.times, statement.place];
     case 'if':
@@ -58,7 +70,6 @@ export function codesOf(statement: Statement): readonly Code[] {
     case 'comment':
     case 'outlined':
     case 'accumulator':
-    case 'barrier':
       return [];
   }
 }
@@ -67,7 +78,7 @@ export function codesOf(statement: Statement): readonly Code[] {
 export function eachCode(statements: readonly Statement[], visit: (code: Code) => void): void {
   const inside = (code: Code): void => {
     visit(code);
-    for (const operand of operandsOf(code)) inside(operand);
+    eachOperand(code, inside);
   };
   eachStatement(statements, (statement) => codesOf(statement).forEach(inside));
 }
@@ -109,16 +120,16 @@ export function namesIn(body: readonly Statement[]): Set<string> {
   return names;
 }
 
-/** Whether the statements read or write an array. */
-export function touches(body: readonly Statement[], array: string): boolean {
-  let isFound = false;
+/** The arrays that the statements read or write. */
+export function arraysIn(body: readonly Statement[]): Set<string> {
+  const arrays = new Set<string>();
   eachCode(body, (code) => {
-    if (code.code === 'load' && code.array === array) isFound = true;
+    if (code.code === 'load') arrays.add(code.array);
   });
   eachStatement(body, (s) => {
-    if (s.do === 'store' && s.array === array) isFound = true;
+    if (s.do === 'store') arrays.add(s.array);
   });
-  return isFound;
+  return arrays;
 }
 
 export function collectUniforms(
@@ -204,7 +215,7 @@ export function mapCode(code: Code, rename: (id: string, type: CodeType) => Code
 }
 
 /** The same statements with other names in their expressions. */
-export function mapCodes(
+export function mapNames(
   statements: readonly Statement[],
   rename: (id: string, type: CodeType) => Code,
 ): Statement[] {

@@ -12,7 +12,7 @@ import { apart } from './gpu/apart.ts';
 import type { Context } from './gpu/build.ts';
 import { mapKernels } from './gpu/map.ts';
 import { preparationFor, prepareKernels } from './gpu/prepare.ts';
-import { fusedKernel, reduceKernel } from './gpu/reduce.ts';
+import { fusedKernel, reduceKernel, reduceKernels } from './gpu/reduce.ts';
 import { type ReduceUnit, type Unit, unitsOf } from './gpu/units.ts';
 import type { Kernel } from './kernel.ts';
 import { type Found, packSmallValues } from './pack.ts';
@@ -30,7 +30,12 @@ interface Plan {
   readonly prepared?: Group;
   /** Outputs of one map may go to several kernels, which read the same data. */
   readonly isCut?: boolean;
+  /** Formulas of too many tensors are computed in parts, which take memory. */
+  readonly isInParts?: boolean;
 }
+
+/** What is left where no other plan will do. */
+const lastPlan: Plan = { fusion: 'never', isCut: true, isInParts: true };
 
 /** A choice between kernels takes many, so there is none where training does not come by. */
 function plansOf(unit: Unit, { direction }: Program): Plan[] {
@@ -64,13 +69,21 @@ export function lowerGpu(
   const used = new Set(stages.flatMap(outputsOf).map(({ of }) => of));
   const final = new Set<Unit>();
   for (;;) {
-    const kernels = lowerUnits(entry, program, units, layout, (unit) => plansFor(unit)[0]!);
-    const tooMuch = units.find((unit, i) => !final.has(unit) && !kernels[i]!.every(isBindable));
-    if (!tooMuch) return kernels.flat();
+    const lower = openUnits(entry, program, units, layout, (unit) => plansFor(unit)[0]!);
+    const kernels: Kernel[] = [];
+    const tooMuch = units.find((unit) => {
+      const own = lower(unit);
+      kernels.push(...own);
+      return !final.has(unit) && !own.every(isBindable);
+    });
+    if (!tooMuch) return kernels;
     if (plansFor(tooMuch).length > 1) plansFor(tooMuch).shift();
     else {
       const parts = apart(tooMuch, used);
-      if (parts.length === 1) final.add(tooMuch);
+      if (parts.length === 1) {
+        plans.set(tooMuch, [lastPlan]);
+        final.add(tooMuch);
+      }
       for (const { of } of parts.flatMap(stagesIn).flatMap(outputsOf)) used.add(of);
       units = units.flatMap((unit) => (unit === tooMuch ? parts : [unit]));
     }
@@ -80,14 +93,14 @@ export function lowerGpu(
 const isBindable = ({ bindings, otherwise = [] }: Kernel): boolean =>
   bindings.length <= fewBindings && otherwise.every(isBindable);
 
-/** The kernels of each unit, as it is planned. */
-function lowerUnits(
+/** What gives the kernels of each unit, as it is planned; units are asked for in order. */
+function openUnits(
   entry: Entry,
   program: Program,
   units: readonly Unit[],
   layout: readonly string[],
   planOf: (unit: Unit) => Plan,
-): (readonly Kernel[])[] {
+): (unit: Unit) => readonly Kernel[] {
   const tensors = createTensors(entry, program, layout);
   // these have the same names in every program too
   for (const base of allChosen) tensors.chosen(base);
@@ -115,16 +128,16 @@ function lowerUnits(
   const common = { tensors, scalars, inOrder, buffers: [...buffers, ...packed.buffers] };
   const contextOf = (unit: Unit, ...own: readonly Stage[]): Context => {
     const found: Found = (scalar) => own.map((stage) => packed.in(stage)(scalar)).find((at) => at);
-    const { isCut = false } = planOf(unit);
-    return { ...common, isCut, packed: { found, by: packed.by } };
+    const { isCut = false, isInParts = false } = planOf(unit);
+    return { ...common, isCut, isInParts, packed: { found, by: packed.by } };
   };
 
   const reduced = (unit: ReduceUnit): Kernel[] => {
     const { stage } = unit;
     const context = contextOf(unit, stage);
     const kernel = reduceKernel(stage, context);
-    if (stage.riders.length === 0 || !context.isCut || kernel.bindings.length <= fewBindings) return [kernel];
-    return [reduceKernel({ ...stage, riders: [] }, context), ...mapKernels(stage.riders, context)];
+    if (!context.isCut || kernel.bindings.length <= fewBindings) return [kernel];
+    return [...reduceKernels({ ...stage, riders: [] }, context), ...mapKernels(stage.riders, context)];
   };
   /** One kernel for both; it computes for itself what it has the group's results for. */
   const fused = (unit: ReduceUnit, splits: boolean): Kernel => {
@@ -150,10 +163,10 @@ function lowerUnits(
     const apart = [...reduced(unit), ...mapKernels(unit.map.outputs, contextOf(unit, unit.map))];
     return fusion === 'never' ? apart : [{ ...fused(unit, false), otherwise: apart }];
   };
-  return units.map((unit) => {
+  return (unit) => {
     const { prepared } = planOf(unit);
     return [...(prepared ? prepareKernels(prepared, contextOf(unit)) : []), ...kernelsOf(unit)];
-  });
+  };
 }
 
 /** Scratch is packed, unless it is what an output's handle says. */

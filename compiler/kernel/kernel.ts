@@ -176,18 +176,8 @@ export type Statement =
       readonly into: string;
       readonly place: Code;
     }
-  /** GPU only: `name` is 1, `factor`, factor², … below `below`. */
-  | {
-      readonly do: 'grow';
-      readonly name: string;
-      readonly factor: number;
-      readonly below: Code;
-      readonly body: readonly Statement[];
-    }
   | { readonly do: 'if'; readonly test: Code; readonly body: readonly Statement[] }
-  | { readonly do: 'return_if'; readonly test: Code }
-  /** GPU only: waits for the whole workgroup. */
-  | { readonly do: 'barrier' };
+  | { readonly do: 'return_if'; readonly test: Code };
 
 /** One reduction as the manifest reports it. */
 export interface ReductionReport {
@@ -228,11 +218,18 @@ export interface Phase {
   readonly routines: readonly Routine[];
 }
 
-/** A record, and if it has one, the function `merge` of two of them, `a` and `b`. */
+/** A function of two values, `a` and `b`. */
+export interface MergeFunction {
+  readonly name: string;
+  readonly body: readonly Statement[];
+  readonly result: Code;
+}
+
+/** A record, and the function that merges two of them, if it has one of its own. */
 export interface RecordType {
   readonly name: string;
   readonly members: readonly { readonly name: string; readonly type: RealType | RecordType }[];
-  readonly merge?: { readonly name: string; readonly body: readonly Statement[]; readonly result: Code };
+  readonly merge?: MergeFunction;
 }
 
 /** The function of a kernel that reduces, which kernels that go on differently from the same reductions share. */
@@ -243,6 +240,8 @@ export interface ReduceFunction {
   readonly body: readonly Statement[];
   readonly result: Code;
   readonly returns: RealType | RecordType;
+  /** Of two of what it returns. The body merges those of lanes by `joined`, which targets define. */
+  readonly merge: MergeFunction;
 }
 
 /** How a GPU kernel is spread over workgroups. */
@@ -272,7 +271,7 @@ export interface Kernel {
   readonly body: readonly Statement[];
   /** WebAssembly only, whose body is that of all routines. */
   readonly phases: readonly Phase[];
-  /** Arrays shared by a workgroup, one element a lane, and how many reals that takes at most. */
+  /** Arrays shared by a workgroup, one element a lane, and how many reals that takes at most: for `joined`. */
   readonly shared: readonly SharedArray[];
   /** GPU only: called by the body. Its bindings come first. */
   readonly reduce?: ReduceFunction;

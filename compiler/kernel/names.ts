@@ -12,7 +12,7 @@ const reserved = new Set(
   i32 u32 mat2x2 mat2x3 mat2x4 mat3x2 mat3x3 mat3x4 mat4x2 mat4x3 mat4x4 ptr sampler vec2 vec3 vec4 texture vec2f
   vec3f vec4f vec2i vec3i vec4i vec2u vec3u vec4u vec2h vec3h vec4h select bitcast all min max abs exp log sqrt pow
   tanh sin cos sign floor clamp inverseSqrt storage uniform workgroup function private read write read_write main
-  sizes team width together group groups own some mask many head sum_of product_of greatest_of least_of Moments merge_moments Totals reduced workgroup_id num_workgroups row active alignas alignof asm attribute auto cast co_await co_return
+  sizes team width together group groups own some mask many head sum_of product_of greatest_of least_of Moments merge_moments Totals merge_totals exchanged joined merged reaches neighbours_of ones reduced workgroup_id num_workgroups row active alignas alignof asm attribute auto cast co_await co_return
   co_yield coherent common compile concept constexpr constinit consteval crate decltype demote dynamic_cast explicit
   extern external fallthrough filter final friend fxgroup get goto groupshared highp impl inline layout lowp macro
   match mediump meta mod move mut mutable nil noexcept noinline nointerpolation non_coherent noncoherent

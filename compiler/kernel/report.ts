@@ -1,7 +1,7 @@
 /** What a kernel does, for the manifest and for comments: its reductions, its traffic, its formulas. */
 import { formula, tensorName } from '../graph/print.ts';
 import type { Accumulation, Stage } from '../schedule/stages.ts';
-import { codesOf, operandsOf } from './collect.ts';
+import { codesOf, eachOperand } from './collect.ts';
 import type { Binding, Code, Kernel, ReductionReport, Statement } from './kernel.ts';
 import { outputsOf } from './tensors.ts';
 
@@ -49,7 +49,7 @@ export function trafficOf(
   };
   const loads = (code: Code, loops: readonly string[]): void => {
     if (code.code === 'load') touch(code.array, 'reads', loops);
-    for (const operand of operandsOf(code)) loads(operand, loops);
+    eachOperand(code, (operand) => loads(operand, loops));
   };
   const walk = (statements: readonly Statement[], loops: readonly string[]): void => {
     for (const s of statements) {

@@ -38,6 +38,7 @@ export function createTensors(entry: Entry, program: Program, layout: readonly s
   const names = createNames();
   const tensors = new Map<string, Tensor>();
   const uniforms = new Map<string, Uniform>();
+  const uniformsByName = new Map<string, Uniform>();
   const scratchNames: string[] = [];
   const physical = (axes: readonly string[]): string[] => layout.filter((axis) => axes.includes(axis));
   const make = (role: Role, of: string, axes: readonly string[]): Tensor => {
@@ -60,10 +61,15 @@ export function createTensors(entry: Entry, program: Program, layout: readonly s
   for (const axis of entry.axes) number(axis, 'u32');
   for (const r of entry.returns) if (program.direction === 'forward') make('output', r.name, r.axes);
 
+  function add(key: string, uniform: Uniform): Uniform {
+    uniforms.set(key, uniform);
+    uniformsByName.set(uniform.name, uniform);
+    return uniform;
+  }
+
   function number(of: string, type: Uniform['type'], base = of): Code {
     const key = `${type} ${of}`;
-    const known = uniforms.get(key) ?? { name: names.fresh(base), of, type };
-    uniforms.set(key, known);
+    const known = uniforms.get(key) ?? add(key, { name: names.fresh(base), of, type });
     return name(known.name, type === 'u32' ? 'index' : 'real');
   }
 
@@ -89,14 +95,12 @@ export function createTensors(entry: Entry, program: Program, layout: readonly s
     decided: (base) => {
       const id = names.fresh(base);
       const uniform: Uniform = { name: id, of: `$${id}`, type: 'u32' };
-      uniforms.set(`u32 ${uniform.of}`, uniform);
-      return uniform;
+      return add(`u32 ${uniform.of}`, uniform);
     },
     size: (axis) => number(axis, 'u32'),
     parameter: (of) => number(of, 'f32'),
     chosen: (base) => number(`$${base}`, 'u32', base),
-    uniformOf: (code) =>
-      code.code === 'name' ? [...uniforms.values()].find((u) => u.name === code.name) : undefined,
+    uniformOf: (code) => (code.code === 'name' ? uniformsByName.get(code.name) : undefined),
     locals: () =>
       createNames([
         ...[...tensors.values(), ...uniforms.values()].map((named) => named.name),

@@ -68,7 +68,9 @@ export function convert(node: MathNode, context: Context): Found | undefined {
     case 'RangeNode':
     case 'ArrayNode':
     case 'AccessorNode':
+    case 'IndexNode':
     case 'AssignmentNode':
+    case 'FunctionAssignmentNode':
     case 'BlockNode': {
       const colon = tokens.findIndex((token) => token.text === ':');
       const span = colon < 0 ? context.passage.whole : spanOf(context, colon, colon);

@@ -23,8 +23,18 @@ declare module 'mathjs/lib/browser/math.js' {
         }
       | { readonly type: 'FunctionNode'; readonly fn: MathNode; readonly args: readonly MathNode[] }
       | { readonly type: 'ObjectNode'; readonly properties: Readonly<Record<string, MathNode>> }
-      | { readonly type: 'RangeNode' | 'ArrayNode' | 'AccessorNode' | 'AssignmentNode' | 'BlockNode' };
-    function parse(text: string): MathNode;
+      | {
+          readonly type:
+            | 'RangeNode'
+            | 'ArrayNode'
+            | 'AccessorNode'
+            | 'IndexNode'
+            | 'AssignmentNode'
+            | 'FunctionAssignmentNode'
+            | 'BlockNode';
+        };
+    /** A mathjs of its own; what it consists of is made when it is asked for, and can be replaced before. */
+    function create(): { parse(text: string): MathNode; [part: string]: unknown };
   }
   export = math;
 }

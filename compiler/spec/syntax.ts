@@ -1,9 +1,10 @@
 /** Parses a formula's text into a tree with exact positions, before names mean anything. */
-import math, { type MathNode } from 'mathjs/lib/browser/math.js';
+import type { MathNode } from 'mathjs/lib/browser/math.js';
 import type { Span } from '../diagnostics.ts';
 import { quoted, type Report } from './codes.ts';
 import { convert } from './convert.ts';
 import { isParsable } from './nesting.ts';
+import { parseExpression } from './parser.ts';
 import type { Passage } from './passage.ts';
 import type { Comparison } from './spec.ts';
 import { type Token, tokenize } from './tokens.ts';
@@ -70,7 +71,7 @@ function parseTokens(tokens: readonly Token[], passage: Passage, report: Report)
     text += `${token.kind === 'name' ? `t${i}` : token.kind === 'number' ? i : token.text} `;
   }
   try {
-    return math.parse(text);
+    return parseExpression(text);
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
     const char = (error as SyntaxError & { char?: number }).char ?? 1;

@@ -17,8 +17,9 @@ const compiled = await compileSpec(text, { file: 'derivatives.yaml', targets: ['
 const test = suite('spread');
 
 /** A device whose subgroups are said to have this many lanes, so that it is taken for a GPU. */
-async function pretending(subgroupMaxSize: number): Promise<Engine> {
-  const { device } = await openDevice();
+async function pretending(subgroupMaxSize: number, features: readonly GPUFeatureName[]): Promise<Engine> {
+  const { device } = await openDevice({ features });
+  for (const feature of features) assert.ok(device.features.has(feature), feature);
   Object.defineProperty(device, 'adapterInfo', { value: { subgroupMaxSize } });
   return { device: webgpu(device), dtype: 'f32' };
 }
@@ -37,9 +38,10 @@ const variantsToRun = (entry: Entry) => {
   return training.filter((_, i) => i === 0 || i === training.length - 1);
 };
 
-const engine = await pretending(32);
-for (const entry of compiled.entries) {
-  test(entry.name, async () => {
+const engines = [await pretending(32, []), await pretending(32, ['subgroups'])];
+const cases = engines.flatMap((engine) => compiled.entries.map((entry) => [engine, entry] as const));
+for (const [engine, entry] of cases) {
+  test(`${entry.name}, ${engine === engines[0] ? 'without subgroups' : 'with subgroups'}`, async () => {
     const op = compiled.ops.get(entry.name)!;
     for (const sizes of sizesOf(entry)) {
       for (const variant of variantsToRun(entry)) {

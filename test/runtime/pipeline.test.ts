@@ -2,7 +2,7 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { openDevice } from '../../cli/device.ts';
-import { inFours, unrolled } from '../../runtime/pipeline.ts';
+import { inFours, unrolled, withSubgroups } from '../../runtime/pipeline.ts';
 
 const test = suite('pipeline');
 const { device } = await openDevice();
@@ -13,12 +13,12 @@ const width = 2u;
 @group(0) @binding(0) var<storage, read_write> y: array<u32>;
 @compute @workgroup_size(2)
 fn main(@builtin(local_invocation_id) own: vec3u) {
-  for (var i = own.x; i < ${count}u; i += width) {
+  for (var i = own.x; i < ${count}u; i += width) { //turns
     y[i] += i + 1u;
   }
   for (var j = 0u; j < 2u; j += 1u) {
     var k = 0u;
-    for (var i_1 = own.x; i_1 < ${count}u; i_1 += width) {
+    for (var i_1 = own.x; i_1 < ${count}u; i_1 += width) { //turns
       let one = 1u;
       if (k >= 3u) {
         k -= 3u;
@@ -56,8 +56,14 @@ test('an unrolled loop visits each element once, in order', async () => {
 });
 
 test('four elements are taken in at once by another type', () => {
-  const code = 'alias some = f32; const many = 1u;\nalias mask = bool;\n';
-  assert.is(inFours(code), 'alias some = vec4f; const many = 4u;\nalias mask = vec4<bool>;\n');
+  const code = 'alias some = f32; const many = 1u; //one\nalias mask = bool; //one\nfn f() {}\n';
+  const wide = 'alias some = vec4f; const many = 4u; alias mask = vec4<bool>;\nfn f() {}\n';
+  assert.is(inFours(code), wide);
+});
+
+test('the end of a module gives way to what subgroups offer', () => {
+  const code = 'fn f() {}\n//subgroups: fn g() {}\n//portable\nfn h() {}\n';
+  assert.is(withSubgroups(code, 'enable subgroups;\n'), 'enable subgroups;\nfn f() {}\nfn g() {}\n');
 });
 
 test.run();

@@ -1,9 +1,9 @@
 /** What the parts of a GPU kernel are built from: loops over lanes, positions along axes, and the finished kernel. */
 import type { Axes } from '../../graph/axes.ts';
-import type { Call } from '../../graph/expr.ts';
+import type { Call, Expr } from '../../graph/expr.ts';
 import type { Stage } from '../../schedule/stages.ts';
 import { createBody } from '../body.ts';
-import { collectBindings, collectUniforms, mapCode, prune, touches } from '../collect.ts';
+import { arraysIn, collectBindings, collectUniforms, mapCode, prune } from '../collect.ts';
 import {
   type Binding,
   binary,
@@ -46,6 +46,8 @@ export interface Context {
   readonly inOrder: (axes: Axes) => string[];
   /** Whether outputs of one map may go to several kernels. */
   readonly isCut: boolean;
+  /** Whether formulas of too many tensors are computed in parts. */
+  readonly isInParts: boolean;
 }
 
 /** What a kernel finds of earlier ones, and what a group has to hand over to later ones. */
@@ -69,10 +71,21 @@ export type Tensor = Omit<Binding, 'access'>;
 
 /** Functions that are computed of one real at a time. */
 const ofReals: ReadonlySet<Call> = new Set(['erf', 'sin', 'cos', 'pow']);
-function usesThem(stages: readonly Stage[], handedOver: Iterable<Scalar>): boolean {
-  const all = new Set([...stages.flatMap(expressionsOf).map(createScalars().of), ...handedOver]);
+const usesThem = (stages: readonly Stage[], handedOver: Iterable<Scalar>): boolean =>
+  stages.flatMap(expressionsOf).some(isOfReals) || callsThem(handedOver);
+
+function callsThem(scalars: Iterable<Scalar>): boolean {
+  const all = new Set(scalars);
   for (const scalar of all) for (const operand of operands(scalar)) all.add(operand);
   return [...all].some((scalar) => scalar.is === 'call' && ofReals.has(scalar.fn));
+}
+
+const knownOfReals = new WeakMap<Expr, boolean>();
+
+function isOfReals(expr: Expr): boolean {
+  const known = knownOfReals.get(expr) ?? callsThem([createScalars().of(expr)]);
+  knownOfReals.set(expr, known);
+  return known;
 }
 
 /** A kernel for stages whose data lie over `space`, which hands values over if it has some of a group. */
@@ -106,7 +119,8 @@ export function finishKernel(
   const reduce = reduction?.function;
   const all = [...(reduce?.body ?? []), ...body];
   const bindings = collectBindings(all, partials ? [...buffers, partials] : buffers);
-  const [first, then] = partition(bindings, ({ name }) => reduce !== undefined && touches(reduce.body, name));
+  const reduced = arraysIn(reduce?.body ?? []);
+  const [first, then] = partition(bindings, ({ name }) => reduced.has(name));
   // outside the kernel there are no locals
   const isUnits = (id: string): boolean => units.code === 'name' && units.name === id;
   const bare = (code: Code): Code =>

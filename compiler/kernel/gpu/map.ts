@@ -8,6 +8,7 @@ import { fewBindings } from '../bound.ts';
 import type { Kernel } from '../kernel.ts';
 import { inputsOf } from '../tensors.ts';
 import { block, type Context, finishKernel, guarded, openKernel, openWalk, walk } from './build.ts';
+import { inParts } from './parts.ts';
 import { both, isZero, openTile, rangeOf, type Tile } from './tile.ts';
 
 /** A kernel for each space, with what is as small as what the kernel keeps; and more where one would bind too much. */
@@ -20,7 +21,12 @@ export function mapKernels(outputs: readonly ProgramOutput[], context: Context):
   const isOwn = (output: ProgramOutput): boolean => isWhole(output) || sameAxes(axesOf(output.axes), kept);
   const fitting = (own: readonly ProgramOutput[]): Kernel[] => {
     const kernel = mapKernel(own, space, kept, context);
-    if (!context.isCut || kernel.bindings.length <= fewBindings || own.length === 1) return [kernel];
+    if (!context.isCut || kernel.bindings.length <= fewBindings) return [kernel];
+    if (own.length === 1) {
+      if (!context.isInParts) return [kernel];
+      const parts = inParts([context.scalars.of(own[0]!.expr)], context, fewBindings - 1);
+      return [...parts.kernels, mapKernel(own, space, kept, parts.context)];
+    }
     // state is stored last, after all else has been read
     const half = Math.ceil(own.length / 2);
     return [own.slice(0, half), own.slice(half)].flatMap((part) => mapKernels(part, context));

@@ -1,14 +1,10 @@
 /** The totals of lanes merged in workgroup memory, and what follows from them. */
 import type { Group } from '../../schedule/stages.ts';
 import { storeEpilogue } from '../body.ts';
-import { binary, type Code, index, least, load, name, type SharedArray } from '../kernel.ts';
+import { binary, type Code } from '../kernel.ts';
 import { resultsOf } from '../monoids.ts';
-import { assign, mergeInto } from './accumulate.ts';
-import { type Builder, forLoop, realCount, width } from './build.ts';
-import { realsOf, type Total, type Totals, totalsOf } from './state.ts';
-
-/** How many lanes' totals each of them merges between two barriers. */
-const fanIn = 16;
+import { type Builder, realCount, width } from './build.ts';
+import type { Total, Totals } from './state.ts';
 
 /** Which of the lanes that share a result this is, and how many lanes the next one is further. */
 export interface Sharing {
@@ -20,52 +16,11 @@ export interface Sharing {
   readonly isAcross: boolean;
 }
 
-/**
- * Merges the totals of the lanes that share a result, in workgroup memory and in an order that is the same for all of
- * them, so that each has the result afterwards. Barriers are dear, arithmetic is not: each lane merges sixteen.
- */
-export function mergeLanes(builder: Builder, group: Group, totals: Totals, sharing: Sharing): SharedArray {
-  const { nest, names } = builder;
-  const array = { name: names.fresh('merged'), type: totals.type, reals: realsOf(totals.type) };
-  const { item, number, apart, isAcross } = sharing;
+/** The totals of all lanes that share a result, for each of them. */
+export function joined({ value, identity }: Totals, { item, number, apart, isAcross }: Sharing): Code {
   const [outer, inner] = isAcross ? [item, number] : [number, item];
-  const lane = nest.local('lane', binary('+', binary('*', outer, isAcross ? apart : width), inner));
-  const span = names.fresh('span');
-  const body = nest.scope([], () =>
-    mergeRound(builder, group, totals, array, lane, name(span, 'index'), sharing),
-  );
-  nest.push({ do: 'grow', name: span, below: width, factor: fanIn, body });
-  return array;
-}
-
-/** Lanes that are `span` apart are merged, up to sixteen of them. */
-function mergeRound(
-  builder: Builder,
-  { accumulations }: Group,
-  totals: Totals,
-  array: SharedArray,
-  lane: Code,
-  span: Code,
-  { item, apart, isAcross }: Sharing,
-): void {
-  const { nest, vector } = builder;
-  nest.push({ do: 'store', array: array.name, index: lane, value: totals.value });
-  nest.push({ do: 'barrier' });
-  const around = nest.local('around', least(binary('*', span, index(fanIn)), width));
-  const before = binary('-', binary('%', item, around), binary('%', item, span));
-  const leader = nest.local('leader', binary('-', lane, binary('*', before, apart)));
-  assign(builder, totals, totals.identity);
-  forLoop(builder, [], index(0), around, span, (offset) => {
-    const at = binary('+', leader, binary('*', offset, apart));
-    const type = typeof array.type === 'object' ? 'record' : array.type;
-    const other = load(array.name, at, type);
-    const [first, ...more] = totals.each;
-    if (more.length === 0) return mergeInto(builder, first!, other);
-    const { name: id } = nest.local('other', other) as Extract<Code, { code: 'name' }>;
-    const { each } = totalsOf(id, accumulations, isAcross && vector !== undefined);
-    for (const [i, total] of totals.each.entries()) mergeInto(builder, total, each[i]!.value);
-  });
-  nest.push({ do: 'barrier' });
+  const lane = binary('+', binary('*', outer, isAcross ? apart : width), inner);
+  return { code: 'make', type: value.type, name: 'joined', args: [value, identity, lane, apart] };
 }
 
 /** Results of reductions by the totals, at the current kept index. */

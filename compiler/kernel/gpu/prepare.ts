@@ -31,16 +31,17 @@ export function prepareKernels(group: Group, context: Context): Kernel[] {
     if (last && together.size < fewBindings) last.push(slot);
     else parts.push([slot]);
   }
-  return parts.map((slots) => prepareKernel(group, packing, slots, context));
+  return parts.map((slots) => prepareKernel(group.kept, packing, slots, context));
 }
 
-function prepareKernel(
-  { kept }: Group,
+/** A kernel that leaves some of the values that are handed over. */
+export function prepareKernel(
+  kept: Axes,
   packing: Packing,
   slots: readonly (readonly [Scalar, number])[],
   context: Context,
 ): Kernel {
-  const builder = openKernel(context, [], kept, packing);
+  const builder = openKernel(context, [], kept, { ...packing, slots: new Map(slots) });
   const { nest, size, vector } = builder;
   let tile!: Tile;
   const statements = nest.scope(

@@ -4,6 +4,7 @@ import { type Group, handleOf, type MapStage, type ReduceStage } from '../../sch
 import { storeOutputs } from '../body.ts';
 import { fewBindings } from '../bound.ts';
 import { below, type Code, index, type Kernel, name } from '../kernel.ts';
+import { expressionsOf } from '../tensors.ts';
 import {
   type Builder,
   block,
@@ -17,6 +18,7 @@ import {
   walk,
 } from './build.ts';
 import { defineResults, epilogue } from './merge.ts';
+import { inParts } from './parts.ts';
 import { partialsOf, placesOf, reductionOf } from './reduction.ts';
 import type { Total } from './state.ts';
 import { both, either, isZero, openTile, rangeOf, type Tile } from './tile.ts';
@@ -25,6 +27,22 @@ import { both, either, isZero, openTile, rangeOf, type Tile } from './tile.ts';
 export function reduceKernel(stage: ReduceStage, context: Context): Kernel {
   const kernel = lower(stage, undefined, context, true);
   return kernel.bindings.length > fewBindings ? lower(stage, undefined, context, false) : kernel;
+}
+
+/** The same, and where it would bind too much, kernels before it that leave parts of what it reads. */
+export function reduceKernels(stage: ReduceStage, context: Context): Kernel[] {
+  const kernel = reduceKernel(stage, context);
+  if (!context.isInParts || kernel.bindings.length <= fewBindings) return [kernel];
+  const [group] = stage.groups as [Group];
+  const written = kernel.bindings.filter(({ access }) => access !== 'read').length;
+  const roots = [
+    ...expressionsOf(stage).map(context.scalars.of),
+    ...(context.packed.by(group)?.slots.keys() ?? []),
+  ];
+  // one buffer is for partials
+  const own = new Set(group.epilogue.map(handleOf));
+  const parts = inParts(roots, context, fewBindings - written - 1, own);
+  return [...parts.kernels, reduceKernel(stage, parts.context)];
 }
 
 /**

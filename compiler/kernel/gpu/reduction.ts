@@ -25,8 +25,8 @@ import {
   type Tensor,
   width,
 } from './build.ts';
-import { mergeLanes } from './merge.ts';
-import { stateOf, type Total, type Totals, totalOf, totalsOf } from './state.ts';
+import { joined } from './merge.ts';
+import { mergeOf, realsOf, stateOf, type Total, type Totals, totalOf, totalsOf } from './state.ts';
 import { openTile, rangeOf, type Tile } from './tile.ts';
 
 /** Of the lane in the dispatch. */
@@ -57,7 +57,7 @@ export function reductionOf(
   const builder = openKernel(own, stages, stage.space, context.packed.by(group));
   const { nest, names, tensors, vector } = builder;
   const result = names.fresh('result');
-  let shared!: SharedArray;
+  let all!: Code;
   let totals!: Totals;
   let isSpread = false;
   const statements = nest.scope(
@@ -75,22 +75,23 @@ export function reductionOf(
       if (stage.riders.length === 0) accumulate();
       else guarded(builder, { code: 'not', type: 'bool', x: tile.isOutside }, [], accumulate);
       if (partials) takePartials(builder, group, totals.each, partials, tile);
-      shared = mergeLanes(builder, group, totals, tile);
+      all = joined(totals, tile);
     },
     { lanes: vector },
   );
   nest.push(...statements);
   const body = prune(nest.finish());
-  const used = namesIn(body);
+  const used = namesIn([...body, { do: 'let', name: '', value: all }]);
   return {
     function: {
       name: 'reduced',
       parameters: [result, ...places.filter((place) => used.has(place)), 'numbers'],
       body,
-      result: totals.value,
+      result: all,
       returns: totals.type,
+      merge: mergeOf(group.accumulations, isSpread),
     },
-    shared: [shared],
+    shared: [{ name: 'merged', type: totals.type, reals: realsOf(totals.type) }],
     records: totals.records,
     totalsIn: (id) => totalsOf(id, group.accumulations, isSpread).each,
   };

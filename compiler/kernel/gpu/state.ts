@@ -4,6 +4,7 @@ import {
   asVector,
   type Code,
   isVector,
+  type MergeFunction,
   name,
   type RecordType,
   real,
@@ -84,6 +85,25 @@ export function totalsOf(id: string, accumulations: readonly Accumulation[], isA
   };
 }
 
+/** What merges two of those. */
+export const mergeOf = (accumulations: readonly Accumulation[], isAcross: boolean): MergeFunction =>
+  mergeFunction('merge_totals', (local) => {
+    const [a, b] = ['a', 'b'].map((id) => totalsOf(id, accumulations, isAcross)) as [Totals, Totals];
+    const each = a.each.map((total, i) => merged(total, b.each[i]!.value, local));
+    return typeof a.type === 'object' && each.length > 1 ? make(a.type.name, each) : each[0]!;
+  });
+
+function mergeFunction(id: string, resultOf: (local: Local) => Code): MergeFunction {
+  const names = createNames(['a', 'b']);
+  const body: Statement[] = [];
+  const result = resultOf((base, value) => {
+    const local = names.fresh(base);
+    body.push({ do: 'let', name: local, value });
+    return name(local, value.type);
+  });
+  return { name: id, body, result };
+}
+
 const typeOf = ({ value, record }: Total): SharedArray['type'] =>
   record ?? (isVector(value) ? 'vector' : 'real');
 
@@ -119,14 +139,7 @@ function recordOf(monoid: Monoid, isAcross: boolean): RecordType | undefined {
     name: id,
     type: isAcross && !counts.includes(i) ? ('vector' as const) : ('real' as const),
   }));
-  const names = createNames(['a', 'b']);
-  const body: Statement[] = [];
-  const local: Local = (base, value) => {
-    const id = names.fresh(base);
-    body.push({ do: 'let', name: id, value });
-    return name(id, value.type);
-  };
   const [a, b] = ['a', 'b'].map((id) => membersOf(id, { members })) as [Code[], Code[]];
-  const result = make(record.name, merge(a, b, local));
-  return { name: record.name, members, merge: { name: record.merge, body, result } };
+  const own = mergeFunction(record.merge, (local) => make(record.name, merge(a, b, local)));
+  return { name: record.name, members, merge: own };
 }
