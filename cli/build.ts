@@ -1,12 +1,11 @@
 /** `normgrad build`: from a spec to its files. */
 import { setFlagsFromString } from 'node:v8';
-import { compile, targets } from '../compiler/compile.ts';
 import type { Tools } from '../compiler/emit/tools.ts';
+import { targets } from '../compiler/targets.ts';
 import { someOf, type Values } from './arguments.ts';
 import { differenceText } from './difference.ts';
 import { type Io, UsageError } from './io.ts';
-import { mergeOp } from './merge.ts';
-import { apply, type Changes, compare, generatedIn } from './output.ts';
+import { apply, type Changes, compare, type Files, generatedIn } from './output.ts';
 import { checkOp, defaultSpec, readSpec, showDiagnostics } from './spec.ts';
 import { openTools } from './tools.ts';
 import { watch } from './watch.ts';
@@ -26,8 +25,9 @@ export async function build(values: Values, io: Io): Promise<number> {
   const isWatching = options.has('watch');
   if (isWatching && job.isCheck) throw new UsageError('--check and --watch do not go together');
   const text = isWatching ? undefined : await readSpec(file);
-  // A build is too short for most of what V8 optimises meanwhile: it waits for thirty times as many calls as usual.
+  // A build is too short for most of what V8 optimises meanwhile: it waits for many times as many calls as usual.
   setFlagsFromString('--interrupt-budget=2000000');
+  setFlagsFromString('--wasm-tiering-budget=20000000');
   const tools = openTools(job.targets);
   const once = (spec: string): Promise<number> => buildOnce(job, spec, tools, io);
   return (text === undefined ? watch(file, once, io) : once(text)).finally(tools.close);
@@ -43,8 +43,10 @@ interface Job {
 }
 
 async function buildOnce(job: Job, text: string, tools: Tools, io: Io): Promise<number> {
-  const { file, folder, only } = job;
+  const { file, only } = job;
   const started = performance.now();
+  // loaded here so that the other thread can start before
+  const { compile } = await import('../compiler/compile.ts');
   const { spec, diagnostics, files } = await compile(text, {
     file,
     targets: job.targets,
@@ -58,16 +60,18 @@ async function buildOnce(job: Job, text: string, tools: Tools, io: Io): Promise<
   }
   const names = spec.entries.map(({ name }) => name);
   checkOp(only, names);
-  const changes =
-    only === undefined
-      ? compare(folder, files)
-      : compare(folder, mergeOp(files, generatedIn(folder), only, names), (path) =>
-          path.startsWith(`${only}/`),
-        );
+  const changes = await changesOf(job, files, names);
   if (job.isCheck) return check(changes, job, io);
   withoutInterruption(() => apply(changes));
   report(changes, job, performance.now() - started, io);
   return 0;
+}
+
+async function changesOf({ folder, only }: Job, files: Files, names: readonly string[]): Promise<Changes> {
+  if (only === undefined) return compare(folder, files);
+  const { mergeOp } = await import('./merge.ts');
+  const merged = mergeOp(files, generatedIn(folder), only, names);
+  return compare(folder, merged, (path) => path.startsWith(`${only}/`));
 }
 
 const isSame = ({ added, changed, removed }: Changes): boolean =>

@@ -1,6 +1,7 @@
 /** The index and the manifest of a folder that holds several ops, after one of them was built alone. */
-import { type Target, targets } from '../compiler/compile.ts';
+
 import { stringify } from '../compiler/emit/package.ts';
+import { type Target, targets } from '../compiler/targets.ts';
 import { Failure } from './io.ts';
 import type { Files } from './output.ts';
 

@@ -1,11 +1,11 @@
 /** The thread that `tools.ts` starts. */
 import { createRequire } from 'node:module';
 import { parentPort, workerData } from 'node:worker_threads';
-import type { Target } from '../compiler/compile.ts';
 import { createPrint, type Morph } from '../compiler/emit/source.ts';
 import type { Tools } from '../compiler/emit/tools.ts';
 import { assemble } from '../compiler/emit/wasm.ts';
 import { loadBinaryen } from '../compiler/emit/wasm-module.ts';
+import type { Target } from '../compiler/targets.ts';
 import type { Answer, Request } from './tools.ts';
 
 // `import` would read this CommonJS twice, the first time for the names that it exports.

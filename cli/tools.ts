@@ -1,7 +1,8 @@
 /** The emitters' tools on a thread of their own: loading them takes as long as the rest of a build. */
 import { Worker } from 'node:worker_threads';
-import type { Target } from '../compiler/compile.ts';
-import { type Tools, tools } from '../compiler/emit/tools.ts';
+
+import type { Tools } from '../compiler/emit/tools.ts';
+import type { Target } from '../compiler/targets.ts';
 
 /** A call of a tool, and what came of it. */
 export interface Request {
@@ -23,7 +24,7 @@ export interface RemoteTools extends Tools {
 /** Starts the thread, which loads at once what these targets need. */
 export function openTools(targets: readonly Target[]): RemoteTools {
   // What loads TypeScript as it is does not reach other threads in Node 20.
-  if (import.meta.url.endsWith('.ts')) return { ...tools, close: () => {} };
+  if (import.meta.url.endsWith('.ts')) return openHere();
   const worker = new Worker(new URL('./tools-worker.js', import.meta.url), { workerData: targets });
   const waiting = new Map<number, { resolve(value: unknown): void; reject(error: unknown): void }>();
   worker.on('message', ({ id, value, error }: Answer) => {
@@ -46,5 +47,15 @@ export function openTools(targets: readonly Target[]): RemoteTools {
     print: (statements) => call('print', statements) as ReturnType<Tools['print']>,
     assemble: (code) => call('assemble', code) as ReturnType<Tools['assemble']>,
     close: () => void worker.terminate(),
+  };
+}
+
+/** The same without a thread. */
+function openHere(): RemoteTools {
+  const loading = import('../compiler/emit/tools.ts');
+  return {
+    print: async (statements) => (await loading).tools.print(statements),
+    assemble: async (code) => (await loading).tools.assemble(code),
+    close: () => {},
   };
 }

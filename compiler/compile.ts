@@ -20,10 +20,9 @@ import { stagesOf } from './schedule/stages.ts';
 import { parseSpec } from './spec/parse.ts';
 import type { Axis, Direction, Entry, Spec, Variant } from './spec/spec.ts';
 import { variantKey, variantsOf } from './spec/variants.ts';
+import { type Target, targets } from './targets.ts';
 
-/** What kernels are emitted for. */
-export const targets = ['typescript', 'wasm', 'wgsl'] as const;
-export type Target = (typeof targets)[number];
+export { type Target, targets };
 
 export interface CompileOptions {
   /** The spec's file name, for messages and headers. */

@@ -13,6 +13,7 @@ import {
   Fraction,
   type InputRole,
   intern,
+  isOne,
   type Node,
   type Reduction,
   type Term,
@@ -23,7 +24,12 @@ export const one = new Fraction(1);
 export const zeroFraction = new Fraction(0);
 
 export const number = (value: Fraction | number | string | bigint): Expr =>
-  intern({ op: 'number', value: value instanceof Fraction ? value : exactFraction(String(value)) }, []);
+  intern({ op: 'number', value: fractionOf(value) }, []);
+
+function fractionOf(value: Fraction | number | string | bigint): Fraction {
+  if (value instanceof Fraction) return value;
+  return Number.isSafeInteger(value) ? new Fraction(value) : exactFraction(String(value));
+}
 
 /** The value of a decimal numeral, exactly: `0.1` is one tenth, `1e-5` is one hundred-thousandth. */
 export function exactFraction(numeral: string): Fraction {
@@ -87,6 +93,8 @@ export const rsqrt = (e: Expr): Expr => power(e, new Fraction(-1, 2));
 /** More terms than this, and a product of a sum is left as it is rather than multiplied out. */
 const expansionLimit = 256;
 
+const times = (a: Fraction, b: Fraction): Fraction => (isOne(a) ? b : isOne(b) ? a : a.mul(b));
+
 function combine(operands: readonly Term[], isAtom: boolean): Expr {
   const coefficients = new Map<Expr, Fraction>();
   let total = zeroFraction;
@@ -96,13 +104,13 @@ function combine(operands: readonly Term[], isAtom: boolean): Expr {
       total = total.add(c.mul(e.value));
     } else if (e.op === 'add' && !e.atom && !isAtom) {
       total = total.add(c.mul(e.constant));
-      for (const [k, term] of e.terms) push(c.mul(k), term);
+      for (const [k, term] of e.terms) push(times(c, k), term);
     } else if (e.op === 'mul' && !isAtom && coefficients.size < expansionLimit && freeSum(e)) {
-      for (const [k, term] of expand(e, freeSum(e)!)) push(c.mul(k), term);
-    } else if (e.op === 'mul' && !e.coefficient.equals(one)) {
-      push(c.mul(e.coefficient), product(one, e.factors));
+      for (const [k, term] of expand(e, freeSum(e)!)) push(times(c, k), term);
+    } else if (e.op === 'mul' && !isOne(e.coefficient)) {
+      push(times(c, e.coefficient), product(one, e.factors));
     } else {
-      coefficients.set(e, (coefficients.get(e) ?? zeroFraction).add(c));
+      coefficients.set(e, coefficients.get(e)?.add(c) ?? c);
     }
   };
   for (const [c, e] of operands) push(c, e);
@@ -116,7 +124,7 @@ function combine(operands: readonly Term[], isAtom: boolean): Expr {
 
 /** The first factor of a product that is a free sum, to the first power. */
 export const freeSum = (e: Node<'mul'>): Node<'add'> | undefined =>
-  e.factors.find(([f, p]) => f.op === 'add' && !f.atom && p.equals(one))?.[0] as Node<'add'> | undefined;
+  e.factors.find(([f, p]) => f.op === 'add' && !f.atom && isOne(p))?.[0] as Node<'add'> | undefined;
 
 /** k·(a + b) as the terms k·a, k·b. */
 export function expand(e: Node<'mul'>, over: Node<'add'>): Term[] {
@@ -133,7 +141,7 @@ export function product(coefficient: Fraction, operands: readonly Factor[]): Exp
   const powers = new Map<Expr, Fraction>();
   let total = coefficient;
   const collect = (e: Expr, p: Fraction): void => {
-    powers.set(e, (powers.get(e) ?? zeroFraction).add(p));
+    powers.set(e, powers.get(e)?.add(p) ?? p);
   };
   const push = (e: Expr, p: Fraction): void => {
     if (p.n === 0n) return;
@@ -143,7 +151,7 @@ export function product(coefficient: Fraction, operands: readonly Factor[]): Exp
       else collect(e, p);
     } else if (e.op === 'mul' && powerDistributes(e, p)) {
       push(number(e.coefficient), p);
-      for (const [f, q] of e.factors) push(f, q.mul(p));
+      for (const [f, q] of e.factors) push(f, times(q, p));
     } else {
       collect(e, p);
     }
@@ -153,9 +161,9 @@ export function product(coefficient: Fraction, operands: readonly Factor[]): Exp
   const factors = [...powers].filter(([, p]) => p.n !== 0n);
   const [first] = factors;
   if (!first) return number(total);
-  if (factors.length === 1 && first[1].equals(one)) {
+  if (factors.length === 1 && isOne(first[1])) {
     const [e] = first;
-    if (total.equals(one)) return e;
+    if (isOne(total)) return e;
     if (e.op === 'add' && !e.atom) {
       const terms = e.terms.map(([c, term]): Term => [c.mul(total), term]);
       return combine([...terms, [total, number(e.constant)]], false);

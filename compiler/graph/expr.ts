@@ -87,6 +87,9 @@ export const isReduction = <B extends Body>(body: B): body is Extract<B, Reducti
 
 export const text = (value: Fraction): string => value.toFraction();
 
+/** Whether a fraction is 1, as most are. */
+export const isOne = ({ s, n, d }: Fraction): boolean => n === 1n && d === 1n && s === 1n;
+
 function keyOf(body: Body, of: (child: Expr) => string): string {
   switch (body.op) {
     case 'number':

@@ -1,6 +1,6 @@
 /** The one printer of graphs: infix formulas, and programs of one line a shared value. */
 import { exactFraction } from './build.ts';
-import { children, type Expr, Fraction, isReduction, topological } from './expr.ts';
+import { children, type Expr, Fraction, isOne, isReduction, topological } from './expr.ts';
 
 /** Binding strength, weakest first; what binds weaker than its surroundings is put in parentheses. */
 const strength = { select: 0, or: 1, and: 2, not: 3, compare: 4, add: 5, mul: 6, power: 8, word: 9 };
@@ -106,6 +106,7 @@ function fraction(value: Fraction): Text {
 /** The shortest decimal text of a fraction whose decimals end and that a double holds, else undefined. */
 function decimal(value: Fraction): string | undefined {
   const near = value.valueOf();
+  if (value.d === 1n && Number.isSafeInteger(near)) return String(near);
   return Number.isFinite(near) && exactFraction(String(near)).equals(value) ? String(near) : undefined;
 }
 
@@ -125,7 +126,7 @@ function printAdd(e: Extract<Expr, { op: 'add' }>, print: (e: Expr) => Text): Te
 }
 
 const printTerm = (c: Fraction, term: Text): string =>
-  c.equals(1)
+  isOne(c)
     ? within(term, strength.mul)
     : `${within(fraction(c), strength.mul)} * ${within(term, strength.mul + 1)}`;
 
@@ -135,7 +136,7 @@ function printMul(e: Extract<Expr, { op: 'mul' }>, print: (e: Expr) => Text): Te
   const { coefficient } = e;
   if (coefficient.n !== 1n || decimal(coefficient) !== undefined) {
     const over = decimal(coefficient) === undefined ? new Fraction(coefficient.n) : coefficient.abs();
-    if (!over.equals(1)) above.push(fraction(over).text);
+    if (!isOne(over)) above.push(fraction(over).text);
   }
   if (decimal(coefficient) === undefined) below.push(String(coefficient.d));
   for (const [f, p] of e.factors) {
@@ -148,7 +149,7 @@ function printMul(e: Extract<Expr, { op: 'mul' }>, print: (e: Expr) => Text): Te
 }
 
 function printPower(base: Text, p: Fraction): string {
-  if (p.equals(1)) return within(base, strength.mul + 1);
+  if (isOne(p)) return within(base, strength.mul + 1);
   if (p.equals(new Fraction(1, 2))) return `sqrt(${base.text})`;
   const exponent = p.d === 1n ? String(p.n) : `(${p.toFraction()})`;
   return `${within(base, strength.power + 1)} ^ ${exponent}`;

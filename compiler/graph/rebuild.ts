@@ -18,7 +18,7 @@ import {
   select,
   stop,
 } from './build.ts';
-import { children, type Expr, type Factor, isReduction, type Node, topological } from './expr.ts';
+import { children, type Expr, type Factor, isOne, isReduction, type Node, topological } from './expr.ts';
 
 /** The same operation on other operands, in the order of `children`. */
 export function withChildren(e: Expr, changed: readonly Expr[]): Expr {
@@ -75,7 +75,7 @@ export const finish = (roots: readonly Expr[]): Expr[] =>
 /** Σx / count(over) written as a mean, whatever else is multiplied. */
 export function recogniseMeans(e: Node<'mul'>): Expr {
   for (const [total, p] of e.factors) {
-    if (total.op !== 'sum' || !p.equals(one)) continue;
+    if (total.op !== 'sum' || !isOne(p)) continue;
     const powers = new Map(e.factors);
     const divided = total.over.every((axis) => {
       const power = powers.get(sizeNode(e, axis) ?? total);

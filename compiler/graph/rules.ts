@@ -22,7 +22,7 @@ import {
   sum,
   variance,
 } from './build.ts';
-import { type Expr, type Factor, Fraction, isReduction, type Node, type Term } from './expr.ts';
+import { type Expr, type Factor, Fraction, isOne, isReduction, type Node, type Term } from './expr.ts';
 
 export interface Rule<Context> {
   readonly name: string;
@@ -79,7 +79,7 @@ function pullOut(x: Expr, over: Axes): Expr | undefined {
     }
     groups.push({ axes, factors });
   }
-  if (free.length === 0 && groups.length === 1 && x.coefficient.equals(one)) return undefined;
+  if (free.length === 0 && groups.length === 1 && isOne(x.coefficient)) return undefined;
   return mul(
     product(x.coefficient, free),
     ...groups.map((group) => sum(product(one, group.factors), group.axes)),
@@ -89,7 +89,7 @@ function pullOut(x: Expr, over: Axes): Expr | undefined {
 function mergeNested(x: Expr, over: Axes): Expr | undefined {
   if (x.op === 'sum') return sum(x.x, union(x.over, over));
   if (x.op !== 'mul') return undefined;
-  const inner = x.factors.find(([f, p]) => f.op === 'sum' && p.equals(one))?.[0] as Node<'sum'> | undefined;
+  const inner = x.factors.find(([f, p]) => f.op === 'sum' && isOne(p))?.[0] as Node<'sum'> | undefined;
   if (!inner) return undefined;
   const rest = product(
     x.coefficient,
@@ -171,7 +171,7 @@ function vanish(x: Expr, over: Axes): Expr | undefined {
 
 /** Σₐ (e + r)² with r free of a is count·var(e) exactly when Σₐ (e + r) vanishes. */
 function centredSquare(x: Expr, over: Axes): Expr | undefined {
-  if (x.op !== 'mul' || x.factors.length !== 1 || !x.coefficient.equals(one)) return undefined;
+  if (x.op !== 'mul' || x.factors.length !== 1 || !isOne(x.coefficient)) return undefined;
   const [base, p] = x.factors[0]!;
   if (base.op !== 'add' || !p.equals(2) || !isNumber(distributed(base, over), 0)) return undefined;
   const varying = base.terms.filter(([, term]) => overlaps(term.axes, over));
@@ -182,7 +182,7 @@ function centredSquare(x: Expr, over: Axes): Expr | undefined {
 
 function pullOutOfMask(x: Expr, over: Axes): Expr | undefined {
   const factors: readonly Factor[] = x.op === 'mul' ? x.factors : [[x, one]];
-  const masked = factors.find(([f, p]) => isMask(f) && p.equals(one) && !overlaps(f.test.axes, over));
+  const masked = factors.find(([f, p]) => isMask(f) && isOne(p) && !overlaps(f.test.axes, over));
   if (!masked) return undefined;
   const { test, then } = masked[0] as Node<'select'>;
   const rest = product(
@@ -212,12 +212,12 @@ export const maskRules: readonly Rule<Expr>[] = [
     return linear([...terms, [x.constant, mask(test, number(1))]]);
   }),
   maskRule('pull out of a mask', '[t]·(k·e) → k · [t]·e, k of fewer axes and always finite', (x, test) => {
-    if (x.op === 'number') return x.value.equals(one) ? undefined : scale(x.value, rawMask(test, number(1)));
+    if (x.op === 'number') return isOne(x.value) ? undefined : scale(x.value, rawMask(test, number(1)));
     if (x.op !== 'mul') return undefined;
     const full = union(test.axes, x.axes).length;
     const isOut = (factor: Factor): boolean => factor[0].axes.length < full && isFiniteFactor(factor);
     const small = x.factors.filter(isOut);
-    if (small.length === 0 && x.coefficient.equals(one)) return undefined;
+    if (small.length === 0 && isOne(x.coefficient)) return undefined;
     const rest = product(
       new Fraction(1),
       x.factors.filter((factor) => !isOut(factor)),

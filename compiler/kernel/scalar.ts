@@ -4,7 +4,7 @@
  */
 import { invariant } from '../diagnostics.ts';
 import { type Axes, union } from '../graph/axes.ts';
-import { type Call, type Expr, type Factor, Fraction, isReduction, type Node } from '../graph/expr.ts';
+import { type Call, type Expr, type Factor, Fraction, isOne, isReduction, type Node } from '../graph/expr.ts';
 import { isFiniteFactor, isMask } from '../graph/rules.ts';
 import { createWeakTable } from '../graph/weak-table.ts';
 import type { Comparison } from '../spec/spec.ts';
@@ -122,7 +122,7 @@ function reciprocalRoot(base: Expr, p: Fraction): Scalar {
 
 /** coefficient × Π factor ^ power × inner, small parts first so that loops can hoist them. */
 function product(coefficient: Fraction, factors: readonly Factor[], inner?: Scalar): Scalar {
-  const masked = factors.find(([f, p]) => isMask(f) && p.equals(1));
+  const masked = factors.find(([f, p]) => isMask(f) && isOne(p));
   if (masked) return maskedProduct(coefficient, factors, masked, inner);
   const above: Scalar[] = [];
   const below: Scalar[] = [];

@@ -11,7 +11,7 @@ import {
 } from '../graph/axes.ts';
 import { add, and, compare, count, input, linear, number, rawMask, sum, truth } from '../graph/build.ts';
 import { jvp, vjp } from '../graph/differentiate.ts';
-import { type Expr, isReduction, type Term, topological } from '../graph/expr.ts';
+import { children, type Expr, isReduction, type Term, topological } from '../graph/expr.ts';
 import type { Forward } from '../graph/formulas.ts';
 import { cut, finish } from '../graph/rebuild.ts';
 import type { Role } from '../kernel/kernel.ts';
@@ -247,8 +247,6 @@ const guarded = (e: Expr, guard: Expr): Expr => (guard.op === 'truth' ? e : rawM
 function guardOf(e: Expr, axes: Axes): Expr {
   const nodes = topological([e]);
   const reductions = nodes.filter(isReduction);
-  const isPrimal = (e: Expr): boolean =>
-    topological([e]).every((n) => n.op !== 'input' || n.role === 'input');
   const divisors = nodes.flatMap((n) =>
     n.op === 'mul'
       ? n.factors.flatMap(([f, power]) => (f.op === 'size' && power.s < 0n ? [f.axis] : []))
@@ -260,6 +258,20 @@ function guardOf(e: Expr, axes: Axes): Expr {
   const isRisky = (over: Axes): boolean => risks.some((risk) => overlaps(risk, over));
   const counts = [...new Set(summed.filter(isRisky).map(count))];
   return counts.map((elements) => compare('>', elements, number(0))).reduce(and, truth(true));
+}
+
+const knownPrimal = new WeakMap<Expr, boolean>();
+
+/** Whether an expression rests on nothing but the op's own inputs. */
+function isPrimal(e: Expr): boolean {
+  if (!knownPrimal.has(e)) {
+    for (const node of topological([e]))
+      knownPrimal.set(
+        node,
+        node.op === 'input' ? node.role === 'input' : children(node).every((child) => knownPrimal.get(child)),
+      );
+  }
+  return knownPrimal.get(e)!;
 }
 
 interface SavedValues {
@@ -321,9 +333,8 @@ function savedValues(forward: Forward, order: (axes: Axes) => string[]): SavedVa
 }
 
 function isSavable(e: Expr, states: ReadonlySet<string>): boolean {
-  if (e.type === 'bool') return false;
+  if (e.type === 'bool' || !isPrimal(e)) return false;
   const inside = topological([e]);
-  if (inside.some((node) => node.op === 'input' && node.role !== 'input')) return false;
   const reductions = inside.filter(isReduction);
   if (mustBeExact(e)) return false; // it is computed again
   if (reductions.length > 0) {

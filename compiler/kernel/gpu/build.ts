@@ -1,6 +1,6 @@
 /** What the parts of a GPU kernel are built from: loops over lanes, positions along axes, and the finished kernel. */
 import type { Axes } from '../../graph/axes.ts';
-import type { Call, Expr } from '../../graph/expr.ts';
+import type { Call } from '../../graph/expr.ts';
 import type { Stage } from '../../schedule/stages.ts';
 import { createBody } from '../body.ts';
 import { arraysIn, collectBindings, collectUniforms, mapCode, prune } from '../collect.ts';
@@ -71,20 +71,18 @@ export type Tensor = Omit<Binding, 'access'>;
 
 /** Functions that are computed of one real at a time. */
 const ofReals: ReadonlySet<Call> = new Set(['erf', 'sin', 'cos', 'pow']);
-const usesThem = (stages: readonly Stage[], handedOver: Iterable<Scalar>): boolean =>
-  stages.flatMap(expressionsOf).some(isOfReals) || callsThem(handedOver);
+const usesThem = (stages: readonly Stage[], handedOver: Iterable<Scalar>): boolean => {
+  const computed = stages.flatMap(expressionsOf).map(createScalars().of);
+  return [...computed, ...handedOver].some(callsThem);
+};
 
-function callsThem(scalars: Iterable<Scalar>): boolean {
-  const all = new Set(scalars);
-  for (const scalar of all) for (const operand of operands(scalar)) all.add(operand);
-  return [...all].some((scalar) => scalar.is === 'call' && ofReals.has(scalar.fn));
-}
+const knownToCall = new WeakMap<Scalar, boolean>();
 
-const knownOfReals = new WeakMap<Expr, boolean>();
-
-function isOfReals(expr: Expr): boolean {
-  const known = knownOfReals.get(expr) ?? callsThem([createScalars().of(expr)]);
-  knownOfReals.set(expr, known);
+function callsThem(scalar: Scalar): boolean {
+  const known =
+    knownToCall.get(scalar) ??
+    ((scalar.is === 'call' && ofReals.has(scalar.fn)) || operands(scalar).some(callsThem));
+  knownToCall.set(scalar, known);
   return known;
 }
 

@@ -1,0 +1,3 @@
+/** What kernels are emitted for. */
+export const targets = ['typescript', 'wasm', 'wgsl'] as const;
+export type Target = (typeof targets)[number];
