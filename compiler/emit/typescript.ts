@@ -113,6 +113,8 @@ const language: Language = {
     grow: () => elsewhere('grow'),
     accumulator: () => elsewhere('accumulator'),
     lanes: () => elsewhere('lanes'),
+    rows: () => elsewhere('rows'),
+    each: () => elsewhere('each'),
     repeat: () => elsewhere('repeat'),
     outlined: ({ body }, _, block) => block(body),
   },

@@ -244,6 +244,8 @@ const language: Language = {
     barrier: () => 'workgroupBarrier();',
     accumulator: () => elsewhere('accumulator'),
     lanes: () => elsewhere('lanes'),
+    rows: () => elsewhere('rows'),
+    each: () => elsewhere('each'),
     repeat: () => elsewhere('repeat'),
     outlined: () => elsewhere('outlined'),
   },

@@ -48,6 +48,8 @@ export function codesOf(statement: Statement): readonly Code[] {
       return [statement.from, statement.below, statement.step];
     case 'lanes':
       return [statement.from, statement.below];
+    case 'rows':
+      return [statement.from, statement.below, statement.step, statement.isLong];
     case 'grow':
       return [statement.below];
     case 'repeat':
@@ -57,6 +59,7 @@ export function codesOf(statement: Statement): readonly Code[] {
       return [statement.test];
     case 'comment':
     case 'outlined':
+    case 'each':
     case 'accumulator':
     case 'barrier':
       return [];
