@@ -5,8 +5,15 @@ import type { Block } from './tensor.ts';
 const pageBytes = 65536;
 /** All that 32-bit addresses reach: address space, not memory that is in use. */
 const mostPages = 65536;
+/**
+ * What lies a multiple of this apart shares places in a cache, and a load waits for a store there. Kernels walk along
+ * several large tensors together, so these start elsewhere: any sixteen in a row at different multiples of 256 bytes.
+ */
+const wayBytes = 4096;
+const apartBytes = 7 * 256;
+const largeBytes = 2 ** 16;
 /** Vectors are read whole, also the last one. */
-const padding = 16;
+const padding = 64;
 
 export interface Memory {
   readonly memory: WebAssembly.Memory;
@@ -33,16 +40,17 @@ export function openMemory(): Memory | undefined {
   const buffers = new WeakSet<object>();
   // what threads share comes first, see `threads.ts`
   let next = 64;
+  let large = 0;
   return {
     memory,
     allocate: (needed) => {
       const bytes = roundUp(needed + padding);
       let address = free.get(bytes)?.pop();
       if (address === undefined) {
-        const missing = next + bytes - memory.buffer.byteLength;
+        address = bytes < largeBytes ? next : next + ((apartBytes * large++ - next) & (wayBytes - 1));
+        const missing = address + bytes - memory.buffer.byteLength;
         if (missing > 0) grow(memory, missing);
-        address = next;
-        next += bytes;
+        next = address + bytes;
       }
       return { byteOffset: address, byteLength: bytes, isFree: false };
     },

@@ -111,6 +111,8 @@ const language: Language = {
     return_if: ({ test }, print) => `if (${print(test)}) return;`,
     accumulator: () => elsewhere('accumulator'),
     lanes: () => elsewhere('lanes'),
+    rows: () => elsewhere('rows'),
+    each: () => elsewhere('each'),
     repeat: () => elsewhere('repeat'),
     outlined: ({ body }, _, block) => block(body),
   },

@@ -1,7 +1,17 @@
 /** Statements and expressions of a routine as WebAssembly; one row a construct, and the expansion of loops over lanes. */
 import { invariant } from '../diagnostics.ts';
 import { eachCode, eachStatement } from '../kernel/collect.ts';
-import type { Binding, Code, CodeType, LaneMerge, Operator, Statement } from '../kernel/kernel.ts';
+import {
+  type Binding,
+  binary,
+  type Code,
+  type CodeType,
+  index,
+  type LaneMerge,
+  type Operator,
+  type Statement,
+  times,
+} from '../kernel/kernel.ts';
 import type { Functions } from './wasm-functions.ts';
 import type { Binaryen, Module, Ref } from './wasm-module.ts';
 
@@ -13,17 +23,35 @@ interface Local {
   readonly type: CodeType;
 }
 
+/** A local of an index. */
+interface IndexLocal {
+  readonly get: () => Ref;
+  readonly set: (value: Ref) => Ref;
+  readonly tee: (value: Ref) => Ref;
+}
+
+type StatementOf<D extends Statement['do']> = Extract<Statement, { do: D }>;
+
 /** A loop over lanes that is being expanded. */
 interface Lanes {
   /** The loop's variable in the Kernel, and the local that counts it in bytes. */
   readonly name: string;
-  readonly bytes: number;
+  readonly bytes: IndexLocal;
   /** Addresses that the loop does not change, by array and index. */
-  readonly pointers: ReadonlyMap<string, number>;
+  readonly pointers: ReadonlyMap<string, IndexLocal>;
   /** The copies that a statement is repeated for. */
   readonly copies: number;
-  /** In the last, partial turns: the mask of the lanes that count, and the local that holds the bytes left. */
-  readonly rest?: { readonly mask: number; readonly left: number; readonly outside: ReadonlySet<string> };
+  /** In the last, partial turns where there is no room: the mask of the lanes that count, and the local that holds the bytes left. */
+  readonly rest?: { readonly mask: number; readonly left: IndexLocal; readonly outside: ReadonlySet<string> };
+}
+
+/** Rows that are being visited abreast. */
+interface Rows {
+  readonly abreast: number;
+  /** What each of them has for itself: its place, and what is known of it before loops over lanes. */
+  readonly own: ReadonlySet<string>;
+  /** Whether it is one of those that are left. */
+  readonly isLeft: boolean;
 }
 
 /** The code of one function's body. Locals are numbered after the parameters. */
@@ -48,8 +76,17 @@ export function createCoder(
   let lanes: Lanes | undefined;
   /** Which copy of a vector names mean. */
   let copy = 0;
+  let rows: Rows | undefined;
+  /** Which of the rows abreast names mean. */
+  let row = 0;
 
   const newLocal = (type: CodeType): number => parameters + types.push(typeOf[type]) - 1;
+  const indexLocal = (local: number): IndexLocal => ({
+    get: () => m.local.get(local, binaryen.i32),
+    set: (value) => m.local.set(local, value),
+    tee: (value) => m.local.tee(local, value, binaryen.i32),
+  });
+  const newIndex = (): IndexLocal => indexLocal(newLocal('index'));
   function declare(name: string, type: CodeType): number {
     const known = locals.get(name);
     if (known) return known.index;
@@ -58,8 +95,10 @@ export function createCoder(
     return index;
   }
   const copied = (name: string, k: number): string => (k === 0 ? name : `${name} ${k}`);
+  /** What a name that each of the rows abreast has for itself is known by. */
+  const ofRow = (name: string): string => (row > 0 && rows?.own.has(name) ? `${name} of ${row}` : name);
   function get(name: string): Ref {
-    const local = locals.get(copied(name, copy)) ?? locals.get(name);
+    const local = locals.get(copied(ofRow(name), copy)) ?? locals.get(ofRow(name));
     invariant(local, `nothing is called ${name}`);
     return m.local.get(local.index, typeOf[local.type]);
   }
@@ -210,9 +249,9 @@ export function createCoder(
   function laneAddress(array: string, index: Code): Ref {
     invariant(lanes, 'a vector outside of a loop over lanes');
     const rest = withoutLane(index, lanes.name);
-    const pointer = lanes.pointers.get(keyOf(array, rest));
-    const base = pointer === undefined ? baseOf(array, rest) : m.local.get(pointer, binaryen.i32);
-    return m.i32.add(base, m.local.get(lanes.bytes, binaryen.i32));
+    const pointer = lanes.pointers.get(placeOf(array, rest));
+    const base = pointer === undefined ? baseOf(array, rest) : pointer.get();
+    return m.i32.add(base, lanes.bytes.get());
   }
   const baseOf = (array: string, rest: Code | undefined): Ref => (rest ? addressOf(array, rest) : get(array));
 
@@ -227,11 +266,11 @@ export function createCoder(
     return bytesOf(array) === 8 ? m.f64.load(0, 8, address) : m.f64.promote(m.f32.load(0, 4, address));
   }
 
-  function storeOf({ array, index, value }: Extract<Statement, { do: 'store' }>): Ref {
+  function storeOf({ array, index, value }: StatementOf<'store'>): Ref {
     if (lanes && mentions(index, lanes.name)) {
       const address = laneAddress(array, index);
       if (!lanes.rest) return m.v128.store(copy * vectorBytes, 4, address, wide(value));
-      return functions.storePart(address, wide(value), m.local.get(lanes.rest.left, binaryen.i32));
+      return functions.storePart(address, wide(value), lanes.rest.left.get());
     }
     const address = addressOf(array, index);
     return bytesOf(array) === 8
@@ -239,7 +278,7 @@ export function createCoder(
       : m.f32.store(0, 4, address, m.f32.demote(emit(value)));
   }
 
-  function repeatOf({ array, at, width, times, into, place }: Extract<Statement, { do: 'repeat' }>): Ref {
+  function repeatOf({ array, at, width, times, into, place }: StatementOf<'repeat'>): Ref {
     const bytes = m.i32.shl(emit(width), int(shiftOf(array)));
     return functions.repeat(addressOf(into, place), addressOf(array, at), bytes, emit(times));
   }
@@ -282,7 +321,7 @@ export function createCoder(
     if (s.do === 'let' || s.do === 'var') declare(s.name, s.value.type);
   }
 
-  function assign({ name, value }: Extract<Statement, { do: 'assign' }>): Ref {
+  function assign({ name, value }: StatementOf<'assign'>): Ref {
     const target = locals.get(copied(name, copy))!;
     if (target.type !== 'vector') return m.local.set(target.index, emit(value));
     const rest = lanes?.rest;
@@ -297,7 +336,7 @@ export function createCoder(
         return [];
       case 'let':
       case 'var':
-        return [m.local.set(declare(copied(s.name, copy), s.value.type), emit(s.value))];
+        return [m.local.set(declare(copied(ofRow(s.name), copy), s.value.type), emit(s.value))];
       case 'assign':
         return [assign(s)];
       case 'accumulator':
@@ -314,6 +353,10 @@ export function createCoder(
         return forOf(s);
       case 'lanes':
         return lanesOf(s);
+      case 'rows':
+        return rowsOf(s);
+      case 'each':
+        return eachRow(() => sequence(s.body));
       default:
         invariant(false, `${s.do} in WebAssembly`);
     }
@@ -327,7 +370,7 @@ export function createCoder(
     return m.if(holds(), m.loop(label, m.block(null, [...body, m.br_if(label, holds())])));
   }
 
-  function forOf({ name, from, below, step, body }: Extract<Statement, { do: 'for' }>): Ref[] {
+  function forOf({ name, from, below, step, body }: StatementOf<'for'>): Ref[] {
     const counter = declare(name, 'index');
     const at = (): Ref => m.local.get(counter, binaryen.i32);
     const limit = newLocal('index');
@@ -341,12 +384,66 @@ export function createCoder(
     ];
   }
 
-  function lanesOf(s: Extract<Statement, { do: 'lanes' }>): Ref[] {
-    const bytes = newLocal('index');
-    const limit = newLocal('index');
-    const left = newLocal('index');
+  /** What tells places apart that loops over lanes start from: those of rows abreast differ. */
+  function placeOf(array: string, rest: Code | undefined): string {
+    const isOwn = rest && [...(rows?.own ?? [])].some((id) => mentions(rest, id));
+    return `${array} ${JSON.stringify(rest)} ${isOwn ? row : 0}`;
+  }
+
+  /** What is emitted for each of the rows abreast. */
+  function eachRow(refs: () => readonly Ref[]): Ref[] {
+    const all: Ref[] = [];
+    for (row = 0; row < (rows?.abreast ?? 1); row++) all.push(...refs());
+    row = 0;
+    return all;
+  }
+
+  /** Turns of so many rows, and then of each that is left. */
+  function rowsOf({ name, from, below, step, abreast, isLong, body }: StatementOf<'rows'>): Ref[] {
+    const [first, apart, next, end, turns] = [newIndex(), newIndex(), newIndex(), newIndex(), newIndex()];
+    const known = body.filter((s) => s.do === 'let');
+    const loops = body.filter((s) => s.do !== 'let');
+    const own = namesIn(known).add(name);
+    const turn = (count: number): Ref[] => {
+      rows = { abreast: count, own, isLeft: count < abreast };
+      let place = first;
+      const refs = eachRow(() => {
+        const position = row === 0 ? first.get() : m.i32.add(place.get(), apart.get());
+        place = indexLocal(declare(ofRow(name), 'index'));
+        return [place.set(position), ...sequence(known)];
+      });
+      refs.push(...sequence(loops));
+      rows = undefined;
+      return refs;
+    };
+    const loop = (count: number, advance: Ref): Ref =>
+      loopWhile(
+        () => m.i32.lt_u(first.get(), end.get()),
+        [...turn(count), first.set(m.i32.add(first.get(), advance))],
+      );
+    const all = [end.set(emit(below)), loop(1, emit(step))];
+    if (abreast === 1) return [first.set(emit(from)), ...all];
+    const group = times(step, index(abreast));
+    return [
+      turns.set(emit(binary('/', binary('-', below, from), group))),
+      apart.set(emit(step)),
+      next.set(emit(group)),
+      m.if(
+        emit(isLong),
+        m.block(null, [apart.set(m.i32.mul(turns.get(), emit(step))), next.set(emit(step))]),
+      ),
+      first.set(emit(from)),
+      end.set(m.i32.add(first.get(), m.i32.mul(turns.get(), next.get()))),
+      loop(abreast, next.get()),
+      first.set(m.i32.add(emit(from), m.i32.mul(turns.get(), emit(group)))),
+      ...all,
+    ];
+  }
+
+  function lanesOf(s: StatementOf<'lanes'>): Ref[] {
+    const [bytes, limit, left] = [newIndex(), newIndex(), newIndex()];
     const mask = newLocal('mask');
-    const at = (local: number): Ref => m.local.get(local, binaryen.i32);
+    const sideBySide = rows?.isLeft ? 1 : s.copies;
     const inner = namesIn(s.body);
     const [pointers, setup] = pointersOf(s, inner);
     const outside = new Set([...locals.keys()].filter((name) => !inner.has(name)));
@@ -356,18 +453,26 @@ export function createCoder(
       lanes = undefined;
       return refs;
     };
-    const turn = vectorBytes * s.copies;
-    const advance = (by: number): Ref => m.local.set(bytes, m.i32.add(at(bytes), int(by)));
-    const bytesLeft = (): Ref => m.i32.sub(at(limit), at(bytes));
-    const count = m.i32.shr_u(at(left), int(2));
+    const turn = vectorBytes * sideBySide;
+    const advance = (by: number): Ref => bytes.set(m.i32.add(bytes.get(), int(by)));
+    const bytesLeft = (): Ref => m.i32.sub(limit.get(), bytes.get());
     const order = m.v128.const([0, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0]);
-    return [
+    const start = [
       ...setup,
-      m.local.set(bytes, m.i32.shl(emit(s.from), int(2))),
-      m.local.set(limit, m.i32.shl(emit(s.below), int(2))),
-      loopWhile(() => m.i32.ge_s(bytesLeft(), int(turn)), [...expand(s.copies), advance(turn)]),
+      bytes.set(m.i32.shl(emit(s.from), int(2))),
+      limit.set(m.i32.shl(emit(s.below), int(2))),
+    ];
+    if (s.isOpen)
+      return [
+        ...start,
+        loopWhile(() => m.i32.lt_u(bytes.get(), limit.get()), [...expand(sideBySide), advance(turn)]),
+      ];
+    const count = m.i32.shr_u(left.get(), int(2));
+    return [
+      ...start,
+      loopWhile(() => m.i32.ge_s(bytesLeft(), int(turn)), [...expand(sideBySide), advance(turn)]),
       loopWhile(
-        () => m.i32.gt_s(m.local.tee(left, bytesLeft(), binaryen.i32), int(0)),
+        () => m.i32.gt_s(left.tee(bytesLeft()), int(0)),
         [
           m.local.set(mask, m.i32x4.gt_s(m.i32x4.splat(count), order)),
           ...expand(1, { mask, left, outside }),
@@ -379,25 +484,28 @@ export function createCoder(
 
   /** Addresses that are known before the loop. */
   function pointersOf(
-    { name, body }: Extract<Statement, { do: 'lanes' }>,
+    { name, body }: StatementOf<'lanes'>,
     inner: ReadonlySet<string>,
-  ): readonly [Map<string, number>, Ref[]] {
-    const pointers = new Map<string, number>();
+  ): readonly [Map<string, IndexLocal>, Ref[]] {
+    const pointers = new Map<string, IndexLocal>();
     const setup: Ref[] = [];
     const visit = (array: string, index: Code): void => {
       if (!mentions(index, name)) return;
       const rest = withoutLane(index, name);
-      const key = keyOf(array, rest);
+      const key = placeOf(array, rest);
       if (pointers.has(key) || (rest && [...inner].some((id) => mentions(rest, id)))) return;
-      const local = newLocal('index');
-      pointers.set(key, local);
-      setup.push(m.local.set(local, baseOf(array, rest)));
+      const pointer = newIndex();
+      pointers.set(key, pointer);
+      setup.push(pointer.set(baseOf(array, rest)));
     };
-    eachCode(body, (code) => {
-      if (code.code === 'load' && code.type === 'vector') visit(code.array, code.index);
-    });
-    eachStatement(body, (s) => {
-      if (s.do === 'store') visit(s.array, s.index);
+    eachRow(() => {
+      eachCode(body, (code) => {
+        if (code.code === 'load' && code.type === 'vector') visit(code.array, code.index);
+      });
+      eachStatement(body, (s) => {
+        if (s.do === 'store') visit(s.array, s.index);
+      });
+      return [];
     });
     return [pointers, setup];
   }
@@ -425,8 +533,6 @@ function namesIn(body: readonly Statement[]): Set<string> {
   });
   return names;
 }
-
-const keyOf = (array: string, rest: Code | undefined): string => `${array} ${JSON.stringify(rest)}`;
 
 function mentions(code: Code, id: string): boolean {
   let found = false;

@@ -54,12 +54,13 @@ export function createWide(m: Module, define: Define, byLane: (fn: Call, args: r
     const sign = i32x4.shl(v128.and(quarter(), ints(2)), m.i32.const(30));
     return v128.xor(v128.bitselect(cos, sin, isOdd), sign);
   });
-  /** To 1.98 ulp. Beyond 2^16, by JavaScript's Math. */
+  /** To 1.98 ulp. Beyond 2^16, by JavaScript's Math: in these lanes alone, for what is in the others may be beyond an end. */
   const ofTurn = (fn: 'sin' | 'cos', turns: number): VectorFunction =>
-    define(`${fn}_vector`, ({ returnIf }, x) => {
-      const isFar = v128.any_true(f32x4.gt(f32x4.abs(x()), narrow(2 ** 16)));
-      returnIf(isFar, byLane(fn, [x()]));
-      return turned(x(), ints(turns));
+    define(`${fn}_vector`, ({ keep, returnIf }, x) => {
+      const isFar = keep(f32x4.gt(f32x4.abs(x()), narrow(2 ** 16)));
+      const near = keep(turned(x(), ints(turns)));
+      returnIf(v128.any_true(isFar()), v128.bitselect(byLane(fn, [x()]), near(), isFar()));
+      return near();
     });
 
   /**
@@ -97,11 +98,13 @@ export function createWide(m: Module, define: Define, byLane: (fn: Call, args: r
     const exponent = i64x2.add(add(n(), splat(1.5 * 2 ** 52)), longs(1023n));
     return mul(power, i64x2.shl(exponent, m.i32.const(52)));
   });
-  /** To 0.54 ulp. Where there is a negative base, or −0, by JavaScript's Math; x^0 is 1, of NaN too. */
-  const pow = define('pow_vector', ({ returnIf }, x, y) => {
-    returnIf(v128.any_true(i32x4.lt_s(x(), ints(0))), byLane('pow', [x(), y()]));
+  /** To 0.54 ulp. Of a negative base, or −0, by JavaScript's Math, in these lanes; x^0 is 1, of NaN too. */
+  const pow = define('pow_vector', ({ keep, returnIf }, x, y) => {
+    const isNegative = keep(i32x4.lt_s(x(), ints(0)));
     const value = join(powOfPair(low(x()), low(y())), powOfPair(high(x()), high(y())));
-    return v128.bitselect(narrow(1), value, f32x4.eq(y(), narrow(0)));
+    const usual = keep(v128.bitselect(narrow(1), value, f32x4.eq(y(), narrow(0))));
+    returnIf(v128.any_true(isNegative()), v128.bitselect(byLane('pow', [x(), y()]), usual(), isNegative()));
+    return usual();
   });
 
   return { sin: ofTurn('sin', 0), cos: ofTurn('cos', 1), pow };

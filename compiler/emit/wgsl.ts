@@ -251,6 +251,8 @@ const language: Language = {
     return_if: ({ test }, print) => (test.code === 'truth' ? 'return;' : `if (${print(test)}) { return; }`),
     accumulator: () => elsewhere('accumulator'),
     lanes: () => elsewhere('lanes'),
+    rows: () => elsewhere('rows'),
+    each: () => elsewhere('each'),
     repeat: () => elsewhere('repeat'),
     outlined: () => elsewhere('outlined'),
   },

@@ -62,6 +62,8 @@ export function codesOf(statement: Statement): readonly Code[] {
       return [statement.from, statement.below, statement.step];
     case 'lanes':
       return [statement.from, statement.below];
+    case 'rows':
+      return [statement.from, statement.below, statement.step, statement.isLong];
     case 'repeat':
       return [statement.at, statement.width, statement.times, statement.place];
     case 'if':
@@ -69,6 +71,7 @@ export function codesOf(statement: Statement): readonly Code[] {
       return [statement.test];
     case 'comment':
     case 'outlined':
+    case 'each':
     case 'accumulator':
       return [];
   }

@@ -160,8 +160,27 @@ export type Statement =
       readonly from: Code;
       readonly below: Code;
       readonly copies: number;
+      /** Past the end there is room, and it does not matter what is stored there. */
+      readonly isOpen?: true;
       readonly body: readonly Statement[];
     }
+  /**
+   * WebAssembly only: visits rows `from` to `below`, so many abreast, those which are left one by one. They are neighbours,
+   * or where rows are long each in a part of its own. `name` is which row, and `body` what is known of it and loops over
+   * lanes, in which `each` is done for every one of the rows abreast.
+   */
+  | {
+      readonly do: 'rows';
+      readonly axes: readonly string[];
+      readonly name: string;
+      readonly from: Code;
+      readonly below: Code;
+      readonly step: Code;
+      readonly abreast: number;
+      readonly isLong: Code;
+      readonly body: readonly Statement[];
+    }
+  | { readonly do: 'each'; readonly body: readonly Statement[] }
   /**
    * WebAssembly only: `name` becomes an array that is `width` elements of `array` from `at` on, so many times in a row:
    * those of `into` from `place` on, or where once is enough the elements themselves.

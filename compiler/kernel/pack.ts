@@ -11,9 +11,10 @@ import { type Binding, binary, type Code, index, times } from './kernel.ts';
 import { operands, type Scalar, type Scalars } from './scalar.ts';
 import { expressionsOf, inputsOf, type Tensors } from './tensors.ts';
 
-/** The packed values of one group: slot after slot, each over the kept axes. */
+/** The packed values of one group: slot after slot, each over the kept axes, and so many elements between slots. */
 export interface Packing {
   readonly kept: readonly string[];
+  readonly gap: number;
   readonly slots: ReadonlyMap<Scalar, number>;
   readonly buffer: Omit<Binding, 'access'>;
 }
@@ -40,6 +41,8 @@ type Slots = Map<Group, Map<Scalar, number>>;
 export interface PackOptions {
   /** Of the buffer, if its values need more digits than the data has. */
   readonly dtype?: 'f64' | undefined;
+  /** Elements between slots, for targets where it matters that these do not share places in a cache. */
+  readonly gap?: number;
   /** Whether a kernel may bind as many buffers as it likes. */
   readonly isUnbound?: boolean;
   /** Whether a stage has the results of a group at hand. */
@@ -53,7 +56,13 @@ export function packSmallValues(
   scalars: Scalars,
   tensors: Tensors,
   inOrder: (axes: Axes) => string[],
-  { dtype, isUnbound = false, isAtHand = () => false, preparedFor = () => undefined }: PackOptions = {},
+  {
+    dtype,
+    gap = 0,
+    isUnbound = false,
+    isAtHand = () => false,
+    preparedFor = () => undefined,
+  }: PackOptions = {},
 ): Packed {
   const owners = new Map<Expr, Group>();
   const slots: Slots = new Map();
@@ -88,8 +97,8 @@ export function packSmallValues(
   const packings = new Map<Group, Packing>();
   for (const [group, own] of slots) {
     const kept = inOrder(group.kept);
-    const length = times(index(own.size), ...kept.map(tensors.size));
-    packings.set(group, { kept, slots: own, buffer: tensors.scratch('packed', kept, length, dtype) });
+    const length = packedLength(own.size, gap, kept, tensors.size);
+    packings.set(group, { kept, gap, slots: own, buffer: tensors.scratch('packed', kept, length, dtype) });
   }
   return {
     buffers: [...packings.values()].map(({ buffer }) => buffer),
@@ -193,6 +202,14 @@ export const inputsIn = (scalar: Scalar): string[] =>
   leavesOf(scalar).flatMap((leaf) => (leaf.op === 'input' ? `${leaf.role} ${leaf.of}` : []));
 
 /** The place of a packed value; `flat` is the flat index over the kept axes. */
-export function packedIndex({ kept }: Packing, slot: number, flat: Code, size: Tensors['size']): Code {
-  return binary('+', times(index(slot), ...kept.map(size)), flat);
+export function packedIndex({ kept, gap }: Packing, slot: number, flat: Code, size: Tensors['size']): Code {
+  return binary('+', packedLength(slot, gap, kept, size), flat);
 }
+
+/** How many elements so many slots have. */
+export const packedLength = (
+  slots: number,
+  gap: number,
+  kept: readonly string[],
+  size: Tensors['size'],
+): Code => binary('+', times(index(slots), ...kept.map(size)), index(slots * gap));

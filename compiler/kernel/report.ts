@@ -55,8 +55,7 @@ export function trafficOf(
     for (const s of statements) {
       for (const code of codesOf(s)) loads(code, loops);
       if (s.do === 'store') touch(s.array, 'writes', loops);
-      if (s.do === 'for' || s.do === 'lanes') walk(s.body, [...loops, ...s.axes]);
-      if (s.do === 'if' || s.do === 'outlined') walk(s.body, loops);
+      if ('body' in s) walk(s.body, 'axes' in s ? [...loops, ...s.axes] : loops);
     }
   };
   walk(body, root);

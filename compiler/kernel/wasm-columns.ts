@@ -6,9 +6,11 @@ import type { Accumulation } from '../schedule/stages.ts';
 import { storeOutputs } from './body.ts';
 import { asVector, below, binary, type Code, index, least, load, name, real, times } from './kernel.ts';
 import { monoids } from './monoids.ts';
+import { type Rows, rowLoop } from './wasm-abreast.ts';
 import { openRepeated } from './wasm-join.ts';
 import {
   columnParts,
+  copiesAbreast,
   isShifted,
   mergeChunk,
   openRunning,
@@ -19,32 +21,25 @@ import {
   runningSlots,
   runningWidth,
   type Slots,
+  slotOf,
   stateSlots,
   step,
   tileOf,
 } from './wasm-reduction.ts';
 import {
-  assignIf,
   type Builder,
   forLoop,
   laneLoop,
   openOwn,
   openVariable,
-  roundUp,
   sizeOf,
   unflatten,
   type Variable,
 } from './wasm-routine.ts';
 import { type Chunk, chunkOf, openWalk } from './wasm-walk.ts';
 
-/**
- * Rows that are walked along at a time, so that accumulators are loaded and stored less often: neighbours where they are
- * short, otherwise a row of each part of a chunk, since memory is read ahead where one row follows the other.
- */
-const rowsAbreast = 4;
-const shortRow = 128;
-/** Vectors side by side in each of these rows; with more, registers run out. */
-const copies = 2;
+/** Elements from which a row is long. */
+const longRow = 128;
 
 /** A tile of columns in one part. */
 interface Tile {
@@ -52,7 +47,7 @@ interface Tile {
   /** The kept index of column 0. */
   readonly base: Code;
   readonly columns: readonly [Code, Code];
-  readonly isShort: Code;
+  readonly isLong: Code;
   /** How many elements each column has taken in, where a state counts them. */
   readonly before?: Variable;
   /** Says what repeats from row to row, in a loop over lanes. */
@@ -69,7 +64,7 @@ export function reduceColumns(builder: Builder, reduction: Reduction): void {
   const tiles = nest.local('tiles', columnParts(builder, reduction).tiles);
   const walk = openWalk(builder, reduction);
   const { each, units } = walk;
-  const isShort = below(times(sizeOf(builder, [lanes]), each), index(shortRow));
+  const isLong = below(index(longRow - 1), times(sizeOf(builder, [lanes]), each));
   const always = outer.length === 0 ? repeat(builder, reduction, each) : undefined;
   const onPart = (part: Code): void => {
     const block = nest.local('block', binary('%', part, blocks));
@@ -83,7 +78,7 @@ export function reduceColumns(builder: Builder, reduction: Reduction): void {
     const isCounted = group.accumulations.some(({ monoid }) => monoids[monoid].counts);
     const before = isCounted ? openVariable(builder, 'before', real(0)) : undefined;
     const give = always ?? repeat(builder, reduction, each);
-    const mine: Tile = { own, block, base, columns: [left, right], isShort, give, ...(before && { before }) };
+    const mine: Tile = { own, block, base, columns: [left, right], isLong, give, ...(before && { before }) };
     clear(builder, reduction, mine);
     const share = (k: Code): Code => binary('/', binary('*', units, k), blocks);
     const from = nest.local('from', share(block));
@@ -135,37 +130,43 @@ function takeInVectors(builder: Builder, reduction: Reduction, mine: Tile, chunk
   const [from, to] = chunk.rows;
   const [left, right] = mine.columns;
   const joined: readonly [Code, Code] = [left, nest.local('end', times(right, chunk.joined))];
+  const isOpen = reduction.stage.riders.length === 0;
   const slots = runningSlots(group);
   /** Where each value waits for column 0. */
   const waiting = Array.from({ length: runningWidth(group) }, (_, slot) =>
-    nest.local('slot', binary('-', index(slot * tileOf(group)), left)),
+    nest.local('slot', binary('-', index(slot * slotOf(group)), left)),
   );
   const at = (slot: number, column: Code): Code => binary('+', waiting[slot]!, column);
   const store = (slot: number, column: Code, value: Code): void =>
     nest.push({ do: 'store', array: mine.own, index: at(slot, column), value });
   const waits = (slot: number, column: Code): Code => load(mine.own, at(slot, column), 'vector');
 
-  laneLoop(builder, lanes, joined, 1, (column) => {
-    mine.give(column);
-    const firsts = firstsOf(builder, reduction, chunk);
-    for (const [k, { accumulation, first }] of slots.entries()) {
-      const { running } = monoids[accumulation.monoid];
-      for (const [i, identity] of running.entries()) store(first + i, column, asVector(real(identity)));
-      if (isShifted(accumulation)) store(first + running.length, column, firsts[k]!);
-    }
-  });
-  const { each } = chunk;
-  const turns = nest.local('turns', roundUp(binary('-', to, from), times(each, index(rowsAbreast))));
-  const apart = openVariable(builder, 'apart', times(turns, each));
-  const next = openVariable(builder, 'next', each);
-  assignIf(builder, mine.isShort, [
-    [apart, each],
-    [next, times(each, index(rowsAbreast))],
-  ]);
-  const onTurn = (turn: Code): void => {
-    const row = nest.local('row', binary('+', from, binary('*', turn, next)));
-    const last = nest.local('last_row', least(binary('+', row, binary('*', apart, index(rowsAbreast))), to));
-    laneLoop(builder, lanes, joined, copies, (column) => {
+  laneLoop(
+    builder,
+    lanes,
+    joined,
+    1,
+    (column) => {
+      mine.give(column);
+      const firsts = firstsOf(builder, reduction, chunk);
+      for (const [k, { accumulation, first }] of slots.entries()) {
+        const { running } = monoids[accumulation.monoid];
+        for (const [i, identity] of running.entries()) store(first + i, column, asVector(real(identity)));
+        if (isShifted(accumulation)) store(first + running.length, column, firsts[k]!);
+      }
+    },
+    { isOpen: true },
+  );
+  const rows: Rows = {
+    axes: over.flat(),
+    from,
+    below: to,
+    step: chunk.each,
+    abreast: reduction.abreast,
+    isLong: mine.isLong,
+  };
+  rowLoop(builder, rows, (eachRow) => {
+    const onColumns = (column: Code): void => {
       mine.give(column);
       const running = slots.map(({ accumulation, first }): Running => {
         const parts = monoids[accumulation.monoid].running.length;
@@ -180,13 +181,12 @@ function takeInVectors(builder: Builder, reduction: Reduction, mine: Tile, chunk
           first: isShifted(accumulation) ? nest.local('first', waits(first + parts, column)) : real(0),
         };
       });
-      const onEach = (at: Code): void => onRow(builder, reduction, chunk, at, running);
-      forLoop(builder, over.flat(), row, last, onEach, 'row', { step: apart });
+      eachRow((row) => onRow(builder, reduction, chunk, row, running));
       for (const [k, { names }] of running.entries())
         for (const [i, id] of names.entries()) store(slots[k]!.first + i, column, name(id, 'vector'));
-    });
-  };
-  forLoop(builder, [], index(0), turns, onTurn, 'turn');
+    };
+    laneLoop(builder, lanes, joined, copiesAbreast(group), onColumns, { isOpen });
+  });
   const mergeRow = (row: Code): void => {
     const shift = nest.local('shift', times(row, sizeOf(builder, [lanes])));
     forLoop(builder, [], ...mine.columns, (column) => {

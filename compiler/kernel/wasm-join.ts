@@ -9,7 +9,7 @@ import type { AxisGroup } from './axis-groups.ts';
 import { type Code, index, load } from './kernel.ts';
 import type { Found } from './pack.ts';
 import { operands, type Scalar } from './scalar.ts';
-import { tile } from './wasm-reduction.ts';
+import { slotElements } from './wasm-reduction.ts';
 import { type Builder, type Context, openOwn, place, sizeOf } from './wasm-routine.ts';
 
 /** What can be walked with rows joined. */
@@ -94,7 +94,7 @@ export function openRepeated(
       width: sizeOf(builder, [lanes]),
       times: each,
       into: own,
-      place: index((slot + i) * tile),
+      place: index((slot + i) * slotElements),
     });
     return { scalar, name, base: source.array };
   });

@@ -2,10 +2,10 @@
 import type { ProgramOutput } from '../schedule/program.ts';
 import { type AxisGroup, buffersOf, collapse } from './axis-groups.ts';
 import { storeOutputs } from './body.ts';
-import { below, binary, type Code, index, least, ownElements, times } from './kernel.ts';
+import { below, binary, type Code, index, least, times } from './kernel.ts';
 import type { Found } from './pack.ts';
 import { type Joining, joinedRows, joiningOf, openRepeated } from './wasm-join.ts';
-import { tile } from './wasm-reduction.ts';
+import { ownSlots } from './wasm-reduction.ts';
 import {
   type Builder,
   type Context,
@@ -21,7 +21,7 @@ import {
 /** Elements of rows that are walked as one. */
 const wanted = 256;
 /** How many values there is room to repeat. */
-const room = ownElements / tile;
+const room = ownSlots;
 
 /** Outputs over one space, cut at the kept indices of the reductions they follow, or at rows. */
 export interface Mapping {

@@ -1,10 +1,10 @@
 /** Values that repeat along rows, computed once and left in scratch, where what is mapped row by row finds them. */
 import { sameAxes } from '../graph/axes.ts';
-import { binary, type Code, index, least, times } from './kernel.ts';
-import { type Found, type Packing, packedIndex } from './pack.ts';
+import { binary, type Code, index, least } from './kernel.ts';
+import { type Found, type Packing, packedIndex, packedLength } from './pack.ts';
 import { operands, type Scalar } from './scalar.ts';
 import type { Mapping } from './wasm-map.ts';
-import { tile } from './wasm-reduction.ts';
+import { gap, tile } from './wasm-reduction.ts';
 import { type Builder, type Context, forLoop, laneLoop, roundUp, sizeOf } from './wasm-routine.ts';
 
 /** The largest parts of a mapping's outputs that vary along the lanes alone and take computing, if there are any. */
@@ -25,10 +25,10 @@ export function preparedFor(
   };
   for (const { expr } of outputs) visit(scalars.of(expr));
   if (slots.size === 0) return undefined;
-  const length = times(index(slots.size), ...lanes.map(tensors.size));
+  const length = packedLength(slots.size, gap, lanes, tensors.size);
   // what is compared exactly must be the same here as where it is not prepared
   const dtype = isVectored ? undefined : 'f64';
-  return { kept: lanes, slots, buffer: tensors.scratch('prepared', lanes, length, dtype) };
+  return { kept: lanes, gap, slots, buffer: tensors.scratch('prepared', lanes, length, dtype) };
 }
 
 /** How many parts preparing has. */

@@ -7,6 +7,7 @@ import { type AxisGroup, buffersOf, collapse } from './axis-groups.ts';
 import { type Binding, binary, type Code, index, name, ownElements, real, times } from './kernel.ts';
 import { monoids } from './monoids.ts';
 import type { Found } from './pack.ts';
+import { abreastFor } from './wasm-abreast.ts';
 import { type Joining, joiningOf } from './wasm-join.ts';
 import { type Builder, type Context, roundUp, sizeOf } from './wasm-routine.ts';
 
@@ -14,6 +15,11 @@ type Scratch = Omit<Binding, 'access'>;
 
 /** Columns that a part of a column reduction spans at most. */
 export const tile = 1024;
+/** Elements between arrays that are read together, or those of 4 KiB each would share places in a cache. */
+export const gap = 80;
+/** Elements from slot to slot of what a thread has to itself, and how many slots that has. */
+export const slotElements = tile + gap;
+export const ownSlots = Math.floor(ownElements / slotElements);
 /** Rows that it takes in before it merges: not a power of two, or rows of several parts of them would share places in cache. */
 export const rowChunk = 124;
 
@@ -28,6 +34,8 @@ export interface Reduction {
   readonly isColumns: boolean;
   /** Of a column reduction, how its rows can be joined. */
   readonly joining?: Joining | undefined;
+  /** Of a column reduction, how many rows are walked along at a time. */
+  readonly abreast: number;
   /** The states of all parts, in f64. */
   readonly partials: Scratch;
   readonly blocks: Code;
@@ -48,7 +56,8 @@ export function describeReduction(
   const isApart = (a: string, b: string): boolean =>
     isOver(a) !== isOver(b) || fixed.includes(a) !== fixed.includes(b);
   const axes = inOrder(stage.space);
-  const groups = collapse(axes, buffersOf(context, exprs, stage.riders), isApart);
+  const buffers = buffersOf(context, exprs, stage.riders);
+  const groups = collapse(axes, buffers, isApart);
   const lanes = groups.at(-1)!;
   const isColumns = !isOver(lanes[0]!);
   const kept = groups.filter((g) => !isOver(g[0]!));
@@ -60,15 +69,18 @@ export function describeReduction(
   const joining = isJoined
     ? joiningOf(context, exprs, groups, found, {
         within: over.slice(0, -1).flat(),
-        room: ownElements / tile - runningWidth(group),
+        room: ownSlots - runningWidth(group),
       })
     : undefined;
-  return { stage, group, kept, over, lanes, isColumns, joining, partials, blocks };
+  const alongRows = buffers.filter((own) => own.some(isOver) && own.includes(lanes[0]!));
+  const abreast = abreastFor(alongRows.length);
+  return { stage, group, kept, over, lanes, isColumns, joining, abreast, partials, blocks };
 }
 
-/** How many columns a part spans: as many as a thread has room to accumulate. */
-export const tileOf = (group: Group): number =>
-  Math.min(tile, 4 * Math.floor(ownElements / 4 / runningWidth(group)));
+/** How far the accumulators of a part lie apart, and how many columns it spans: as many as there is room to accumulate. */
+export const slotOf = (group: Group): number =>
+  Math.min(slotElements, 16 * Math.floor(ownElements / 16 / runningWidth(group)));
+export const tileOf = (group: Group): number => Math.min(tile, slotOf(group));
 
 /** Into what a column reduction can be cut: tiles of columns, and at most so many units of rows. */
 export function columnParts(
@@ -189,6 +201,9 @@ export const copiesFor = ({ accumulations }: Group): number => {
   const parts = accumulations.reduce((n, { monoid }) => n + monoids[monoid].running.length, 0);
   return parts <= 2 ? 4 : parts <= 4 ? 2 : 1;
 };
+
+/** The same for rows walked along abreast, whose accumulators wait in memory. */
+export const copiesAbreast = (group: Group): number => (runningWidth(group) <= 3 ? 2 : 1);
 
 export const keptAxes = ({ inOrder }: Context, { group }: Reduction): string[] => inOrder(group.kept);
 

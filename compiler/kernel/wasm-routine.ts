@@ -238,7 +238,7 @@ export function assignIf(
 
 /**
  * Visits the lanes of one row, so many vectors side by side. The values in `body` are vectors; without vectors, single
- * elements.
+ * elements. `isOpen` is whether there is room past the end.
  */
 export function laneLoop(
   builder: Builder,
@@ -246,6 +246,7 @@ export function laneLoop(
   [from, limit]: readonly [Code, Code],
   copies: number | 'by length',
   body: (position: Code) => void,
+  { isOpen = false }: { readonly isOpen?: boolean } = {},
 ): void {
   const { nest, names, isVectored } = builder;
   if (!isVectored) {
@@ -259,7 +260,16 @@ export function laneLoop(
   const position = name(id, 'index');
   const statements = inLanes(builder, lanes, position, () => body(position));
   const chosen = copies === 'by length' ? copiesOf(statements) : copies;
-  nest.push({ do: 'lanes', axes: lanes, name: id, from, below: limit, copies: chosen, body: statements });
+  nest.push({
+    do: 'lanes',
+    axes: lanes,
+    name: id,
+    from,
+    below: limit,
+    copies: chosen,
+    ...(isOpen && { isOpen }),
+    body: statements,
+  });
 }
 
 /** Long bodies gain less from being repeated. */

@@ -12,6 +12,7 @@ import { formulasOf, reductionsOf, trafficOf } from './report.ts';
 import { createScalars } from './scalar.ts';
 import { createTensors, expressionsOf, inputsOf, outputsOf } from './tensors.ts';
 import { phasesOf } from './wasm-phases.ts';
+import { gap } from './wasm-reduction.ts';
 
 export function lowerWasm(
   entry: Entry,
@@ -29,7 +30,7 @@ export function lowerWasm(
   const isVectored = !stages.some(needsDigits);
   // ties are found by comparing exactly, so what is handed over is as exact as what computes
   const dtype = isVectored ? undefined : 'f64';
-  const packed = packSmallValues(stages, scalars, tensors, inOrder, { dtype, isUnbound: true });
+  const packed = packSmallValues(stages, scalars, tensors, inOrder, { dtype, gap, isUnbound: true });
   const context = { tensors, scalars, packed, isVectored, inOrder };
   const { phases, scratch } = phasesOf(context, stages, layout);
   const body = phases.flatMap(({ routines }) => routines.flatMap((r) => r.body));

@@ -70,7 +70,7 @@ function packingsOf(parts: readonly Scalar[], { tensors, inOrder }: Context): Ma
       const kept = inOrder(own[0]!.axes);
       const length = times(index(own.length), ...kept.map(tensors.size));
       const slots = new Map(own.map((part, slot) => [part, slot]));
-      return [key, { kept, slots, buffer: tensors.scratch('parts', kept, length) }];
+      return [key, { kept, gap: 0, slots, buffer: tensors.scratch('parts', kept, length) }];
     }),
   );
 }
