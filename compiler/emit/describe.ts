@@ -232,7 +232,7 @@ const kernelKey = ({ name }: NamedKernel): string => name;
 const moduleName = (path: string): string => `${path.split('/').at(-1)!.split('.')[0]}_module`;
 
 function bindingText(
-  { name, role, of, axes, access, length, dtype }: Binding,
+  { name, role, of, axes, access, optional, length, dtype }: Binding,
   kernel: Kernel,
   tables: Tables,
 ): string {
@@ -243,6 +243,7 @@ function bindingText(
     ['axes', strings(axes)],
     ['access', quote(access)],
   ];
+  if (optional) parts.push(['optional', 'true']);
   if (length) parts.push(['length', tables.number(asFunction(length, kernel))]);
   if (dtype) parts.push(['dtype', quote(dtype)]);
   return record(parts);

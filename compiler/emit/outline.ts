@@ -2,15 +2,15 @@
 import { codesOf, eachStatement, operandsOf } from '../kernel/collect.ts';
 import type { Code, CodeType, Kernel, Statement } from '../kernel/kernel.ts';
 import { createNames, type Names } from '../kernel/names.ts';
+import { renameAll } from '../kernel/rewrite.ts';
 import { inlineLoads } from './inline.ts';
 import { type Language, printStatements } from './printer.ts';
-import { renameAll } from './rewrite.ts';
 import { unroll } from './unroll.ts';
 
 type Outlined = Extract<Statement, { do: 'outlined' }>;
 
 /** Of an array that lives as long as the call `Float64Array`, of any other what callers pass. */
-type ParameterType = 'number' | 'boolean' | 'Floats' | 'Float64Array';
+type ParameterType = 'number' | 'boolean' | 'Floats' | 'Floats | undefined' | 'Float64Array';
 interface Parameter {
   readonly name: string;
   readonly type: ParameterType;
@@ -121,10 +121,11 @@ function parametersOf(body: readonly Statement[], local: ReadonlySet<string>): P
   const arrays = new Map<string, ParameterType>();
   const numbers = new Map<string, ParameterType>();
   const typeOf = (type: CodeType): ParameterType => (type === 'bool' ? 'boolean' : 'number');
-  const useArray = (id: string): unknown => arrays.set(id, local.has(id) ? 'Float64Array' : 'Floats');
+  const useArray = (id: string, isOptional = false): unknown =>
+    arrays.set(id, local.has(id) ? 'Float64Array' : isOptional ? 'Floats | undefined' : 'Floats');
   const visit = (code: Code): void => {
     if (code.code === 'name' && !declared.has(code.name)) numbers.set(code.name, typeOf(code.type));
-    if (code.code === 'load') useArray(code.array);
+    if (code.code === 'load') useArray(code.array, code.absent !== undefined);
     operandsOf(code).forEach(visit);
   };
   eachStatement(body, (s) => {

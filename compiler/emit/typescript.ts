@@ -2,9 +2,9 @@
 import type { Call } from '../graph/expr.ts';
 import { eachCode } from '../kernel/collect.ts';
 import { type Code, isIndex, type Kernel } from '../kernel/kernel.ts';
+import { renameAll } from '../kernel/rewrite.ts';
 import { type LoopFunction, outline, renaming } from './outline.ts';
 import { type Language, printStatements } from './printer.ts';
-import { renameAll } from './rewrite.ts';
 
 /** Functions that JavaScript lacks, emitted into the files that use them. */
 const helpers: { readonly [K in Call]?: string } = {
@@ -77,7 +77,8 @@ const addedTo = (value: Code, isTarget: (a: Code) => boolean): Code | undefined 
 
 const language: Language = {
   number,
-  load: (array, index) => `${array}[${index}]!`,
+  load: (array, index, absent) =>
+    absent === undefined ? `${array}[${index}]!` : `(${array}?.[${index}] ?? ${number(absent)})`,
   toReal: (x) => (/^\w+$/.test(x) ? x : `(${x})`),
   sqrt: (x) => `Math.sqrt(${x})`,
   rsqrt: (x) => `(1 / Math.sqrt(${x}))`,

@@ -10,7 +10,7 @@ import {
   real,
   type Statement,
 } from '../kernel/kernel.ts';
-import { mapCodes } from './rewrite.ts';
+import { mapCodes } from '../kernel/rewrite.ts';
 import { stepAlong } from './step.ts';
 
 type Lanes = Extract<Statement, { do: 'lanes' }>;

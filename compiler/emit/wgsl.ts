@@ -14,8 +14,8 @@ import {
   type Statement,
 } from '../kernel/kernel.ts';
 import { createNames } from '../kernel/names.ts';
+import { renameAll } from '../kernel/rewrite.ts';
 import { type Language, printCode, printStatements } from './printer.ts';
-import { renameAll } from './rewrite.ts';
 
 /**
  * Functions that WGSL lacks, or has with fewer guarantees than a gradient needs. `T` is the type they are of, and `@`
