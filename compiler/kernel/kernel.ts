@@ -29,7 +29,7 @@ export interface Binding {
   /** Physical order, outermost first. */
   readonly axes: readonly string[];
   readonly access: 'read' | 'write' | 'read_write';
-  /** CPU only: some calls do not pass it. */
+  /** CPU only: some calls do not pass it, because they lack the tensor or do not want the gradient. */
   readonly optional?: true;
   /** The number of elements where it is not the product of the axes' sizes. */
   readonly length?: Code;

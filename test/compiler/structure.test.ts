@@ -195,7 +195,9 @@ function counted(
     run: (...args: never[]) => {
       const given = args as (Float64Array | number | undefined)[];
       // what a call does not pass is undefined
-      const arrays = kernel.bindings.map((_, i) => given[i] && counting(given[i] as Float64Array));
+      const arrays = kernel.bindings.map((_, i) =>
+        given[i] instanceof Float64Array ? counting(given[i]) : undefined,
+      );
       const rest = given.slice(arrays.length);
       (kernel.run as (...a: unknown[]) => void)(...arrays.map((one) => one?.array), ...rest);
       for (const [i, one] of arrays.entries()) {
