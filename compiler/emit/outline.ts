@@ -3,6 +3,7 @@ import { codesOf, eachStatement, operandsOf } from '../kernel/collect.ts';
 import type { Code, CodeType, Kernel, Statement } from '../kernel/kernel.ts';
 import { createNames, type Names } from '../kernel/names.ts';
 import { renameAll } from '../kernel/rewrite.ts';
+import { handOverByName } from './hand-over.ts';
 import { inlineLoads } from './inline.ts';
 import { type Language, printStatements } from './printer.ts';
 import { unroll } from './unroll.ts';
@@ -68,7 +69,15 @@ export function outline(kernels: readonly Kernel[], language: Language): Outline
     const { name, parameters } = calls.get(statement)!;
     return `${name}(${parameters.map((parameter) => rename(parameter.name)).join(', ')});`;
   };
-  return { functions, callOf, bodyOf: ({ body }) => inlineLoads(unroll(inPlace(body))) };
+  const bodyOf: Outline['bodyOf'] = ({ body }) => {
+    const whole = inPlace(body);
+    const passed = new Set<string>();
+    eachStatement(whole, (s) => {
+      if (s.do === 'outlined') for (const { name } of calls.get(s)!.parameters) passed.add(name);
+    });
+    return inlineLoads(unroll(handOverByName(whole, passed)));
+  };
+  return { functions, callOf, bodyOf };
 }
 
 /** A loop's function has names of its own, without the numbers that kept them apart in its kernel. */
