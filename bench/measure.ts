@@ -127,18 +127,21 @@ async function check(
 /** Calls until compilers have had their chance, and decides how many calls are a sample. */
 async function warmUp(contender: Contender, prepared: Prepared, budget: Budget): Promise<Entrant> {
   let spent = 0;
+  let last = 0;
   let each = Number.POSITIVE_INFINITY;
   for (let count = 1, calls = 0; spent < 3 * budget.sample || calls < 3; count *= 2) {
-    const ms = await prepared.time(count);
-    spent += ms;
+    last = await prepared.time(count);
+    spent += last;
     calls += count;
-    each = Math.min(each, ms / count);
-    if (spent > budget.total) break;
+    last /= count;
+    each = Math.min(each, last);
+    // Never after one call: its time is mostly that of memory nobody has used before.
+    if (spent > budget.total && calls > 1) break;
   }
   checkGpu();
   const entrant = { contender, prepared, spent: 0, samples: [] };
-  // What takes so long has no use for a warm-up, so that one counts.
-  if (each > budget.total) return { ...entrant, count: 1, spent, samples: [each] };
+  // What takes so long has no use for more warming up, so that the last call counts.
+  if (each > budget.total) return { ...entrant, count: 1, spent, samples: [last] };
   // Several calls a wait on a GPU, since nobody waits for the queue after each; where a call is long it does not matter.
   const fewest = contender.unit === 'gpu' && each < budget.total / 6 ? 3 : 1;
   return { ...entrant, count: Math.max(fewest, Math.ceil(budget.sample / Math.max(each, 1e-5))) };

@@ -51,26 +51,38 @@ export function storeOutputs(nest: Nest, tensors: Tensors, outputs: readonly Pro
   }
 }
 
+export interface EpilogueOptions {
+  readonly isStored: (output: ProgramOutput) => boolean;
+  /** What the group hands over besides. */
+  readonly packing?: Packing | undefined;
+  readonly size?: Tensors['size'];
+  /** Whether tensors hold all the digits that are computed with. */
+  readonly isLossless?: boolean;
+}
+
 /** Computes what follows from a group's results at the current kept index, and lets later stages here use it. */
 export function storeEpilogue(
   nest: Nest,
   tensors: Tensors,
   { epilogue }: Group,
-  isStored: (output: ProgramOutput) => boolean,
-  packing?: Packing,
-  size = tensors.size,
+  { isStored, packing, size = tensors.size, isLossless = false }: EpilogueOptions,
 ): void {
-  const values = epilogue.map((output) => {
-    const value = nest.local(output.of, nest.value(output.expr));
-    if (output.role !== 'state') nest.define(handleOf(output), output.of, () => value);
-    return value;
-  });
-  const packed = [...(packing?.slots ?? [])].map(([scalar, slot]) => ({ slot, value: nest.scalar(scalar) }));
+  const store = (output: ProgramOutput, value: Code): Code => {
+    const { name } = tensors.ofOutput(output);
+    const index = nest.flat(tensors.ofOutput(output).axes);
+    nest.push({ do: 'store', array: name, index, value });
+    return load(name, index);
+  };
+  const isReadBack = (output: ProgramOutput): boolean => output.isReadBack === true && !isLossless;
+  const values = epilogue.map((output) => nest.local(output.of, nest.value(output.expr)));
   for (const [i, output] of epilogue.entries()) {
-    if (!isStored(output)) continue;
-    const tensor = tensors.ofOutput(output);
-    nest.push({ do: 'store', array: tensor.name, index: nest.flat(tensor.axes), value: values[i]! });
+    if (output.role === 'state') continue;
+    const value = isReadBack(output) ? store(output, values[i]!) : values[i]!;
+    nest.define(handleOf(output), output.of, () => value);
   }
+  const packed = [...(packing?.slots ?? [])].map(([scalar, slot]) => ({ slot, value: nest.scalar(scalar) }));
+  for (const [i, output] of epilogue.entries())
+    if (isStored(output) && !isReadBack(output)) store(output, values[i]!);
   for (const { slot, value } of packed) {
     const at = packedIndex(packing!, slot, nest.flat(packing!.kept), size);
     nest.push({ do: 'store', array: packing!.buffer.name, index: at, value });

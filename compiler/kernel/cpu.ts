@@ -72,7 +72,7 @@ function spread(builder: Builder, stage: ReduceStage): void {
   for (const reduced of spreads) {
     loops(builder, eachAlone(inOrder(reduced.group.kept)), () => {
       defineSpread(builder, reduced);
-      storeEpilogue(nest, tensors, reduced.group, () => true);
+      storeEpilogue(nest, tensors, reduced.group, { isStored: () => true });
     });
   }
 }
@@ -92,7 +92,7 @@ function inTurn(builder: Builder, { outer, stages }: Fused, isRead: (name: strin
       }
       reduceRows(builder, stage, sums);
       const isStored = ({ role, of }: ProgramOutput): boolean => role !== 'scratch' || isRead(of);
-      storeEpilogue(nest, tensors, stage.groups[0]!, isStored);
+      storeEpilogue(nest, tensors, stage.groups[0]!, { isStored });
     }
   });
 }

@@ -40,7 +40,10 @@ export function finishGroup(builder: Builder, reduction: Reduction): void {
       for (const { expr, base, value } of resultsOf(accumulation, reals(totals[k]!), elements, true))
         nest.define(expr, base, value);
     }
-    storeEpilogue(nest, tensors, group, ({ role }) => role !== 'scratch', packed.by(group));
+    storeEpilogue(nest, tensors, group, {
+      isStored: ({ role }) => role !== 'scratch',
+      packing: packed.by(group),
+    });
   };
   // where nothing is kept, what follows from the totals has no axes, and still is known in here alone
   const options = { pinned: kept.length === 0 };

@@ -3,7 +3,7 @@
  * computed at a time in f32; what is small, and every merge, in f64.
  */
 import type { Program } from '../schedule/program.ts';
-import type { Stage } from '../schedule/stages.ts';
+import { isComputed, type Stage } from '../schedule/stages.ts';
 import type { Entry } from '../spec/spec.ts';
 import { collectBindings, collectUniforms } from './collect.ts';
 import type { Kernel, Uniform } from './kernel.ts';
@@ -58,7 +58,7 @@ const needsDigits = (stage: Stage): boolean =>
   stage.kind === 'reduce' &&
   stage.groups.some(({ accumulations }) =>
     accumulations.some(
-      ({ monoid, x }) => monoid === 'prod' || ((monoid === 'amax' || monoid === 'amin') && x.op !== 'input'),
+      ({ monoid, x }) => monoid === 'prod' || ((monoid === 'amax' || monoid === 'amin') && isComputed(x)),
     ),
   );
 

@@ -26,6 +26,11 @@ export interface ProgramOutput {
   readonly axes: readonly string[];
   /** May lack some of the axes, along which it is repeated. */
   readonly expr: Expr;
+  /**
+   * Ties are looked for in what is computed from it, so that whoever goes on with it takes what is stored, which may have
+   * fewer digits than what was computed.
+   */
+  readonly isReadBack?: boolean;
 }
 
 export interface Program {

@@ -106,7 +106,38 @@ export function stagesOf(program: Program): Stage[] {
   const early = pending.filter((output) => !isReadElsewhere(output, pending));
   const late = pending.filter((output) => !early.includes(output));
   for (const outputs of [early, late]) if (outputs.length > 0) stages.push({ kind: 'map', outputs });
-  return stages;
+  return readBack(stages);
+}
+
+/** Marks the outputs from which later stages compute what they look for ties in. */
+function readBack(stages: readonly Stage[]): Stage[] {
+  const definitions = new Map<Expr, Expr>();
+  const operands: Expr[] = [];
+  for (const { groups } of stages.filter((stage) => stage.kind === 'reduce')) {
+    for (const { accumulations, epilogue } of groups) {
+      for (const output of epilogue) definitions.set(handleOf(output), output.expr);
+      for (const { monoid, x } of accumulations)
+        if ((monoid === 'amax' || monoid === 'amin') && isComputed(x)) operands.push(x);
+    }
+  }
+  const behind = new Set<Expr>();
+  const visit = (exprs: readonly Expr[]): void => {
+    for (const node of topological(exprs)) {
+      const definition = definitions.get(node);
+      if (!definition || behind.has(node)) continue;
+      behind.add(node);
+      visit([definition]);
+    }
+  };
+  visit(operands);
+  if (behind.size === 0) return [...stages];
+  const mark = (output: ProgramOutput): ProgramOutput =>
+    output.role !== 'scratch' && behind.has(handleOf(output)) ? { ...output, isReadBack: true } : output;
+  return stages.map((stage) => {
+    if (stage.kind === 'map') return stage;
+    const groups = stage.groups.map((group) => ({ ...group, epilogue: group.epilogue.map(mark) }));
+    return { ...stage, groups };
+  });
 }
 
 /** State must not be overwritten while another output still has to read its old value. */
@@ -206,7 +237,10 @@ function hoist(
  * Ties are found by comparing with an extremum exactly. An output may be stored in fewer digits than are computed
  * with; scratch is not.
  */
-export const mustBeExact = (e: Expr): boolean => (e.op === 'amax' || e.op === 'amin') && e.x.op !== 'input';
+export const mustBeExact = (e: Expr): boolean => (e.op === 'amax' || e.op === 'amin') && isComputed(e.x);
+
+/** Whether ties among these values are ties among results of arithmetic. */
+export const isComputed = (x: Expr): boolean => x.op !== 'input' || x.role === 'scratch';
 
 /** Names for intermediate values, by what they are: `sum_1`, `mean_2`, `value_3`. */
 function scratchNames(program: Program): (expr: Expr) => string {

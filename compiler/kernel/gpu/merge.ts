@@ -80,5 +80,10 @@ export function defineResults(builder: Builder, group: Group, totals: readonly T
 
 /** Stores what follows from a group's results, at the current kept index. */
 export function epilogue({ nest, tensors, packed, size }: Builder, group: Group): void {
-  storeEpilogue(nest, tensors, group, ({ role }) => role !== 'scratch', packed.by(group), size);
+  storeEpilogue(nest, tensors, group, {
+    isStored: ({ role }) => role !== 'scratch',
+    packing: packed.by(group),
+    size,
+    isLossless: true,
+  });
 }
