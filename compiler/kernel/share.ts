@@ -85,10 +85,13 @@ function costsSame(use: Use, general: Use): boolean {
   const passed = bindings.filter((binding) => passes(use, binding));
   const needs = needsOf(body, new Map(passed.filter(isWritten).map(({ name }) => [name, 1n])));
   const absent = bindings.filter((binding) => !passed.includes(binding));
-  const isFree = !absent.some(({ name }) => searches(body, name, (s) => needs(s) !== 0n));
+  const isNeeded = (s: Statement): boolean => needs(s) !== 0n;
+  const isFree = absent.every(
+    ({ name }) => !searches(body, name, isNeeded) && !handsOver(body, name, isNeeded),
+  );
   return (
     isFree &&
-    workOf(body, (s) => needs(s) !== 0n) === workOf(use.kernel.body, () => true) &&
+    workOf(body, isNeeded) === workOf(use.kernel.body, () => true) &&
     reportOf(general.kernel) === reportOf(use.kernel)
   );
 }
@@ -144,6 +147,15 @@ function searches(body: readonly Statement[], array: string, isNeeded: (s: State
   let isFound = false;
   eachInnermost(body, isNeeded, (inner) => {
     isFound ||= touches(inner, array);
+  });
+  return isFound;
+}
+
+/** Whether something is stored into an array to be read from there. */
+function handsOver(body: readonly Statement[], array: string, isNeeded: (s: Statement) => boolean): boolean {
+  let isFound = false;
+  eachStatement(body, (s) => {
+    isFound ||= s.do === 'store' && s.array === array && isNeeded(s);
   });
   return isFound;
 }
