@@ -14,6 +14,7 @@ import { type Forward, lowerEntry } from './graph/formulas.ts';
 import { lowerCpu } from './kernel/cpu.ts';
 import { lowerGpu } from './kernel/gpu.ts';
 import type { Kernel } from './kernel/kernel.ts';
+import { shareKernels } from './kernel/share.ts';
 import { lowerWasm } from './kernel/wasm.ts';
 import { type Program, programsOf } from './schedule/program.ts';
 import { stagesOf } from './schedule/stages.ts';
@@ -48,6 +49,8 @@ export interface CompiledDirection {
   readonly direction: Direction;
   /** The gradients wanted, in signature order. */
   readonly wrt: readonly string[];
+  readonly program: Program;
+  /** Variants share it. */
   readonly cpu: Kernel;
   readonly wasm: Kernel;
   readonly gpu: readonly Kernel[];
@@ -94,7 +97,10 @@ export function compileEntry(entry: Entry): CompiledOp {
   const lower = createLowering(entry);
   return {
     entry,
-    variants: variantsOf(entry).map((variant) => compileVariant(entry, variant, lower)),
+    variants: shareBetween(
+      entry,
+      variantsOf(entry).map((variant) => compileVariant(entry, variant, lower)),
+    ),
     unavailable: unavailable(entry),
   };
 }
@@ -112,7 +118,12 @@ function compileVariant(entry: Entry, variant: Variant, lower: Lowering): Compil
   const layouts = entry.layouts.map((order, i) => ({
     order,
     directions: lowered.map(
-      ({ program: { direction, wrt }, kernels }): CompiledDirection => ({ direction, wrt, ...kernels[i]! }),
+      ({ program, kernels }): CompiledDirection => ({
+        direction: program.direction,
+        wrt: program.wrt,
+        program,
+        ...kernels[i]!,
+      }),
     ),
   }));
   return { key: variantKey(entry, variant), variant, forward, layouts };
@@ -139,6 +150,28 @@ function createLowering(entry: Entry): Lowering {
     }
     return kernels;
   };
+}
+
+/** The same variants, those that differ by absent tensors with the same CPU kernels. */
+function shareBetween(entry: Entry, variants: readonly CompiledVariant[]): CompiledVariant[] {
+  const shared = new Map<CompiledDirection, Kernel>();
+  for (const i of entry.layouts.keys()) {
+    const uses = variants.flatMap(({ variant, layouts }) =>
+      layouts[i]!.directions.map((of) => ({ of, variant, program: of.program, kernel: of.cpu })),
+    );
+    for (const direction of new Set(uses.map(({ of }) => of.direction))) {
+      const members = uses.filter(({ of }) => of.direction === direction);
+      for (const [{ of }, kernel] of shareKernels(entry, members)) shared.set(of, kernel);
+    }
+  }
+  const share = (direction: CompiledDirection): CompiledDirection => ({
+    ...direction,
+    cpu: shared.get(direction)!,
+  });
+  return variants.map((variant) => ({
+    ...variant,
+    layouts: variant.layouts.map(({ order, directions }) => ({ order, directions: directions.map(share) })),
+  }));
 }
 
 /** Why a combination of flags and optional tensors is not a variant, by its key. */

@@ -101,7 +101,7 @@ function allocateArray(length: number, dtype: Dtype): Data {
   }
 }
 
-function runFunction({ run, uniforms, numbers }: CpuLaunch, arrays: readonly Data[]): void {
+function runFunction({ run, uniforms, numbers }: CpuLaunch, arrays: readonly (Data | undefined)[]): void {
   // one array for all: in one of numbers alone V8 would make sizes doubles, and then indices too
   const args: unknown[] = [...arrays];
   for (const { name } of uniforms) args.push(numbers[name]);
@@ -158,11 +158,11 @@ function makeBackend(machine: Machine | undefined, threads: number): CpuBackend 
         : (handle as Data),
     dispatch: (steps) => {
       for (const { kernel, handles, lengths } of steps)
-        if (isWasm(kernel)) runner!.run(kernel, handles.map(addressOf));
+        if (isWasm(kernel)) runner!.run(kernel, (handles as Handle[]).map(addressOf));
         else
           runFunction(
             kernel,
-            handles.map((handle, i) => arrayOf(handle, lengths[i]!)),
+            handles.map((handle, i) => handle && arrayOf(handle, lengths[i]!)),
           );
     },
   };

@@ -63,6 +63,8 @@ export interface BindingDescription {
   /** Axes in physical order (outermost first); the buffer holds the product of their sizes, densely. */
   readonly axes: readonly string[];
   readonly access: 'read' | 'write' | 'read_write';
+  /** Functions only: undefined is passed where a call lacks the tensor, or does not want the gradient. */
+  readonly optional?: true;
   /**
    * Scratch only, where the buffer's size is not the product of `axes`: the number of elements.
    */

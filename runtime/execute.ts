@@ -31,8 +31,8 @@ export interface Kernel {
 /** One kernel with everything it needs. */
 export interface Step<K extends Kernel> {
   readonly kernel: K;
-  /** In the order of its bindings. */
-  readonly handles: readonly Handle[];
+  /** In the order of its bindings; of those that a call does not pass, undefined. */
+  readonly handles: readonly (Handle | undefined)[];
   /** How many elements each of them has. */
   readonly lengths: readonly number[];
 }
@@ -111,6 +111,8 @@ function prepare<K extends Kernel>(
       const { role, of, axes, access, dtype = 'f32' } = binding;
       const sizes = axes.map((axis) => numbers[axis]!);
       const length = binding.length?.(numbers) ?? product(sizes);
+      const isPassed = role === 'gradient' ? names.includes(of) : numbers[`given_${of}`];
+      if (binding.optional && !isPassed) return 0;
       if (role === 'scratch') {
         // kernels may ask different lengths of the same
         const before = scratch.get(keyOf(role, of))?.length ?? 0;
@@ -142,7 +144,7 @@ function prepare<K extends Kernel>(
 const keyOf = (role: Role, of: string): string => `${role} ${of}`;
 
 /**
- * A direction of a call. What it needs `given` has or is `left` by forward; what is missing reads as zero. `finish` makes
+ * A direction of a call. What it needs `given` has or is `left` by forward; what is missing reads as zero, if it is not optional. `finish` makes
  * the result of the tensors computed: those described, of the role `result`, and what else kernels write.
  */
 export function plan<K extends Kernel, R>(
@@ -170,10 +172,11 @@ export function plan<K extends Kernel, R>(
   const execute = () => {
     // of what is wanted, and then what is needed meanwhile
     const handles: Handle[] = [];
-    const find = ({ role, of }: BindingDescription, length: number): Handle => {
+    const find = ({ role, of, optional }: BindingDescription, length: number): Handle | undefined => {
       const tensor = (given[role] ?? left[role])?.[of] ?? (role === 'saved' ? left.output?.[of] : undefined);
       if (tensor?.disposed) fail('disposed', `${of} was disposed, but ${name} needs it`);
       if (tensor) return handleOf(tensor);
+      if (optional) return undefined;
       const zero = backend.allocate(length, call.dtype, true);
       handles.push(zero);
       return zero;

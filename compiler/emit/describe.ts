@@ -1,5 +1,5 @@
 /** The module that describes one op to the runtime, with types precise enough that a wrong call does not compile. */
-import type { CompiledDirection } from '../compile.ts';
+import type { CompiledDirection, CompiledOp } from '../compile.ts';
 import type { Condition } from '../graph/formulas.ts';
 import { mapCode } from '../kernel/collect.ts';
 import {
@@ -122,7 +122,11 @@ export async function describeOp(emitted: Omit<EmittedOp, 'files'>, options: Emi
     })),
   ];
   const tables = createTables();
-  const described = kernels.map((named) => `${key(kernelKey(named))}: ${kernelText(emitted, named, tables)}`);
+  const texts = new Map(kernels.map((named) => [named, kernelText(emitted, named, tables)]));
+  const isAlone = runAlone(op, emitted, options);
+  const alone = new Map(
+    functions.filter(isAlone).map((named): [string, string] => [named.name, texts.get(named)!]),
+  );
   const runs = new Map<string, string>();
   const variants = op.variants.map(({ key: variantKey, forward, layouts }) => {
     const requirements = forward.conditions.map(
@@ -130,7 +134,7 @@ export async function describeOp(emitted: Omit<EmittedOp, 'files'>, options: Emi
     );
     const byOrder = layouts.map(({ order, directions }): [string, string] => [
       order.join(' '),
-      layoutText(directions, emitted, options, (text) => {
+      layoutText(directions, emitted, options, alone, (text) => {
         const known = runs.get(text) ?? `d[${runs.size}]!`;
         runs.set(text, known);
         return known;
@@ -142,12 +146,17 @@ export async function describeOp(emitted: Omit<EmittedOp, 'files'>, options: Emi
     return `${quote(variantKey)}: ${record(parts)}`;
   });
   const byTarget = (target: Kernel['target']): string =>
-    lines(described.filter((_, i) => kernels[i]!.kernel.target === target));
+    lines(
+      kernels
+        .filter((named) => named.kernel.target === target && !isAlone(named))
+        .map((named) => `${key(kernelKey(named))}: ${texts.get(named)}`),
+    );
   const kernelTables = (['typescript', 'wasm', 'wgsl'] as const)
     .filter((target) => options.targets.includes(target))
     .map((target) => {
       const { name: id, kind, type } = kernelTypes[target];
-      return `\nconst ${id} = {${byTarget(kind)}} satisfies { [name: string]: ${type} };`;
+      const table = byTarget(kind);
+      return table === '' ? '' : `\nconst ${id} = {${table}} satisfies { [name: string]: ${type} };`;
     });
   const directions = `\nconst d: readonly DirectionDescription[] = [${lines([...runs.keys()])}];`;
   const makers = options.targets.includes('wgsl') ? [makeGpuKernel] : [];
@@ -198,7 +207,7 @@ ${id === entry.name ? 'export ' : ''}const ${id}: ${type} = /* @__PURE__ */ ${de
         kind: 'ImportDeclaration',
         moduleSpecifier: 'normgrad/runtime',
         isTypeOnly: true,
-        namedImports: typesUsed(options),
+        namedImports: typesUsed(options).filter((type) => type === 'OpTypes' || description.includes(type)),
       },
       { kind: 'Interface', ...typesOf(entry) },
       ...[description, ...exported].map(inset),
@@ -233,7 +242,7 @@ const kernelKey = ({ name }: NamedKernel): string => name;
 const moduleName = (path: string): string => `${path.split('/').at(-1)!.split('.')[0]}_module`;
 
 function bindingText(
-  { name, role, of, axes, access, length, dtype }: Binding,
+  { name, role, of, axes, access, optional, length, dtype }: Binding,
   kernel: Kernel,
   tables: Tables,
 ): string {
@@ -244,6 +253,7 @@ function bindingText(
     ['axes', strings(axes)],
     ['access', quote(access)],
   ];
+  if (optional) parts.push(['optional', 'true']);
   if (length) parts.push(['length', tables.number(asFunction(length, kernel))]);
   if (dtype) parts.push(['dtype', quote(dtype)]);
   return record(parts);
@@ -336,10 +346,31 @@ export const describeTiles = ({ isAcross, splits, maps }: Tiles, { shared, vecto
   ...(maps && { maps }),
 });
 
+/** Whether a CPU kernel is run by directions that run the same kernels on all targets, and so are described once. */
+function runAlone(
+  { variants }: CompiledOp,
+  { nameOf }: Omit<EmittedOp, 'files'>,
+  { targets }: EmitOptions,
+): (named: NamedKernel) => boolean {
+  const runs = new Map<string, Set<string>>();
+  for (const { layouts } of variants)
+    for (const { cpu, wasm, gpu } of layouts.flatMap(({ directions }) => directions)) {
+      const others = [
+        ...(targets.includes('wasm') ? [wasm] : []),
+        ...(targets.includes('wgsl') ? gpu : []),
+      ].map(nameOf);
+      if (targets.includes('typescript'))
+        runs.set(nameOf(cpu), (runs.get(nameOf(cpu)) ?? new Set()).add(others.join(' ')));
+    }
+  return ({ name, kernel }) => kernel.target === 'cpu' && runs.get(name)!.size === 1;
+}
+
 function layoutText(
   directions: readonly CompiledDirection[],
   { nameOf }: Omit<EmittedOp, 'files'>,
   { targets }: EmitOptions,
+  /** Kernels to describe in place, by name. */
+  alone: ReadonlyMap<string, string>,
   refer: (text: string) => string,
 ): string {
   const gpuText = (kernel: Kernel): string => {
@@ -348,7 +379,8 @@ function layoutText(
   };
   const text = ({ cpu, wasm, gpu }: CompiledDirection): string => {
     const parts: [string, string][] = [];
-    if (targets.includes('typescript')) parts.push(['cpu', list([`cpu.${nameOf(cpu)}`])]);
+    if (targets.includes('typescript'))
+      parts.push(['cpu', list([alone.get(nameOf(cpu)) ?? `cpu.${nameOf(cpu)}`])]);
     if (targets.includes('wasm')) parts.push(['wasm', list([`wasm.${nameOf(wasm)}`])]);
     if (targets.includes('wgsl')) parts.push(['gpu', list(gpu.map(gpuText))]);
     return refer(record(parts));

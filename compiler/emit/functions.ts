@@ -44,7 +44,10 @@ function functionOf(op: CompiledOp, named: NamedKernel, printed: PrintedKernels,
     isExported: true,
     docs: [{ description: `\n${lines.map(inComment).join('\n')}` }],
     parameters: [
-      ...kernel.bindings.map(({ name }) => ({ name, type: 'Floats' })),
+      ...kernel.bindings.map(({ name, optional }) => ({
+        name,
+        type: optional ? 'Floats | undefined' : 'Floats',
+      })),
       ...kernel.uniforms.map(({ name }) => ({ name, type: 'number' })),
     ],
     returnType: 'void',
@@ -73,9 +76,9 @@ const purpose: { readonly [K in Binding['role']]: (of: string) => string } = {
 const accesses = { read: '', write: ', written', read_write: ', read and written' };
 
 const parameterDocs = ({ bindings, uniforms }: Kernel): string[] => [
-  ...bindings.map(({ name, role, of, axes, access }) => {
+  ...bindings.map(({ name, role, of, axes, access, optional }) => {
     const what = purpose[role](of);
-    return `@param ${name} [${axes.join(', ')}]${accesses[access]}${what && `: ${what}`}`;
+    return `@param ${name} [${axes.join(', ')}]${accesses[access]}${optional ? ', or absent' : ''}${what && `: ${what}`}`;
   }),
   ...uniforms
     .filter(({ name, of }) => name !== of)

@@ -1,7 +1,7 @@
 /** Puts loads that are used once where they are used: the loops read better, and are shorter. */
 import { codesOf, eachOperand, mapOperands, operandsOf } from '../kernel/collect.ts';
 import type { Code, Statement } from '../kernel/kernel.ts';
-import { mapCodes } from './rewrite.ts';
+import { mapCodes } from '../kernel/rewrite.ts';
 
 type Let = Extract<Statement, { do: 'let' }>;
 

@@ -2,15 +2,16 @@
 import { codesOf, eachStatement, operandsOf } from '../kernel/collect.ts';
 import type { Code, CodeType, Kernel, Statement } from '../kernel/kernel.ts';
 import { createNames, type Names } from '../kernel/names.ts';
+import { renameAll } from '../kernel/rewrite.ts';
+import { handOverByName } from './hand-over.ts';
 import { inlineLoads } from './inline.ts';
 import { type Language, printStatements } from './printer.ts';
-import { renameAll } from './rewrite.ts';
 import { unroll } from './unroll.ts';
 
 type Outlined = Extract<Statement, { do: 'outlined' }>;
 
 /** Of an array that lives as long as the call `Float64Array`, of any other what callers pass. */
-type ParameterType = 'number' | 'boolean' | 'Floats' | 'Float64Array';
+type ParameterType = 'number' | 'boolean' | 'Floats' | 'Floats | undefined' | 'Float64Array';
 interface Parameter {
   readonly name: string;
   readonly type: ParameterType;
@@ -68,7 +69,15 @@ export function outline(kernels: readonly Kernel[], language: Language): Outline
     const { name, parameters } = calls.get(statement)!;
     return `${name}(${parameters.map((parameter) => rename(parameter.name)).join(', ')});`;
   };
-  return { functions, callOf, bodyOf: ({ body }) => inlineLoads(unroll(inPlace(body))) };
+  const bodyOf: Outline['bodyOf'] = ({ body }) => {
+    const whole = inPlace(body);
+    const passed = new Set<string>();
+    eachStatement(whole, (s) => {
+      if (s.do === 'outlined') for (const { name } of calls.get(s)!.parameters) passed.add(name);
+    });
+    return inlineLoads(unroll(handOverByName(whole, passed)));
+  };
+  return { functions, callOf, bodyOf };
 }
 
 /** A loop's function has names of its own, without the numbers that kept them apart in its kernel. */
@@ -121,10 +130,11 @@ function parametersOf(body: readonly Statement[], local: ReadonlySet<string>): P
   const arrays = new Map<string, ParameterType>();
   const numbers = new Map<string, ParameterType>();
   const typeOf = (type: CodeType): ParameterType => (type === 'bool' ? 'boolean' : 'number');
-  const useArray = (id: string): unknown => arrays.set(id, local.has(id) ? 'Float64Array' : 'Floats');
+  const useArray = (id: string, isOptional = false): unknown =>
+    arrays.set(id, local.has(id) ? 'Float64Array' : isOptional ? 'Floats | undefined' : 'Floats');
   const visit = (code: Code): void => {
     if (code.code === 'name' && !declared.has(code.name)) numbers.set(code.name, typeOf(code.type));
-    if (code.code === 'load') useArray(code.array);
+    if (code.code === 'load') useArray(code.array, code.absent !== undefined);
     operandsOf(code).forEach(visit);
   };
   eachStatement(body, (s) => {

@@ -4,7 +4,7 @@ import type { Code, CodeType, LaneMerge, Operator, Statement } from '../kernel/k
 
 export interface Language {
   readonly number: (value: number, type: 'index' | 'real') => string;
-  readonly load: (array: string, index: string) => string;
+  readonly load: (array: string, index: string, absent?: number) => string;
   readonly toReal: (x: string) => string;
   readonly sqrt: (x: string) => string;
   readonly rsqrt: (x: string) => string;
@@ -73,7 +73,7 @@ export function printCode(code: Code, language: Language): string {
     case 'name':
       return code.name;
     case 'load':
-      return language.load(code.array, print(code.index));
+      return language.load(code.array, print(code.index), code.absent);
     case 'binary': {
       const own = strength[code.operator];
       if (code.type === 'index' && code.operator === '/')

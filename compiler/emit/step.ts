@@ -1,7 +1,7 @@
 /** Loops that count elements instead of positions along axes, where all that is visited lies at one distance. */
 import { codesOf, eachStatement, mapOperands, operandsOf } from '../kernel/collect.ts';
 import { binary, type Code, name, type Statement } from '../kernel/kernel.ts';
-import { mapCodes } from './rewrite.ts';
+import { mapCodes } from '../kernel/rewrite.ts';
 
 type Lanes = Extract<Statement, { do: 'lanes' }>;
 type For = Extract<Statement, { do: 'for' }>;

@@ -2,9 +2,9 @@
 import type { Call } from '../graph/expr.ts';
 import { eachCode } from '../kernel/collect.ts';
 import { type Code, isIndex, type Kernel } from '../kernel/kernel.ts';
+import { renameAll } from '../kernel/rewrite.ts';
 import { type LoopFunction, outline, renaming } from './outline.ts';
 import { type Language, printStatements } from './printer.ts';
-import { renameAll } from './rewrite.ts';
 
 /** Functions that JavaScript lacks, emitted into the files that use them. */
 const helpers: { readonly [K in Call]?: string } = {
@@ -72,12 +72,13 @@ const elsewhere = (what: string): never => {
 };
 
 /** What is added to something, if that is what a value is. */
-const addedTo = (value: Code, isTarget: (a: Code) => boolean): Code | undefined =>
-  value.code === 'binary' && value.operator === '+' && isTarget(value.a) ? value.b : undefined;
+const addedTo = (value: Code, isTarget: (a: Code) => boolean, operator = '+'): Code | undefined =>
+  value.code === 'binary' && value.operator === operator && isTarget(value.a) ? value.b : undefined;
 
 const language: Language = {
   number,
-  load: (array, index) => `${array}[${index}]!`,
+  load: (array, index, absent) =>
+    absent === undefined ? `${array}[${index}]!` : `(${array} ? ${array}[${index}]! : ${number(absent)})`,
   toReal: (x) => (/^\w+$/.test(x) ? x : `(${x})`),
   sqrt: (x) => `Math.sqrt(${x})`,
   rsqrt: (x) => `(1 / Math.sqrt(${x}))`,
@@ -93,8 +94,11 @@ const language: Language = {
     var: ({ name, value, copies = [] }, print) =>
       `let ${[name, ...copies].map((id) => `${id} = ${print(value)}`).join(', ')};`,
     assign: ({ name, value }, print) => {
-      const added = addedTo(value, (a) => a.code === 'name' && a.name === name);
-      return added ? `${name} += ${print(added)};` : `${name} = ${print(value)};`;
+      const isOwn = (a: Code): boolean => a.code === 'name' && a.name === name;
+      const added = addedTo(value, isOwn);
+      if (added) return `${name} += ${print(added)};`;
+      const taken = addedTo(value, isOwn, '-');
+      return taken ? `${name} -= ${print(taken)};` : `${name} = ${print(value)};`;
     },
     array: ({ name, length, fill }, print) =>
       `const ${name} = new Float64Array(${print(length)})${fill === 0 ? '' : `.fill(${number(fill)})`};`,

@@ -10,7 +10,7 @@ import {
   real,
   type Statement,
 } from '../kernel/kernel.ts';
-import { mapCodes } from './rewrite.ts';
+import { mapCodes } from '../kernel/rewrite.ts';
 import { stepAlong } from './step.ts';
 
 type Lanes = Extract<Statement, { do: 'lanes' }>;
@@ -51,7 +51,7 @@ const copyName = (id: string, k: number): string => (k === 0 ? id : `${id}$${k}`
 function mostCopies(body: readonly Statement[]): number {
   let count = 0;
   eachStatement(body, () => count++);
-  const few = body.some((s) => s.do === 'for') ? 12 : 6;
+  const few = isRow(body) ? 6 : 12;
   return count > 2 * few ? 1 : count > few ? 2 : 4;
 }
 
@@ -60,27 +60,39 @@ function unrollLanes(lanes: Lanes, several: ReadonlySet<string>): Statement[] {
   const copies = Math.min(lanes.copies, mostCopies(body));
   if (copies === 1) {
     // folds of what the body declares count on the copies it was made for
-    const inner = lanes.copies === 1 ? unroll(body, several) : sideBySide(body, id, 1, several);
+    const inner =
+      lanes.copies === 1 ? unroll(body, several) : sideBySide(body, id, { copies: 1, first: 0 }, several);
     return [{ do: 'for', axes, name: id, from, below, step: index(1), body: inner }];
   }
-  const loop = (side: number): Statement => ({
+  const at = name(id, 'index');
+  // along a row at the last of them, so that one comparison serves the loop and the bounds of arrays
+  const ahead = isRow(body) ? copies - 1 : 0;
+  const loop = (side: number, first: number, end: Code): Statement => ({
     do: 'for',
     axes,
     name: id,
-    from: name(id, 'index'),
-    below: side === 1 ? below : binary('-', below, index(side - 1)),
+    from: at,
+    below: end,
     step: index(side),
-    body: sideBySide(body, id, side, several),
+    body: sideBySide(body, id, { copies: side, first }, several),
     continues: true,
   });
-  return [{ do: 'var', name: id, value: from }, loop(copies), loop(1)];
+  return [
+    { do: 'var', name: id, value: binary('+', from, index(ahead)) },
+    loop(copies, -ahead, binary('-', below, index(copies - 1 - ahead))),
+    ...(ahead > 0 ? [{ do: 'assign', name: id, value: binary('-', at, index(ahead)) } as const] : []),
+    loop(1, 0, below),
+  ];
 }
+
+const isRow = (body: readonly Statement[]): boolean => !body.some((s) => s.do === 'for');
 
 /** Statements for several neighbouring elements: what differs between them once for each, all else once. */
 function sideBySide(
   body: readonly Statement[],
   lane: string,
-  copies: number,
+  /** The first of them is so far from where `lane` is. */
+  { copies, first }: { readonly copies: number; readonly first: number },
   several: ReadonlySet<string>,
 ): Statement[] {
   /** Positions, which for the next element are one more. */
@@ -96,7 +108,7 @@ function sideBySide(
   const copyCode = (code: Code, k: number): Code => {
     if (code.code === 'fold') return unfold(code, copies);
     if (code.code !== 'name') return mapOperands(code, (operand) => copyCode(operand, k));
-    if (along.has(code.name)) return binary('+', code, index(k));
+    if (along.has(code.name)) return shifted(code, first + k);
     return varies.has(code.name) ? { ...code, name: copyName(code.name, k) } : code;
   };
   const copyOf = (statement: Statement, k: number): Statement => {
@@ -117,10 +129,37 @@ function sideBySide(
       codesOf(statement).some(isVarying) || (statement.do === 'assign' && varies.has(statement.name));
     if (!isCopied) return [copyOf(statement, 0)];
     if (statement.do === 'let') varies.add(statement.name);
+    if (isAddition(statement) && !varies.has(statement.name)) {
+      const { a, b } = statement.value;
+      const added = copiesOf(copies).map((k) => copyCode(b, k));
+      return [
+        {
+          ...statement,
+          value: binary(
+            '+',
+            a,
+            added.reduce((sum, x) => binary('+', sum, x)),
+          ),
+        },
+      ];
+    }
     return copiesOf(copies).map((k) => copyOf(statement, k));
   };
   return body.flatMap(visit);
 }
+
+type Addition = Extract<Statement, { do: 'assign' }> & { readonly value: Extract<Code, { code: 'binary' }> };
+
+/** Whether something is added to a variable; of several elements all together is, since each addition waits for the last. */
+const isAddition = (s: Statement): s is Addition =>
+  s.do === 'assign' &&
+  s.value.code === 'binary' &&
+  s.value.operator === '+' &&
+  s.value.a.code === 'name' &&
+  s.value.a.name === s.name;
+
+const shifted = (position: Code, by: number): Code =>
+  by < 0 ? binary('-', position, index(-by)) : binary('+', position, index(by));
 
 const merges: { readonly [K in LaneMerge]: (a: Code, b: Code) => Code } = {
   '+': (a, b) => binary('+', a, b),

@@ -15,8 +15,8 @@ import {
   type Statement,
 } from '../kernel/kernel.ts';
 import { createNames } from '../kernel/names.ts';
+import { renameAll } from '../kernel/rewrite.ts';
 import { type Language, printCode, printStatements } from './printer.ts';
-import { renameAll } from './rewrite.ts';
 import { printExchange, printJoin, typeName } from './wgsl-lanes.ts';
 
 /**

@@ -31,7 +31,7 @@ export interface Sides {
  * is unrolled; of the rest, two columns share cache lines, and code stays small.
  */
 export const sidesOf = (direction: Direction): Sides =>
-  direction === 'forward' || direction === 'backward' ? { rows: 4, columns: 4 } : { rows: 1, columns: 0 };
+  direction === 'forward' || direction === 'backward' ? { rows: 4, columns: 4 } : { rows: 1, columns: 1 };
 
 /** Rows taken in for a few columns at a time: so many share what is read or computed once a column. */
 export const rowChunk = 64;

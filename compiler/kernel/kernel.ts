@@ -29,6 +29,8 @@ export interface Binding {
   /** Physical order, outermost first. */
   readonly axes: readonly string[];
   readonly access: 'read' | 'write' | 'read_write';
+  /** CPU only: some calls do not pass it, because they lack the tensor or do not want the gradient. */
+  readonly optional?: true;
   /** The number of elements where it is not the product of the axes' sizes. */
   readonly length?: Code;
   /** Scratch that needs more digits than the data has. */
@@ -55,6 +57,8 @@ export type Code =
       readonly type: RealType | 'record';
       readonly array: string;
       readonly index: Code;
+      /** CPU only: the value where the array is not passed. */
+      readonly absent?: number;
     }
   | {
       readonly code: 'binary';

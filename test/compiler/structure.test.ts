@@ -193,13 +193,16 @@ function counted(
   const wrap = (kernel: CpuKernelDescription): CpuKernelDescription => ({
     ...kernel,
     run: (...args: never[]) => {
-      const given = args as (Float64Array | number)[];
-      const arrays = kernel.bindings.map((_, i) => counting(given[i] as Float64Array));
+      const given = args as (Float64Array | number | undefined)[];
+      // what a call does not pass is undefined
+      const arrays = kernel.bindings.map((_, i) =>
+        given[i] instanceof Float64Array ? counting(given[i]) : undefined,
+      );
       const rest = given.slice(arrays.length);
-      (kernel.run as (...a: unknown[]) => void)(...arrays.map(({ array }) => array), ...rest);
-      for (const [i, { counts }] of arrays.entries()) {
-        const { length } = given[i] as Float64Array;
-        report(kernel.name, kernel.bindings[i]!.name, { ...counts, length });
+      (kernel.run as (...a: unknown[]) => void)(...arrays.map((one) => one?.array), ...rest);
+      for (const [i, one] of arrays.entries()) {
+        const { name } = kernel.bindings[i]!;
+        if (one) report(kernel.name, name, { ...one.counts, length: one.array.length });
       }
     },
   });

@@ -1,6 +1,6 @@
 /** Changes expressions inside expressions and statements. */
-import { mapOperands } from '../kernel/collect.ts';
-import type { Code, Statement } from '../kernel/kernel.ts';
+import { mapOperands } from './collect.ts';
+import type { Code, Statement } from './kernel.ts';
 
 const codeKeys = ['value', 'index', 'length', 'test', 'from', 'below', 'step'] as const;
 
