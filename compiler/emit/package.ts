@@ -289,12 +289,16 @@ export function isFullSize(entry: Entry): (binding: Pick<Binding, 'axes'>) => bo
 /** JSON in which what fits on a long line stands on one. */
 export function stringify(value: unknown, indent: string): string {
   const flat = JSON.stringify(value);
-  if (typeof value !== 'object' || value === null || flat.length + indent.length < 400) return flat;
+  if (typeof value !== 'object' || value === null || flat.length + indent.length < 400) return spaced(flat);
   const inner = `${indent} `;
   if (Array.isArray(value))
     return `[\n${value.map((v) => inner + stringify(v, inner)).join(',\n')}\n${indent}]`;
   const members = Object.entries(value)
     .filter(([, v]) => v !== undefined)
-    .map(([k, v]) => `${inner}${JSON.stringify(k)}:${stringify(v, inner)}`);
+    .map(([k, v]) => `${inner}${JSON.stringify(k)}: ${stringify(v, inner)}`);
   return `{\n${members.join(',\n')}\n${indent}}`;
 }
+
+/** A space after each comma and colon that is not inside a string. */
+const spaced = (flat: string): string =>
+  flat.replace(/("(?:[^"\\]|\\.)*")|([,:])/g, (_, text, mark) => text ?? `${mark} `);
