@@ -63,12 +63,8 @@ function keyOf(tensors: Given, attributes: Attributes, order: string | undefined
   return key;
 }
 
-export function isSame(a: readonly unknown[], b: readonly unknown[]): boolean {
-  if (a === b) return true;
-  if (a.length !== b.length) return false;
-  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
-  return true;
-}
+export const isSame = (a: readonly unknown[], b: readonly unknown[]): boolean =>
+  a.length === b.length && a.every((value, i) => value === b[i]);
 
 const isTensor = (argument: ArgumentDescription): argument is TensorDescription => argument.kind === 'tensor';
 
@@ -188,7 +184,7 @@ function readAttributes(op: OpDescription, given: Attributes): Record<string, nu
     }
     if (!check[kind](value) || (isAxis && Number(value) < 0)) {
       const wanted = isAxis ? 'a size' : `of type ${kind}`;
-      fail('type', `attribute ${name} must be ${wanted}, not ${String(value)}`);
+      fail('type', `attribute ${name} must be ${wanted}, not ${value}`);
     }
     numbers[name] = Number(value);
   }

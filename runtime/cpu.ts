@@ -109,7 +109,7 @@ function runFunction({ run, uniforms, numbers }: CpuLaunch, arrays: readonly (Da
 }
 
 /** Keeps a tensor alive as long as the array of its elements is. */
-const heldBy = Symbol('tensor');
+const heldBy = Symbol();
 const isBlock = (handle: Handle): handle is Block => 'isFree' in handle;
 const isWasm = (kernel: CpuKernel): kernel is WasmLaunch => 'calls' in kernel;
 

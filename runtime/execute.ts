@@ -115,8 +115,8 @@ function prepare<K extends Kernel>(
       if (binding.optional && !isPassed) return 0;
       if (role === 'scratch') {
         // kernels may ask different lengths of the same
-        const before = scratch.get(keyOf(role, of))?.length ?? 0;
-        scratch.set(keyOf(role, of), { dtype, length: Math.max(length, before) });
+        const key = keyOf(role, of);
+        scratch.set(key, { dtype, length: Math.max(length, scratch.get(key)?.length ?? 0) });
       } else if (role === 'state' && access !== 'read') updated.push(of);
       else if (access !== 'read')
         want(role, of, role === 'saved' ? sizes : call.shapeOf(of), access !== 'write');
@@ -144,8 +144,9 @@ function prepare<K extends Kernel>(
 const keyOf = (role: Role, of: string): string => `${role} ${of}`;
 
 /**
- * A direction of a call. What it needs `given` has or is `left` by forward; what is missing reads as zero, if it is not optional. `finish` makes
- * the result of the tensors computed: those described, of the role `result`, and what else kernels write.
+ * A direction of a call. What it needs `given` has or is `left` by forward; what is missing reads as zero, if it is not
+ * optional. `finish` makes the result of the tensors computed: those described, of the role `result`, and what else
+ * kernels write.
  */
 export function plan<K extends Kernel, R>(
   backend: Backend<K>,

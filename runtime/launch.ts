@@ -18,7 +18,8 @@ export function launchesOf(kernel: GpuKernelDescription, shape: DeviceShape, giv
   if (!tiles) return [launch({}, { $groups: kernel.workgroups!(given) })];
   const { vector, isAcross = false, shared = 0, maps, splits = !shared || !!otherwise } = tiles;
   const $many = vector && given[vector]! % 4 === 0 ? 4 : 1;
-  const [kept, over] = [tiles.kept({ ...given, $many }), tiles.over({ ...given, $many })];
+  const sizes = { ...given, $many };
+  const [kept, over] = [tiles.kept(sizes), tiles.over(sizes)];
   const { together, width, blocks } = planOf({ kept, over, isAcross, shared, splits }, shape);
   if (otherwise && blocks > 1) return otherwise.flatMap((one) => launchesOf(one, shape, given));
   const constants = { width, together, ...(shared > 0 && { team: width * together }) };

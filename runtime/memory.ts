@@ -1,5 +1,6 @@
 /** The WebAssembly memory that tensors of f32 live in on the CPU, so that kernels reach them without a copy. */
 import { fail } from './error.ts';
+import { remember } from './remember.ts';
 import type { Block } from './tensor.ts';
 
 const pageBytes = 65536;
@@ -57,9 +58,7 @@ export function openMemory(): Memory | undefined {
     free: (block) => {
       if (block.isFree) return;
       block.isFree = true;
-      const known = free.get(block.byteLength);
-      if (known) known.push(block.byteOffset);
-      else free.set(block.byteLength, [block.byteOffset]);
+      remember(free, block.byteLength, (): number[] => []).push(block.byteOffset);
     },
     view: ({ byteOffset }, length) => {
       const { buffer } = memory;

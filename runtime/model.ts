@@ -43,11 +43,14 @@ const mostLanes = 256;
 /** Neighbouring kept indices that lanes read together, so that memory is read by whole lines. */
 const acrossLanes = 16;
 /** Elements that a lane should have to itself before another one helps it, with enough lanes busy or without. */
-const [perLane, leastPerLane] = [64, 4];
+const perLane = 64;
+const leastPerLane = 4;
 /** Lanes that keep a device busy: most GPUs, and a CPU. */
-const [busyLanes, busyLanesOfCpu] = [2 ** 16, 64];
+const busyLanes = 65536;
+const busyLanesOfCpu = 64;
 /** Partial results that are merged at most; and how much finer to cut what leaves none. */
-const [mostPartials, finer] = [64, 4];
+const mostPartials = 64;
+const finer = 4;
 
 export function shapeOf(limits: Limits, subgroup: number): DeviceShape {
   const { maxComputeInvocationsPerWorkgroup: most, maxComputeWorkgroupSizeX: mostX } = limits;
@@ -70,7 +73,7 @@ export function planOf({ kept, over, isAcross, shared, splits }: Work, device: D
         ? Math.max(alone, lanes / acrossLanes)
         : Math.min(lanes, powerAbove(helped)),
   );
-  const [most, cut] = shared > 0 ? [mostPartials, 1] : [Number.POSITIVE_INFINITY, finer];
+  const [most, cut] = shared > 0 ? [mostPartials, 1] : [over, finer];
   const room = Math.min(most, (cut * busy) / (kept * width), over / (width * leastPerLane * finer));
   return { width, together: lanes / width, blocks: splits ? atLeastOne(room) : 1 };
 }

@@ -163,14 +163,16 @@ function watch<R>(device: GPUDevice, f: () => R): readonly [R, Outcome] {
     );
   device.pushErrorScope('validation');
   device.pushErrorScope('out-of-memory');
-  let outcomes: Outcome[] = [];
-  let result: R;
+  const settle = async () => {
+    const errors = await Promise.all([pop('out-of-memory'), pop('kernel')]);
+    return errors.find((e) => e);
+  };
   try {
-    result = f();
-  } finally {
-    outcomes = [pop('out-of-memory'), pop('kernel')];
+    return [f(), settle()];
+  } catch (error) {
+    settle();
+    throw error;
   }
-  return [result, Promise.all(outcomes).then((errors) => errors.find((e) => e))];
 }
 
 /** WebGPU binds no empty buffers, and kernels may read the last vec4 whole. */

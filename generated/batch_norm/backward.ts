@@ -5,79 +5,23 @@ type Floats = Float32Array | Float64Array;
 
 /**
  * batch_norm, backward:
- *   mean_1 = mean(grad_y, n, s)
- *   mean_2 = mean((x - mean) * grad_y, n, s)
- *   dx = weight * invstd * grad_y - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
- * Used by weight bias running_mean running_var training [n, c, s]: backward for x, and 3 more
- *
- * @param grad_y [n, c, s]: the cotangent of y
- * @param x [n, c, s]
- * @param mean [c]: saved by forward
- * @param weight [c]
- * @param invstd [c]: saved by forward
- * @param dx [n, c, s], written: the gradient of x
- */
-export function batch_norm_backward_1(grad_y: Floats, x: Floats, mean: Floats, weight: Floats, invstd: Floats, dx: Floats, c: number, n: number, s: number): void {
-  const sums = new Float64Array(2);
-  for (let i_c = 0; i_c < c; i_c++) {
-    const mean_1 = mean[i_c]!;
-    reduce(grad_y, x, sums, n, c, i_c, s, mean_1);
-    const mean_2 = sums[1]! / (n * s);
-    const mean_3 = sums[0]! / (n * s);
-    const invstd_1 = invstd[i_c]!;
-    const v = weight[i_c]! * invstd_1;
-    const v_1 = invstd_1 * invstd_1;
-    const v_2 = v_1 * mean_3;
-    map(x, grad_y, dx, n, c, i_c, s, mean_1, v, v_2, mean_2);
-  }
-}
-
-/**
- * batch_norm, backward:
- *   dweight = count(n) * count(s) > 0 ? invstd * sum((x - mean) * grad_y, n, s) : 0
- *   dbias = sum(grad_y, n, s)
- * Used by weight bias running_mean running_var training [n, c, s]: backward for weight, bias, and 1 more
- *
- * @param grad_y [n, c, s]: the cotangent of y
- * @param x [n, c, s]
- * @param invstd [c]: saved by forward
- * @param mean [c]: saved by forward
- * @param dweight [c], written: the gradient of weight
- * @param dbias [c], written: the gradient of bias
- */
-export function batch_norm_backward_2(grad_y: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, dbias: Floats, c: number, n: number, s: number): void {
-  const sums = new Float64Array(2);
-  const v = n * s;
-  const test = v > 0;
-  for (let i_c = 0; i_c < c; i_c++) {
-    const mean_1 = mean[i_c]!;
-    reduce(grad_y, x, sums, n, c, i_c, s, mean_1);
-    const sum = sums[0]!;
-    const invstd_1 = invstd[i_c]!;
-    dweight[i_c] = (test ? invstd_1 * sum : 0);
-    dbias[i_c] = sums[1]!;
-  }
-}
-
-/**
- * batch_norm, backward:
  *   dweight = count(n) * count(s) > 0 ? invstd * sum((x - mean) * grad_y, n, s) : 0
  *   dbias = sum(grad_y, n, s)
  *   mean_1 = mean(grad_y, n, s)
  *   mean_2 = mean((x - mean) * grad_y, n, s)
  *   dx = weight * invstd * grad_y - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
- * Used by weight bias running_mean running_var training [n, c, s]: backward for x, weight, bias, and 1 more
+ * Used by weight bias running_mean running_var training [n, c, s]: backward for x, and 13 more
  *
  * @param grad_y [n, c, s]: the cotangent of y
  * @param x [n, c, s]
  * @param invstd [c]: saved by forward
  * @param mean [c]: saved by forward
- * @param weight [c]
- * @param dweight [c], written: the gradient of weight
- * @param dbias [c], written: the gradient of bias
+ * @param weight [c], or absent
+ * @param dweight [c], written, or absent: the gradient of weight
+ * @param dbias [c], written, or absent: the gradient of bias
  * @param dx [n, c, s], written: the gradient of x
  */
-export function batch_norm_backward_3(grad_y: Floats, x: Floats, invstd: Floats, mean: Floats, weight: Floats, dweight: Floats, dbias: Floats, dx: Floats, c: number, n: number, s: number): void {
+export function batch_norm_backward_1(grad_y: Floats, x: Floats, invstd: Floats, mean: Floats, weight: Floats | undefined, dweight: Floats | undefined, dbias: Floats | undefined, dx: Floats, c: number, n: number, s: number): void {
   const sums = new Float64Array(2);
   const v = n * s;
   const test = v > 0;
@@ -89,80 +33,64 @@ export function batch_norm_backward_3(grad_y: Floats, x: Floats, invstd: Floats,
     const invstd_1 = invstd[i_c]!;
     const mean_2 = sum_1 / (n * s);
     const mean_3 = sum / (n * s);
-    dweight[i_c] = (test ? invstd_1 * sum : 0);
-    dbias[i_c] = sum_1;
-    const v_1 = weight[i_c]! * invstd_1;
+    if (dweight) {
+      dweight[i_c] = (test ? invstd_1 * sum : 0);
+    }
+    if (dbias) {
+      dbias[i_c] = sum_1;
+    }
+    const v_1 = (weight ? weight[i_c]! : 1) * invstd_1;
     const v_2 = invstd_1 * invstd_1;
     const v_3 = v_2 * mean_3;
-    map(x, grad_y, dx, n, c, i_c, s, mean_1, v_1, v_3, mean_2);
+    for (let i_n = 0; i_n < n; i_n++) {
+      const base = i_n * c;
+      const base_1 = (base + i_c) * s;
+      let i_s = base_1 + 3;
+      for (; i_s < base_1 + s; i_s += 4) {
+        const v_4 = x[i_s - 3]! - mean_1;
+        const v_4$1 = x[i_s - 2]! - mean_1;
+        const v_4$2 = x[i_s - 1]! - mean_1;
+        const v_4$3 = x[i_s]! - mean_1;
+        dx[i_s - 3] = v_1 * (grad_y[i_s - 3]! - v_3 * v_4 - mean_2);
+        dx[i_s - 2] = v_1 * (grad_y[i_s - 2]! - v_3 * v_4$1 - mean_2);
+        dx[i_s - 1] = v_1 * (grad_y[i_s - 1]! - v_3 * v_4$2 - mean_2);
+        dx[i_s] = v_1 * (grad_y[i_s]! - v_3 * v_4$3 - mean_2);
+      }
+      i_s -= 3;
+      for (; i_s < base_1 + s; i_s++) {
+        const v_4 = x[i_s]! - mean_1;
+        dx[i_s] = v_1 * (grad_y[i_s]! - v_3 * v_4 - mean_2);
+      }
+    }
   }
-}
-
-/**
- * batch_norm, backward:
- *   mean_1 = mean(grad_y, n, s)
- *   mean_2 = mean((x - mean) * grad_y, n, s)
- *   dx = weight * invstd * grad_y - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
- * Used by weight bias running_mean running_var training [n, s, c]: backward for x, and 3 more
- *
- * @param grad_y [n, s, c]: the cotangent of y
- * @param x [n, s, c]
- * @param mean [c]: saved by forward
- * @param weight [c]
- * @param invstd [c]: saved by forward
- * @param dx [n, s, c], written: the gradient of x
- */
-export function batch_norm_backward_4(grad_y: Floats, x: Floats, mean: Floats, weight: Floats, invstd: Floats, dx: Floats, c: number, n: number, s: number): void {
-  const mean_1 = new Float64Array(c);
-  const mean_2 = new Float64Array(c);
-  const sums = new Float64Array(2 * c);
-  const factors = new Float64Array(c);
-  for (let i_c = 0; i_c < c; i_c++) {
-    factors[i_c] = mean[i_c]!;
-  }
-  reduce_columns(factors, grad_y, x, sums, n, s, c);
-  for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
-    mean_1[i_c_1] = sums[c + i_c_1]! / (n * s);
-    mean_2[i_c_1] = sums[i_c_1]! / (n * s);
-  }
-  const factors_1 = new Float64Array(4 * c);
-  for (let i_c_2 = 0; i_c_2 < c; i_c_2++) {
-    const invstd_1 = invstd[i_c_2]!;
-    factors_1[i_c_2] = weight[i_c_2]! * invstd_1;
-    factors_1[c + i_c_2] = invstd_1 * invstd_1 * mean_2[i_c_2]!;
-    factors_1[2 * c + i_c_2] = mean[i_c_2]!;
-    factors_1[3 * c + i_c_2] = mean_1[i_c_2]!;
-  }
-  map_columns(factors_1, x, grad_y, dx, n, s, c);
 }
 
 /**
  * batch_norm, backward:
  *   dweight = count(n) * count(s) > 0 ? invstd * sum((x - mean) * grad_y, n, s) : 0
  *   dbias = sum(grad_y, n, s)
- * Used by weight bias running_mean running_var training [n, s, c]: backward for weight, bias, and 1 more
+ * Used by weight bias running_mean running_var training [n, c, s]: backward for weight, bias, and 3 more
  *
- * @param grad_y [n, s, c]: the cotangent of y
- * @param x [n, s, c]
+ * @param grad_y [n, c, s]: the cotangent of y
+ * @param x [n, c, s]
  * @param invstd [c]: saved by forward
  * @param mean [c]: saved by forward
  * @param dweight [c], written: the gradient of weight
- * @param dbias [c], written: the gradient of bias
+ * @param dbias [c], written, or absent: the gradient of bias
  */
-export function batch_norm_backward_5(grad_y: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, dbias: Floats, c: number, n: number, s: number): void {
-  const sums = new Float64Array(2 * c);
-  const factors = new Float64Array(c);
-  for (let i_c = 0; i_c < c; i_c++) {
-    factors[i_c] = mean[i_c]!;
-  }
-  reduce_columns(factors, grad_y, x, sums, n, s, c);
+export function batch_norm_backward_2(grad_y: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, dbias: Floats | undefined, c: number, n: number, s: number): void {
+  const sums = new Float64Array(2);
   const v = n * s;
   const test = v > 0;
-  for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
-    const sum = sums[i_c_1]!;
-    const invstd_1 = invstd[i_c_1]!;
-    dweight[i_c_1] = (test ? invstd_1 * sum : 0);
-    dbias[i_c_1] = sums[c + i_c_1]!;
+  for (let i_c = 0; i_c < c; i_c++) {
+    const mean_1 = mean[i_c]!;
+    reduce(grad_y, x, sums, n, c, i_c, s, mean_1);
+    const sum = sums[0]!;
+    const invstd_1 = invstd[i_c]!;
+    dweight[i_c] = (test ? invstd_1 * sum : 0);
+    if (dbias) {
+      dbias[i_c] = sums[1]!;
+    }
   }
 }
 
@@ -173,18 +101,18 @@ export function batch_norm_backward_5(grad_y: Floats, x: Floats, invstd: Floats,
  *   mean_1 = mean(grad_y, n, s)
  *   mean_2 = mean((x - mean) * grad_y, n, s)
  *   dx = weight * invstd * grad_y - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
- * Used by weight bias running_mean running_var training [n, s, c]: backward for x, weight, bias, and 1 more
+ * Used by weight bias running_mean running_var training [n, s, c]: backward for x, and 13 more
  *
  * @param grad_y [n, s, c]: the cotangent of y
  * @param x [n, s, c]
  * @param invstd [c]: saved by forward
  * @param mean [c]: saved by forward
- * @param weight [c]
- * @param dweight [c], written: the gradient of weight
- * @param dbias [c], written: the gradient of bias
+ * @param weight [c], or absent
+ * @param dweight [c], written, or absent: the gradient of weight
+ * @param dbias [c], written, or absent: the gradient of bias
  * @param dx [n, s, c], written: the gradient of x
  */
-export function batch_norm_backward_6(grad_y: Floats, x: Floats, invstd: Floats, mean: Floats, weight: Floats, dweight: Floats, dbias: Floats, dx: Floats, c: number, n: number, s: number): void {
+export function batch_norm_backward_3(grad_y: Floats, x: Floats, invstd: Floats, mean: Floats, weight: Floats | undefined, dweight: Floats | undefined, dbias: Floats | undefined, dx: Floats, c: number, n: number, s: number): void {
   const mean_1 = new Float64Array(c);
   const mean_2 = new Float64Array(c);
   const sums = new Float64Array(2 * c);
@@ -198,40 +126,129 @@ export function batch_norm_backward_6(grad_y: Floats, x: Floats, invstd: Floats,
   for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
     const sum = sums[i_c_1]!;
     const sum_1 = sums[c + i_c_1]!;
-    const invstd_1 = invstd[i_c_1]!;
-    dweight[i_c_1] = (test ? invstd_1 * sum : 0);
-    dbias[i_c_1] = sum_1;
-    mean_1[i_c_1] = sum_1 / (n * s);
-    mean_2[i_c_1] = sum / (n * s);
+    const mean_3 = sum_1 / (n * s);
+    const mean_4 = sum / (n * s);
+    if (dweight) {
+      const invstd_1 = invstd[i_c_1]!;
+      dweight[i_c_1] = (test ? invstd_1 * sum : 0);
+    }
+    if (dbias) {
+      dbias[i_c_1] = sum_1;
+    }
+    mean_1[i_c_1] = mean_3;
+    mean_2[i_c_1] = mean_4;
   }
   const factors_1 = new Float64Array(4 * c);
   for (let i_c_2 = 0; i_c_2 < c; i_c_2++) {
     const invstd_2 = invstd[i_c_2]!;
-    factors_1[i_c_2] = weight[i_c_2]! * invstd_2;
+    factors_1[i_c_2] = (weight ? weight[i_c_2]! : 1) * invstd_2;
     factors_1[c + i_c_2] = invstd_2 * invstd_2 * mean_2[i_c_2]!;
     factors_1[2 * c + i_c_2] = mean[i_c_2]!;
     factors_1[3 * c + i_c_2] = mean_1[i_c_2]!;
   }
-  map_columns(factors_1, x, grad_y, dx, n, s, c);
+  for (let first_row = 0; first_row < n * s; first_row += 64) {
+    const last_row = Math.min(first_row + 64, n * s);
+    let i_c_3 = 0;
+    for (; i_c_3 < c - 3; i_c_3 += 4) {
+      const factors_2 = factors_1[i_c_3]!;
+      const factors_2$1 = factors_1[i_c_3 + 1]!;
+      const factors_2$2 = factors_1[i_c_3 + 2]!;
+      const factors_2$3 = factors_1[i_c_3 + 3]!;
+      const factors_3 = factors_1[c + i_c_3]!;
+      const factors_3$1 = factors_1[c + i_c_3 + 1]!;
+      const factors_3$2 = factors_1[c + i_c_3 + 2]!;
+      const factors_3$3 = factors_1[c + i_c_3 + 3]!;
+      const factors_4 = factors_1[2 * c + i_c_3]!;
+      const factors_4$1 = factors_1[2 * c + i_c_3 + 1]!;
+      const factors_4$2 = factors_1[2 * c + i_c_3 + 2]!;
+      const factors_4$3 = factors_1[2 * c + i_c_3 + 3]!;
+      const factors_5 = factors_1[3 * c + i_c_3]!;
+      const factors_5$1 = factors_1[3 * c + i_c_3 + 1]!;
+      const factors_5$2 = factors_1[3 * c + i_c_3 + 2]!;
+      const factors_5$3 = factors_1[3 * c + i_c_3 + 3]!;
+      for (let i_s = first_row * c + i_c_3; i_s < last_row * c; i_s += c) {
+        const v_1 = x[i_s]! - factors_4;
+        const v_1$1 = x[i_s + 1]! - factors_4$1;
+        const v_1$2 = x[i_s + 2]! - factors_4$2;
+        const v_1$3 = x[i_s + 3]! - factors_4$3;
+        dx[i_s] = factors_2 * (grad_y[i_s]! - factors_3 * v_1 - factors_5);
+        dx[i_s + 1] = factors_2$1 * (grad_y[i_s + 1]! - factors_3$1 * v_1$1 - factors_5$1);
+        dx[i_s + 2] = factors_2$2 * (grad_y[i_s + 2]! - factors_3$2 * v_1$2 - factors_5$2);
+        dx[i_s + 3] = factors_2$3 * (grad_y[i_s + 3]! - factors_3$3 * v_1$3 - factors_5$3);
+      }
+    }
+    for (; i_c_3 < c; i_c_3++) {
+      const factors_2 = factors_1[i_c_3]!;
+      const factors_3 = factors_1[c + i_c_3]!;
+      const factors_4 = factors_1[2 * c + i_c_3]!;
+      const factors_5 = factors_1[3 * c + i_c_3]!;
+      for (let i_s = first_row * c + i_c_3; i_s < last_row * c; i_s += c) {
+        const v_1 = x[i_s]! - factors_4;
+        dx[i_s] = factors_2 * (grad_y[i_s]! - factors_3 * v_1 - factors_5);
+      }
+    }
+  }
+}
+
+/**
+ * batch_norm, backward:
+ *   dweight = count(n) * count(s) > 0 ? invstd * sum((x - mean) * grad_y, n, s) : 0
+ *   dbias = sum(grad_y, n, s)
+ * Used by weight bias running_mean running_var training [n, s, c]: backward for weight, bias, and 3 more
+ *
+ * @param grad_y [n, s, c]: the cotangent of y
+ * @param x [n, s, c]
+ * @param invstd [c]: saved by forward
+ * @param mean [c]: saved by forward
+ * @param dweight [c], written: the gradient of weight
+ * @param dbias [c], written, or absent: the gradient of bias
+ */
+export function batch_norm_backward_4(grad_y: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, dbias: Floats | undefined, c: number, n: number, s: number): void {
+  const sums = new Float64Array(2 * c);
+  const factors = new Float64Array(c);
+  for (let i_c = 0; i_c < c; i_c++) {
+    factors[i_c] = mean[i_c]!;
+  }
+  reduce_columns(factors, grad_y, x, sums, n, s, c);
+  const v = n * s;
+  const test = v > 0;
+  for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
+    const sum = sums[i_c_1]!;
+    const invstd_1 = invstd[i_c_1]!;
+    dweight[i_c_1] = (test ? invstd_1 * sum : 0);
+    if (dbias) {
+      dbias[i_c_1] = sums[c + i_c_1]!;
+    }
+  }
 }
 
 /**
  * batch_norm, backward:
  *   dx = weight * invstd * grad_y
- * Used by weight bias running_mean running_var [n, c, s]: backward for x, and 1 more
+ * Used by weight bias running_mean running_var [n, c, s]: backward for x, and 3 more
  *
  * @param grad_y [n, c, s]: the cotangent of y
- * @param weight [c]
+ * @param weight [c], or absent
  * @param invstd [c]: saved by forward
  * @param dx [n, c, s], written: the gradient of x
  */
-export function batch_norm_backward_7(grad_y: Floats, weight: Floats, invstd: Floats, dx: Floats, c: number, n: number, s: number): void {
+export function batch_norm_backward_5(grad_y: Floats, weight: Floats | undefined, invstd: Floats, dx: Floats, c: number, n: number, s: number): void {
   for (let i_n = 0; i_n < n; i_n++) {
     const base = i_n * c;
     for (let i_c = 0; i_c < c; i_c++) {
-      const v = weight[i_c]! * invstd[i_c]!;
+      const v = (weight ? weight[i_c]! : 1) * invstd[i_c]!;
       const base_1 = (base + i_c) * s;
-      map_1(grad_y, dx, base_1, s, v);
+      let i_s = base_1 + 3;
+      for (; i_s < base_1 + s; i_s += 4) {
+        dx[i_s - 3] = v * grad_y[i_s - 3]!;
+        dx[i_s - 2] = v * grad_y[i_s - 2]!;
+        dx[i_s - 1] = v * grad_y[i_s - 1]!;
+        dx[i_s] = v * grad_y[i_s]!;
+      }
+      i_s -= 3;
+      for (; i_s < base_1 + s; i_s++) {
+        dx[i_s] = v * grad_y[i_s]!;
+      }
     }
   }
 }
@@ -240,22 +257,24 @@ export function batch_norm_backward_7(grad_y: Floats, weight: Floats, invstd: Fl
  * batch_norm, backward:
  *   dweight = invstd * sum((x - mean) * grad_y, n, s)
  *   dbias = sum(grad_y, n, s)
- * Used by weight bias running_mean running_var [n, c, s]: backward for weight, bias
+ * Used by weight bias running_mean running_var [n, c, s]: backward for weight, bias, and 1 more
  *
  * @param grad_y [n, c, s]: the cotangent of y
  * @param x [n, c, s]
  * @param invstd [c]: saved by forward
  * @param mean [c]: saved by forward
  * @param dweight [c], written: the gradient of weight
- * @param dbias [c], written: the gradient of bias
+ * @param dbias [c], written, or absent: the gradient of bias
  */
-export function batch_norm_backward_8(grad_y: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, dbias: Floats, c: number, n: number, s: number): void {
+export function batch_norm_backward_6(grad_y: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, dbias: Floats | undefined, c: number, n: number, s: number): void {
   const sums = new Float64Array(2);
   for (let i_c = 0; i_c < c; i_c++) {
     const mean_1 = mean[i_c]!;
     reduce(grad_y, x, sums, n, c, i_c, s, mean_1);
     dweight[i_c] = invstd[i_c]! * sums[0]!;
-    dbias[i_c] = sums[1]!;
+    if (dbias) {
+      dbias[i_c] = sums[1]!;
+    }
   }
 }
 
@@ -264,7 +283,7 @@ export function batch_norm_backward_8(grad_y: Floats, x: Floats, invstd: Floats,
  *   dweight = invstd * sum((x - mean) * grad_y, n, s)
  *   dbias = sum(grad_y, n, s)
  *   dx = weight * invstd * grad_y
- * Used by weight bias running_mean running_var [n, c, s]: backward for x, weight, bias
+ * Used by weight bias running_mean running_var [n, c, s]: backward for x, weight, bias, and 1 more
  *
  * @param grad_y [n, c, s]: the cotangent of y
  * @param weight [c]
@@ -272,11 +291,10 @@ export function batch_norm_backward_8(grad_y: Floats, x: Floats, invstd: Floats,
  * @param invstd [c]: saved by forward
  * @param mean [c]: saved by forward
  * @param dweight [c], written: the gradient of weight
- * @param dbias [c], written: the gradient of bias
+ * @param dbias [c], written, or absent: the gradient of bias
  * @param dx [n, c, s], written: the gradient of x
  */
-export function batch_norm_backward_9(grad_y: Floats, weight: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, dbias: Floats, dx: Floats, c: number, n: number, s: number): void {
-  const sums = new Float64Array(2);
+export function batch_norm_backward_7(grad_y: Floats, weight: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, dbias: Floats | undefined, dx: Floats, c: number, n: number, s: number): void {
   for (let i_c = 0; i_c < c; i_c++) {
     const mean_1 = mean[i_c]!;
     const invstd_1 = invstd[i_c]!;
@@ -286,25 +304,20 @@ export function batch_norm_backward_9(grad_y: Floats, weight: Floats, x: Floats,
     for (let i_n = 0; i_n < n; i_n++) {
       const base = i_n * c;
       const base_1 = (base + i_c) * s;
-      let i_s = base_1;
-      for (; i_s < base_1 + s - 3; i_s += 4) {
-        const grad_y_1 = grad_y[i_s]!;
-        const grad_y_1$1 = grad_y[i_s + 1]!;
-        const grad_y_1$2 = grad_y[i_s + 2]!;
-        const grad_y_1$3 = grad_y[i_s + 3]!;
-        sum += (x[i_s]! - mean_1) * grad_y_1;
-        sum += (x[i_s + 1]! - mean_1) * grad_y_1$1;
-        sum += (x[i_s + 2]! - mean_1) * grad_y_1$2;
-        sum += (x[i_s + 3]! - mean_1) * grad_y_1$3;
-        sum_1 += grad_y_1;
-        sum_1 += grad_y_1$1;
-        sum_1 += grad_y_1$2;
-        sum_1 += grad_y_1$3;
-        dx[i_s] = v * grad_y_1;
-        dx[i_s + 1] = v * grad_y_1$1;
-        dx[i_s + 2] = v * grad_y_1$2;
-        dx[i_s + 3] = v * grad_y_1$3;
+      let i_s = base_1 + 3;
+      for (; i_s < base_1 + s; i_s += 4) {
+        const grad_y_1 = grad_y[i_s - 3]!;
+        const grad_y_1$1 = grad_y[i_s - 2]!;
+        const grad_y_1$2 = grad_y[i_s - 1]!;
+        const grad_y_1$3 = grad_y[i_s]!;
+        sum += (x[i_s - 3]! - mean_1) * grad_y_1 + (x[i_s - 2]! - mean_1) * grad_y_1$1 + (x[i_s - 1]! - mean_1) * grad_y_1$2 + (x[i_s]! - mean_1) * grad_y_1$3;
+        sum_1 += grad_y_1 + grad_y_1$1 + grad_y_1$2 + grad_y_1$3;
+        dx[i_s - 3] = v * grad_y_1;
+        dx[i_s - 2] = v * grad_y_1$1;
+        dx[i_s - 1] = v * grad_y_1$2;
+        dx[i_s] = v * grad_y_1$3;
       }
+      i_s -= 3;
       for (; i_s < base_1 + s; i_s++) {
         const grad_y_1 = grad_y[i_s]!;
         sum += (x[i_s]! - mean_1) * grad_y_1;
@@ -312,45 +325,66 @@ export function batch_norm_backward_9(grad_y: Floats, weight: Floats, x: Floats,
         dx[i_s] = v * grad_y_1;
       }
     }
-    sums[0] = sum;
-    sums[1] = sum_1;
-    dweight[i_c] = invstd_1 * sums[0]!;
-    dbias[i_c] = sums[1]!;
+    dweight[i_c] = invstd_1 * sum;
+    if (dbias) {
+      dbias[i_c] = sum_1;
+    }
   }
 }
 
 /**
  * batch_norm, backward:
  *   dx = weight * invstd * grad_y
- * Used by weight bias running_mean running_var [n, s, c]: backward for x, and 1 more
+ * Used by weight bias running_mean running_var [n, s, c]: backward for x, and 3 more
  *
  * @param grad_y [n, s, c]: the cotangent of y
- * @param weight [c]
+ * @param weight [c], or absent
  * @param invstd [c]: saved by forward
  * @param dx [n, s, c], written: the gradient of x
  */
-export function batch_norm_backward_10(grad_y: Floats, weight: Floats, invstd: Floats, dx: Floats, c: number, n: number, s: number): void {
+export function batch_norm_backward_8(grad_y: Floats, weight: Floats | undefined, invstd: Floats, dx: Floats, c: number, n: number, s: number): void {
   const factors = new Float64Array(c);
   for (let i_c = 0; i_c < c; i_c++) {
-    factors[i_c] = weight[i_c]! * invstd[i_c]!;
+    factors[i_c] = (weight ? weight[i_c]! : 1) * invstd[i_c]!;
   }
-  map_columns_1(factors, grad_y, dx, n, s, c);
+  for (let first_row = 0; first_row < n * s; first_row += 64) {
+    const last_row = Math.min(first_row + 64, n * s);
+    let i_c_1 = 0;
+    for (; i_c_1 < c - 3; i_c_1 += 4) {
+      const factors_1 = factors[i_c_1]!;
+      const factors_1$1 = factors[i_c_1 + 1]!;
+      const factors_1$2 = factors[i_c_1 + 2]!;
+      const factors_1$3 = factors[i_c_1 + 3]!;
+      for (let i_s = first_row * c + i_c_1; i_s < last_row * c; i_s += c) {
+        dx[i_s] = factors_1 * grad_y[i_s]!;
+        dx[i_s + 1] = factors_1$1 * grad_y[i_s + 1]!;
+        dx[i_s + 2] = factors_1$2 * grad_y[i_s + 2]!;
+        dx[i_s + 3] = factors_1$3 * grad_y[i_s + 3]!;
+      }
+    }
+    for (; i_c_1 < c; i_c_1++) {
+      const factors_1 = factors[i_c_1]!;
+      for (let i_s = first_row * c + i_c_1; i_s < last_row * c; i_s += c) {
+        dx[i_s] = factors_1 * grad_y[i_s]!;
+      }
+    }
+  }
 }
 
 /**
  * batch_norm, backward:
  *   dweight = invstd * sum((x - mean) * grad_y, n, s)
  *   dbias = sum(grad_y, n, s)
- * Used by weight bias running_mean running_var [n, s, c]: backward for weight, bias
+ * Used by weight bias running_mean running_var [n, s, c]: backward for weight, bias, and 1 more
  *
  * @param grad_y [n, s, c]: the cotangent of y
  * @param x [n, s, c]
  * @param invstd [c]: saved by forward
  * @param mean [c]: saved by forward
  * @param dweight [c], written: the gradient of weight
- * @param dbias [c], written: the gradient of bias
+ * @param dbias [c], written, or absent: the gradient of bias
  */
-export function batch_norm_backward_11(grad_y: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, dbias: Floats, c: number, n: number, s: number): void {
+export function batch_norm_backward_9(grad_y: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, dbias: Floats | undefined, c: number, n: number, s: number): void {
   const sums = new Float64Array(2 * c);
   const factors = new Float64Array(c);
   for (let i_c = 0; i_c < c; i_c++) {
@@ -359,7 +393,9 @@ export function batch_norm_backward_11(grad_y: Floats, x: Floats, invstd: Floats
   reduce_columns(factors, grad_y, x, sums, n, s, c);
   for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
     dweight[i_c_1] = invstd[i_c_1]! * sums[i_c_1]!;
-    dbias[i_c_1] = sums[c + i_c_1]!;
+    if (dbias) {
+      dbias[i_c_1] = sums[c + i_c_1]!;
+    }
   }
 }
 
@@ -368,7 +404,7 @@ export function batch_norm_backward_11(grad_y: Floats, x: Floats, invstd: Floats
  *   dweight = invstd * sum((x - mean) * grad_y, n, s)
  *   dbias = sum(grad_y, n, s)
  *   dx = weight * invstd * grad_y
- * Used by weight bias running_mean running_var [n, s, c]: backward for x, weight, bias
+ * Used by weight bias running_mean running_var [n, s, c]: backward for x, weight, bias, and 1 more
  *
  * @param grad_y [n, s, c]: the cotangent of y
  * @param weight [c]
@@ -376,10 +412,10 @@ export function batch_norm_backward_11(grad_y: Floats, x: Floats, invstd: Floats
  * @param invstd [c]: saved by forward
  * @param mean [c]: saved by forward
  * @param dweight [c], written: the gradient of weight
- * @param dbias [c], written: the gradient of bias
+ * @param dbias [c], written, or absent: the gradient of bias
  * @param dx [n, s, c], written: the gradient of x
  */
-export function batch_norm_backward_12(grad_y: Floats, weight: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, dbias: Floats, dx: Floats, c: number, n: number, s: number): void {
+export function batch_norm_backward_10(grad_y: Floats, weight: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, dbias: Floats | undefined, dx: Floats, c: number, n: number, s: number): void {
   const sums = new Float64Array(2 * c);
   const factors = new Float64Array(2 * c);
   for (let i_c = 0; i_c < c; i_c++) {
@@ -444,328 +480,9 @@ export function batch_norm_backward_12(grad_y: Floats, weight: Floats, x: Floats
   }
   for (let i_c_2 = 0; i_c_2 < c; i_c_2++) {
     dweight[i_c_2] = invstd[i_c_2]! * sums[i_c_2]!;
-    dbias[i_c_2] = sums[c + i_c_2]!;
-  }
-}
-
-/**
- * batch_norm, backward:
- *   dweight = count(n) * count(s) > 0 ? invstd * sum((x - mean) * grad_y, n, s) : 0
- * Used by weight running_mean running_var training [n, c, s]: backward for weight, and 1 more
- *
- * @param grad_y [n, c, s]: the cotangent of y
- * @param x [n, c, s]
- * @param invstd [c]: saved by forward
- * @param mean [c]: saved by forward
- * @param dweight [c], written: the gradient of weight
- */
-export function batch_norm_backward_13(grad_y: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, c: number, n: number, s: number): void {
-  const sums = new Float64Array(1);
-  const v = n * s;
-  const test = v > 0;
-  for (let i_c = 0; i_c < c; i_c++) {
-    const mean_1 = mean[i_c]!;
-    reduce_1(x, grad_y, sums, n, c, i_c, s, mean_1);
-    const sum = sums[0]!;
-    const invstd_1 = invstd[i_c]!;
-    dweight[i_c] = (test ? invstd_1 * sum : 0);
-  }
-}
-
-/**
- * batch_norm, backward:
- *   dweight = count(n) * count(s) > 0 ? invstd * sum((x - mean) * grad_y, n, s) : 0
- *   mean_1 = mean(grad_y, n, s)
- *   mean_2 = mean((x - mean) * grad_y, n, s)
- *   dx = weight * invstd * grad_y - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
- * Used by weight running_mean running_var training [n, c, s]: backward for x, weight, and 1 more
- *
- * @param grad_y [n, c, s]: the cotangent of y
- * @param x [n, c, s]
- * @param invstd [c]: saved by forward
- * @param mean [c]: saved by forward
- * @param weight [c]
- * @param dweight [c], written: the gradient of weight
- * @param dx [n, c, s], written: the gradient of x
- */
-export function batch_norm_backward_14(grad_y: Floats, x: Floats, invstd: Floats, mean: Floats, weight: Floats, dweight: Floats, dx: Floats, c: number, n: number, s: number): void {
-  const sums = new Float64Array(2);
-  const v = n * s;
-  const test = v > 0;
-  for (let i_c = 0; i_c < c; i_c++) {
-    const mean_1 = mean[i_c]!;
-    reduce(grad_y, x, sums, n, c, i_c, s, mean_1);
-    const sum = sums[0]!;
-    const invstd_1 = invstd[i_c]!;
-    const mean_2 = sums[1]! / (n * s);
-    const mean_3 = sum / (n * s);
-    dweight[i_c] = (test ? invstd_1 * sum : 0);
-    const v_1 = weight[i_c]! * invstd_1;
-    const v_2 = invstd_1 * invstd_1;
-    const v_3 = v_2 * mean_3;
-    map(x, grad_y, dx, n, c, i_c, s, mean_1, v_1, v_3, mean_2);
-  }
-}
-
-/**
- * batch_norm, backward:
- *   dweight = count(n) * count(s) > 0 ? invstd * sum((x - mean) * grad_y, n, s) : 0
- * Used by weight running_mean running_var training [n, s, c]: backward for weight, and 1 more
- *
- * @param grad_y [n, s, c]: the cotangent of y
- * @param x [n, s, c]
- * @param invstd [c]: saved by forward
- * @param mean [c]: saved by forward
- * @param dweight [c], written: the gradient of weight
- */
-export function batch_norm_backward_15(grad_y: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, c: number, n: number, s: number): void {
-  const sums = new Float64Array(c);
-  const factors = new Float64Array(c);
-  for (let i_c = 0; i_c < c; i_c++) {
-    factors[i_c] = mean[i_c]!;
-  }
-  reduce_columns_1(factors, x, grad_y, sums, n, s, c);
-  const v = n * s;
-  const test = v > 0;
-  for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
-    const sum = sums[i_c_1]!;
-    const invstd_1 = invstd[i_c_1]!;
-    dweight[i_c_1] = (test ? invstd_1 * sum : 0);
-  }
-}
-
-/**
- * batch_norm, backward:
- *   dweight = count(n) * count(s) > 0 ? invstd * sum((x - mean) * grad_y, n, s) : 0
- *   mean_1 = mean(grad_y, n, s)
- *   mean_2 = mean((x - mean) * grad_y, n, s)
- *   dx = weight * invstd * grad_y - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
- * Used by weight running_mean running_var training [n, s, c]: backward for x, weight, and 1 more
- *
- * @param grad_y [n, s, c]: the cotangent of y
- * @param x [n, s, c]
- * @param invstd [c]: saved by forward
- * @param mean [c]: saved by forward
- * @param weight [c]
- * @param dweight [c], written: the gradient of weight
- * @param dx [n, s, c], written: the gradient of x
- */
-export function batch_norm_backward_16(grad_y: Floats, x: Floats, invstd: Floats, mean: Floats, weight: Floats, dweight: Floats, dx: Floats, c: number, n: number, s: number): void {
-  const mean_1 = new Float64Array(c);
-  const mean_2 = new Float64Array(c);
-  const sums = new Float64Array(2 * c);
-  const factors = new Float64Array(c);
-  for (let i_c = 0; i_c < c; i_c++) {
-    factors[i_c] = mean[i_c]!;
-  }
-  reduce_columns(factors, grad_y, x, sums, n, s, c);
-  const v = n * s;
-  const test = v > 0;
-  for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
-    const sum = sums[i_c_1]!;
-    const invstd_1 = invstd[i_c_1]!;
-    dweight[i_c_1] = (test ? invstd_1 * sum : 0);
-    mean_1[i_c_1] = sums[c + i_c_1]! / (n * s);
-    mean_2[i_c_1] = sum / (n * s);
-  }
-  const factors_1 = new Float64Array(4 * c);
-  for (let i_c_2 = 0; i_c_2 < c; i_c_2++) {
-    const invstd_2 = invstd[i_c_2]!;
-    factors_1[i_c_2] = weight[i_c_2]! * invstd_2;
-    factors_1[c + i_c_2] = invstd_2 * invstd_2 * mean_2[i_c_2]!;
-    factors_1[2 * c + i_c_2] = mean[i_c_2]!;
-    factors_1[3 * c + i_c_2] = mean_1[i_c_2]!;
-  }
-  map_columns(factors_1, x, grad_y, dx, n, s, c);
-}
-
-/**
- * batch_norm, backward:
- *   dweight = invstd * sum((x - mean) * grad_y, n, s)
- * Used by weight running_mean running_var [n, c, s]: backward for weight
- *
- * @param grad_y [n, c, s]: the cotangent of y
- * @param x [n, c, s]
- * @param invstd [c]: saved by forward
- * @param mean [c]: saved by forward
- * @param dweight [c], written: the gradient of weight
- */
-export function batch_norm_backward_17(grad_y: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, c: number, n: number, s: number): void {
-  const sums = new Float64Array(1);
-  for (let i_c = 0; i_c < c; i_c++) {
-    const mean_1 = mean[i_c]!;
-    reduce_1(x, grad_y, sums, n, c, i_c, s, mean_1);
-    dweight[i_c] = invstd[i_c]! * sums[0]!;
-  }
-}
-
-/**
- * batch_norm, backward:
- *   dweight = invstd * sum((x - mean) * grad_y, n, s)
- *   dx = weight * invstd * grad_y
- * Used by weight running_mean running_var [n, c, s]: backward for x, weight
- *
- * @param grad_y [n, c, s]: the cotangent of y
- * @param weight [c]
- * @param x [n, c, s]
- * @param invstd [c]: saved by forward
- * @param mean [c]: saved by forward
- * @param dweight [c], written: the gradient of weight
- * @param dx [n, c, s], written: the gradient of x
- */
-export function batch_norm_backward_18(grad_y: Floats, weight: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, dx: Floats, c: number, n: number, s: number): void {
-  const sums = new Float64Array(1);
-  for (let i_c = 0; i_c < c; i_c++) {
-    const mean_1 = mean[i_c]!;
-    const invstd_1 = invstd[i_c]!;
-    const v = weight[i_c]! * invstd_1;
-    let sum = 0;
-    for (let i_n = 0; i_n < n; i_n++) {
-      const base = i_n * c;
-      const base_1 = (base + i_c) * s;
-      let i_s = base_1;
-      for (; i_s < base_1 + s - 3; i_s += 4) {
-        const grad_y_1 = grad_y[i_s]!;
-        const grad_y_1$1 = grad_y[i_s + 1]!;
-        const grad_y_1$2 = grad_y[i_s + 2]!;
-        const grad_y_1$3 = grad_y[i_s + 3]!;
-        sum += (x[i_s]! - mean_1) * grad_y_1;
-        sum += (x[i_s + 1]! - mean_1) * grad_y_1$1;
-        sum += (x[i_s + 2]! - mean_1) * grad_y_1$2;
-        sum += (x[i_s + 3]! - mean_1) * grad_y_1$3;
-        dx[i_s] = v * grad_y_1;
-        dx[i_s + 1] = v * grad_y_1$1;
-        dx[i_s + 2] = v * grad_y_1$2;
-        dx[i_s + 3] = v * grad_y_1$3;
-      }
-      for (; i_s < base_1 + s; i_s++) {
-        const grad_y_1 = grad_y[i_s]!;
-        sum += (x[i_s]! - mean_1) * grad_y_1;
-        dx[i_s] = v * grad_y_1;
-      }
+    if (dbias) {
+      dbias[i_c_2] = sums[c + i_c_2]!;
     }
-    sums[0] = sum;
-    dweight[i_c] = invstd_1 * sums[0]!;
-  }
-}
-
-/**
- * batch_norm, backward:
- *   dweight = invstd * sum((x - mean) * grad_y, n, s)
- * Used by weight running_mean running_var [n, s, c]: backward for weight
- *
- * @param grad_y [n, s, c]: the cotangent of y
- * @param x [n, s, c]
- * @param invstd [c]: saved by forward
- * @param mean [c]: saved by forward
- * @param dweight [c], written: the gradient of weight
- */
-export function batch_norm_backward_19(grad_y: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, c: number, n: number, s: number): void {
-  const sums = new Float64Array(c);
-  const factors = new Float64Array(c);
-  for (let i_c = 0; i_c < c; i_c++) {
-    factors[i_c] = mean[i_c]!;
-  }
-  reduce_columns_1(factors, x, grad_y, sums, n, s, c);
-  for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
-    dweight[i_c_1] = invstd[i_c_1]! * sums[i_c_1]!;
-  }
-}
-
-/**
- * batch_norm, backward:
- *   dweight = invstd * sum((x - mean) * grad_y, n, s)
- *   dx = weight * invstd * grad_y
- * Used by weight running_mean running_var [n, s, c]: backward for x, weight
- *
- * @param grad_y [n, s, c]: the cotangent of y
- * @param weight [c]
- * @param x [n, s, c]
- * @param invstd [c]: saved by forward
- * @param mean [c]: saved by forward
- * @param dweight [c], written: the gradient of weight
- * @param dx [n, s, c], written: the gradient of x
- */
-export function batch_norm_backward_20(grad_y: Floats, weight: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, dx: Floats, c: number, n: number, s: number): void {
-  const sums = new Float64Array(c);
-  const factors = new Float64Array(2 * c);
-  for (let i_c = 0; i_c < c; i_c++) {
-    factors[i_c] = mean[i_c]!;
-    factors[c + i_c] = weight[i_c]! * invstd[i_c]!;
-  }
-  for (let first_row = 0; first_row < n * s; first_row += 64) {
-    const last_row = Math.min(first_row + 64, n * s);
-    let i_c_1 = 0;
-    for (; i_c_1 < c - 3; i_c_1 += 4) {
-      let sum = 0, sum$1 = 0, sum$2 = 0, sum$3 = 0;
-      const factors_1 = factors[i_c_1]!;
-      const factors_1$1 = factors[i_c_1 + 1]!;
-      const factors_1$2 = factors[i_c_1 + 2]!;
-      const factors_1$3 = factors[i_c_1 + 3]!;
-      const factors_2 = factors[c + i_c_1]!;
-      const factors_2$1 = factors[c + i_c_1 + 1]!;
-      const factors_2$2 = factors[c + i_c_1 + 2]!;
-      const factors_2$3 = factors[c + i_c_1 + 3]!;
-      for (let i_s = first_row * c + i_c_1; i_s < last_row * c; i_s += c) {
-        const grad_y_1 = grad_y[i_s]!;
-        const grad_y_1$1 = grad_y[i_s + 1]!;
-        const grad_y_1$2 = grad_y[i_s + 2]!;
-        const grad_y_1$3 = grad_y[i_s + 3]!;
-        sum += (x[i_s]! - factors_1) * grad_y_1;
-        sum$1 += (x[i_s + 1]! - factors_1$1) * grad_y_1$1;
-        sum$2 += (x[i_s + 2]! - factors_1$2) * grad_y_1$2;
-        sum$3 += (x[i_s + 3]! - factors_1$3) * grad_y_1$3;
-        dx[i_s] = factors_2 * grad_y_1;
-        dx[i_s + 1] = factors_2$1 * grad_y_1$1;
-        dx[i_s + 2] = factors_2$2 * grad_y_1$2;
-        dx[i_s + 3] = factors_2$3 * grad_y_1$3;
-      }
-      sums[i_c_1]! += sum;
-      sums[i_c_1 + 1]! += sum$1;
-      sums[i_c_1 + 2]! += sum$2;
-      sums[i_c_1 + 3]! += sum$3;
-    }
-    for (; i_c_1 < c; i_c_1++) {
-      let sum = 0;
-      const factors_1 = factors[i_c_1]!;
-      const factors_2 = factors[c + i_c_1]!;
-      for (let i_s = first_row * c + i_c_1; i_s < last_row * c; i_s += c) {
-        const grad_y_1 = grad_y[i_s]!;
-        sum += (x[i_s]! - factors_1) * grad_y_1;
-        dx[i_s] = factors_2 * grad_y_1;
-      }
-      sums[i_c_1]! += sum;
-    }
-  }
-  for (let i_c_2 = 0; i_c_2 < c; i_c_2++) {
-    dweight[i_c_2] = invstd[i_c_2]! * sums[i_c_2]!;
-  }
-}
-
-/**
- * batch_norm, backward:
- *   mean_1 = mean(grad_y, n, s)
- *   mean_2 = mean((x - mean) * grad_y, n, s)
- *   dx = invstd * grad_y - invstd * mean_1 - invstd ^ 3 * mean_2 * (x - mean)
- * Used by bias running_mean running_var training [n, c, s]: backward for x, and 3 more
- *
- * @param grad_y [n, c, s]: the cotangent of y
- * @param x [n, c, s]
- * @param mean [c]: saved by forward
- * @param invstd [c]: saved by forward
- * @param dx [n, c, s], written: the gradient of x
- */
-export function batch_norm_backward_21(grad_y: Floats, x: Floats, mean: Floats, invstd: Floats, dx: Floats, c: number, n: number, s: number): void {
-  const sums = new Float64Array(2);
-  for (let i_c = 0; i_c < c; i_c++) {
-    const mean_1 = mean[i_c]!;
-    reduce(grad_y, x, sums, n, c, i_c, s, mean_1);
-    const mean_2 = sums[1]! / (n * s);
-    const mean_3 = sums[0]! / (n * s);
-    const invstd_1 = invstd[i_c]!;
-    const v = invstd_1 * invstd_1;
-    const v_1 = v * mean_3;
-    map(x, grad_y, dx, n, c, i_c, s, mean_1, invstd_1, v_1, mean_2);
   }
 }
 
@@ -777,95 +494,23 @@ export function batch_norm_backward_21(grad_y: Floats, x: Floats, mean: Floats, 
  * @param grad_y [n, c, s]: the cotangent of y
  * @param dbias [c], written: the gradient of bias
  */
-export function batch_norm_backward_22(grad_y: Floats, dbias: Floats, c: number, n: number, s: number): void {
-  const sums = new Float64Array(1);
+export function batch_norm_backward_11(grad_y: Floats, dbias: Floats, c: number, n: number, s: number): void {
   for (let i_c = 0; i_c < c; i_c++) {
     let sum = 0;
     for (let i_n = 0; i_n < n; i_n++) {
       const base = i_n * c;
       const base_1 = (base + i_c) * s;
-      let i_s = base_1;
-      for (; i_s < base_1 + s - 3; i_s += 4) {
-        sum += grad_y[i_s]!;
-        sum += grad_y[i_s + 1]!;
-        sum += grad_y[i_s + 2]!;
-        sum += grad_y[i_s + 3]!;
+      let i_s = base_1 + 3;
+      for (; i_s < base_1 + s; i_s += 4) {
+        sum += grad_y[i_s - 3]! + grad_y[i_s - 2]! + grad_y[i_s - 1]! + grad_y[i_s]!;
       }
+      i_s -= 3;
       for (; i_s < base_1 + s; i_s++) {
         sum += grad_y[i_s]!;
       }
     }
-    sums[0] = sum;
-    dbias[i_c] = sums[0]!;
-  }
-}
-
-/**
- * batch_norm, backward:
- *   dbias = sum(grad_y, n, s)
- *   mean_1 = mean(grad_y, n, s)
- *   mean_2 = mean((x - mean) * grad_y, n, s)
- *   dx = invstd * grad_y - invstd * mean_1 - invstd ^ 3 * mean_2 * (x - mean)
- * Used by bias running_mean running_var training [n, c, s]: backward for x, bias, and 1 more
- *
- * @param grad_y [n, c, s]: the cotangent of y
- * @param x [n, c, s]
- * @param mean [c]: saved by forward
- * @param invstd [c]: saved by forward
- * @param dbias [c], written: the gradient of bias
- * @param dx [n, c, s], written: the gradient of x
- */
-export function batch_norm_backward_23(grad_y: Floats, x: Floats, mean: Floats, invstd: Floats, dbias: Floats, dx: Floats, c: number, n: number, s: number): void {
-  const sums = new Float64Array(2);
-  for (let i_c = 0; i_c < c; i_c++) {
-    const mean_1 = mean[i_c]!;
-    reduce(grad_y, x, sums, n, c, i_c, s, mean_1);
-    const sum = sums[1]!;
-    const mean_2 = sum / (n * s);
-    const mean_3 = sums[0]! / (n * s);
     dbias[i_c] = sum;
-    const invstd_1 = invstd[i_c]!;
-    const v = invstd_1 * invstd_1;
-    const v_1 = v * mean_3;
-    map(x, grad_y, dx, n, c, i_c, s, mean_1, invstd_1, v_1, mean_2);
   }
-}
-
-/**
- * batch_norm, backward:
- *   mean_1 = mean(grad_y, n, s)
- *   mean_2 = mean((x - mean) * grad_y, n, s)
- *   dx = invstd * grad_y - invstd * mean_1 - invstd ^ 3 * mean_2 * (x - mean)
- * Used by bias running_mean running_var training [n, s, c]: backward for x, and 3 more
- *
- * @param grad_y [n, s, c]: the cotangent of y
- * @param x [n, s, c]
- * @param mean [c]: saved by forward
- * @param invstd [c]: saved by forward
- * @param dx [n, s, c], written: the gradient of x
- */
-export function batch_norm_backward_24(grad_y: Floats, x: Floats, mean: Floats, invstd: Floats, dx: Floats, c: number, n: number, s: number): void {
-  const mean_1 = new Float64Array(c);
-  const mean_2 = new Float64Array(c);
-  const sums = new Float64Array(2 * c);
-  const factors = new Float64Array(c);
-  for (let i_c = 0; i_c < c; i_c++) {
-    factors[i_c] = mean[i_c]!;
-  }
-  reduce_columns(factors, grad_y, x, sums, n, s, c);
-  for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
-    mean_1[i_c_1] = sums[c + i_c_1]! / (n * s);
-    mean_2[i_c_1] = sums[i_c_1]! / (n * s);
-  }
-  const factors_1 = new Float64Array(4 * c);
-  for (let i_c_2 = 0; i_c_2 < c; i_c_2++) {
-    const invstd_1 = invstd[i_c_2]!;
-    factors_1[i_c_2] = invstd_1;
-    factors_1[c + i_c_2] = invstd_1 * invstd_1 * mean_2[i_c_2]!;
-    factors_1[2 * c + i_c_2] = mean[i_c_2]!;
-    factors_1[3 * c + i_c_2] = mean_1[i_c_2]!;
-  }
-  map_columns(factors_1, x, grad_y, dx, n, s, c);
 }
 
 /**
@@ -876,7 +521,7 @@ export function batch_norm_backward_24(grad_y: Floats, x: Floats, mean: Floats, 
  * @param grad_y [n, s, c]: the cotangent of y
  * @param dbias [c], written: the gradient of bias
  */
-export function batch_norm_backward_25(grad_y: Floats, dbias: Floats, c: number, n: number, s: number): void {
+export function batch_norm_backward_12(grad_y: Floats, dbias: Floats, c: number, n: number, s: number): void {
   const sums = new Float64Array(c);
   for (let first_row = 0; first_row < n * s; first_row += 64) {
     const last_row = Math.min(first_row + 64, n * s);
@@ -910,67 +555,6 @@ export function batch_norm_backward_25(grad_y: Floats, dbias: Floats, c: number,
 /**
  * batch_norm, backward:
  *   dbias = sum(grad_y, n, s)
- *   mean_1 = mean(grad_y, n, s)
- *   mean_2 = mean((x - mean) * grad_y, n, s)
- *   dx = invstd * grad_y - invstd * mean_1 - invstd ^ 3 * mean_2 * (x - mean)
- * Used by bias running_mean running_var training [n, s, c]: backward for x, bias, and 1 more
- *
- * @param grad_y [n, s, c]: the cotangent of y
- * @param x [n, s, c]
- * @param mean [c]: saved by forward
- * @param invstd [c]: saved by forward
- * @param dbias [c], written: the gradient of bias
- * @param dx [n, s, c], written: the gradient of x
- */
-export function batch_norm_backward_26(grad_y: Floats, x: Floats, mean: Floats, invstd: Floats, dbias: Floats, dx: Floats, c: number, n: number, s: number): void {
-  const mean_1 = new Float64Array(c);
-  const mean_2 = new Float64Array(c);
-  const sums = new Float64Array(2 * c);
-  const factors = new Float64Array(c);
-  for (let i_c = 0; i_c < c; i_c++) {
-    factors[i_c] = mean[i_c]!;
-  }
-  reduce_columns(factors, grad_y, x, sums, n, s, c);
-  for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
-    const sum = sums[c + i_c_1]!;
-    dbias[i_c_1] = sum;
-    mean_1[i_c_1] = sum / (n * s);
-    mean_2[i_c_1] = sums[i_c_1]! / (n * s);
-  }
-  const factors_1 = new Float64Array(4 * c);
-  for (let i_c_2 = 0; i_c_2 < c; i_c_2++) {
-    const invstd_1 = invstd[i_c_2]!;
-    factors_1[i_c_2] = invstd_1;
-    factors_1[c + i_c_2] = invstd_1 * invstd_1 * mean_2[i_c_2]!;
-    factors_1[2 * c + i_c_2] = mean[i_c_2]!;
-    factors_1[3 * c + i_c_2] = mean_1[i_c_2]!;
-  }
-  map_columns(factors_1, x, grad_y, dx, n, s, c);
-}
-
-/**
- * batch_norm, backward:
- *   dx = invstd * grad_y
- * Used by bias running_mean running_var [n, c, s]: backward for x, and 1 more
- *
- * @param grad_y [n, c, s]: the cotangent of y
- * @param invstd [c]: saved by forward
- * @param dx [n, c, s], written: the gradient of x
- */
-export function batch_norm_backward_27(grad_y: Floats, invstd: Floats, dx: Floats, c: number, n: number, s: number): void {
-  for (let i_n = 0; i_n < n; i_n++) {
-    const base = i_n * c;
-    for (let i_c = 0; i_c < c; i_c++) {
-      const invstd_1 = invstd[i_c]!;
-      const base_1 = (base + i_c) * s;
-      map_1(grad_y, dx, base_1, s, invstd_1);
-    }
-  }
-}
-
-/**
- * batch_norm, backward:
- *   dbias = sum(grad_y, n, s)
  *   dx = invstd * grad_y
  * Used by bias running_mean running_var [n, c, s]: backward for x, bias
  *
@@ -979,55 +563,34 @@ export function batch_norm_backward_27(grad_y: Floats, invstd: Floats, dx: Float
  * @param dbias [c], written: the gradient of bias
  * @param dx [n, c, s], written: the gradient of x
  */
-export function batch_norm_backward_28(grad_y: Floats, invstd: Floats, dbias: Floats, dx: Floats, c: number, n: number, s: number): void {
-  const sums = new Float64Array(1);
+export function batch_norm_backward_13(grad_y: Floats, invstd: Floats, dbias: Floats, dx: Floats, c: number, n: number, s: number): void {
   for (let i_c = 0; i_c < c; i_c++) {
     const invstd_1 = invstd[i_c]!;
     let sum = 0;
     for (let i_n = 0; i_n < n; i_n++) {
       const base = i_n * c;
       const base_1 = (base + i_c) * s;
-      let i_s = base_1;
-      for (; i_s < base_1 + s - 3; i_s += 4) {
-        const grad_y_1 = grad_y[i_s]!;
-        const grad_y_1$1 = grad_y[i_s + 1]!;
-        const grad_y_1$2 = grad_y[i_s + 2]!;
-        const grad_y_1$3 = grad_y[i_s + 3]!;
-        sum += grad_y_1;
-        sum += grad_y_1$1;
-        sum += grad_y_1$2;
-        sum += grad_y_1$3;
-        dx[i_s] = invstd_1 * grad_y_1;
-        dx[i_s + 1] = invstd_1 * grad_y_1$1;
-        dx[i_s + 2] = invstd_1 * grad_y_1$2;
-        dx[i_s + 3] = invstd_1 * grad_y_1$3;
+      let i_s = base_1 + 3;
+      for (; i_s < base_1 + s; i_s += 4) {
+        const grad_y_1 = grad_y[i_s - 3]!;
+        const grad_y_1$1 = grad_y[i_s - 2]!;
+        const grad_y_1$2 = grad_y[i_s - 1]!;
+        const grad_y_1$3 = grad_y[i_s]!;
+        sum += grad_y_1 + grad_y_1$1 + grad_y_1$2 + grad_y_1$3;
+        dx[i_s - 3] = invstd_1 * grad_y_1;
+        dx[i_s - 2] = invstd_1 * grad_y_1$1;
+        dx[i_s - 1] = invstd_1 * grad_y_1$2;
+        dx[i_s] = invstd_1 * grad_y_1$3;
       }
+      i_s -= 3;
       for (; i_s < base_1 + s; i_s++) {
         const grad_y_1 = grad_y[i_s]!;
         sum += grad_y_1;
         dx[i_s] = invstd_1 * grad_y_1;
       }
     }
-    sums[0] = sum;
-    dbias[i_c] = sums[0]!;
+    dbias[i_c] = sum;
   }
-}
-
-/**
- * batch_norm, backward:
- *   dx = invstd * grad_y
- * Used by bias running_mean running_var [n, s, c]: backward for x, and 1 more
- *
- * @param grad_y [n, s, c]: the cotangent of y
- * @param invstd [c]: saved by forward
- * @param dx [n, s, c], written: the gradient of x
- */
-export function batch_norm_backward_29(grad_y: Floats, invstd: Floats, dx: Floats, c: number, n: number, s: number): void {
-  const factors = new Float64Array(c);
-  for (let i_c = 0; i_c < c; i_c++) {
-    factors[i_c] = invstd[i_c]!;
-  }
-  map_columns_1(factors, grad_y, dx, n, s, c);
 }
 
 /**
@@ -1041,7 +604,7 @@ export function batch_norm_backward_29(grad_y: Floats, invstd: Floats, dx: Float
  * @param dbias [c], written: the gradient of bias
  * @param dx [n, s, c], written: the gradient of x
  */
-export function batch_norm_backward_30(grad_y: Floats, invstd: Floats, dbias: Floats, dx: Floats, c: number, n: number, s: number): void {
+export function batch_norm_backward_14(grad_y: Floats, invstd: Floats, dbias: Floats, dx: Floats, c: number, n: number, s: number): void {
   const sums = new Float64Array(c);
   const factors = new Float64Array(c);
   for (let i_c = 0; i_c < c; i_c++) {
@@ -1098,21 +661,16 @@ function reduce(grad_y: Floats, x: Floats, sums: Float64Array, n: number, c: num
   for (let i_n = 0; i_n < n; i_n++) {
     const base = i_n * c;
     const base_1 = (base + i_c) * s;
-    let i_s = base_1;
-    for (; i_s < base_1 + s - 3; i_s += 4) {
-      const grad_y_1 = grad_y[i_s]!;
-      const grad_y_1$1 = grad_y[i_s + 1]!;
-      const grad_y_1$2 = grad_y[i_s + 2]!;
-      const grad_y_1$3 = grad_y[i_s + 3]!;
-      sum += (x[i_s]! - mean) * grad_y_1;
-      sum += (x[i_s + 1]! - mean) * grad_y_1$1;
-      sum += (x[i_s + 2]! - mean) * grad_y_1$2;
-      sum += (x[i_s + 3]! - mean) * grad_y_1$3;
-      sum_1 += grad_y_1;
-      sum_1 += grad_y_1$1;
-      sum_1 += grad_y_1$2;
-      sum_1 += grad_y_1$3;
+    let i_s = base_1 + 3;
+    for (; i_s < base_1 + s; i_s += 4) {
+      const grad_y_1 = grad_y[i_s - 3]!;
+      const grad_y_1$1 = grad_y[i_s - 2]!;
+      const grad_y_1$2 = grad_y[i_s - 1]!;
+      const grad_y_1$3 = grad_y[i_s]!;
+      sum += (x[i_s - 3]! - mean) * grad_y_1 + (x[i_s - 2]! - mean) * grad_y_1$1 + (x[i_s - 1]! - mean) * grad_y_1$2 + (x[i_s]! - mean) * grad_y_1$3;
+      sum_1 += grad_y_1 + grad_y_1$1 + grad_y_1$2 + grad_y_1$3;
     }
+    i_s -= 3;
     for (; i_s < base_1 + s; i_s++) {
       const grad_y_1 = grad_y[i_s]!;
       sum += (x[i_s]! - mean) * grad_y_1;
@@ -1121,28 +679,6 @@ function reduce(grad_y: Floats, x: Floats, sums: Float64Array, n: number, c: num
   }
   sums[0] = sum;
   sums[1] = sum_1;
-}
-
-function map(x: Floats, grad_y: Floats, dx: Floats, n: number, c: number, i_c: number, s: number, mean: number, v: number, v_1: number, mean_1: number): void {
-  for (let i_n = 0; i_n < n; i_n++) {
-    const base = i_n * c;
-    const base_1 = (base + i_c) * s;
-    let i_s = base_1;
-    for (; i_s < base_1 + s - 3; i_s += 4) {
-      const v_2 = x[i_s]! - mean;
-      const v_2$1 = x[i_s + 1]! - mean;
-      const v_2$2 = x[i_s + 2]! - mean;
-      const v_2$3 = x[i_s + 3]! - mean;
-      dx[i_s] = v * (grad_y[i_s]! - v_1 * v_2 - mean_1);
-      dx[i_s + 1] = v * (grad_y[i_s + 1]! - v_1 * v_2$1 - mean_1);
-      dx[i_s + 2] = v * (grad_y[i_s + 2]! - v_1 * v_2$2 - mean_1);
-      dx[i_s + 3] = v * (grad_y[i_s + 3]! - v_1 * v_2$3 - mean_1);
-    }
-    for (; i_s < base_1 + s; i_s++) {
-      const v_2 = x[i_s]! - mean;
-      dx[i_s] = v * (grad_y[i_s]! - v_1 * v_2 - mean_1);
-    }
-  }
 }
 
 function reduce_columns(factors: Float64Array, grad_y: Floats, x: Floats, sums: Float64Array, n: number, s: number, c: number): void {
@@ -1190,140 +726,6 @@ function reduce_columns(factors: Float64Array, grad_y: Floats, x: Floats, sums: 
       }
       sums[i_c]! += sum;
       sums[c + i_c]! += sum_1;
-    }
-  }
-}
-
-function map_columns(factors: Float64Array, x: Floats, grad_y: Floats, dx: Floats, n: number, s: number, c: number): void {
-  for (let first_row = 0; first_row < n * s; first_row += 64) {
-    const last_row = Math.min(first_row + 64, n * s);
-    let i_c = 0;
-    for (; i_c < c - 3; i_c += 4) {
-      const factors_1 = factors[i_c]!;
-      const factors_1$1 = factors[i_c + 1]!;
-      const factors_1$2 = factors[i_c + 2]!;
-      const factors_1$3 = factors[i_c + 3]!;
-      const factors_2 = factors[c + i_c]!;
-      const factors_2$1 = factors[c + i_c + 1]!;
-      const factors_2$2 = factors[c + i_c + 2]!;
-      const factors_2$3 = factors[c + i_c + 3]!;
-      const factors_3 = factors[2 * c + i_c]!;
-      const factors_3$1 = factors[2 * c + i_c + 1]!;
-      const factors_3$2 = factors[2 * c + i_c + 2]!;
-      const factors_3$3 = factors[2 * c + i_c + 3]!;
-      const factors_4 = factors[3 * c + i_c]!;
-      const factors_4$1 = factors[3 * c + i_c + 1]!;
-      const factors_4$2 = factors[3 * c + i_c + 2]!;
-      const factors_4$3 = factors[3 * c + i_c + 3]!;
-      for (let i_s = first_row * c + i_c; i_s < last_row * c; i_s += c) {
-        const v = x[i_s]! - factors_3;
-        const v$1 = x[i_s + 1]! - factors_3$1;
-        const v$2 = x[i_s + 2]! - factors_3$2;
-        const v$3 = x[i_s + 3]! - factors_3$3;
-        dx[i_s] = factors_1 * (grad_y[i_s]! - factors_2 * v - factors_4);
-        dx[i_s + 1] = factors_1$1 * (grad_y[i_s + 1]! - factors_2$1 * v$1 - factors_4$1);
-        dx[i_s + 2] = factors_1$2 * (grad_y[i_s + 2]! - factors_2$2 * v$2 - factors_4$2);
-        dx[i_s + 3] = factors_1$3 * (grad_y[i_s + 3]! - factors_2$3 * v$3 - factors_4$3);
-      }
-    }
-    for (; i_c < c; i_c++) {
-      const factors_1 = factors[i_c]!;
-      const factors_2 = factors[c + i_c]!;
-      const factors_3 = factors[2 * c + i_c]!;
-      const factors_4 = factors[3 * c + i_c]!;
-      for (let i_s = first_row * c + i_c; i_s < last_row * c; i_s += c) {
-        const v = x[i_s]! - factors_3;
-        dx[i_s] = factors_1 * (grad_y[i_s]! - factors_2 * v - factors_4);
-      }
-    }
-  }
-}
-
-function map_1(grad_y: Floats, dx: Floats, base: number, s: number, v: number): void {
-  let i_s = base;
-  for (; i_s < base + s - 3; i_s += 4) {
-    dx[i_s] = v * grad_y[i_s]!;
-    dx[i_s + 1] = v * grad_y[i_s + 1]!;
-    dx[i_s + 2] = v * grad_y[i_s + 2]!;
-    dx[i_s + 3] = v * grad_y[i_s + 3]!;
-  }
-  for (; i_s < base + s; i_s++) {
-    dx[i_s] = v * grad_y[i_s]!;
-  }
-}
-
-function map_columns_1(factors: Float64Array, grad_y: Floats, dx: Floats, n: number, s: number, c: number): void {
-  for (let first_row = 0; first_row < n * s; first_row += 64) {
-    const last_row = Math.min(first_row + 64, n * s);
-    let i_c = 0;
-    for (; i_c < c - 3; i_c += 4) {
-      const factors_1 = factors[i_c]!;
-      const factors_1$1 = factors[i_c + 1]!;
-      const factors_1$2 = factors[i_c + 2]!;
-      const factors_1$3 = factors[i_c + 3]!;
-      for (let i_s = first_row * c + i_c; i_s < last_row * c; i_s += c) {
-        dx[i_s] = factors_1 * grad_y[i_s]!;
-        dx[i_s + 1] = factors_1$1 * grad_y[i_s + 1]!;
-        dx[i_s + 2] = factors_1$2 * grad_y[i_s + 2]!;
-        dx[i_s + 3] = factors_1$3 * grad_y[i_s + 3]!;
-      }
-    }
-    for (; i_c < c; i_c++) {
-      const factors_1 = factors[i_c]!;
-      for (let i_s = first_row * c + i_c; i_s < last_row * c; i_s += c) {
-        dx[i_s] = factors_1 * grad_y[i_s]!;
-      }
-    }
-  }
-}
-
-function reduce_1(x: Floats, grad_y: Floats, sums: Float64Array, n: number, c: number, i_c: number, s: number, mean: number): void {
-  let sum = 0;
-  for (let i_n = 0; i_n < n; i_n++) {
-    const base = i_n * c;
-    const base_1 = (base + i_c) * s;
-    let i_s = base_1;
-    for (; i_s < base_1 + s - 3; i_s += 4) {
-      sum += (x[i_s]! - mean) * grad_y[i_s]!;
-      sum += (x[i_s + 1]! - mean) * grad_y[i_s + 1]!;
-      sum += (x[i_s + 2]! - mean) * grad_y[i_s + 2]!;
-      sum += (x[i_s + 3]! - mean) * grad_y[i_s + 3]!;
-    }
-    for (; i_s < base_1 + s; i_s++) {
-      sum += (x[i_s]! - mean) * grad_y[i_s]!;
-    }
-  }
-  sums[0] = sum;
-}
-
-function reduce_columns_1(factors: Float64Array, x: Floats, grad_y: Floats, sums: Float64Array, n: number, s: number, c: number): void {
-  for (let first_row = 0; first_row < n * s; first_row += 64) {
-    const last_row = Math.min(first_row + 64, n * s);
-    let i_c = 0;
-    for (; i_c < c - 3; i_c += 4) {
-      let sum = 0, sum$1 = 0, sum$2 = 0, sum$3 = 0;
-      const factors_1 = factors[i_c]!;
-      const factors_1$1 = factors[i_c + 1]!;
-      const factors_1$2 = factors[i_c + 2]!;
-      const factors_1$3 = factors[i_c + 3]!;
-      for (let i_s = first_row * c + i_c; i_s < last_row * c; i_s += c) {
-        sum += (x[i_s]! - factors_1) * grad_y[i_s]!;
-        sum$1 += (x[i_s + 1]! - factors_1$1) * grad_y[i_s + 1]!;
-        sum$2 += (x[i_s + 2]! - factors_1$2) * grad_y[i_s + 2]!;
-        sum$3 += (x[i_s + 3]! - factors_1$3) * grad_y[i_s + 3]!;
-      }
-      sums[i_c]! += sum;
-      sums[i_c + 1]! += sum$1;
-      sums[i_c + 2]! += sum$2;
-      sums[i_c + 3]! += sum$3;
-    }
-    for (; i_c < c; i_c++) {
-      let sum = 0;
-      const factors_1 = factors[i_c]!;
-      for (let i_s = first_row * c + i_c; i_s < last_row * c; i_s += c) {
-        sum += (x[i_s]! - factors_1) * grad_y[i_s]!;
-      }
-      sums[i_c]! += sum;
     }
   }
 }

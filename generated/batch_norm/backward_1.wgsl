@@ -4,7 +4,7 @@
 //   sum of grad_y over n, s
 //   sum of (x - mean) * grad_y over n, s
 
-alias some = f32; const many = 1u;
+alias some = f32; const many = 1u; //one
 
 struct Numbers { c: u32, mapped: u32, n: u32, s: u32, share: u32, taken: u32 }
 
@@ -37,6 +37,12 @@ fn sum_of(v: some) -> f32 {
   return select(u.x + u.y + (u.z + u.w), u.x, many == 1u);
 }
 
+fn merge_totals(a: Totals, b: Totals) -> Totals {
+  return Totals(a.sum + b.sum, a.sum_1 + b.sum_1);
+}
+
+//subgroups: fn exchanged(a: Totals, by: u32) -> Totals { return Totals(subgroupShuffleXor(a.sum, by), subgroupShuffleXor(a.sum_1, by)); }
+
 fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Totals {
   let c = numbers.c;
   let some_s = numbers.s / many;
@@ -54,7 +60,7 @@ fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Totals {
     var i_n = i / some_s;
     var sum = some(0.0);
     var sum_1 = some(0.0);
-    for (var i_1 = i; i_1 < end_1; i_1 += width) {
+    for (var i_1 = i; i_1 < end_1; i_1 += width) { //turns
       let grad_y_1 = grad_y[(i_n * c + result) * some_s + i_s];
       sum += grad_y_1;
       let x_1 = x[(i_n * c + result) * some_s + i_s];
@@ -74,21 +80,7 @@ fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Totals {
     total.sum += partials[slot];
     total.sum_1 += partials[slot + c];
   }
-  let lane = own.y * width + own.x;
-  for (var span = 1u; span < width; span *= 16u) {
-    merged[lane] = total;
-    workgroupBarrier();
-    let around = min(span * 16u, width);
-    let leader = lane - (own.x % around - own.x % span);
-    total = Totals();
-    for (var i_3 = 0u; i_3 < around; i_3 += span) {
-      let other = merged[leader + i_3];
-      total.sum += other.sum;
-      total.sum_1 += other.sum_1;
-    }
-    workgroupBarrier();
-  }
-  return total;
+  return joined(total, Totals(), own.y * width + own.x, 1u);
 }
 
 // batch_norm, backward:
@@ -126,7 +118,7 @@ fn backward_1(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id)
   let v_2 = v_1 * mean_1;
   let mean_2 = mean[result];
   let mean_3 = total.sum / f32(n * s);
-  for (var i = start; i < end; i += width) {
+  for (var i = start; i < end; i += width) { //turns
     let grad_y_1 = grad_y[(i_n * c + result) * some_s + i_s];
     let x_1 = x[(i_n * c + result) * some_s + i_s];
     let v_3 = x_1 - mean_2;
@@ -249,7 +241,7 @@ fn backward_18(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id
   let v_2 = v_1 * mean_1;
   let mean_2 = mean[result];
   let mean_3 = total.sum / f32(n * s);
-  for (var i = start; i < end; i += width) {
+  for (var i = start; i < end; i += width) { //turns
     let grad_y_1 = grad_y[(i_n * c + result) * some_s + i_s];
     let x_1 = x[(i_n * c + result) * some_s + i_s];
     let v_3 = x_1 - mean_2;
@@ -301,7 +293,7 @@ fn backward_25(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id
   let v_1 = v * mean_1;
   let mean_2 = mean[result];
   let mean_3 = total.sum / f32(n * s);
-  for (var i = start; i < end; i += width) {
+  for (var i = start; i < end; i += width) { //turns
     let grad_y_1 = grad_y[(i_n * c + result) * some_s + i_s];
     let x_1 = x[(i_n * c + result) * some_s + i_s];
     let v_2 = x_1 - mean_2;
@@ -349,7 +341,7 @@ fn backward_27(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id
   let v_1 = v * mean_1;
   let mean_2 = mean[result];
   let mean_3 = total.sum / f32(n * s);
-  for (var i = start; i < end; i += width) {
+  for (var i = start; i < end; i += width) { //turns
     let grad_y_1 = grad_y[(i_n * c + result) * some_s + i_s];
     let x_1 = x[(i_n * c + result) * some_s + i_s];
     let v_2 = x_1 - mean_2;
@@ -364,4 +356,22 @@ fn backward_27(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id
   if (own.x == 0u && group.z == 0u) {
     dbias_at_5[result] = total.sum;
   }
+}
+
+//portable
+
+/** Of all lanes that share a result. */
+fn joined(own: Totals, none: Totals, lane: u32, apart: u32) -> Totals {
+  var total = own;
+  let end = width * apart;
+  for (var span = apart; span < end; span *= 16u) {
+    if (span > apart) { workgroupBarrier(); }
+    merged[lane] = total;
+    workgroupBarrier();
+    let around = min(span * 16u, end);
+    let first = lane - lane % around + lane % span;
+    total = none;
+    for (var i = first; i < first + around; i += span) { total = merge_totals(total, merged[i]); }
+  }
+  return total;
 }

@@ -3,7 +3,7 @@
 // batch_norm, backward:
 //   dx = weight * invstd * grad_y - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
 
-alias some = f32; const many = 1u;
+alias some = f32; const many = 1u; //one
 
 struct Numbers { c: u32, n: u32, s: u32, share: u32 }
 
@@ -31,7 +31,7 @@ fn backward_10(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id
   let packed_1 = packed[result];
   let mean_1 = mean[result];
   let packed_2 = packed[some_c + result];
-  for (var i = begin + own.y; i < end; i += width) {
+  for (var i = begin + own.y; i < end; i += width) { //turns
     let grad_y_1 = grad_y[i * some_c + result];
     let x_1 = x[i * some_c + result];
     let v_1 = x_1 - mean_1;

@@ -3,7 +3,7 @@
 // batch_norm, backward:
 //   dx = weight * invstd * grad_y
 
-alias some = f32; const many = 1u;
+alias some = f32; const many = 1u; //one
 
 struct Numbers { c: u32, n: u32, s: u32, share: u32 }
 
@@ -25,7 +25,7 @@ fn backward_14(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id
   let weight_1 = weight[result];
   let invstd_1 = invstd[result];
   let v = weight_1 * invstd_1;
-  for (var i = begin + own.y; i < end; i += width) {
+  for (var i = begin + own.y; i < end; i += width) { //turns
     let grad_y_1 = grad_y[i * some_c + result];
     dx[i * some_c + result] = v * grad_y_1;
   }

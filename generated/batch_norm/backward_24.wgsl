@@ -4,7 +4,7 @@
 //   dweight = invstd * sum((x - mean) * grad_y, n, s)
 //   dx = weight * invstd * grad_y
 
-alias some = f32; const many = 1u;
+alias some = f32; const many = 1u; //one
 
 struct Numbers { c: u32, n: u32, s: u32, share: u32, taken: u32 }
 
@@ -21,6 +21,12 @@ struct Numbers { c: u32, n: u32, s: u32, share: u32, taken: u32 }
 override width = 1u; override together = 64u; override team = 64u;
 var<workgroup> merged: array<some, team>;
 
+fn merge_totals(a: some, b: some) -> some {
+  return a + b;
+}
+
+//subgroups: alias Totals = some; fn exchanged(a: some, by: u32) -> some { return subgroupShuffleXor(a, by); }
+
 fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> some {
   let some_c = numbers.c / many;
   let begin = group.z * numbers.share;
@@ -35,7 +41,7 @@ fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> some {
     for (var i = begin + own.y; i < end; i += length) {
       let end_1 = min(i + length, end);
       var sum = some(0.0);
-      for (var i_1 = i; i_1 < end_1; i_1 += width) {
+      for (var i_1 = i; i_1 < end_1; i_1 += width) { //turns
         let x_1 = x[i_1 * some_c + result];
         let grad_y_1 = grad_y[i_1 * some_c + result];
         sum += (x_1 - mean_1) * grad_y_1;
@@ -48,19 +54,7 @@ fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> some {
     let slot = i_2 * some_c + result;
     total += partials[slot];
   }
-  let lane = own.y * together + own.x;
-  for (var span = 1u; span < width; span *= 16u) {
-    merged[lane] = total;
-    workgroupBarrier();
-    let around = min(span * 16u, width);
-    let leader = lane - (own.y % around - own.y % span) * together;
-    total = some(0.0);
-    for (var i_3 = 0u; i_3 < around; i_3 += span) {
-      total += merged[leader + i_3 * together];
-    }
-    workgroupBarrier();
-  }
-  return total;
+  return joined(total, some(0.0), own.y * together + own.x, together);
 }
 
 @compute @workgroup_size(together, width)
@@ -77,4 +71,22 @@ fn backward_24(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) gro
   let invstd_1 = invstd[result];
   let weight_1 = invstd_1 * total;
   dweight[result] = weight_1;
+}
+
+//portable
+
+/** Of all lanes that share a result. */
+fn joined(own: some, none: some, lane: u32, apart: u32) -> some {
+  var total = own;
+  let end = width * apart;
+  for (var span = apart; span < end; span *= 16u) {
+    if (span > apart) { workgroupBarrier(); }
+    merged[lane] = total;
+    workgroupBarrier();
+    let around = min(span * 16u, end);
+    let first = lane - lane % around + lane % span;
+    total = none;
+    for (var i = first; i < first + around; i += span) { total = merge_totals(total, merged[i]); }
+  }
+  return total;
 }

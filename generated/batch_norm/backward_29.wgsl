@@ -3,7 +3,7 @@
 // batch_norm, backward:
 //   dbias = sum(grad_y, n, s)
 
-alias some = f32; const many = 1u;
+alias some = f32; const many = 1u; //one
 
 struct Numbers { c: u32, n: u32, s: u32, share: u32, taken: u32 }
 
@@ -15,6 +15,12 @@ struct Numbers { c: u32, n: u32, s: u32, share: u32, taken: u32 }
 override width = 1u; override together = 64u; override team = 64u;
 var<workgroup> merged: array<some, team>;
 
+fn merge_totals(a: some, b: some) -> some {
+  return a + b;
+}
+
+//subgroups: alias Totals = some; fn exchanged(a: some, by: u32) -> some { return subgroupShuffleXor(a, by); }
+
 fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> some {
   let some_c = numbers.c / many;
   let begin = group.z * numbers.share;
@@ -24,7 +30,7 @@ fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> some {
   for (var i = begin + own.y; i < end; i += length) {
     let end_1 = min(i + length, end);
     var sum = some(0.0);
-    for (var i_1 = i; i_1 < end_1; i_1 += width) {
+    for (var i_1 = i; i_1 < end_1; i_1 += width) { //turns
       let grad_y_1 = grad_y[i_1 * some_c + result];
       sum += grad_y_1;
     }
@@ -34,19 +40,7 @@ fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> some {
     let slot = i_2 * some_c + result;
     total += partials[slot];
   }
-  let lane = own.y * together + own.x;
-  for (var span = 1u; span < width; span *= 16u) {
-    merged[lane] = total;
-    workgroupBarrier();
-    let around = min(span * 16u, width);
-    let leader = lane - (own.y % around - own.y % span) * together;
-    total = some(0.0);
-    for (var i_3 = 0u; i_3 < around; i_3 += span) {
-      total += merged[leader + i_3 * together];
-    }
-    workgroupBarrier();
-  }
-  return total;
+  return joined(total, some(0.0), own.y * together + own.x, together);
 }
 
 @compute @workgroup_size(together, width)
@@ -61,4 +55,22 @@ fn backward_29(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) gro
     return;
   }
   dbias[result] = total;
+}
+
+//portable
+
+/** Of all lanes that share a result. */
+fn joined(own: some, none: some, lane: u32, apart: u32) -> some {
+  var total = own;
+  let end = width * apart;
+  for (var span = apart; span < end; span *= 16u) {
+    if (span > apart) { workgroupBarrier(); }
+    merged[lane] = total;
+    workgroupBarrier();
+    let around = min(span * 16u, end);
+    let first = lane - lane % around + lane % span;
+    total = none;
+    for (var i = first; i < first + around; i += span) { total = merge_totals(total, merged[i]); }
+  }
+  return total;
 }

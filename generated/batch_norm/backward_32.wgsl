@@ -4,7 +4,7 @@
 //   dbias = sum(grad_y, n, s)
 //   dx = invstd * grad_y
 
-alias some = f32; const many = 1u;
+alias some = f32; const many = 1u; //one
 
 struct Numbers { c: u32, n: u32, s: u32, share: u32, taken: u32 }
 
@@ -23,6 +23,12 @@ fn sum_of(v: some) -> f32 {
   return select(u.x + u.y + (u.z + u.w), u.x, many == 1u);
 }
 
+fn merge_totals(a: f32, b: f32) -> f32 {
+  return a + b;
+}
+
+//subgroups: alias Totals = f32; fn exchanged(a: f32, by: u32) -> f32 { return subgroupShuffleXor(a, by); }
+
 fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> f32 {
   let c = numbers.c;
   let some_s = numbers.s / many;
@@ -40,7 +46,7 @@ fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> f32 {
       var i_s = i % some_s;
       var i_n = i / some_s;
       var sum = some(0.0);
-      for (var i_1 = i; i_1 < end_1; i_1 += width) {
+      for (var i_1 = i; i_1 < end_1; i_1 += width) { //turns
         let grad_y_1 = grad_y[(i_n * c + result) * some_s + i_s];
         sum += grad_y_1;
         dx[(i_n * c + result) * some_s + i_s] = invstd_1 * grad_y_1;
@@ -58,19 +64,7 @@ fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> f32 {
     let slot = i_2 * c + result;
     total += partials[slot];
   }
-  let lane = own.y * width + own.x;
-  for (var span = 1u; span < width; span *= 16u) {
-    merged[lane] = total;
-    workgroupBarrier();
-    let around = min(span * 16u, width);
-    let leader = lane - (own.x % around - own.x % span);
-    total = 0.0;
-    for (var i_3 = 0u; i_3 < around; i_3 += span) {
-      total += merged[leader + i_3];
-    }
-    workgroupBarrier();
-  }
-  return total;
+  return joined(total, 0.0, own.y * width + own.x, 1u);
 }
 
 @compute @workgroup_size(width, together)
@@ -84,4 +78,22 @@ fn backward_32(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) gro
     return;
   }
   dbias[result] = total;
+}
+
+//portable
+
+/** Of all lanes that share a result. */
+fn joined(own: f32, none: f32, lane: u32, apart: u32) -> f32 {
+  var total = own;
+  let end = width * apart;
+  for (var span = apart; span < end; span *= 16u) {
+    if (span > apart) { workgroupBarrier(); }
+    merged[lane] = total;
+    workgroupBarrier();
+    let around = min(span * 16u, end);
+    let first = lane - lane % around + lane % span;
+    total = none;
+    for (var i = first; i < first + around; i += span) { total = merge_totals(total, merged[i]); }
+  }
+  return total;
 }

@@ -3,7 +3,7 @@
 // batch_norm, backward:
 //   dx = invstd * grad_y
 
-alias some = f32; const many = 1u;
+alias some = f32; const many = 1u; //one
 
 struct Numbers { c: u32, n: u32, s: u32, share: u32 }
 
@@ -22,7 +22,7 @@ fn backward_33(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id
   let begin = group.z * numbers.share;
   let end = min(begin + numbers.share, numbers.n * numbers.s);
   let invstd_1 = invstd[result];
-  for (var i = begin + own.y; i < end; i += width) {
+  for (var i = begin + own.y; i < end; i += width) { //turns
     let grad_y_1 = grad_y[i * some_c + result];
     dx[i * some_c + result] = invstd_1 * grad_y_1;
   }

@@ -14,46 +14,62 @@ type Floats = Float32Array | Float64Array;
  *   second_grad_y = v_bias + weight * invstd * v_x + v_weight * invstd * (x - mean) - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
  *   second_x = weight * invstd ^ 3 * mean_1 * mean_4 + weight * invstd ^ 3 * mean_2 * mean_3 + 3 * (weight * invstd ^ 5 * mean_2 * mean_4 * (x - mean)) + v_weight * invstd * grad_y + weight * invstd ^ 3 * mean_1 * mean_3 * (x - mean) - v_weight * invstd * mean_3 - weight * invstd ^ 3 * mean_4 * v_x - v_weight * invstd ^ 3 * mean_4 * (x - mean) - weight * invstd ^ 3 * mean_2 * grad_y - weight * invstd ^ 3 * mean_5 * (x - mean)
  *   second_bias = 0
- * Used by weight bias running_mean running_var training [n, c, s]: double_backward for x, weight, bias, and 1 more
+ * Used by weight bias running_mean running_var training [n, c, s]: double_backward for x, weight, bias, and 7 more
  *
  * @param grad_y [n, c, s]: the cotangent of y
  * @param v_x [n, c, s]: the cotangent of the gradient of x
  * @param x [n, c, s]
  * @param invstd [c]: saved by forward
  * @param mean [c]: saved by forward
- * @param v_bias [c]: the cotangent of the gradient of bias
- * @param v_weight [c]: the cotangent of the gradient of weight
- * @param weight [c]
- * @param second_weight [c], written: the second-order gradient of weight
+ * @param v_bias [c], or absent: the cotangent of the gradient of bias
+ * @param v_weight [c], or absent: the cotangent of the gradient of weight
+ * @param weight [c], or absent
+ * @param second_weight [c], written, or absent: the second-order gradient of weight
  * @param second_grad_y [n, c, s], written: the second-order gradient of the cotangent of y
  * @param second_x [n, c, s], written: the second-order gradient of x
- * @param second_bias [c], written: the second-order gradient of bias
+ * @param second_bias [c], written, or absent: the second-order gradient of bias
  */
-export function batch_norm_double_backward_1(grad_y: Floats, v_x: Floats, x: Floats, invstd: Floats, mean: Floats, v_bias: Floats, v_weight: Floats, weight: Floats, second_weight: Floats, second_grad_y: Floats, second_x: Floats, second_bias: Floats, c: number, n: number, s: number): void {
-  const sums = new Float64Array(5);
+export function batch_norm_double_backward_1(grad_y: Floats, v_x: Floats, x: Floats, invstd: Floats, mean: Floats, v_bias: Floats | undefined, v_weight: Floats | undefined, weight: Floats | undefined, second_weight: Floats | undefined, second_grad_y: Floats, second_x: Floats, second_bias: Floats | undefined, c: number, n: number, s: number): void {
   const v = n * s;
   const test = v > 0;
   for (let i_c = 0; i_c < c; i_c++) {
     const mean_1 = mean[i_c]!;
-    reduce(x, grad_y, v_x, sums, n, c, i_c, s, mean_1);
-    const sum = sums[0]!;
-    const sum_1 = sums[3]!;
-    const sum_2 = sums[4]!;
+    let sum = 0;
+    let sum_1 = 0;
+    let sum_2 = 0;
+    let sum_3 = 0;
+    let sum_4 = 0;
+    for (let i_n = 0; i_n < n; i_n++) {
+      const base = i_n * c;
+      const base_1 = (base + i_c) * s;
+      for (let i_s = base_1; i_s < base_1 + s; i_s++) {
+        const x_1 = x[i_s]!;
+        const grad_y_1 = grad_y[i_s]!;
+        sum += (x_1 - mean_1) * grad_y_1;
+        const v_x_1 = v_x[i_s]!;
+        sum_1 += (x_1 - mean_1) * v_x_1;
+        sum_2 += grad_y_1;
+        sum_3 += grad_y_1 * v_x_1;
+        sum_4 += v_x_1;
+      }
+    }
     const invstd_1 = invstd[i_c]!;
-    const mean_2 = sums[1]! / (n * s);
-    const mean_3 = sums[2]! / (n * s);
-    const mean_4 = sum_2 / (n * s);
+    const mean_2 = sum_1 / (n * s);
+    const mean_3 = sum_2 / (n * s);
+    const mean_4 = sum_4 / (n * s);
     const mean_5 = sum / (n * s);
-    const mean_6 = sum_1 / (n * s);
-    second_weight[i_c] = (test ? invstd_1 * (sum_1 - invstd_1 * invstd_1 * mean_2 * sum - mean_3 * sum_2) : 0);
-    const weight_1 = weight[i_c]!;
+    const mean_6 = sum_3 / (n * s);
+    if (second_weight) {
+      second_weight[i_c] = (test ? invstd_1 * (sum_3 - invstd_1 * invstd_1 * mean_2 * sum - mean_3 * sum_4) : 0);
+    }
+    const weight_1 = (weight ? weight[i_c]! : 1);
     const v_1 = weight_1 * invstd_1;
-    const v_weight_1 = v_weight[i_c]!;
+    const v_weight_1 = (v_weight ? v_weight[i_c]! : 0);
     const v_2 = weight_1 * (invstd_1 * invstd_1);
     const v_3 = v_2 * mean_2;
     const v_4 = v_weight_1 - v_3;
     const v_5 = invstd_1 * v_4;
-    const v_bias_1 = v_bias[i_c]!;
+    const v_bias_1 = (v_bias ? v_bias[i_c]! : 0);
     const v_6 = v_1 * mean_4;
     const v_7 = 3 * weight_1;
     const v_8 = v_7 * (invstd_1 * invstd_1);
@@ -72,17 +88,19 @@ export function batch_norm_double_backward_1(grad_y: Floats, v_x: Floats, x: Flo
     const v_21 = v_3 * mean_3;
     const v_22 = v_2 * mean_5;
     const v_23 = v_weight_1 * mean_3;
-    for (let i_n = 0; i_n < n; i_n++) {
-      const base = i_n * c;
-      const base_1 = (base + i_c) * s;
-      for (let i_s = base_1; i_s < base_1 + s; i_s++) {
-        const v_x_1 = v_x[i_s]!;
-        const v_24 = x[i_s]! - mean_1;
-        second_grad_y[i_s] = v_1 * v_x_1 + v_5 * v_24 + v_bias_1 - v_6;
-        second_x[i_s] = invstd_1 * (v_18 * v_24 + v_4 * grad_y[i_s]! + v_20 + v_21 - v_22 * v_x_1 - v_23);
+    for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
+      const base_2 = i_n_1 * c;
+      const base_3 = (base_2 + i_c) * s;
+      for (let i_s_1 = base_3; i_s_1 < base_3 + s; i_s_1++) {
+        const v_x_2 = v_x[i_s_1]!;
+        const v_24 = x[i_s_1]! - mean_1;
+        second_grad_y[i_s_1] = v_1 * v_x_2 + v_5 * v_24 + v_bias_1 - v_6;
+        second_x[i_s_1] = invstd_1 * (v_18 * v_24 + v_4 * grad_y[i_s_1]! + v_20 + v_21 - v_22 * v_x_2 - v_23);
       }
     }
-    second_bias[i_c] = 0;
+    if (second_bias) {
+      second_bias[i_c] = 0;
+    }
   }
 }
 
@@ -97,64 +115,132 @@ export function batch_norm_double_backward_1(grad_y: Floats, v_x: Floats, x: Flo
  *   second_grad_y = v_bias + weight * invstd * v_x + v_weight * invstd * (x - mean) - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
  *   second_x = weight * invstd ^ 3 * mean_1 * mean_4 + weight * invstd ^ 3 * mean_2 * mean_3 + 3 * (weight * invstd ^ 5 * mean_2 * mean_4 * (x - mean)) + v_weight * invstd * grad_y + weight * invstd ^ 3 * mean_1 * mean_3 * (x - mean) - v_weight * invstd * mean_3 - weight * invstd ^ 3 * mean_4 * v_x - v_weight * invstd ^ 3 * mean_4 * (x - mean) - weight * invstd ^ 3 * mean_2 * grad_y - weight * invstd ^ 3 * mean_5 * (x - mean)
  *   second_bias = 0
- * Used by weight bias running_mean running_var training [n, s, c]: double_backward for x, weight, bias, and 1 more
+ * Used by weight bias running_mean running_var training [n, s, c]: double_backward for x, weight, bias, and 7 more
  *
  * @param grad_y [n, s, c]: the cotangent of y
  * @param v_x [n, s, c]: the cotangent of the gradient of x
  * @param x [n, s, c]
  * @param invstd [c]: saved by forward
  * @param mean [c]: saved by forward
- * @param v_bias [c]: the cotangent of the gradient of bias
- * @param v_weight [c]: the cotangent of the gradient of weight
- * @param weight [c]
- * @param second_weight [c], written: the second-order gradient of weight
+ * @param v_bias [c], or absent: the cotangent of the gradient of bias
+ * @param v_weight [c], or absent: the cotangent of the gradient of weight
+ * @param weight [c], or absent
+ * @param second_weight [c], written, or absent: the second-order gradient of weight
  * @param second_grad_y [n, s, c], written: the second-order gradient of the cotangent of y
  * @param second_x [n, s, c], written: the second-order gradient of x
- * @param second_bias [c], written: the second-order gradient of bias
+ * @param second_bias [c], written, or absent: the second-order gradient of bias
  */
-export function batch_norm_double_backward_2(grad_y: Floats, v_x: Floats, x: Floats, invstd: Floats, mean: Floats, v_bias: Floats, v_weight: Floats, weight: Floats, second_weight: Floats, second_grad_y: Floats, second_x: Floats, second_bias: Floats, c: number, n: number, s: number): void {
+export function batch_norm_double_backward_2(grad_y: Floats, v_x: Floats, x: Floats, invstd: Floats, mean: Floats, v_bias: Floats | undefined, v_weight: Floats | undefined, weight: Floats | undefined, second_weight: Floats | undefined, second_grad_y: Floats, second_x: Floats, second_bias: Floats | undefined, c: number, n: number, s: number): void {
   const mean_1 = new Float64Array(c);
   const mean_2 = new Float64Array(c);
   const mean_3 = new Float64Array(c);
   const mean_4 = new Float64Array(c);
   const mean_5 = new Float64Array(c);
   const sums = new Float64Array(5 * c);
-  reduce_lines(x, mean, grad_y, sums, v_x, n, s, c);
-  const v = n * s;
-  const test = v > 0;
+  const factors = new Float64Array(c);
   for (let i_c = 0; i_c < c; i_c++) {
-    const sum = sums[i_c]!;
-    const sum_1 = sums[3 * c + i_c]!;
-    const sum_2 = sums[4 * c + i_c]!;
-    const invstd_1 = invstd[i_c]!;
-    const mean_6 = sums[c + i_c]! / (n * s);
-    const mean_7 = sums[2 * c + i_c]! / (n * s);
-    second_weight[i_c] = (test ? invstd_1 * (sum_1 - invstd_1 * invstd_1 * mean_6 * sum - mean_7 * sum_2) : 0);
-    mean_1[i_c] = sum_2 / (n * s);
-    mean_2[i_c] = mean_6;
-    mean_3[i_c] = mean_7;
-    mean_4[i_c] = sum / (n * s);
-    mean_5[i_c] = sum_1 / (n * s);
+    factors[i_c] = mean[i_c]!;
   }
-  for (let i_s = 0; i_s < n * s; i_s++) {
-    const base = i_s * c;
+  for (let first_row = 0; first_row < n * s; first_row += 64) {
+    const last_row = Math.min(first_row + 64, n * s);
     for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
-      const weight_1 = weight[i_c_1]!;
-      const invstd_2 = invstd[i_c_1]!;
-      const v_1 = weight_1 * invstd_2;
-      const v_x_1 = v_x[base + i_c_1]!;
-      const v_weight_1 = v_weight[i_c_1]!;
-      const v_2 = invstd_2 * invstd_2;
-      const mean_8 = mean_2[i_c_1]!;
-      const v_3 = x[base + i_c_1]! - mean[i_c_1]!;
-      const mean_9 = mean_1[i_c_1]!;
-      const mean_10 = mean_4[i_c_1]!;
-      const mean_11 = mean_3[i_c_1]!;
-      second_grad_y[base + i_c_1] = v_1 * v_x_1 + invstd_2 * (v_weight_1 - weight_1 * v_2 * mean_8) * v_3 + v_bias[i_c_1]! - v_1 * mean_9;
-      second_x[base + i_c_1] = invstd_2 * (v_2 * (3 * weight_1 * v_2 * mean_8 * mean_10 + weight_1 * mean_9 * mean_11 - v_weight_1 * mean_10 - weight_1 * mean_5[i_c_1]!) * v_3 + (v_weight_1 - weight_1 * v_2 * mean_8) * grad_y[base + i_c_1]! + weight_1 * v_2 * mean_9 * mean_10 + weight_1 * v_2 * mean_8 * mean_11 - weight_1 * v_2 * mean_10 * v_x_1 - v_weight_1 * mean_11);
+      let sum = 0;
+      let sum_1 = 0;
+      let sum_2 = 0;
+      let sum_3 = 0;
+      let sum_4 = 0;
+      const factors_1 = factors[i_c_1]!;
+      for (let i_s = first_row * c + i_c_1; i_s < last_row * c; i_s += c) {
+        const x_1 = x[i_s]!;
+        const grad_y_1 = grad_y[i_s]!;
+        sum += (x_1 - factors_1) * grad_y_1;
+        const v_x_1 = v_x[i_s]!;
+        sum_1 += (x_1 - factors_1) * v_x_1;
+        sum_2 += grad_y_1;
+        sum_3 += grad_y_1 * v_x_1;
+        sum_4 += v_x_1;
+      }
+      sums[i_c_1]! += sum;
+      sums[c + i_c_1]! += sum_1;
+      sums[2 * c + i_c_1]! += sum_2;
+      sums[3 * c + i_c_1]! += sum_3;
+      sums[4 * c + i_c_1]! += sum_4;
     }
   }
-  map(second_bias, c);
+  const v = n * s;
+  const test = v > 0;
+  for (let i_c_2 = 0; i_c_2 < c; i_c_2++) {
+    const sum_5 = sums[i_c_2]!;
+    const sum_6 = sums[3 * c + i_c_2]!;
+    const sum_7 = sums[4 * c + i_c_2]!;
+    const mean_6 = sums[c + i_c_2]! / (n * s);
+    const mean_7 = sums[2 * c + i_c_2]! / (n * s);
+    const mean_8 = sum_7 / (n * s);
+    const mean_9 = sum_5 / (n * s);
+    const mean_10 = sum_6 / (n * s);
+    if (second_weight) {
+      const invstd_1 = invstd[i_c_2]!;
+      second_weight[i_c_2] = (test ? invstd_1 * (sum_6 - invstd_1 * invstd_1 * mean_6 * sum_5 - mean_7 * sum_7) : 0);
+    }
+    mean_1[i_c_2] = mean_8;
+    mean_2[i_c_2] = mean_6;
+    mean_3[i_c_2] = mean_7;
+    mean_4[i_c_2] = mean_9;
+    mean_5[i_c_2] = mean_10;
+  }
+  const factors_2 = new Float64Array(12 * c);
+  for (let i_c_3 = 0; i_c_3 < c; i_c_3++) {
+    const weight_1 = (weight ? weight[i_c_3]! : 1);
+    const invstd_2 = invstd[i_c_3]!;
+    const v_1 = weight_1 * invstd_2;
+    factors_2[i_c_3] = v_1;
+    const v_weight_1 = (v_weight ? v_weight[i_c_3]! : 0);
+    const v_2 = invstd_2 * invstd_2;
+    const v_3 = weight_1 * v_2;
+    const mean_11 = mean_2[i_c_3]!;
+    const v_4 = v_3 * mean_11;
+    const v_5 = v_weight_1 - v_4;
+    factors_2[c + i_c_3] = invstd_2 * v_5;
+    factors_2[2 * c + i_c_3] = mean[i_c_3]!;
+    factors_2[3 * c + i_c_3] = (v_bias ? v_bias[i_c_3]! : 0);
+    const mean_12 = mean_1[i_c_3]!;
+    factors_2[4 * c + i_c_3] = v_1 * mean_12;
+    factors_2[5 * c + i_c_3] = invstd_2;
+    const mean_13 = mean_4[i_c_3]!;
+    const mean_14 = mean_3[i_c_3]!;
+    factors_2[6 * c + i_c_3] = v_2 * (3 * weight_1 * v_2 * mean_11 * mean_13 + weight_1 * mean_12 * mean_14 - v_weight_1 * mean_13 - weight_1 * mean_5[i_c_3]!);
+    factors_2[7 * c + i_c_3] = v_5;
+    factors_2[8 * c + i_c_3] = v_3 * mean_12 * mean_13;
+    factors_2[9 * c + i_c_3] = v_4 * mean_14;
+    factors_2[10 * c + i_c_3] = v_3 * mean_13;
+    factors_2[11 * c + i_c_3] = v_weight_1 * mean_14;
+  }
+  for (let first_row_1 = 0; first_row_1 < n * s; first_row_1 += 64) {
+    const last_row_1 = Math.min(first_row_1 + 64, n * s);
+    for (let i_c_4 = 0; i_c_4 < c; i_c_4++) {
+      const factors_3 = factors_2[i_c_4]!;
+      const factors_4 = factors_2[c + i_c_4]!;
+      const factors_5 = factors_2[2 * c + i_c_4]!;
+      const factors_6 = factors_2[3 * c + i_c_4]!;
+      const factors_7 = factors_2[4 * c + i_c_4]!;
+      const factors_8 = factors_2[5 * c + i_c_4]!;
+      const factors_9 = factors_2[6 * c + i_c_4]!;
+      const factors_10 = factors_2[7 * c + i_c_4]!;
+      const factors_11 = factors_2[8 * c + i_c_4]!;
+      const factors_12 = factors_2[9 * c + i_c_4]!;
+      const factors_13 = factors_2[10 * c + i_c_4]!;
+      const factors_14 = factors_2[11 * c + i_c_4]!;
+      for (let i_s_1 = first_row_1 * c + i_c_4; i_s_1 < last_row_1 * c; i_s_1 += c) {
+        const v_x_2 = v_x[i_s_1]!;
+        const v_6 = x[i_s_1]! - factors_5;
+        second_grad_y[i_s_1] = factors_3 * v_x_2 + factors_4 * v_6 + factors_6 - factors_7;
+        second_x[i_s_1] = factors_8 * (factors_9 * v_6 + factors_10 * grad_y[i_s_1]! + factors_11 + factors_12 - factors_13 * v_x_2 - factors_14);
+      }
+    }
+  }
+  if (second_bias) {
+    map(second_bias, c);
+  }
 }
 
 /**
@@ -163,10 +249,10 @@ export function batch_norm_double_backward_2(grad_y: Floats, v_x: Floats, x: Flo
  *   second_grad_y = v_bias + weight * invstd * v_x + v_weight * invstd * (x - mean)
  *   second_x = v_weight * invstd * grad_y
  *   second_bias = 0
- * Used by weight bias running_mean running_var [n, c, s]: double_backward for x, weight, bias
+ * Used by weight bias running_mean running_var [n, c, s]: double_backward for x, weight, bias, and 1 more
  *
  * @param grad_y [n, c, s]: the cotangent of y
- * @param v_bias [c]: the cotangent of the gradient of bias
+ * @param v_bias [c], or absent: the cotangent of the gradient of bias
  * @param v_weight [c]: the cotangent of the gradient of weight
  * @param v_x [n, c, s]: the cotangent of the gradient of x
  * @param weight [c]
@@ -176,16 +262,15 @@ export function batch_norm_double_backward_2(grad_y: Floats, v_x: Floats, x: Flo
  * @param second_weight [c], written: the second-order gradient of weight
  * @param second_grad_y [n, c, s], written: the second-order gradient of the cotangent of y
  * @param second_x [n, c, s], written: the second-order gradient of x
- * @param second_bias [c], written: the second-order gradient of bias
+ * @param second_bias [c], written, or absent: the second-order gradient of bias
  */
-export function batch_norm_double_backward_3(grad_y: Floats, v_bias: Floats, v_weight: Floats, v_x: Floats, weight: Floats, x: Floats, invstd: Floats, mean: Floats, second_weight: Floats, second_grad_y: Floats, second_x: Floats, second_bias: Floats, c: number, n: number, s: number): void {
-  const sums = new Float64Array(1);
+export function batch_norm_double_backward_3(grad_y: Floats, v_bias: Floats | undefined, v_weight: Floats, v_x: Floats, weight: Floats, x: Floats, invstd: Floats, mean: Floats, second_weight: Floats, second_grad_y: Floats, second_x: Floats, second_bias: Floats | undefined, c: number, n: number, s: number): void {
   for (let i_c = 0; i_c < c; i_c++) {
     const invstd_1 = invstd[i_c]!;
     const v = weight[i_c]! * invstd_1;
     const v_1 = v_weight[i_c]! * invstd_1;
     const mean_1 = mean[i_c]!;
-    const v_bias_1 = v_bias[i_c]!;
+    const v_bias_1 = (v_bias ? v_bias[i_c]! : 0);
     let sum = 0;
     for (let i_n = 0; i_n < n; i_n++) {
       const base = i_n * c;
@@ -198,9 +283,10 @@ export function batch_norm_double_backward_3(grad_y: Floats, v_bias: Floats, v_w
         second_x[i_s] = v_1 * grad_y_1;
       }
     }
-    sums[0] = sum;
-    second_weight[i_c] = invstd_1 * sums[0]!;
-    second_bias[i_c] = 0;
+    second_weight[i_c] = invstd_1 * sum;
+    if (second_bias) {
+      second_bias[i_c] = 0;
+    }
   }
 }
 
@@ -210,10 +296,10 @@ export function batch_norm_double_backward_3(grad_y: Floats, v_bias: Floats, v_w
  *   second_grad_y = v_bias + weight * invstd * v_x + v_weight * invstd * (x - mean)
  *   second_x = v_weight * invstd * grad_y
  *   second_bias = 0
- * Used by weight bias running_mean running_var [n, s, c]: double_backward for x, weight, bias
+ * Used by weight bias running_mean running_var [n, s, c]: double_backward for x, weight, bias, and 1 more
  *
  * @param grad_y [n, s, c]: the cotangent of y
- * @param v_bias [c]: the cotangent of the gradient of bias
+ * @param v_bias [c], or absent: the cotangent of the gradient of bias
  * @param v_weight [c]: the cotangent of the gradient of weight
  * @param v_x [n, s, c]: the cotangent of the gradient of x
  * @param weight [c]
@@ -223,361 +309,42 @@ export function batch_norm_double_backward_3(grad_y: Floats, v_bias: Floats, v_w
  * @param second_weight [c], written: the second-order gradient of weight
  * @param second_grad_y [n, s, c], written: the second-order gradient of the cotangent of y
  * @param second_x [n, s, c], written: the second-order gradient of x
- * @param second_bias [c], written: the second-order gradient of bias
+ * @param second_bias [c], written, or absent: the second-order gradient of bias
  */
-export function batch_norm_double_backward_4(grad_y: Floats, v_bias: Floats, v_weight: Floats, v_x: Floats, weight: Floats, x: Floats, invstd: Floats, mean: Floats, second_weight: Floats, second_grad_y: Floats, second_x: Floats, second_bias: Floats, c: number, n: number, s: number): void {
+export function batch_norm_double_backward_4(grad_y: Floats, v_bias: Floats | undefined, v_weight: Floats, v_x: Floats, weight: Floats, x: Floats, invstd: Floats, mean: Floats, second_weight: Floats, second_grad_y: Floats, second_x: Floats, second_bias: Floats | undefined, c: number, n: number, s: number): void {
   const sums = new Float64Array(c);
-  for (let i_s = 0; i_s < n * s; i_s++) {
-    const base = i_s * c;
-    for (let i_c = 0; i_c < c; i_c++) {
-      const grad_y_1 = grad_y[base + i_c]!;
-      const v_x_1 = v_x[base + i_c]!;
-      sums[i_c]! += grad_y_1 * v_x_1;
-      const invstd_1 = invstd[i_c]!;
-      const v_weight_1 = v_weight[i_c]!;
-      second_grad_y[base + i_c] = weight[i_c]! * invstd_1 * v_x_1 + v_weight_1 * invstd_1 * (x[base + i_c]! - mean[i_c]!) + v_bias[i_c]!;
-      second_x[base + i_c] = v_weight_1 * invstd_1 * grad_y_1;
-    }
-  }
-  for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
-    second_weight[i_c_1] = invstd[i_c_1]! * sums[i_c_1]!;
-  }
-  map(second_bias, c);
-}
-
-/**
- * batch_norm, double_backward:
- *   second_weight = count(n) * count(s) > 0 ? invstd * sum(grad_y * v_x, n, s) - invstd ^ 3 * mean((x - mean) * v_x, n, s) * sum((x - mean) * grad_y, n, s) - invstd * mean(grad_y, n, s) * sum(v_x, n, s) : 0
- *   mean_1 = mean(v_x, n, s)
- *   mean_2 = mean((x - mean) * v_x, n, s)
- *   mean_3 = mean(grad_y, n, s)
- *   mean_4 = mean((x - mean) * grad_y, n, s)
- *   mean_5 = mean(grad_y * v_x, n, s)
- *   second_grad_y = weight * invstd * v_x + v_weight * invstd * (x - mean) - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
- *   second_x = weight * invstd ^ 3 * mean_1 * mean_4 + weight * invstd ^ 3 * mean_2 * mean_3 + 3 * (weight * invstd ^ 5 * mean_2 * mean_4 * (x - mean)) + v_weight * invstd * grad_y + weight * invstd ^ 3 * mean_1 * mean_3 * (x - mean) - v_weight * invstd * mean_3 - weight * invstd ^ 3 * mean_4 * v_x - v_weight * invstd ^ 3 * mean_4 * (x - mean) - weight * invstd ^ 3 * mean_2 * grad_y - weight * invstd ^ 3 * mean_5 * (x - mean)
- * Used by weight running_mean running_var training [n, c, s]: double_backward for x, weight, and 1 more
- *
- * @param grad_y [n, c, s]: the cotangent of y
- * @param v_x [n, c, s]: the cotangent of the gradient of x
- * @param x [n, c, s]
- * @param invstd [c]: saved by forward
- * @param mean [c]: saved by forward
- * @param v_weight [c]: the cotangent of the gradient of weight
- * @param weight [c]
- * @param second_weight [c], written: the second-order gradient of weight
- * @param second_grad_y [n, c, s], written: the second-order gradient of the cotangent of y
- * @param second_x [n, c, s], written: the second-order gradient of x
- */
-export function batch_norm_double_backward_5(grad_y: Floats, v_x: Floats, x: Floats, invstd: Floats, mean: Floats, v_weight: Floats, weight: Floats, second_weight: Floats, second_grad_y: Floats, second_x: Floats, c: number, n: number, s: number): void {
-  const sums = new Float64Array(5);
-  const v = n * s;
-  const test = v > 0;
+  const factors = new Float64Array(4 * c);
   for (let i_c = 0; i_c < c; i_c++) {
-    const mean_1 = mean[i_c]!;
-    reduce(x, grad_y, v_x, sums, n, c, i_c, s, mean_1);
-    const sum = sums[0]!;
-    const sum_1 = sums[3]!;
-    const sum_2 = sums[4]!;
     const invstd_1 = invstd[i_c]!;
-    const mean_2 = sums[1]! / (n * s);
-    const mean_3 = sums[2]! / (n * s);
-    const mean_4 = sum_2 / (n * s);
-    const mean_5 = sum / (n * s);
-    const mean_6 = sum_1 / (n * s);
-    second_weight[i_c] = (test ? invstd_1 * (sum_1 - invstd_1 * invstd_1 * mean_2 * sum - mean_3 * sum_2) : 0);
-    const weight_1 = weight[i_c]!;
-    const v_weight_1 = v_weight[i_c]!;
-    const v_1 = weight_1 * (invstd_1 * invstd_1);
-    const v_2 = v_1 * mean_2;
-    const v_3 = v_weight_1 - v_2;
-    const v_4 = weight_1 * mean_4;
-    const v_5 = 3 * weight_1;
-    const v_6 = v_5 * (invstd_1 * invstd_1);
-    const v_7 = v_6 * mean_2;
-    const v_8 = v_7 * mean_5;
-    const v_9 = v_4 * mean_3;
-    const v_10 = v_8 + v_9;
-    const v_11 = v_weight_1 * mean_5;
-    const v_12 = v_10 - v_11;
-    const v_13 = weight_1 * mean_6;
-    const v_14 = v_12 - v_13;
-    const v_15 = invstd_1 * invstd_1 * v_14;
-    const v_16 = v_1 * mean_4;
-    const v_17 = v_16 * mean_5;
-    const v_18 = v_2 * mean_3;
-    const v_19 = v_1 * mean_5;
-    const v_20 = v_weight_1 * mean_3;
-    for (let i_n = 0; i_n < n; i_n++) {
-      const base = i_n * c;
-      const base_1 = (base + i_c) * s;
-      for (let i_s = base_1; i_s < base_1 + s; i_s++) {
-        const v_x_1 = v_x[i_s]!;
-        const v_21 = x[i_s]! - mean_1;
-        second_grad_y[i_s] = invstd_1 * (weight_1 * v_x_1 + v_3 * v_21 - v_4);
-        second_x[i_s] = invstd_1 * (v_15 * v_21 + v_3 * grad_y[i_s]! + v_17 + v_18 - v_19 * v_x_1 - v_20);
-      }
-    }
+    factors[i_c] = weight[i_c]! * invstd_1;
+    factors[c + i_c] = v_weight[i_c]! * invstd_1;
+    factors[2 * c + i_c] = mean[i_c]!;
+    factors[3 * c + i_c] = (v_bias ? v_bias[i_c]! : 0);
   }
-}
-
-/**
- * batch_norm, double_backward:
- *   second_weight = count(n) * count(s) > 0 ? invstd * sum(grad_y * v_x, n, s) - invstd ^ 3 * mean((x - mean) * v_x, n, s) * sum((x - mean) * grad_y, n, s) - invstd * mean(grad_y, n, s) * sum(v_x, n, s) : 0
- *   mean_1 = mean(v_x, n, s)
- *   mean_2 = mean((x - mean) * v_x, n, s)
- *   mean_3 = mean(grad_y, n, s)
- *   mean_4 = mean((x - mean) * grad_y, n, s)
- *   mean_5 = mean(grad_y * v_x, n, s)
- *   second_grad_y = weight * invstd * v_x + v_weight * invstd * (x - mean) - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
- *   second_x = weight * invstd ^ 3 * mean_1 * mean_4 + weight * invstd ^ 3 * mean_2 * mean_3 + 3 * (weight * invstd ^ 5 * mean_2 * mean_4 * (x - mean)) + v_weight * invstd * grad_y + weight * invstd ^ 3 * mean_1 * mean_3 * (x - mean) - v_weight * invstd * mean_3 - weight * invstd ^ 3 * mean_4 * v_x - v_weight * invstd ^ 3 * mean_4 * (x - mean) - weight * invstd ^ 3 * mean_2 * grad_y - weight * invstd ^ 3 * mean_5 * (x - mean)
- * Used by weight running_mean running_var training [n, s, c]: double_backward for x, weight, and 1 more
- *
- * @param grad_y [n, s, c]: the cotangent of y
- * @param v_x [n, s, c]: the cotangent of the gradient of x
- * @param x [n, s, c]
- * @param invstd [c]: saved by forward
- * @param mean [c]: saved by forward
- * @param v_weight [c]: the cotangent of the gradient of weight
- * @param weight [c]
- * @param second_weight [c], written: the second-order gradient of weight
- * @param second_grad_y [n, s, c], written: the second-order gradient of the cotangent of y
- * @param second_x [n, s, c], written: the second-order gradient of x
- */
-export function batch_norm_double_backward_6(grad_y: Floats, v_x: Floats, x: Floats, invstd: Floats, mean: Floats, v_weight: Floats, weight: Floats, second_weight: Floats, second_grad_y: Floats, second_x: Floats, c: number, n: number, s: number): void {
-  const mean_1 = new Float64Array(c);
-  const mean_2 = new Float64Array(c);
-  const mean_3 = new Float64Array(c);
-  const mean_4 = new Float64Array(c);
-  const mean_5 = new Float64Array(c);
-  const sums = new Float64Array(5 * c);
-  reduce_lines(x, mean, grad_y, sums, v_x, n, s, c);
-  const v = n * s;
-  const test = v > 0;
-  for (let i_c = 0; i_c < c; i_c++) {
-    const sum = sums[i_c]!;
-    const sum_1 = sums[3 * c + i_c]!;
-    const sum_2 = sums[4 * c + i_c]!;
-    const invstd_1 = invstd[i_c]!;
-    const mean_6 = sums[c + i_c]! / (n * s);
-    const mean_7 = sums[2 * c + i_c]! / (n * s);
-    second_weight[i_c] = (test ? invstd_1 * (sum_1 - invstd_1 * invstd_1 * mean_6 * sum - mean_7 * sum_2) : 0);
-    mean_1[i_c] = sum_2 / (n * s);
-    mean_2[i_c] = mean_6;
-    mean_3[i_c] = mean_7;
-    mean_4[i_c] = sum / (n * s);
-    mean_5[i_c] = sum_1 / (n * s);
-  }
-  for (let i_s = 0; i_s < n * s; i_s++) {
-    const base = i_s * c;
+  for (let first_row = 0; first_row < n * s; first_row += 64) {
+    const last_row = Math.min(first_row + 64, n * s);
     for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
-      const invstd_2 = invstd[i_c_1]!;
-      const weight_1 = weight[i_c_1]!;
-      const v_x_1 = v_x[base + i_c_1]!;
-      const v_weight_1 = v_weight[i_c_1]!;
-      const v_1 = invstd_2 * invstd_2;
-      const mean_8 = mean_2[i_c_1]!;
-      const v_2 = x[base + i_c_1]! - mean[i_c_1]!;
-      const mean_9 = mean_1[i_c_1]!;
-      const mean_10 = mean_4[i_c_1]!;
-      const mean_11 = mean_3[i_c_1]!;
-      second_grad_y[base + i_c_1] = invstd_2 * (weight_1 * v_x_1 + (v_weight_1 - weight_1 * v_1 * mean_8) * v_2 - weight_1 * mean_9);
-      second_x[base + i_c_1] = invstd_2 * (v_1 * (3 * weight_1 * v_1 * mean_8 * mean_10 + weight_1 * mean_9 * mean_11 - v_weight_1 * mean_10 - weight_1 * mean_5[i_c_1]!) * v_2 + (v_weight_1 - weight_1 * v_1 * mean_8) * grad_y[base + i_c_1]! + weight_1 * v_1 * mean_9 * mean_10 + weight_1 * v_1 * mean_8 * mean_11 - weight_1 * v_1 * mean_10 * v_x_1 - v_weight_1 * mean_11);
-    }
-  }
-}
-
-/**
- * batch_norm, double_backward:
- *   second_weight = invstd * sum(grad_y * v_x, n, s)
- *   second_grad_y = weight * invstd * v_x + v_weight * invstd * (x - mean)
- *   second_x = v_weight * invstd * grad_y
- * Used by weight running_mean running_var [n, c, s]: double_backward for x, weight
- *
- * @param grad_y [n, c, s]: the cotangent of y
- * @param v_weight [c]: the cotangent of the gradient of weight
- * @param v_x [n, c, s]: the cotangent of the gradient of x
- * @param weight [c]
- * @param x [n, c, s]
- * @param invstd [c]: saved by forward
- * @param mean [c]: saved by forward
- * @param second_weight [c], written: the second-order gradient of weight
- * @param second_grad_y [n, c, s], written: the second-order gradient of the cotangent of y
- * @param second_x [n, c, s], written: the second-order gradient of x
- */
-export function batch_norm_double_backward_7(grad_y: Floats, v_weight: Floats, v_x: Floats, weight: Floats, x: Floats, invstd: Floats, mean: Floats, second_weight: Floats, second_grad_y: Floats, second_x: Floats, c: number, n: number, s: number): void {
-  const sums = new Float64Array(1);
-  for (let i_c = 0; i_c < c; i_c++) {
-    const invstd_1 = invstd[i_c]!;
-    const weight_1 = weight[i_c]!;
-    const v_weight_1 = v_weight[i_c]!;
-    const mean_1 = mean[i_c]!;
-    const v = v_weight_1 * invstd_1;
-    let sum = 0;
-    for (let i_n = 0; i_n < n; i_n++) {
-      const base = i_n * c;
-      const base_1 = (base + i_c) * s;
-      for (let i_s = base_1; i_s < base_1 + s; i_s++) {
+      let sum = 0;
+      const factors_1 = factors[i_c_1]!;
+      const factors_2 = factors[c + i_c_1]!;
+      const factors_3 = factors[2 * c + i_c_1]!;
+      const factors_4 = factors[3 * c + i_c_1]!;
+      for (let i_s = first_row * c + i_c_1; i_s < last_row * c; i_s += c) {
         const grad_y_1 = grad_y[i_s]!;
         const v_x_1 = v_x[i_s]!;
         sum += grad_y_1 * v_x_1;
-        second_grad_y[i_s] = invstd_1 * (weight_1 * v_x_1 + v_weight_1 * (x[i_s]! - mean_1));
-        second_x[i_s] = v * grad_y_1;
+        second_grad_y[i_s] = factors_1 * v_x_1 + factors_2 * (x[i_s]! - factors_3) + factors_4;
+        second_x[i_s] = factors_2 * grad_y_1;
       }
-    }
-    sums[0] = sum;
-    second_weight[i_c] = invstd_1 * sums[0]!;
-  }
-}
-
-/**
- * batch_norm, double_backward:
- *   second_weight = invstd * sum(grad_y * v_x, n, s)
- *   second_grad_y = weight * invstd * v_x + v_weight * invstd * (x - mean)
- *   second_x = v_weight * invstd * grad_y
- * Used by weight running_mean running_var [n, s, c]: double_backward for x, weight
- *
- * @param grad_y [n, s, c]: the cotangent of y
- * @param v_weight [c]: the cotangent of the gradient of weight
- * @param v_x [n, s, c]: the cotangent of the gradient of x
- * @param weight [c]
- * @param x [n, s, c]
- * @param invstd [c]: saved by forward
- * @param mean [c]: saved by forward
- * @param second_weight [c], written: the second-order gradient of weight
- * @param second_grad_y [n, s, c], written: the second-order gradient of the cotangent of y
- * @param second_x [n, s, c], written: the second-order gradient of x
- */
-export function batch_norm_double_backward_8(grad_y: Floats, v_weight: Floats, v_x: Floats, weight: Floats, x: Floats, invstd: Floats, mean: Floats, second_weight: Floats, second_grad_y: Floats, second_x: Floats, c: number, n: number, s: number): void {
-  const sums = new Float64Array(c);
-  for (let i_s = 0; i_s < n * s; i_s++) {
-    const base = i_s * c;
-    for (let i_c = 0; i_c < c; i_c++) {
-      const grad_y_1 = grad_y[base + i_c]!;
-      const v_x_1 = v_x[base + i_c]!;
-      sums[i_c]! += grad_y_1 * v_x_1;
-      const invstd_1 = invstd[i_c]!;
-      const v_weight_1 = v_weight[i_c]!;
-      second_grad_y[base + i_c] = invstd_1 * (weight[i_c]! * v_x_1 + v_weight_1 * (x[base + i_c]! - mean[i_c]!));
-      second_x[base + i_c] = v_weight_1 * invstd_1 * grad_y_1;
+      sums[i_c_1]! += sum;
     }
   }
-  for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
-    second_weight[i_c_1] = invstd[i_c_1]! * sums[i_c_1]!;
+  for (let i_c_2 = 0; i_c_2 < c; i_c_2++) {
+    second_weight[i_c_2] = invstd[i_c_2]! * sums[i_c_2]!;
   }
-}
-
-/**
- * batch_norm, double_backward:
- *   mean_1 = mean(v_x, n, s)
- *   mean_2 = mean((x - mean) * v_x, n, s)
- *   mean_3 = mean((x - mean) * grad_y, n, s)
- *   mean_4 = mean(grad_y, n, s)
- *   mean_5 = mean(grad_y * v_x, n, s)
- *   second_grad_y = v_bias + invstd * v_x - invstd * mean_1 - invstd ^ 3 * mean_2 * (x - mean)
- *   second_x = invstd ^ 3 * mean_1 * mean_3 + invstd ^ 3 * mean_2 * mean_4 + 3 * (invstd ^ 5 * mean_2 * mean_3 * (x - mean)) + invstd ^ 3 * mean_1 * mean_4 * (x - mean) - invstd ^ 3 * mean_5 * (x - mean) - invstd ^ 3 * mean_3 * v_x - invstd ^ 3 * mean_2 * grad_y
- *   second_bias = 0
- * Used by bias running_mean running_var training [n, c, s]: double_backward for x, bias, and 1 more
- *
- * @param grad_y [n, c, s]: the cotangent of y
- * @param v_x [n, c, s]: the cotangent of the gradient of x
- * @param x [n, c, s]
- * @param mean [c]: saved by forward
- * @param v_bias [c]: the cotangent of the gradient of bias
- * @param invstd [c]: saved by forward
- * @param second_grad_y [n, c, s], written: the second-order gradient of the cotangent of y
- * @param second_x [n, c, s], written: the second-order gradient of x
- * @param second_bias [c], written: the second-order gradient of bias
- */
-export function batch_norm_double_backward_9(grad_y: Floats, v_x: Floats, x: Floats, mean: Floats, v_bias: Floats, invstd: Floats, second_grad_y: Floats, second_x: Floats, second_bias: Floats, c: number, n: number, s: number): void {
-  const sums = new Float64Array(5);
-  for (let i_c = 0; i_c < c; i_c++) {
-    const mean_1 = mean[i_c]!;
-    reduce(x, grad_y, v_x, sums, n, c, i_c, s, mean_1);
-    const mean_2 = sums[4]! / (n * s);
-    const mean_3 = sums[1]! / (n * s);
-    const mean_4 = sums[0]! / (n * s);
-    const mean_5 = sums[2]! / (n * s);
-    const mean_6 = sums[3]! / (n * s);
-    const invstd_1 = invstd[i_c]!;
-    const v_bias_1 = v_bias[i_c]!;
-    const v = invstd_1 * invstd_1;
-    const v_1 = v * invstd_1;
-    const v_2 = v_1 * mean_3;
-    const v_3 = invstd_1 * mean_2;
-    const v_4 = 3 * v;
-    const v_5 = v_4 * mean_3;
-    const v_6 = v_5 * mean_4;
-    const v_7 = mean_2 * mean_5;
-    const v_8 = v_6 + v_7;
-    const v_9 = v_8 - mean_6;
-    const v_10 = mean_2 * mean_4;
-    const v_11 = mean_3 * mean_5;
-    for (let i_n = 0; i_n < n; i_n++) {
-      const base = i_n * c;
-      const base_1 = (base + i_c) * s;
-      for (let i_s = base_1; i_s < base_1 + s; i_s++) {
-        const v_x_1 = v_x[i_s]!;
-        const v_12 = x[i_s]! - mean_1;
-        second_grad_y[i_s] = invstd_1 * v_x_1 + v_bias_1 - v_2 * v_12 - v_3;
-        second_x[i_s] = v_1 * (v_9 * v_12 + v_10 + v_11 - mean_4 * v_x_1 - mean_3 * grad_y[i_s]!);
-      }
-    }
-    second_bias[i_c] = 0;
+  if (second_bias) {
+    map(second_bias, c);
   }
-}
-
-/**
- * batch_norm, double_backward:
- *   mean_1 = mean(v_x, n, s)
- *   mean_2 = mean((x - mean) * v_x, n, s)
- *   mean_3 = mean((x - mean) * grad_y, n, s)
- *   mean_4 = mean(grad_y, n, s)
- *   mean_5 = mean(grad_y * v_x, n, s)
- *   second_grad_y = v_bias + invstd * v_x - invstd * mean_1 - invstd ^ 3 * mean_2 * (x - mean)
- *   second_x = invstd ^ 3 * mean_1 * mean_3 + invstd ^ 3 * mean_2 * mean_4 + 3 * (invstd ^ 5 * mean_2 * mean_3 * (x - mean)) + invstd ^ 3 * mean_1 * mean_4 * (x - mean) - invstd ^ 3 * mean_5 * (x - mean) - invstd ^ 3 * mean_3 * v_x - invstd ^ 3 * mean_2 * grad_y
- *   second_bias = 0
- * Used by bias running_mean running_var training [n, s, c]: double_backward for x, bias, and 1 more
- *
- * @param grad_y [n, s, c]: the cotangent of y
- * @param v_x [n, s, c]: the cotangent of the gradient of x
- * @param x [n, s, c]
- * @param mean [c]: saved by forward
- * @param v_bias [c]: the cotangent of the gradient of bias
- * @param invstd [c]: saved by forward
- * @param second_grad_y [n, s, c], written: the second-order gradient of the cotangent of y
- * @param second_x [n, s, c], written: the second-order gradient of x
- * @param second_bias [c], written: the second-order gradient of bias
- */
-export function batch_norm_double_backward_10(grad_y: Floats, v_x: Floats, x: Floats, mean: Floats, v_bias: Floats, invstd: Floats, second_grad_y: Floats, second_x: Floats, second_bias: Floats, c: number, n: number, s: number): void {
-  const mean_1 = new Float64Array(c);
-  const mean_2 = new Float64Array(c);
-  const mean_3 = new Float64Array(c);
-  const mean_4 = new Float64Array(c);
-  const mean_5 = new Float64Array(c);
-  const sums = new Float64Array(5 * c);
-  reduce_lines(x, mean, grad_y, sums, v_x, n, s, c);
-  for (let i_c = 0; i_c < c; i_c++) {
-    mean_1[i_c] = sums[4 * c + i_c]! / (n * s);
-    mean_2[i_c] = sums[c + i_c]! / (n * s);
-    mean_3[i_c] = sums[i_c]! / (n * s);
-    mean_4[i_c] = sums[2 * c + i_c]! / (n * s);
-    mean_5[i_c] = sums[3 * c + i_c]! / (n * s);
-  }
-  for (let i_s = 0; i_s < n * s; i_s++) {
-    const base = i_s * c;
-    for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
-      const invstd_1 = invstd[i_c_1]!;
-      const v_x_1 = v_x[base + i_c_1]!;
-      const mean_6 = mean_2[i_c_1]!;
-      const v = x[base + i_c_1]! - mean[i_c_1]!;
-      const mean_7 = mean_1[i_c_1]!;
-      const mean_8 = mean_3[i_c_1]!;
-      const mean_9 = mean_4[i_c_1]!;
-      second_grad_y[base + i_c_1] = invstd_1 * v_x_1 + v_bias[i_c_1]! - invstd_1 * invstd_1 * invstd_1 * mean_6 * v - invstd_1 * mean_7;
-      second_x[base + i_c_1] = invstd_1 * invstd_1 * invstd_1 * ((3 * (invstd_1 * invstd_1) * mean_6 * mean_8 + mean_7 * mean_9 - mean_5[i_c_1]!) * v + mean_7 * mean_8 + mean_6 * mean_9 - mean_8 * v_x_1 - mean_6 * grad_y[base + i_c_1]!);
-    }
-  }
-  map(second_bias, c);
 }
 
 /**
@@ -585,29 +352,31 @@ export function batch_norm_double_backward_10(grad_y: Floats, v_x: Floats, x: Fl
  *   second_grad_y = v_bias + invstd * v_x
  *   second_x = 0
  *   second_bias = 0
- * Used by bias running_mean running_var [n, c, s]: double_backward for x, bias
+ * Used by bias running_mean running_var [n, c, s]: double_backward for x, bias, and 1 more
  *
- * @param v_bias [c]: the cotangent of the gradient of bias
+ * @param v_bias [c], or absent: the cotangent of the gradient of bias
  * @param v_x [n, c, s]: the cotangent of the gradient of x
  * @param invstd [c]: saved by forward
  * @param second_grad_y [n, c, s], written: the second-order gradient of the cotangent of y
  * @param second_x [n, c, s], written: the second-order gradient of x
- * @param second_bias [c], written: the second-order gradient of bias
+ * @param second_bias [c], written, or absent: the second-order gradient of bias
  */
-export function batch_norm_double_backward_11(v_bias: Floats, v_x: Floats, invstd: Floats, second_grad_y: Floats, second_x: Floats, second_bias: Floats, c: number, n: number, s: number): void {
+export function batch_norm_double_backward_5(v_bias: Floats | undefined, v_x: Floats, invstd: Floats, second_grad_y: Floats, second_x: Floats, second_bias: Floats | undefined, c: number, n: number, s: number): void {
   for (let i_n = 0; i_n < n; i_n++) {
     const base = i_n * c;
     for (let i_c = 0; i_c < c; i_c++) {
       const invstd_1 = invstd[i_c]!;
       const base_1 = (base + i_c) * s;
-      const v_bias_1 = v_bias[i_c]!;
+      const v_bias_1 = (v_bias ? v_bias[i_c]! : 0);
       for (let i_s = base_1; i_s < base_1 + s; i_s++) {
         second_grad_y[i_s] = invstd_1 * v_x[i_s]! + v_bias_1;
         second_x[i_s] = 0;
       }
     }
   }
-  map(second_bias, c);
+  if (second_bias) {
+    map(second_bias, c);
+  }
 }
 
 /**
@@ -615,220 +384,37 @@ export function batch_norm_double_backward_11(v_bias: Floats, v_x: Floats, invst
  *   second_grad_y = v_bias + invstd * v_x
  *   second_x = 0
  *   second_bias = 0
- * Used by bias running_mean running_var [n, s, c]: double_backward for x, bias
+ * Used by bias running_mean running_var [n, s, c]: double_backward for x, bias, and 1 more
  *
- * @param v_bias [c]: the cotangent of the gradient of bias
+ * @param v_bias [c], or absent: the cotangent of the gradient of bias
  * @param v_x [n, s, c]: the cotangent of the gradient of x
  * @param invstd [c]: saved by forward
  * @param second_grad_y [n, s, c], written: the second-order gradient of the cotangent of y
  * @param second_x [n, s, c], written: the second-order gradient of x
- * @param second_bias [c], written: the second-order gradient of bias
+ * @param second_bias [c], written, or absent: the second-order gradient of bias
  */
-export function batch_norm_double_backward_12(v_bias: Floats, v_x: Floats, invstd: Floats, second_grad_y: Floats, second_x: Floats, second_bias: Floats, c: number, n: number, s: number): void {
-  for (let i_s = 0; i_s < n * s; i_s++) {
-    const base = i_s * c;
-    for (let i_c = 0; i_c < c; i_c++) {
-      second_grad_y[base + i_c] = invstd[i_c]! * v_x[base + i_c]! + v_bias[i_c]!;
-      second_x[base + i_c] = 0;
-    }
-  }
-  map(second_bias, c);
-}
-
-/**
- * batch_norm, double_backward:
- *   mean_1 = mean(v_x, n, s)
- *   mean_2 = mean((x - mean) * v_x, n, s)
- *   mean_3 = mean((x - mean) * grad_y, n, s)
- *   mean_4 = mean(grad_y, n, s)
- *   mean_5 = mean(grad_y * v_x, n, s)
- *   second_grad_y = invstd * v_x - invstd * mean_1 - invstd ^ 3 * mean_2 * (x - mean)
- *   second_x = invstd ^ 3 * mean_1 * mean_3 + invstd ^ 3 * mean_2 * mean_4 + 3 * (invstd ^ 5 * mean_2 * mean_3 * (x - mean)) + invstd ^ 3 * mean_1 * mean_4 * (x - mean) - invstd ^ 3 * mean_5 * (x - mean) - invstd ^ 3 * mean_3 * v_x - invstd ^ 3 * mean_2 * grad_y
- * Used by running_mean running_var training [n, c, s]: double_backward for x, and 1 more
- *
- * @param grad_y [n, c, s]: the cotangent of y
- * @param v_x [n, c, s]: the cotangent of the gradient of x
- * @param x [n, c, s]
- * @param mean [c]: saved by forward
- * @param invstd [c]: saved by forward
- * @param second_grad_y [n, c, s], written: the second-order gradient of the cotangent of y
- * @param second_x [n, c, s], written: the second-order gradient of x
- */
-export function batch_norm_double_backward_13(grad_y: Floats, v_x: Floats, x: Floats, mean: Floats, invstd: Floats, second_grad_y: Floats, second_x: Floats, c: number, n: number, s: number): void {
-  const sums = new Float64Array(5);
+export function batch_norm_double_backward_6(v_bias: Floats | undefined, v_x: Floats, invstd: Floats, second_grad_y: Floats, second_x: Floats, second_bias: Floats | undefined, c: number, n: number, s: number): void {
+  const factors = new Float64Array(2 * c);
   for (let i_c = 0; i_c < c; i_c++) {
-    const mean_1 = mean[i_c]!;
-    reduce(x, grad_y, v_x, sums, n, c, i_c, s, mean_1);
-    const mean_2 = sums[4]! / (n * s);
-    const mean_3 = sums[1]! / (n * s);
-    const mean_4 = sums[0]! / (n * s);
-    const mean_5 = sums[2]! / (n * s);
-    const mean_6 = sums[3]! / (n * s);
-    const invstd_1 = invstd[i_c]!;
-    const v = invstd_1 * invstd_1;
-    const v_1 = v * mean_3;
-    const v_2 = v * invstd_1;
-    const v_3 = 3 * v;
-    const v_4 = v_3 * mean_3;
-    const v_5 = v_4 * mean_4;
-    const v_6 = mean_2 * mean_5;
-    const v_7 = v_5 + v_6;
-    const v_8 = v_7 - mean_6;
-    const v_9 = mean_2 * mean_4;
-    const v_10 = mean_3 * mean_5;
-    for (let i_n = 0; i_n < n; i_n++) {
-      const base = i_n * c;
-      const base_1 = (base + i_c) * s;
-      for (let i_s = base_1; i_s < base_1 + s; i_s++) {
-        const v_x_1 = v_x[i_s]!;
-        const v_11 = x[i_s]! - mean_1;
-        second_grad_y[i_s] = invstd_1 * (v_x_1 - v_1 * v_11 - mean_2);
-        second_x[i_s] = v_2 * (v_8 * v_11 + v_9 + v_10 - mean_4 * v_x_1 - mean_3 * grad_y[i_s]!);
-      }
-    }
+    factors[i_c] = invstd[i_c]!;
+    factors[c + i_c] = (v_bias ? v_bias[i_c]! : 0);
   }
-}
-
-/**
- * batch_norm, double_backward:
- *   mean_1 = mean(v_x, n, s)
- *   mean_2 = mean((x - mean) * v_x, n, s)
- *   mean_3 = mean((x - mean) * grad_y, n, s)
- *   mean_4 = mean(grad_y, n, s)
- *   mean_5 = mean(grad_y * v_x, n, s)
- *   second_grad_y = invstd * v_x - invstd * mean_1 - invstd ^ 3 * mean_2 * (x - mean)
- *   second_x = invstd ^ 3 * mean_1 * mean_3 + invstd ^ 3 * mean_2 * mean_4 + 3 * (invstd ^ 5 * mean_2 * mean_3 * (x - mean)) + invstd ^ 3 * mean_1 * mean_4 * (x - mean) - invstd ^ 3 * mean_5 * (x - mean) - invstd ^ 3 * mean_3 * v_x - invstd ^ 3 * mean_2 * grad_y
- * Used by running_mean running_var training [n, s, c]: double_backward for x, and 1 more
- *
- * @param grad_y [n, s, c]: the cotangent of y
- * @param v_x [n, s, c]: the cotangent of the gradient of x
- * @param x [n, s, c]
- * @param mean [c]: saved by forward
- * @param invstd [c]: saved by forward
- * @param second_grad_y [n, s, c], written: the second-order gradient of the cotangent of y
- * @param second_x [n, s, c], written: the second-order gradient of x
- */
-export function batch_norm_double_backward_14(grad_y: Floats, v_x: Floats, x: Floats, mean: Floats, invstd: Floats, second_grad_y: Floats, second_x: Floats, c: number, n: number, s: number): void {
-  const mean_1 = new Float64Array(c);
-  const mean_2 = new Float64Array(c);
-  const mean_3 = new Float64Array(c);
-  const mean_4 = new Float64Array(c);
-  const mean_5 = new Float64Array(c);
-  const sums = new Float64Array(5 * c);
-  reduce_lines(x, mean, grad_y, sums, v_x, n, s, c);
-  for (let i_c = 0; i_c < c; i_c++) {
-    mean_1[i_c] = sums[4 * c + i_c]! / (n * s);
-    mean_2[i_c] = sums[c + i_c]! / (n * s);
-    mean_3[i_c] = sums[i_c]! / (n * s);
-    mean_4[i_c] = sums[2 * c + i_c]! / (n * s);
-    mean_5[i_c] = sums[3 * c + i_c]! / (n * s);
-  }
-  for (let i_s = 0; i_s < n * s; i_s++) {
-    const base = i_s * c;
+  for (let first_row = 0; first_row < n * s; first_row += 64) {
+    const last_row = Math.min(first_row + 64, n * s);
     for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
-      const invstd_1 = invstd[i_c_1]!;
-      const v_x_1 = v_x[base + i_c_1]!;
-      const mean_6 = mean_2[i_c_1]!;
-      const v = x[base + i_c_1]! - mean[i_c_1]!;
-      const mean_7 = mean_1[i_c_1]!;
-      const mean_8 = mean_3[i_c_1]!;
-      const mean_9 = mean_4[i_c_1]!;
-      second_grad_y[base + i_c_1] = invstd_1 * (v_x_1 - invstd_1 * invstd_1 * mean_6 * v - mean_7);
-      second_x[base + i_c_1] = invstd_1 * invstd_1 * invstd_1 * ((3 * (invstd_1 * invstd_1) * mean_6 * mean_8 + mean_7 * mean_9 - mean_5[i_c_1]!) * v + mean_7 * mean_8 + mean_6 * mean_9 - mean_8 * v_x_1 - mean_6 * grad_y[base + i_c_1]!);
-    }
-  }
-}
-
-/**
- * batch_norm, double_backward:
- *   second_grad_y = invstd * v_x
- *   second_x = 0
- * Used by running_mean running_var [n, c, s]: double_backward for x
- *
- * @param v_x [n, c, s]: the cotangent of the gradient of x
- * @param invstd [c]: saved by forward
- * @param second_grad_y [n, c, s], written: the second-order gradient of the cotangent of y
- * @param second_x [n, c, s], written: the second-order gradient of x
- */
-export function batch_norm_double_backward_15(v_x: Floats, invstd: Floats, second_grad_y: Floats, second_x: Floats, c: number, n: number, s: number): void {
-  for (let i_n = 0; i_n < n; i_n++) {
-    const base = i_n * c;
-    for (let i_c = 0; i_c < c; i_c++) {
-      const invstd_1 = invstd[i_c]!;
-      const base_1 = (base + i_c) * s;
-      for (let i_s = base_1; i_s < base_1 + s; i_s++) {
-        second_grad_y[i_s] = invstd_1 * v_x[i_s]!;
+      const factors_1 = factors[i_c_1]!;
+      const factors_2 = factors[c + i_c_1]!;
+      for (let i_s = first_row * c + i_c_1; i_s < last_row * c; i_s += c) {
+        second_grad_y[i_s] = factors_1 * v_x[i_s]! + factors_2;
         second_x[i_s] = 0;
       }
     }
   }
-}
-
-/**
- * batch_norm, double_backward:
- *   second_grad_y = invstd * v_x
- *   second_x = 0
- * Used by running_mean running_var [n, s, c]: double_backward for x
- *
- * @param v_x [n, s, c]: the cotangent of the gradient of x
- * @param invstd [c]: saved by forward
- * @param second_grad_y [n, s, c], written: the second-order gradient of the cotangent of y
- * @param second_x [n, s, c], written: the second-order gradient of x
- */
-export function batch_norm_double_backward_16(v_x: Floats, invstd: Floats, second_grad_y: Floats, second_x: Floats, c: number, n: number, s: number): void {
-  for (let i_s = 0; i_s < n * s; i_s++) {
-    const base = i_s * c;
-    for (let i_c = 0; i_c < c; i_c++) {
-      second_grad_y[base + i_c] = invstd[i_c]! * v_x[base + i_c]!;
-      second_x[base + i_c] = 0;
-    }
+  if (second_bias) {
+    map(second_bias, c);
   }
 }
 
-
-function reduce(x: Floats, grad_y: Floats, v_x: Floats, sums: Float64Array, n: number, c: number, i_c: number, s: number, mean: number): void {
-  let sum = 0;
-  let sum_1 = 0;
-  let sum_2 = 0;
-  let sum_3 = 0;
-  let sum_4 = 0;
-  for (let i_n = 0; i_n < n; i_n++) {
-    const base = i_n * c;
-    const base_1 = (base + i_c) * s;
-    for (let i_s = base_1; i_s < base_1 + s; i_s++) {
-      const x_1 = x[i_s]!;
-      const grad_y_1 = grad_y[i_s]!;
-      sum += (x_1 - mean) * grad_y_1;
-      const v_x_1 = v_x[i_s]!;
-      sum_1 += (x_1 - mean) * v_x_1;
-      sum_2 += grad_y_1;
-      sum_3 += grad_y_1 * v_x_1;
-      sum_4 += v_x_1;
-    }
-  }
-  sums[0] = sum;
-  sums[1] = sum_1;
-  sums[2] = sum_2;
-  sums[3] = sum_3;
-  sums[4] = sum_4;
-}
-
-function reduce_lines(x: Floats, mean: Floats, grad_y: Floats, sums: Float64Array, v_x: Floats, n: number, s: number, c: number): void {
-  for (let i_s = 0; i_s < n * s; i_s++) {
-    const base = i_s * c;
-    for (let i_c = 0; i_c < c; i_c++) {
-      const x_1 = x[base + i_c]!;
-      const mean_1 = mean[i_c]!;
-      const grad_y_1 = grad_y[base + i_c]!;
-      sums[i_c]! += (x_1 - mean_1) * grad_y_1;
-      const v_x_1 = v_x[base + i_c]!;
-      sums[c + i_c]! += (x_1 - mean_1) * v_x_1;
-      sums[2 * c + i_c]! += grad_y_1;
-      sums[3 * c + i_c]! += grad_y_1 * v_x_1;
-      sums[4 * c + i_c]! += v_x_1;
-    }
-  }
-}
 
 function map(second_bias: Floats, c: number): void {
   for (let i_c = 0; i_c < c; i_c++) {

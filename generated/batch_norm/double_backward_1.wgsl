@@ -2,7 +2,7 @@
 //
 // batch_norm, double_backward:
 
-alias some = f32; const many = 1u;
+alias some = f32; const many = 1u; //one
 
 struct Numbers { c: u32, share: u32 }
 
@@ -23,7 +23,7 @@ fn double_backward_1(@builtin(workgroup_id) group: vec3u, @builtin(local_invocat
   if (result >= 1u) { return; }
   let begin = group.z * numbers.share;
   let end = min(begin + numbers.share, some_c);
-  for (var i = begin + own.x; i < end; i += width) {
+  for (var i = begin + own.x; i < end; i += width) { //turns
     let mean_1 = mean[i];
     packed[i] = mean_1;
     let invstd_1 = invstd[i];

@@ -10,7 +10,7 @@
 //   second_grad_y = weight * invstd * v_x + v_weight * invstd * (x - mean) - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
 //   second_x = weight * invstd ^ 3 * mean_1 * mean_4 + weight * invstd ^ 3 * mean_2 * mean_3 + 3 * (weight * invstd ^ 5 * mean_2 * mean_4 * (x - mean)) + v_weight * invstd * grad_y + weight * invstd ^ 3 * mean_1 * mean_3 * (x - mean) - v_weight * invstd * mean_3 - weight * invstd ^ 3 * mean_4 * v_x - v_weight * invstd ^ 3 * mean_4 * (x - mean) - weight * invstd ^ 3 * mean_2 * grad_y - weight * invstd ^ 3 * mean_5 * (x - mean)
 
-alias some = f32; const many = 1u;
+alias some = f32; const many = 1u; //one
 
 struct Numbers { c: u32, mapped: u32, n: u32, s: u32, share: u32, taken: u32 }
 
@@ -34,6 +34,12 @@ fn sum_of(v: some) -> f32 {
   return select(u.x + u.y + (u.z + u.w), u.x, many == 1u);
 }
 
+fn merge_totals(a: Totals, b: Totals) -> Totals {
+  return Totals(a.sum + b.sum, a.sum_1 + b.sum_1, a.sum_2 + b.sum_2, a.sum_3 + b.sum_3, a.sum_4 + b.sum_4);
+}
+
+//subgroups: fn exchanged(a: Totals, by: u32) -> Totals { return Totals(subgroupShuffleXor(a.sum, by), subgroupShuffleXor(a.sum_1, by), subgroupShuffleXor(a.sum_2, by), subgroupShuffleXor(a.sum_3, by), subgroupShuffleXor(a.sum_4, by)); }
+
 fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Totals {
   let c = numbers.c;
   let some_s = numbers.s / many;
@@ -54,7 +60,7 @@ fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Totals {
     var sum_2 = some(0.0);
     var sum_3 = some(0.0);
     var sum_4 = some(0.0);
-    for (var i_1 = i; i_1 < end_1; i_1 += width) {
+    for (var i_1 = i; i_1 < end_1; i_1 += width) { //turns
       let v_x_1 = v_x[(i_n * c + result) * some_s + i_s];
       sum += v_x_1;
       let grad_y_1 = grad_y[(i_n * c + result) * some_s + i_s];
@@ -85,24 +91,7 @@ fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Totals {
     total.sum_3 += partials[slot + 3u * c];
     total.sum_4 += partials[slot + 4u * c];
   }
-  let lane = own.y * width + own.x;
-  for (var span = 1u; span < width; span *= 16u) {
-    merged[lane] = total;
-    workgroupBarrier();
-    let around = min(span * 16u, width);
-    let leader = lane - (own.x % around - own.x % span);
-    total = Totals();
-    for (var i_3 = 0u; i_3 < around; i_3 += span) {
-      let other = merged[leader + i_3];
-      total.sum += other.sum;
-      total.sum_1 += other.sum_1;
-      total.sum_2 += other.sum_2;
-      total.sum_3 += other.sum_3;
-      total.sum_4 += other.sum_4;
-    }
-    workgroupBarrier();
-  }
-  return total;
+  return joined(total, Totals(), own.y * width + own.x, 1u);
 }
 
 @compute @workgroup_size(width, together)
@@ -160,7 +149,7 @@ fn double_backward_11(@builtin(workgroup_id) group: vec3u, @builtin(local_invoca
   let v_15 = v * mean_4;
   let v_16 = packed_4 * mean_3;
   let v_17 = packed_3 * mean_4;
-  for (var i = start; i < end; i += width) {
+  for (var i = start; i < end; i += width) { //turns
     let v_x_1 = v_x[(i_n * c + result) * some_s + i_s];
     let x_1 = x[(i_n * c + result) * some_s + i_s];
     let v_2 = x_1 - packed_5;
@@ -178,4 +167,22 @@ fn double_backward_11(@builtin(workgroup_id) group: vec3u, @builtin(local_invoca
     let weight_1 = select(0.0, packed_1 * (total.sum_2 - packed_6 * mean_1 * total.sum_4 - mean_4 * total.sum), f32(n) * f32(s) > 0.0);
     second_weight[result] = weight_1;
   }
+}
+
+//portable
+
+/** Of all lanes that share a result. */
+fn joined(own: Totals, none: Totals, lane: u32, apart: u32) -> Totals {
+  var total = own;
+  let end = width * apart;
+  for (var span = apart; span < end; span *= 16u) {
+    if (span > apart) { workgroupBarrier(); }
+    merged[lane] = total;
+    workgroupBarrier();
+    let around = min(span * 16u, end);
+    let first = lane - lane % around + lane % span;
+    total = none;
+    for (var i = first; i < first + around; i += span) { total = merge_totals(total, merged[i]); }
+  }
+  return total;
 }

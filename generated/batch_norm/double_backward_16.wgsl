@@ -7,7 +7,7 @@
 //   sum of (x - mean) * v_x over n, s
 //   sum of (x - mean) * grad_y over n, s
 
-alias some = f32; const many = 1u;
+alias some = f32; const many = 1u; //one
 
 struct Numbers { c: u32, n: u32, s: u32, share: u32, taken: u32, mapped: u32 }
 
@@ -34,6 +34,12 @@ fn sum_of(v: some) -> f32 {
   return select(u.x + u.y + (u.z + u.w), u.x, many == 1u);
 }
 
+fn merge_totals(a: Totals, b: Totals) -> Totals {
+  return Totals(a.sum + b.sum, a.sum_1 + b.sum_1, a.sum_2 + b.sum_2, a.sum_3 + b.sum_3, a.sum_4 + b.sum_4);
+}
+
+//subgroups: fn exchanged(a: Totals, by: u32) -> Totals { return Totals(subgroupShuffleXor(a.sum, by), subgroupShuffleXor(a.sum_1, by), subgroupShuffleXor(a.sum_2, by), subgroupShuffleXor(a.sum_3, by), subgroupShuffleXor(a.sum_4, by)); }
+
 fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Totals {
   let c = numbers.c;
   let some_s = numbers.s / many;
@@ -54,7 +60,7 @@ fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Totals {
     var sum_2 = some(0.0);
     var sum_3 = some(0.0);
     var sum_4 = some(0.0);
-    for (var i_1 = i; i_1 < end_1; i_1 += width) {
+    for (var i_1 = i; i_1 < end_1; i_1 += width) { //turns
       let v_x_1 = v_x[(i_n * c + result) * some_s + i_s];
       sum += v_x_1;
       let grad_y_1 = grad_y[(i_n * c + result) * some_s + i_s];
@@ -84,24 +90,7 @@ fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Totals {
     total.sum_3 += partials[slot + 3u * c];
     total.sum_4 += partials[slot + 4u * c];
   }
-  let lane = own.y * width + own.x;
-  for (var span = 1u; span < width; span *= 16u) {
-    merged[lane] = total;
-    workgroupBarrier();
-    let around = min(span * 16u, width);
-    let leader = lane - (own.x % around - own.x % span);
-    total = Totals();
-    for (var i_3 = 0u; i_3 < around; i_3 += span) {
-      let other = merged[leader + i_3];
-      total.sum += other.sum;
-      total.sum_1 += other.sum_1;
-      total.sum_2 += other.sum_2;
-      total.sum_3 += other.sum_3;
-      total.sum_4 += other.sum_4;
-    }
-    workgroupBarrier();
-  }
-  return total;
+  return joined(total, Totals(), own.y * width + own.x, 1u);
 }
 
 // batch_norm, double_backward:
@@ -202,7 +191,7 @@ fn double_backward_22(@builtin(workgroup_id) group: vec3u, @builtin(local_invoca
   let v_9 = v_8 - mean_6;
   let v_10 = mean_3 * mean_4;
   let v_11 = mean_1 * mean_5;
-  for (var i = start; i < end; i += width) {
+  for (var i = start; i < end; i += width) { //turns
     let v_x_1 = v_x[(i_n * c + result) * some_s + i_s];
     let x_1 = x[(i_n * c + result) * some_s + i_s];
     let v_2 = x_1 - mean_2;
@@ -216,4 +205,22 @@ fn double_backward_22(@builtin(workgroup_id) group: vec3u, @builtin(local_invoca
       i_n += 1u;
     }
   }
+}
+
+//portable
+
+/** Of all lanes that share a result. */
+fn joined(own: Totals, none: Totals, lane: u32, apart: u32) -> Totals {
+  var total = own;
+  let end = width * apart;
+  for (var span = apart; span < end; span *= 16u) {
+    if (span > apart) { workgroupBarrier(); }
+    merged[lane] = total;
+    workgroupBarrier();
+    let around = min(span * 16u, end);
+    let first = lane - lane % around + lane % span;
+    total = none;
+    for (var i = first; i < first + around; i += span) { total = merge_totals(total, merged[i]); }
+  }
+  return total;
 }

@@ -7,7 +7,7 @@
 //   sum of (x - mean) * v_x over n, s
 //   sum of (x - mean) * grad_y over n, s
 
-alias some = f32; const many = 1u;
+alias some = f32; const many = 1u; //one
 
 struct Numbers { c: u32, n: u32, s: u32, share: u32, taken: u32, mapped: u32 }
 
@@ -29,6 +29,12 @@ struct Totals { sum: some, sum_1: some, sum_2: some, sum_3: some, sum_4: some }
 override width = 1u; override together = 64u; override team = 64u;
 var<workgroup> merged: array<Totals, team>;
 
+fn merge_totals(a: Totals, b: Totals) -> Totals {
+  return Totals(a.sum + b.sum, a.sum_1 + b.sum_1, a.sum_2 + b.sum_2, a.sum_3 + b.sum_3, a.sum_4 + b.sum_4);
+}
+
+//subgroups: fn exchanged(a: Totals, by: u32) -> Totals { return Totals(subgroupShuffleXor(a.sum, by), subgroupShuffleXor(a.sum_1, by), subgroupShuffleXor(a.sum_2, by), subgroupShuffleXor(a.sum_3, by), subgroupShuffleXor(a.sum_4, by)); }
+
 fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Totals {
   let some_c = numbers.c / many;
   let begin = group.z * numbers.share;
@@ -43,7 +49,7 @@ fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Totals {
     var sum_2 = some(0.0);
     var sum_3 = some(0.0);
     var sum_4 = some(0.0);
-    for (var i_1 = i; i_1 < end_1; i_1 += width) {
+    for (var i_1 = i; i_1 < end_1; i_1 += width) { //turns
       let v_x_1 = v_x[i_1 * some_c + result];
       sum += v_x_1;
       let grad_y_1 = grad_y[i_1 * some_c + result];
@@ -67,24 +73,7 @@ fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Totals {
     total.sum_3 += partials[slot + 3u * some_c];
     total.sum_4 += partials[slot + 4u * some_c];
   }
-  let lane = own.y * together + own.x;
-  for (var span = 1u; span < width; span *= 16u) {
-    merged[lane] = total;
-    workgroupBarrier();
-    let around = min(span * 16u, width);
-    let leader = lane - (own.y % around - own.y % span) * together;
-    total = Totals();
-    for (var i_3 = 0u; i_3 < around; i_3 += span) {
-      let other = merged[leader + i_3 * together];
-      total.sum += other.sum;
-      total.sum_1 += other.sum_1;
-      total.sum_2 += other.sum_2;
-      total.sum_3 += other.sum_3;
-      total.sum_4 += other.sum_4;
-    }
-    workgroupBarrier();
-  }
-  return total;
+  return joined(total, Totals(), own.y * together + own.x, together);
 }
 
 // batch_norm, double_backward:
@@ -179,7 +168,7 @@ fn double_backward_23(@builtin(workgroup_id) group: vec3u, @builtin(local_invoca
   let v_9 = v_8 - mean_6;
   let v_10 = mean_3 * mean_4;
   let v_11 = mean_1 * mean_5;
-  for (var i = begin + own.y; i < end; i += width) {
+  for (var i = begin + own.y; i < end; i += width) { //turns
     let v_x_1 = v_x[i * some_c + result];
     let x_1 = x[i * some_c + result];
     let v_2 = x_1 - mean_2;
@@ -187,4 +176,22 @@ fn double_backward_23(@builtin(workgroup_id) group: vec3u, @builtin(local_invoca
     second_grad_y[i * some_c + result] = invstd_1 * (v_x_1 - v_1 * v_2 - mean_3);
     second_x[i * some_c + result] = v_3 * (v_9 * v_2 + v_10 + v_11 - mean_4 * v_x_1 - mean_1 * grad_y_1);
   }
+}
+
+//portable
+
+/** Of all lanes that share a result. */
+fn joined(own: Totals, none: Totals, lane: u32, apart: u32) -> Totals {
+  var total = own;
+  let end = width * apart;
+  for (var span = apart; span < end; span *= 16u) {
+    if (span > apart) { workgroupBarrier(); }
+    merged[lane] = total;
+    workgroupBarrier();
+    let around = min(span * 16u, end);
+    let first = lane - lane % around + lane % span;
+    total = none;
+    for (var i = first; i < first + around; i += span) { total = merge_totals(total, merged[i]); }
+  }
+  return total;
 }

@@ -5,7 +5,7 @@
 //   second_x = invstd ^ 3 * mean_1 * mean_3 + invstd ^ 3 * mean_2 * mean_4 + 3 * (invstd ^ 5 * mean_2 * mean_3 * (x - mean)) + invstd ^ 3 * mean_1 * mean_4 * (x - mean) - invstd ^ 3 * mean_5 * (x - mean) - invstd ^ 3 * mean_3 * v_x - invstd ^ 3 * mean_2 * grad_y
 //   second_bias = 0
 
-alias some = f32; const many = 1u;
+alias some = f32; const many = 1u; //one
 
 struct Numbers { c: u32, n: u32, s: u32, share: u32 }
 
@@ -38,7 +38,7 @@ fn double_backward_19(@builtin(workgroup_id) group: vec3u, @builtin(local_invoca
   let packed_9 = packed[8u * some_c + result];
   let packed_10 = packed[9u * some_c + result];
   let packed_11 = packed[10u * some_c + result];
-  for (var i = begin + own.y; i < end; i += width) {
+  for (var i = begin + own.y; i < end; i += width) { //turns
     let v_x_1 = v_x[i * some_c + result];
     let x_1 = x[i * some_c + result];
     let v = x_1 - packed_4;

@@ -8,7 +8,7 @@
 //   mean_4 = mean((x - mean) * grad_y, n, s)
 //   mean_5 = mean(grad_y * v_x, n, s)
 
-alias some = f32; const many = 1u;
+alias some = f32; const many = 1u; //one
 
 struct Numbers { c: u32, n: u32, s: u32, share: u32, taken: u32 }
 
@@ -31,6 +31,12 @@ fn sum_of(v: some) -> f32 {
   return select(u.x + u.y + (u.z + u.w), u.x, many == 1u);
 }
 
+fn merge_totals(a: Totals, b: Totals) -> Totals {
+  return Totals(a.sum + b.sum, a.sum_1 + b.sum_1, a.sum_2 + b.sum_2, a.sum_3 + b.sum_3, a.sum_4 + b.sum_4);
+}
+
+//subgroups: fn exchanged(a: Totals, by: u32) -> Totals { return Totals(subgroupShuffleXor(a.sum, by), subgroupShuffleXor(a.sum_1, by), subgroupShuffleXor(a.sum_2, by), subgroupShuffleXor(a.sum_3, by), subgroupShuffleXor(a.sum_4, by)); }
+
 fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Totals {
   let c = numbers.c;
   let some_s = numbers.s / many;
@@ -51,7 +57,7 @@ fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Totals {
     var sum_2 = some(0.0);
     var sum_3 = some(0.0);
     var sum_4 = some(0.0);
-    for (var i_1 = i; i_1 < end_1; i_1 += width) {
+    for (var i_1 = i; i_1 < end_1; i_1 += width) { //turns
       let v_x_1 = v_x[(i_n * c + result) * some_s + i_s];
       sum += v_x_1;
       let grad_y_1 = grad_y[(i_n * c + result) * some_s + i_s];
@@ -82,24 +88,7 @@ fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Totals {
     total.sum_3 += partials[slot + 3u * c];
     total.sum_4 += partials[slot + 4u * c];
   }
-  let lane = own.y * width + own.x;
-  for (var span = 1u; span < width; span *= 16u) {
-    merged[lane] = total;
-    workgroupBarrier();
-    let around = min(span * 16u, width);
-    let leader = lane - (own.x % around - own.x % span);
-    total = Totals();
-    for (var i_3 = 0u; i_3 < around; i_3 += span) {
-      let other = merged[leader + i_3];
-      total.sum += other.sum;
-      total.sum_1 += other.sum_1;
-      total.sum_2 += other.sum_2;
-      total.sum_3 += other.sum_3;
-      total.sum_4 += other.sum_4;
-    }
-    workgroupBarrier();
-  }
-  return total;
+  return joined(total, Totals(), own.y * width + own.x, 1u);
 }
 
 @compute @workgroup_size(width, together)
@@ -133,4 +122,22 @@ fn double_backward_2(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroup
   packed_1[2u * c + result] = mean_4;
   packed_1[3u * c + result] = mean_2;
   packed_1[4u * c + result] = mean_5;
+}
+
+//portable
+
+/** Of all lanes that share a result. */
+fn joined(own: Totals, none: Totals, lane: u32, apart: u32) -> Totals {
+  var total = own;
+  let end = width * apart;
+  for (var span = apart; span < end; span *= 16u) {
+    if (span > apart) { workgroupBarrier(); }
+    merged[lane] = total;
+    workgroupBarrier();
+    let around = min(span * 16u, end);
+    let first = lane - lane % around + lane % span;
+    total = none;
+    for (var i = first; i < first + around; i += span) { total = merge_totals(total, merged[i]); }
+  }
+  return total;
 }

@@ -5,7 +5,7 @@
 //   second_x = 0
 //   second_bias = 0
 
-alias some = f32; const many = 1u;
+alias some = f32; const many = 1u; //one
 
 struct Numbers { c: u32, n: u32, s: u32, share: u32 }
 
@@ -34,7 +34,7 @@ fn double_backward_20(@builtin(workgroup_id) group: vec3u, @builtin(local_invoca
   var i_n = start / some_s;
   let invstd_1 = invstd[result];
   let v_bias_1 = v_bias[result];
-  for (var i = start; i < end; i += width) {
+  for (var i = start; i < end; i += width) { //turns
     let v_x_1 = v_x[(i_n * c + result) * some_s + i_s];
     second_grad_y[(i_n * c + result) * some_s + i_s] = invstd_1 * v_x_1 + v_bias_1;
     second_x[(i_n * c + result) * some_s + i_s] = some(0.0);

@@ -5,7 +5,7 @@
 //   second_x = 0
 //   second_bias = 0
 
-alias some = f32; const many = 1u;
+alias some = f32; const many = 1u; //one
 
 struct Numbers { c: u32, n: u32, s: u32, share: u32 }
 
@@ -28,7 +28,7 @@ fn double_backward_21(@builtin(workgroup_id) group: vec3u, @builtin(local_invoca
   let end = min(begin + numbers.share, numbers.n * numbers.s);
   let invstd_1 = invstd[result];
   let v_bias_1 = v_bias[result];
-  for (var i = begin + own.y; i < end; i += width) {
+  for (var i = begin + own.y; i < end; i += width) { //turns
     let v_x_1 = v_x[i * some_c + result];
     second_grad_y[i * some_c + result] = invstd_1 * v_x_1 + v_bias_1;
     second_x[i * some_c + result] = some(0.0);

@@ -4,7 +4,7 @@
 //   second_grad_y = invstd * v_x
 //   second_x = 0
 
-alias some = f32; const many = 1u;
+alias some = f32; const many = 1u; //one
 
 struct Numbers { c: u32, n: u32, s: u32, share: u32 }
 
@@ -26,7 +26,7 @@ fn double_backward_24(@builtin(workgroup_id) group: vec3u, @builtin(local_invoca
   let end = min(begin + numbers.share, some_s);
   let invstd_1 = invstd[i_c];
   let base = result * some_s;
-  for (var i = begin + own.x; i < end; i += width) {
+  for (var i = begin + own.x; i < end; i += width) { //turns
     let v_x_1 = v_x[base + i];
     second_grad_y[base + i] = invstd_1 * v_x_1;
     second_x[base + i] = some(0.0);

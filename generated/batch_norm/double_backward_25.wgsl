@@ -4,7 +4,7 @@
 //   second_grad_y = invstd * v_x
 //   second_x = 0
 
-alias some = f32; const many = 1u;
+alias some = f32; const many = 1u; //one
 
 struct Numbers { c: u32, n: u32, s: u32, share: u32 }
 
@@ -24,7 +24,7 @@ fn double_backward_25(@builtin(workgroup_id) group: vec3u, @builtin(local_invoca
   let begin = group.z * numbers.share;
   let end = min(begin + numbers.share, numbers.n * numbers.s);
   let invstd_1 = invstd[result];
-  for (var i = begin + own.y; i < end; i += width) {
+  for (var i = begin + own.y; i < end; i += width) { //turns
     let v_x_1 = v_x[i * some_c + result];
     second_grad_y[i * some_c + result] = invstd_1 * v_x_1;
     second_x[i * some_c + result] = some(0.0);

@@ -8,7 +8,7 @@
 //   mean_4 = mean((x - mean) * grad_y, n, s)
 //   mean_5 = mean(grad_y * v_x, n, s)
 
-alias some = f32; const many = 1u;
+alias some = f32; const many = 1u; //one
 
 struct Numbers { c: u32, n: u32, s: u32, share: u32, taken: u32 }
 
@@ -26,6 +26,12 @@ struct Totals { sum: some, sum_1: some, sum_2: some, sum_3: some, sum_4: some }
 override width = 1u; override together = 64u; override team = 64u;
 var<workgroup> merged: array<Totals, team>;
 
+fn merge_totals(a: Totals, b: Totals) -> Totals {
+  return Totals(a.sum + b.sum, a.sum_1 + b.sum_1, a.sum_2 + b.sum_2, a.sum_3 + b.sum_3, a.sum_4 + b.sum_4);
+}
+
+//subgroups: fn exchanged(a: Totals, by: u32) -> Totals { return Totals(subgroupShuffleXor(a.sum, by), subgroupShuffleXor(a.sum_1, by), subgroupShuffleXor(a.sum_2, by), subgroupShuffleXor(a.sum_3, by), subgroupShuffleXor(a.sum_4, by)); }
+
 fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Totals {
   let some_c = numbers.c / many;
   let begin = group.z * numbers.share;
@@ -40,7 +46,7 @@ fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Totals {
     var sum_2 = some(0.0);
     var sum_3 = some(0.0);
     var sum_4 = some(0.0);
-    for (var i_1 = i; i_1 < end_1; i_1 += width) {
+    for (var i_1 = i; i_1 < end_1; i_1 += width) { //turns
       let v_x_1 = v_x[i_1 * some_c + result];
       sum += v_x_1;
       let grad_y_1 = grad_y[i_1 * some_c + result];
@@ -65,24 +71,7 @@ fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Totals {
     total.sum_3 += partials[slot + 3u * some_c];
     total.sum_4 += partials[slot + 4u * some_c];
   }
-  let lane = own.y * together + own.x;
-  for (var span = 1u; span < width; span *= 16u) {
-    merged[lane] = total;
-    workgroupBarrier();
-    let around = min(span * 16u, width);
-    let leader = lane - (own.y % around - own.y % span) * together;
-    total = Totals();
-    for (var i_3 = 0u; i_3 < around; i_3 += span) {
-      let other = merged[leader + i_3 * together];
-      total.sum += other.sum;
-      total.sum_1 += other.sum_1;
-      total.sum_2 += other.sum_2;
-      total.sum_3 += other.sum_3;
-      total.sum_4 += other.sum_4;
-    }
-    workgroupBarrier();
-  }
-  return total;
+  return joined(total, Totals(), own.y * together + own.x, together);
 }
 
 @compute @workgroup_size(together, width)
@@ -116,4 +105,22 @@ fn double_backward_4(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroup
   packed_1[2u * some_c + result] = mean_4;
   packed_1[3u * some_c + result] = mean_2;
   packed_1[4u * some_c + result] = mean_5;
+}
+
+//portable
+
+/** Of all lanes that share a result. */
+fn joined(own: Totals, none: Totals, lane: u32, apart: u32) -> Totals {
+  var total = own;
+  let end = width * apart;
+  for (var span = apart; span < end; span *= 16u) {
+    if (span > apart) { workgroupBarrier(); }
+    merged[lane] = total;
+    workgroupBarrier();
+    let around = min(span * 16u, end);
+    let first = lane - lane % around + lane % span;
+    total = none;
+    for (var i = first; i < first + around; i += span) { total = merge_totals(total, merged[i]); }
+  }
+  return total;
 }

@@ -5,7 +5,7 @@
 //   second_x = weight * invstd ^ 3 * mean_1 * mean_4 + weight * invstd ^ 3 * mean_2 * mean_3 + 3 * (weight * invstd ^ 5 * mean_2 * mean_4 * (x - mean)) + v_weight * invstd * grad_y + weight * invstd ^ 3 * mean_1 * mean_3 * (x - mean) - v_weight * invstd * mean_3 - weight * invstd ^ 3 * mean_4 * v_x - v_weight * invstd ^ 3 * mean_4 * (x - mean) - weight * invstd ^ 3 * mean_2 * grad_y - weight * invstd ^ 3 * mean_5 * (x - mean)
 //   second_bias = 0
 
-alias some = f32; const many = 1u;
+alias some = f32; const many = 1u; //one
 
 struct Numbers { c: u32, n: u32, s: u32, share: u32 }
 
@@ -61,7 +61,7 @@ fn double_backward_5(@builtin(workgroup_id) group: vec3u, @builtin(local_invocat
   let v_17 = v * packed_1_4;
   let v_18 = packed_5 * packed_1_3;
   let v_19 = packed_4 * packed_1_4;
-  for (var i = begin + own.y; i < end; i += width) {
+  for (var i = begin + own.y; i < end; i += width) { //turns
     let v_x_1 = v_x[i * some_c + result];
     let x_1 = x[i * some_c + result];
     let v_3 = x_1 - packed_6;

@@ -3,7 +3,7 @@
 // batch_norm, double_backward:
 //   second_bias = 0
 
-alias some = f32; const many = 1u;
+alias some = f32; const many = 1u; //one
 
 struct Numbers { c: u32, share: u32 }
 
@@ -19,7 +19,7 @@ fn double_backward_8(@builtin(workgroup_id) group: vec3u, @builtin(local_invocat
   if (result >= 1u) { return; }
   let begin = group.z * numbers.share;
   let end = min(begin + numbers.share, some_c);
-  for (var i = begin + own.x; i < end; i += width) {
+  for (var i = begin + own.x; i < end; i += width) { //turns
     second_bias[i] = some(0.0);
   }
 }

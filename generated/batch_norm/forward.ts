@@ -10,45 +10,79 @@ type Floats = Float32Array | Float64Array;
  *   running_mean = count(n) * count(s) > 0 ? (1 - momentum) * running_mean + momentum * mean(x, n, s) : running_mean
  *   running_var = count(n) * count(s) > 0 ? (1 - momentum) * running_var + count(n) * count(s) * momentum * var(x, n, s) / (count(n) * count(s) - 1) : running_var
  *   y = bias + weight * invstd * (x - mean)
- * Used by weight bias running_mean running_var training [n, c, s]: forward
+ * Used by weight bias running_mean running_var training [n, c, s]: forward, and 7 more
  *
- * @param running_mean [c], read and written: state
- * @param running_var [c], read and written: state
+ * @param running_mean [c], read and written, or absent: state
+ * @param running_var [c], read and written, or absent: state
  * @param x [n, c, s]
- * @param bias [c]
- * @param weight [c]
+ * @param bias [c], or absent
+ * @param weight [c], or absent
  * @param invstd [c], written
  * @param mean [c], written
  * @param y [n, c, s], written
  */
-export function batch_norm_forward_1(running_mean: Floats, running_var: Floats, x: Floats, bias: Floats, weight: Floats, invstd: Floats, mean: Floats, y: Floats, c: number, n: number, s: number, eps: number, momentum: number): void {
-  const sums = new Float64Array(2);
+export function batch_norm_forward_1(running_mean: Floats | undefined, running_var: Floats | undefined, x: Floats, bias: Floats | undefined, weight: Floats | undefined, invstd: Floats, mean: Floats, y: Floats, c: number, n: number, s: number, eps: number, momentum: number): void {
   const v = n * s;
+  const v_1 = v - 1;
+  const v_2 = n / v_1;
+  const v_3 = v_2 * s;
+  const v_4 = v_3 * momentum;
+  const v_5 = 1 - momentum;
   const test = v > 0;
-  const v_1 = 1 - momentum;
-  const v_2 = v - 1;
-  const v_3 = n / v_2;
-  const v_4 = v_3 * s;
-  const v_5 = v_4 * momentum;
   for (let i_c = 0; i_c < c; i_c++) {
     const base = i_c * s;
     const x_1 = x[base]!;
-    reduce(x, sums, n, c, i_c, s, x_1);
-    const sum = sums[0]!;
+    let sum = 0;
+    let sum_1 = 0;
+    for (let i_n = 0; i_n < n; i_n++) {
+      const base_1 = i_n * c;
+      const base_2 = (base_1 + i_c) * s;
+      let i_s = base_2 + 3;
+      for (; i_s < base_2 + s; i_s += 4) {
+        const d = x[i_s - 3]! - x_1;
+        const d$1 = x[i_s - 2]! - x_1;
+        const d$2 = x[i_s - 1]! - x_1;
+        const d$3 = x[i_s]! - x_1;
+        sum += d + d$1 + d$2 + d$3;
+        sum_1 += d * d + d$1 * d$1 + d$2 * d$2 + d$3 * d$3;
+      }
+      i_s -= 3;
+      for (; i_s < base_2 + s; i_s++) {
+        const d = x[i_s]! - x_1;
+        sum += d;
+        sum_1 += d * d;
+      }
+    }
     const offset = sum * (1 / (n * s));
-    const squares = sums[1]! - sum * offset;
+    const squares = sum_1 - sum * offset;
     const mean_1 = x_1 + offset;
     const variance = (((squares < 0) ? 0 : squares)) / (n * s);
     const invstd_1 = (1 / Math.sqrt(variance + eps));
-    const running_mean_1 = running_mean[i_c]!;
-    const running_var_1 = running_var[i_c]!;
     mean[i_c] = mean_1;
     invstd[i_c] = invstd_1;
-    running_mean[i_c] = (test ? v_1 * running_mean_1 + momentum * mean_1 : running_mean_1);
-    running_var[i_c] = (test ? v_1 * running_var_1 + v_5 * variance : running_var_1);
-    const v_6 = weight[i_c]! * invstd_1;
-    const bias_1 = bias[i_c]!;
-    map(x, y, n, c, i_c, s, v_6, mean_1, bias_1);
+    if (running_mean && running_var) {
+      const running_mean_1 = running_mean[i_c]!;
+      running_mean[i_c] = (test ? v_5 * running_mean_1 + momentum * mean_1 : running_mean_1);
+      const running_var_1 = running_var[i_c]!;
+      running_var[i_c] = (test ? v_5 * running_var_1 + v_4 * variance : running_var_1);
+    }
+    const v_6 = (weight ? weight[i_c]! : 1) * invstd_1;
+    const bias_1 = (bias ? bias[i_c]! : 0);
+    for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
+      const base_3 = i_n_1 * c;
+      const base_4 = (base_3 + i_c) * s;
+      let i_s_1 = base_4 + 3;
+      for (; i_s_1 < base_4 + s; i_s_1 += 4) {
+        y[i_s_1 - 3] = v_6 * (x[i_s_1 - 3]! - mean_1) + bias_1;
+        y[i_s_1 - 2] = v_6 * (x[i_s_1 - 2]! - mean_1) + bias_1;
+        y[i_s_1 - 1] = v_6 * (x[i_s_1 - 1]! - mean_1) + bias_1;
+        y[i_s_1] = v_6 * (x[i_s_1]! - mean_1) + bias_1;
+      }
+      i_s_1 -= 3;
+      for (; i_s_1 < base_4 + s; i_s_1++) {
+        y[i_s_1] = v_6 * (x[i_s_1]! - mean_1) + bias_1;
+      }
+    }
   }
 }
 
@@ -59,906 +93,35 @@ export function batch_norm_forward_1(running_mean: Floats, running_var: Floats, 
  *   running_mean = count(n) * count(s) > 0 ? (1 - momentum) * running_mean + momentum * mean(x, n, s) : running_mean
  *   running_var = count(n) * count(s) > 0 ? (1 - momentum) * running_var + count(n) * count(s) * momentum * var(x, n, s) / (count(n) * count(s) - 1) : running_var
  *   y = bias + weight * invstd * (x - mean)
- * Used by weight bias running_mean running_var training [n, s, c]: forward
+ * Used by weight bias running_mean running_var training [n, s, c]: forward, and 7 more
  *
- * @param running_mean [c], read and written: state
- * @param running_var [c], read and written: state
+ * @param running_mean [c], read and written, or absent: state
+ * @param running_var [c], read and written, or absent: state
  * @param x [n, s, c]
- * @param bias [c]
- * @param weight [c]
+ * @param bias [c], or absent
+ * @param weight [c], or absent
  * @param invstd [c], read and written
  * @param mean [c], read and written
  * @param y [n, s, c], written
  */
-export function batch_norm_forward_2(running_mean: Floats, running_var: Floats, x: Floats, bias: Floats, weight: Floats, invstd: Floats, mean: Floats, y: Floats, c: number, n: number, s: number, eps: number, momentum: number): void {
+export function batch_norm_forward_2(running_mean: Floats | undefined, running_var: Floats | undefined, x: Floats, bias: Floats | undefined, weight: Floats | undefined, invstd: Floats, mean: Floats, y: Floats, c: number, n: number, s: number, eps: number, momentum: number): void {
   const sums = new Float64Array(2 * c);
   const firsts = new Float64Array(c);
   for (let i_c = 0; i_c < c; i_c++) {
     firsts[i_c] = x[i_c]!;
   }
-  reduce_columns(x, firsts, sums, n, s, c);
-  const v = n * s;
-  const test = v > 0;
-  const v_1 = 1 - momentum;
-  const v_2 = v - 1;
-  const v_3 = n / v_2;
-  const v_4 = v_3 * s;
-  const v_5 = v_4 * momentum;
-  for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
-    const sum = sums[i_c_1]!;
-    const offset = sum * (1 / (n * s));
-    const squares = sums[c + i_c_1]! - sum * offset;
-    const mean_1 = firsts[i_c_1]! + offset;
-    const variance = (((squares < 0) ? 0 : squares)) / (n * s);
-    const running_mean_1 = running_mean[i_c_1]!;
-    const running_var_1 = running_var[i_c_1]!;
-    mean[i_c_1] = mean_1;
-    invstd[i_c_1] = (1 / Math.sqrt(variance + eps));
-    running_mean[i_c_1] = (test ? v_1 * running_mean_1 + momentum * mean_1 : running_mean_1);
-    running_var[i_c_1] = (test ? v_1 * running_var_1 + v_5 * variance : running_var_1);
-  }
-  const factors = new Float64Array(3 * c);
-  for (let i_c_2 = 0; i_c_2 < c; i_c_2++) {
-    factors[i_c_2] = weight[i_c_2]! * invstd[i_c_2]!;
-    factors[c + i_c_2] = mean[i_c_2]!;
-    factors[2 * c + i_c_2] = bias[i_c_2]!;
-  }
-  map_columns(factors, x, y, n, s, c);
-}
-
-/**
- * batch_norm, forward:
- *   y = bias + weight * (x - running_mean) / sqrt(eps + running_var)
- *   mean = running_mean
- *   invstd = 1 / sqrt(eps + running_var)
- * Used by weight bias running_mean running_var [n, c, s]: forward
- *
- * @param bias [c]
- * @param running_mean [c]: state
- * @param running_var [c]: state
- * @param weight [c]
- * @param x [n, c, s]
- * @param y [n, c, s], written
- * @param mean [c], written
- * @param invstd [c], written
- */
-export function batch_norm_forward_3(bias: Floats, running_mean: Floats, running_var: Floats, weight: Floats, x: Floats, y: Floats, mean: Floats, invstd: Floats, c: number, n: number, s: number, eps: number): void {
-  for (let i_n = 0; i_n < n; i_n++) {
-    const base = i_n * c;
-    for (let i_c = 0; i_c < c; i_c++) {
-      const v = running_var[i_c]! + eps;
-      const root = (1 / Math.sqrt(v));
-      const v_1 = root * weight[i_c]!;
-      const base_1 = (base + i_c) * s;
-      const running_mean_1 = running_mean[i_c]!;
-      const bias_1 = bias[i_c]!;
-      map_1(x, y, base_1, s, v_1, running_mean_1, bias_1);
-    }
-  }
-  map_2(running_mean, mean, running_var, invstd, c, eps);
-}
-
-/**
- * batch_norm, forward:
- *   y = bias + weight * (x - running_mean) / sqrt(eps + running_var)
- *   mean = running_mean
- *   invstd = 1 / sqrt(eps + running_var)
- * Used by weight bias running_mean running_var [n, s, c]: forward
- *
- * @param bias [c]
- * @param running_mean [c]: state
- * @param running_var [c]: state
- * @param weight [c]
- * @param x [n, s, c]
- * @param y [n, s, c], written
- * @param mean [c], written
- * @param invstd [c], written
- */
-export function batch_norm_forward_4(bias: Floats, running_mean: Floats, running_var: Floats, weight: Floats, x: Floats, y: Floats, mean: Floats, invstd: Floats, c: number, n: number, s: number, eps: number): void {
-  const factors = new Float64Array(3 * c);
-  for (let i_c = 0; i_c < c; i_c++) {
-    factors[i_c] = (1 / Math.sqrt(running_var[i_c]! + eps)) * weight[i_c]!;
-    factors[c + i_c] = running_mean[i_c]!;
-    factors[2 * c + i_c] = bias[i_c]!;
-  }
-  map_columns(factors, x, y, n, s, c);
-  map_2(running_mean, mean, running_var, invstd, c, eps);
-}
-
-/**
- * batch_norm, forward:
- *   mean = mean(x, n, s)
- *   invstd = 1 / sqrt(eps + var(x, n, s))
- *   y = bias + weight * invstd * (x - mean)
- * Used by weight bias training [n, c, s]: forward
- *
- * @param x [n, c, s]
- * @param bias [c]
- * @param weight [c]
- * @param invstd [c], written
- * @param mean [c], written
- * @param y [n, c, s], written
- */
-export function batch_norm_forward_5(x: Floats, bias: Floats, weight: Floats, invstd: Floats, mean: Floats, y: Floats, c: number, n: number, s: number, eps: number): void {
-  const sums = new Float64Array(2);
-  for (let i_c = 0; i_c < c; i_c++) {
-    const base = i_c * s;
-    const x_1 = x[base]!;
-    reduce(x, sums, n, c, i_c, s, x_1);
-    const sum = sums[0]!;
-    const offset = sum * (1 / (n * s));
-    const squares = sums[1]! - sum * offset;
-    const mean_1 = x_1 + offset;
-    const variance = (((squares < 0) ? 0 : squares)) / (n * s);
-    const invstd_1 = (1 / Math.sqrt(variance + eps));
-    mean[i_c] = mean_1;
-    invstd[i_c] = invstd_1;
-    const v = weight[i_c]! * invstd_1;
-    const bias_1 = bias[i_c]!;
-    map(x, y, n, c, i_c, s, v, mean_1, bias_1);
-  }
-}
-
-/**
- * batch_norm, forward:
- *   mean = mean(x, n, s)
- *   invstd = 1 / sqrt(eps + var(x, n, s))
- *   y = bias + weight * invstd * (x - mean)
- * Used by weight bias training [n, s, c]: forward
- *
- * @param x [n, s, c]
- * @param bias [c]
- * @param weight [c]
- * @param invstd [c], read and written
- * @param mean [c], read and written
- * @param y [n, s, c], written
- */
-export function batch_norm_forward_6(x: Floats, bias: Floats, weight: Floats, invstd: Floats, mean: Floats, y: Floats, c: number, n: number, s: number, eps: number): void {
-  const sums = new Float64Array(2 * c);
-  const firsts = new Float64Array(c);
-  for (let i_c = 0; i_c < c; i_c++) {
-    firsts[i_c] = x[i_c]!;
-  }
-  reduce_columns(x, firsts, sums, n, s, c);
-  for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
-    const sum = sums[i_c_1]!;
-    const offset = sum * (1 / (n * s));
-    const squares = sums[c + i_c_1]! - sum * offset;
-    const variance = (((squares < 0) ? 0 : squares)) / (n * s);
-    mean[i_c_1] = firsts[i_c_1]! + offset;
-    invstd[i_c_1] = (1 / Math.sqrt(variance + eps));
-  }
-  const factors = new Float64Array(3 * c);
-  for (let i_c_2 = 0; i_c_2 < c; i_c_2++) {
-    factors[i_c_2] = weight[i_c_2]! * invstd[i_c_2]!;
-    factors[c + i_c_2] = mean[i_c_2]!;
-    factors[2 * c + i_c_2] = bias[i_c_2]!;
-  }
-  map_columns(factors, x, y, n, s, c);
-}
-
-/**
- * batch_norm, forward:
- *   mean = mean(x, n, s)
- *   invstd = 1 / sqrt(eps + var(x, n, s))
- *   running_mean = count(n) * count(s) > 0 ? (1 - momentum) * running_mean + momentum * mean(x, n, s) : running_mean
- *   running_var = count(n) * count(s) > 0 ? (1 - momentum) * running_var + count(n) * count(s) * momentum * var(x, n, s) / (count(n) * count(s) - 1) : running_var
- *   y = weight * invstd * (x - mean)
- * Used by weight running_mean running_var training [n, c, s]: forward
- *
- * @param running_mean [c], read and written: state
- * @param running_var [c], read and written: state
- * @param x [n, c, s]
- * @param weight [c]
- * @param invstd [c], written
- * @param mean [c], written
- * @param y [n, c, s], written
- */
-export function batch_norm_forward_7(running_mean: Floats, running_var: Floats, x: Floats, weight: Floats, invstd: Floats, mean: Floats, y: Floats, c: number, n: number, s: number, eps: number, momentum: number): void {
-  const sums = new Float64Array(2);
-  const v = n * s;
-  const test = v > 0;
-  const v_1 = 1 - momentum;
-  const v_2 = v - 1;
-  const v_3 = n / v_2;
-  const v_4 = v_3 * s;
-  const v_5 = v_4 * momentum;
-  for (let i_c = 0; i_c < c; i_c++) {
-    const base = i_c * s;
-    const x_1 = x[base]!;
-    reduce(x, sums, n, c, i_c, s, x_1);
-    const sum = sums[0]!;
-    const offset = sum * (1 / (n * s));
-    const squares = sums[1]! - sum * offset;
-    const mean_1 = x_1 + offset;
-    const variance = (((squares < 0) ? 0 : squares)) / (n * s);
-    const invstd_1 = (1 / Math.sqrt(variance + eps));
-    const running_mean_1 = running_mean[i_c]!;
-    const running_var_1 = running_var[i_c]!;
-    mean[i_c] = mean_1;
-    invstd[i_c] = invstd_1;
-    running_mean[i_c] = (test ? v_1 * running_mean_1 + momentum * mean_1 : running_mean_1);
-    running_var[i_c] = (test ? v_1 * running_var_1 + v_5 * variance : running_var_1);
-    const v_6 = weight[i_c]! * invstd_1;
-    map_3(x, y, n, c, i_c, s, v_6, mean_1);
-  }
-}
-
-/**
- * batch_norm, forward:
- *   mean = mean(x, n, s)
- *   invstd = 1 / sqrt(eps + var(x, n, s))
- *   running_mean = count(n) * count(s) > 0 ? (1 - momentum) * running_mean + momentum * mean(x, n, s) : running_mean
- *   running_var = count(n) * count(s) > 0 ? (1 - momentum) * running_var + count(n) * count(s) * momentum * var(x, n, s) / (count(n) * count(s) - 1) : running_var
- *   y = weight * invstd * (x - mean)
- * Used by weight running_mean running_var training [n, s, c]: forward
- *
- * @param running_mean [c], read and written: state
- * @param running_var [c], read and written: state
- * @param x [n, s, c]
- * @param weight [c]
- * @param invstd [c], read and written
- * @param mean [c], read and written
- * @param y [n, s, c], written
- */
-export function batch_norm_forward_8(running_mean: Floats, running_var: Floats, x: Floats, weight: Floats, invstd: Floats, mean: Floats, y: Floats, c: number, n: number, s: number, eps: number, momentum: number): void {
-  const sums = new Float64Array(2 * c);
-  const firsts = new Float64Array(c);
-  for (let i_c = 0; i_c < c; i_c++) {
-    firsts[i_c] = x[i_c]!;
-  }
-  reduce_columns(x, firsts, sums, n, s, c);
-  const v = n * s;
-  const test = v > 0;
-  const v_1 = 1 - momentum;
-  const v_2 = v - 1;
-  const v_3 = n / v_2;
-  const v_4 = v_3 * s;
-  const v_5 = v_4 * momentum;
-  for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
-    const sum = sums[i_c_1]!;
-    const offset = sum * (1 / (n * s));
-    const squares = sums[c + i_c_1]! - sum * offset;
-    const mean_1 = firsts[i_c_1]! + offset;
-    const variance = (((squares < 0) ? 0 : squares)) / (n * s);
-    const running_mean_1 = running_mean[i_c_1]!;
-    const running_var_1 = running_var[i_c_1]!;
-    mean[i_c_1] = mean_1;
-    invstd[i_c_1] = (1 / Math.sqrt(variance + eps));
-    running_mean[i_c_1] = (test ? v_1 * running_mean_1 + momentum * mean_1 : running_mean_1);
-    running_var[i_c_1] = (test ? v_1 * running_var_1 + v_5 * variance : running_var_1);
-  }
-  const factors = new Float64Array(2 * c);
-  for (let i_c_2 = 0; i_c_2 < c; i_c_2++) {
-    factors[i_c_2] = weight[i_c_2]! * invstd[i_c_2]!;
-    factors[c + i_c_2] = mean[i_c_2]!;
-  }
-  map_columns_1(factors, x, y, n, s, c);
-}
-
-/**
- * batch_norm, forward:
- *   y = weight * (x - running_mean) / sqrt(eps + running_var)
- *   mean = running_mean
- *   invstd = 1 / sqrt(eps + running_var)
- * Used by weight running_mean running_var [n, c, s]: forward
- *
- * @param running_mean [c]: state
- * @param running_var [c]: state
- * @param weight [c]
- * @param x [n, c, s]
- * @param y [n, c, s], written
- * @param mean [c], written
- * @param invstd [c], written
- */
-export function batch_norm_forward_9(running_mean: Floats, running_var: Floats, weight: Floats, x: Floats, y: Floats, mean: Floats, invstd: Floats, c: number, n: number, s: number, eps: number): void {
-  for (let i_n = 0; i_n < n; i_n++) {
-    const base = i_n * c;
-    for (let i_c = 0; i_c < c; i_c++) {
-      const v = running_var[i_c]! + eps;
-      const root = (1 / Math.sqrt(v));
-      const v_1 = root * weight[i_c]!;
-      const base_1 = (base + i_c) * s;
-      const running_mean_1 = running_mean[i_c]!;
-      map_4(x, y, base_1, s, v_1, running_mean_1);
-    }
-  }
-  map_2(running_mean, mean, running_var, invstd, c, eps);
-}
-
-/**
- * batch_norm, forward:
- *   y = weight * (x - running_mean) / sqrt(eps + running_var)
- *   mean = running_mean
- *   invstd = 1 / sqrt(eps + running_var)
- * Used by weight running_mean running_var [n, s, c]: forward
- *
- * @param running_mean [c]: state
- * @param running_var [c]: state
- * @param weight [c]
- * @param x [n, s, c]
- * @param y [n, s, c], written
- * @param mean [c], written
- * @param invstd [c], written
- */
-export function batch_norm_forward_10(running_mean: Floats, running_var: Floats, weight: Floats, x: Floats, y: Floats, mean: Floats, invstd: Floats, c: number, n: number, s: number, eps: number): void {
-  const factors = new Float64Array(2 * c);
-  for (let i_c = 0; i_c < c; i_c++) {
-    factors[i_c] = (1 / Math.sqrt(running_var[i_c]! + eps)) * weight[i_c]!;
-    factors[c + i_c] = running_mean[i_c]!;
-  }
-  map_columns_1(factors, x, y, n, s, c);
-  map_2(running_mean, mean, running_var, invstd, c, eps);
-}
-
-/**
- * batch_norm, forward:
- *   mean = mean(x, n, s)
- *   invstd = 1 / sqrt(eps + var(x, n, s))
- *   y = weight * invstd * (x - mean)
- * Used by weight training [n, c, s]: forward
- *
- * @param x [n, c, s]
- * @param weight [c]
- * @param invstd [c], written
- * @param mean [c], written
- * @param y [n, c, s], written
- */
-export function batch_norm_forward_11(x: Floats, weight: Floats, invstd: Floats, mean: Floats, y: Floats, c: number, n: number, s: number, eps: number): void {
-  const sums = new Float64Array(2);
-  for (let i_c = 0; i_c < c; i_c++) {
-    const base = i_c * s;
-    const x_1 = x[base]!;
-    reduce(x, sums, n, c, i_c, s, x_1);
-    const sum = sums[0]!;
-    const offset = sum * (1 / (n * s));
-    const squares = sums[1]! - sum * offset;
-    const mean_1 = x_1 + offset;
-    const variance = (((squares < 0) ? 0 : squares)) / (n * s);
-    const invstd_1 = (1 / Math.sqrt(variance + eps));
-    mean[i_c] = mean_1;
-    invstd[i_c] = invstd_1;
-    const v = weight[i_c]! * invstd_1;
-    map_3(x, y, n, c, i_c, s, v, mean_1);
-  }
-}
-
-/**
- * batch_norm, forward:
- *   mean = mean(x, n, s)
- *   invstd = 1 / sqrt(eps + var(x, n, s))
- *   y = weight * invstd * (x - mean)
- * Used by weight training [n, s, c]: forward
- *
- * @param x [n, s, c]
- * @param weight [c]
- * @param invstd [c], read and written
- * @param mean [c], read and written
- * @param y [n, s, c], written
- */
-export function batch_norm_forward_12(x: Floats, weight: Floats, invstd: Floats, mean: Floats, y: Floats, c: number, n: number, s: number, eps: number): void {
-  const sums = new Float64Array(2 * c);
-  const firsts = new Float64Array(c);
-  for (let i_c = 0; i_c < c; i_c++) {
-    firsts[i_c] = x[i_c]!;
-  }
-  reduce_columns(x, firsts, sums, n, s, c);
-  for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
-    const sum = sums[i_c_1]!;
-    const offset = sum * (1 / (n * s));
-    const squares = sums[c + i_c_1]! - sum * offset;
-    const variance = (((squares < 0) ? 0 : squares)) / (n * s);
-    mean[i_c_1] = firsts[i_c_1]! + offset;
-    invstd[i_c_1] = (1 / Math.sqrt(variance + eps));
-  }
-  const factors = new Float64Array(2 * c);
-  for (let i_c_2 = 0; i_c_2 < c; i_c_2++) {
-    factors[i_c_2] = weight[i_c_2]! * invstd[i_c_2]!;
-    factors[c + i_c_2] = mean[i_c_2]!;
-  }
-  map_columns_1(factors, x, y, n, s, c);
-}
-
-/**
- * batch_norm, forward:
- *   mean = mean(x, n, s)
- *   invstd = 1 / sqrt(eps + var(x, n, s))
- *   running_mean = count(n) * count(s) > 0 ? (1 - momentum) * running_mean + momentum * mean(x, n, s) : running_mean
- *   running_var = count(n) * count(s) > 0 ? (1 - momentum) * running_var + count(n) * count(s) * momentum * var(x, n, s) / (count(n) * count(s) - 1) : running_var
- *   y = bias + invstd * (x - mean)
- * Used by bias running_mean running_var training [n, c, s]: forward
- *
- * @param running_mean [c], read and written: state
- * @param running_var [c], read and written: state
- * @param x [n, c, s]
- * @param bias [c]
- * @param invstd [c], written
- * @param mean [c], written
- * @param y [n, c, s], written
- */
-export function batch_norm_forward_13(running_mean: Floats, running_var: Floats, x: Floats, bias: Floats, invstd: Floats, mean: Floats, y: Floats, c: number, n: number, s: number, eps: number, momentum: number): void {
-  const sums = new Float64Array(2);
-  const v = n * s;
-  const test = v > 0;
-  const v_1 = 1 - momentum;
-  const v_2 = v - 1;
-  const v_3 = n / v_2;
-  const v_4 = v_3 * s;
-  const v_5 = v_4 * momentum;
-  for (let i_c = 0; i_c < c; i_c++) {
-    const base = i_c * s;
-    const x_1 = x[base]!;
-    reduce(x, sums, n, c, i_c, s, x_1);
-    const sum = sums[0]!;
-    const offset = sum * (1 / (n * s));
-    const squares = sums[1]! - sum * offset;
-    const mean_1 = x_1 + offset;
-    const variance = (((squares < 0) ? 0 : squares)) / (n * s);
-    const invstd_1 = (1 / Math.sqrt(variance + eps));
-    const running_mean_1 = running_mean[i_c]!;
-    const running_var_1 = running_var[i_c]!;
-    mean[i_c] = mean_1;
-    invstd[i_c] = invstd_1;
-    running_mean[i_c] = (test ? v_1 * running_mean_1 + momentum * mean_1 : running_mean_1);
-    running_var[i_c] = (test ? v_1 * running_var_1 + v_5 * variance : running_var_1);
-    const bias_1 = bias[i_c]!;
-    map(x, y, n, c, i_c, s, invstd_1, mean_1, bias_1);
-  }
-}
-
-/**
- * batch_norm, forward:
- *   mean = mean(x, n, s)
- *   invstd = 1 / sqrt(eps + var(x, n, s))
- *   running_mean = count(n) * count(s) > 0 ? (1 - momentum) * running_mean + momentum * mean(x, n, s) : running_mean
- *   running_var = count(n) * count(s) > 0 ? (1 - momentum) * running_var + count(n) * count(s) * momentum * var(x, n, s) / (count(n) * count(s) - 1) : running_var
- *   y = bias + invstd * (x - mean)
- * Used by bias running_mean running_var training [n, s, c]: forward
- *
- * @param running_mean [c], read and written: state
- * @param running_var [c], read and written: state
- * @param x [n, s, c]
- * @param bias [c]
- * @param invstd [c], read and written
- * @param mean [c], read and written
- * @param y [n, s, c], written
- */
-export function batch_norm_forward_14(running_mean: Floats, running_var: Floats, x: Floats, bias: Floats, invstd: Floats, mean: Floats, y: Floats, c: number, n: number, s: number, eps: number, momentum: number): void {
-  const sums = new Float64Array(2 * c);
-  const firsts = new Float64Array(c);
-  for (let i_c = 0; i_c < c; i_c++) {
-    firsts[i_c] = x[i_c]!;
-  }
-  reduce_columns(x, firsts, sums, n, s, c);
-  const v = n * s;
-  const test = v > 0;
-  const v_1 = 1 - momentum;
-  const v_2 = v - 1;
-  const v_3 = n / v_2;
-  const v_4 = v_3 * s;
-  const v_5 = v_4 * momentum;
-  for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
-    const sum = sums[i_c_1]!;
-    const offset = sum * (1 / (n * s));
-    const squares = sums[c + i_c_1]! - sum * offset;
-    const mean_1 = firsts[i_c_1]! + offset;
-    const variance = (((squares < 0) ? 0 : squares)) / (n * s);
-    const running_mean_1 = running_mean[i_c_1]!;
-    const running_var_1 = running_var[i_c_1]!;
-    mean[i_c_1] = mean_1;
-    invstd[i_c_1] = (1 / Math.sqrt(variance + eps));
-    running_mean[i_c_1] = (test ? v_1 * running_mean_1 + momentum * mean_1 : running_mean_1);
-    running_var[i_c_1] = (test ? v_1 * running_var_1 + v_5 * variance : running_var_1);
-  }
-  const factors = new Float64Array(3 * c);
-  for (let i_c_2 = 0; i_c_2 < c; i_c_2++) {
-    factors[i_c_2] = invstd[i_c_2]!;
-    factors[c + i_c_2] = mean[i_c_2]!;
-    factors[2 * c + i_c_2] = bias[i_c_2]!;
-  }
-  map_columns(factors, x, y, n, s, c);
-}
-
-/**
- * batch_norm, forward:
- *   y = bias + (x - running_mean) / sqrt(eps + running_var)
- *   mean = running_mean
- *   invstd = 1 / sqrt(eps + running_var)
- * Used by bias running_mean running_var [n, c, s]: forward
- *
- * @param bias [c]
- * @param running_mean [c]: state
- * @param running_var [c]: state
- * @param x [n, c, s]
- * @param y [n, c, s], written
- * @param mean [c], written
- * @param invstd [c], written
- */
-export function batch_norm_forward_15(bias: Floats, running_mean: Floats, running_var: Floats, x: Floats, y: Floats, mean: Floats, invstd: Floats, c: number, n: number, s: number, eps: number): void {
-  for (let i_n = 0; i_n < n; i_n++) {
-    const base = i_n * c;
-    for (let i_c = 0; i_c < c; i_c++) {
-      const v = running_var[i_c]! + eps;
-      const root = (1 / Math.sqrt(v));
-      const base_1 = (base + i_c) * s;
-      const running_mean_1 = running_mean[i_c]!;
-      const bias_1 = bias[i_c]!;
-      map_1(x, y, base_1, s, root, running_mean_1, bias_1);
-    }
-  }
-  map_2(running_mean, mean, running_var, invstd, c, eps);
-}
-
-/**
- * batch_norm, forward:
- *   y = bias + (x - running_mean) / sqrt(eps + running_var)
- *   mean = running_mean
- *   invstd = 1 / sqrt(eps + running_var)
- * Used by bias running_mean running_var [n, s, c]: forward
- *
- * @param bias [c]
- * @param running_mean [c]: state
- * @param running_var [c]: state
- * @param x [n, s, c]
- * @param y [n, s, c], written
- * @param mean [c], written
- * @param invstd [c], written
- */
-export function batch_norm_forward_16(bias: Floats, running_mean: Floats, running_var: Floats, x: Floats, y: Floats, mean: Floats, invstd: Floats, c: number, n: number, s: number, eps: number): void {
-  const factors = new Float64Array(3 * c);
-  for (let i_c = 0; i_c < c; i_c++) {
-    factors[i_c] = (1 / Math.sqrt(running_var[i_c]! + eps));
-    factors[c + i_c] = running_mean[i_c]!;
-    factors[2 * c + i_c] = bias[i_c]!;
-  }
-  map_columns(factors, x, y, n, s, c);
-  map_2(running_mean, mean, running_var, invstd, c, eps);
-}
-
-/**
- * batch_norm, forward:
- *   mean = mean(x, n, s)
- *   invstd = 1 / sqrt(eps + var(x, n, s))
- *   y = bias + invstd * (x - mean)
- * Used by bias training [n, c, s]: forward
- *
- * @param x [n, c, s]
- * @param bias [c]
- * @param invstd [c], written
- * @param mean [c], written
- * @param y [n, c, s], written
- */
-export function batch_norm_forward_17(x: Floats, bias: Floats, invstd: Floats, mean: Floats, y: Floats, c: number, n: number, s: number, eps: number): void {
-  const sums = new Float64Array(2);
-  for (let i_c = 0; i_c < c; i_c++) {
-    const base = i_c * s;
-    const x_1 = x[base]!;
-    reduce(x, sums, n, c, i_c, s, x_1);
-    const sum = sums[0]!;
-    const offset = sum * (1 / (n * s));
-    const squares = sums[1]! - sum * offset;
-    const mean_1 = x_1 + offset;
-    const variance = (((squares < 0) ? 0 : squares)) / (n * s);
-    const invstd_1 = (1 / Math.sqrt(variance + eps));
-    mean[i_c] = mean_1;
-    invstd[i_c] = invstd_1;
-    const bias_1 = bias[i_c]!;
-    map(x, y, n, c, i_c, s, invstd_1, mean_1, bias_1);
-  }
-}
-
-/**
- * batch_norm, forward:
- *   mean = mean(x, n, s)
- *   invstd = 1 / sqrt(eps + var(x, n, s))
- *   y = bias + invstd * (x - mean)
- * Used by bias training [n, s, c]: forward
- *
- * @param x [n, s, c]
- * @param bias [c]
- * @param invstd [c], read and written
- * @param mean [c], read and written
- * @param y [n, s, c], written
- */
-export function batch_norm_forward_18(x: Floats, bias: Floats, invstd: Floats, mean: Floats, y: Floats, c: number, n: number, s: number, eps: number): void {
-  const sums = new Float64Array(2 * c);
-  const firsts = new Float64Array(c);
-  for (let i_c = 0; i_c < c; i_c++) {
-    firsts[i_c] = x[i_c]!;
-  }
-  reduce_columns(x, firsts, sums, n, s, c);
-  for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
-    const sum = sums[i_c_1]!;
-    const offset = sum * (1 / (n * s));
-    const squares = sums[c + i_c_1]! - sum * offset;
-    const variance = (((squares < 0) ? 0 : squares)) / (n * s);
-    mean[i_c_1] = firsts[i_c_1]! + offset;
-    invstd[i_c_1] = (1 / Math.sqrt(variance + eps));
-  }
-  const factors = new Float64Array(3 * c);
-  for (let i_c_2 = 0; i_c_2 < c; i_c_2++) {
-    factors[i_c_2] = invstd[i_c_2]!;
-    factors[c + i_c_2] = mean[i_c_2]!;
-    factors[2 * c + i_c_2] = bias[i_c_2]!;
-  }
-  map_columns(factors, x, y, n, s, c);
-}
-
-/**
- * batch_norm, forward:
- *   mean = mean(x, n, s)
- *   invstd = 1 / sqrt(eps + var(x, n, s))
- *   running_mean = count(n) * count(s) > 0 ? (1 - momentum) * running_mean + momentum * mean(x, n, s) : running_mean
- *   running_var = count(n) * count(s) > 0 ? (1 - momentum) * running_var + count(n) * count(s) * momentum * var(x, n, s) / (count(n) * count(s) - 1) : running_var
- *   y = invstd * (x - mean)
- * Used by running_mean running_var training [n, c, s]: forward
- *
- * @param running_mean [c], read and written: state
- * @param running_var [c], read and written: state
- * @param x [n, c, s]
- * @param invstd [c], written
- * @param mean [c], written
- * @param y [n, c, s], written
- */
-export function batch_norm_forward_19(running_mean: Floats, running_var: Floats, x: Floats, invstd: Floats, mean: Floats, y: Floats, c: number, n: number, s: number, eps: number, momentum: number): void {
-  const sums = new Float64Array(2);
-  const v = n * s;
-  const test = v > 0;
-  const v_1 = 1 - momentum;
-  const v_2 = v - 1;
-  const v_3 = n / v_2;
-  const v_4 = v_3 * s;
-  const v_5 = v_4 * momentum;
-  for (let i_c = 0; i_c < c; i_c++) {
-    const base = i_c * s;
-    const x_1 = x[base]!;
-    reduce(x, sums, n, c, i_c, s, x_1);
-    const sum = sums[0]!;
-    const offset = sum * (1 / (n * s));
-    const squares = sums[1]! - sum * offset;
-    const mean_1 = x_1 + offset;
-    const variance = (((squares < 0) ? 0 : squares)) / (n * s);
-    const invstd_1 = (1 / Math.sqrt(variance + eps));
-    const running_mean_1 = running_mean[i_c]!;
-    const running_var_1 = running_var[i_c]!;
-    mean[i_c] = mean_1;
-    invstd[i_c] = invstd_1;
-    running_mean[i_c] = (test ? v_1 * running_mean_1 + momentum * mean_1 : running_mean_1);
-    running_var[i_c] = (test ? v_1 * running_var_1 + v_5 * variance : running_var_1);
-    map_3(x, y, n, c, i_c, s, invstd_1, mean_1);
-  }
-}
-
-/**
- * batch_norm, forward:
- *   mean = mean(x, n, s)
- *   invstd = 1 / sqrt(eps + var(x, n, s))
- *   running_mean = count(n) * count(s) > 0 ? (1 - momentum) * running_mean + momentum * mean(x, n, s) : running_mean
- *   running_var = count(n) * count(s) > 0 ? (1 - momentum) * running_var + count(n) * count(s) * momentum * var(x, n, s) / (count(n) * count(s) - 1) : running_var
- *   y = invstd * (x - mean)
- * Used by running_mean running_var training [n, s, c]: forward
- *
- * @param running_mean [c], read and written: state
- * @param running_var [c], read and written: state
- * @param x [n, s, c]
- * @param invstd [c], read and written
- * @param mean [c], read and written
- * @param y [n, s, c], written
- */
-export function batch_norm_forward_20(running_mean: Floats, running_var: Floats, x: Floats, invstd: Floats, mean: Floats, y: Floats, c: number, n: number, s: number, eps: number, momentum: number): void {
-  const sums = new Float64Array(2 * c);
-  const firsts = new Float64Array(c);
-  for (let i_c = 0; i_c < c; i_c++) {
-    firsts[i_c] = x[i_c]!;
-  }
-  reduce_columns(x, firsts, sums, n, s, c);
-  const v = n * s;
-  const test = v > 0;
-  const v_1 = 1 - momentum;
-  const v_2 = v - 1;
-  const v_3 = n / v_2;
-  const v_4 = v_3 * s;
-  const v_5 = v_4 * momentum;
-  for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
-    const sum = sums[i_c_1]!;
-    const offset = sum * (1 / (n * s));
-    const squares = sums[c + i_c_1]! - sum * offset;
-    const mean_1 = firsts[i_c_1]! + offset;
-    const variance = (((squares < 0) ? 0 : squares)) / (n * s);
-    const running_mean_1 = running_mean[i_c_1]!;
-    const running_var_1 = running_var[i_c_1]!;
-    mean[i_c_1] = mean_1;
-    invstd[i_c_1] = (1 / Math.sqrt(variance + eps));
-    running_mean[i_c_1] = (test ? v_1 * running_mean_1 + momentum * mean_1 : running_mean_1);
-    running_var[i_c_1] = (test ? v_1 * running_var_1 + v_5 * variance : running_var_1);
-  }
-  const factors = new Float64Array(2 * c);
-  for (let i_c_2 = 0; i_c_2 < c; i_c_2++) {
-    factors[i_c_2] = invstd[i_c_2]!;
-    factors[c + i_c_2] = mean[i_c_2]!;
-  }
-  map_columns_1(factors, x, y, n, s, c);
-}
-
-/**
- * batch_norm, forward:
- *   y = (x - running_mean) / sqrt(eps + running_var)
- *   mean = running_mean
- *   invstd = 1 / sqrt(eps + running_var)
- * Used by running_mean running_var [n, c, s]: forward
- *
- * @param running_mean [c]: state
- * @param running_var [c]: state
- * @param x [n, c, s]
- * @param y [n, c, s], written
- * @param mean [c], written
- * @param invstd [c], written
- */
-export function batch_norm_forward_21(running_mean: Floats, running_var: Floats, x: Floats, y: Floats, mean: Floats, invstd: Floats, c: number, n: number, s: number, eps: number): void {
-  for (let i_n = 0; i_n < n; i_n++) {
-    const base = i_n * c;
-    for (let i_c = 0; i_c < c; i_c++) {
-      const v = running_var[i_c]! + eps;
-      const root = (1 / Math.sqrt(v));
-      const base_1 = (base + i_c) * s;
-      const running_mean_1 = running_mean[i_c]!;
-      map_4(x, y, base_1, s, root, running_mean_1);
-    }
-  }
-  map_2(running_mean, mean, running_var, invstd, c, eps);
-}
-
-/**
- * batch_norm, forward:
- *   y = (x - running_mean) / sqrt(eps + running_var)
- *   mean = running_mean
- *   invstd = 1 / sqrt(eps + running_var)
- * Used by running_mean running_var [n, s, c]: forward
- *
- * @param running_mean [c]: state
- * @param running_var [c]: state
- * @param x [n, s, c]
- * @param y [n, s, c], written
- * @param mean [c], written
- * @param invstd [c], written
- */
-export function batch_norm_forward_22(running_mean: Floats, running_var: Floats, x: Floats, y: Floats, mean: Floats, invstd: Floats, c: number, n: number, s: number, eps: number): void {
-  const factors = new Float64Array(2 * c);
-  for (let i_c = 0; i_c < c; i_c++) {
-    factors[i_c] = (1 / Math.sqrt(running_var[i_c]! + eps));
-    factors[c + i_c] = running_mean[i_c]!;
-  }
-  map_columns_1(factors, x, y, n, s, c);
-  map_2(running_mean, mean, running_var, invstd, c, eps);
-}
-
-/**
- * batch_norm, forward:
- *   mean = mean(x, n, s)
- *   invstd = 1 / sqrt(eps + var(x, n, s))
- *   y = invstd * (x - mean)
- * Used by training [n, c, s]: forward
- *
- * @param x [n, c, s]
- * @param invstd [c], written
- * @param mean [c], written
- * @param y [n, c, s], written
- */
-export function batch_norm_forward_23(x: Floats, invstd: Floats, mean: Floats, y: Floats, c: number, n: number, s: number, eps: number): void {
-  const sums = new Float64Array(2);
-  for (let i_c = 0; i_c < c; i_c++) {
-    const base = i_c * s;
-    const x_1 = x[base]!;
-    reduce(x, sums, n, c, i_c, s, x_1);
-    const sum = sums[0]!;
-    const offset = sum * (1 / (n * s));
-    const squares = sums[1]! - sum * offset;
-    const mean_1 = x_1 + offset;
-    const variance = (((squares < 0) ? 0 : squares)) / (n * s);
-    const invstd_1 = (1 / Math.sqrt(variance + eps));
-    mean[i_c] = mean_1;
-    invstd[i_c] = invstd_1;
-    map_3(x, y, n, c, i_c, s, invstd_1, mean_1);
-  }
-}
-
-/**
- * batch_norm, forward:
- *   mean = mean(x, n, s)
- *   invstd = 1 / sqrt(eps + var(x, n, s))
- *   y = invstd * (x - mean)
- * Used by training [n, s, c]: forward
- *
- * @param x [n, s, c]
- * @param invstd [c], read and written
- * @param mean [c], read and written
- * @param y [n, s, c], written
- */
-export function batch_norm_forward_24(x: Floats, invstd: Floats, mean: Floats, y: Floats, c: number, n: number, s: number, eps: number): void {
-  const sums = new Float64Array(2 * c);
-  const firsts = new Float64Array(c);
-  for (let i_c = 0; i_c < c; i_c++) {
-    firsts[i_c] = x[i_c]!;
-  }
-  reduce_columns(x, firsts, sums, n, s, c);
-  for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
-    const sum = sums[i_c_1]!;
-    const offset = sum * (1 / (n * s));
-    const squares = sums[c + i_c_1]! - sum * offset;
-    const variance = (((squares < 0) ? 0 : squares)) / (n * s);
-    mean[i_c_1] = firsts[i_c_1]! + offset;
-    invstd[i_c_1] = (1 / Math.sqrt(variance + eps));
-  }
-  const factors = new Float64Array(2 * c);
-  for (let i_c_2 = 0; i_c_2 < c; i_c_2++) {
-    factors[i_c_2] = invstd[i_c_2]!;
-    factors[c + i_c_2] = mean[i_c_2]!;
-  }
-  map_columns_1(factors, x, y, n, s, c);
-}
-
-
-function reduce(x: Floats, sums: Float64Array, n: number, c: number, i_c: number, s: number, x_1: number): void {
-  let sum = 0;
-  let sum_1 = 0;
-  for (let i_n = 0; i_n < n; i_n++) {
-    const base = i_n * c;
-    const base_1 = (base + i_c) * s;
-    let i_s = base_1;
-    for (; i_s < base_1 + s - 3; i_s += 4) {
-      const d = x[i_s]! - x_1;
-      const d$1 = x[i_s + 1]! - x_1;
-      const d$2 = x[i_s + 2]! - x_1;
-      const d$3 = x[i_s + 3]! - x_1;
-      sum += d;
-      sum += d$1;
-      sum += d$2;
-      sum += d$3;
-      sum_1 += d * d;
-      sum_1 += d$1 * d$1;
-      sum_1 += d$2 * d$2;
-      sum_1 += d$3 * d$3;
-    }
-    for (; i_s < base_1 + s; i_s++) {
-      const d = x[i_s]! - x_1;
-      sum += d;
-      sum_1 += d * d;
-    }
-  }
-  sums[0] = sum;
-  sums[1] = sum_1;
-}
-
-function map(x: Floats, y: Floats, n: number, c: number, i_c: number, s: number, v: number, mean: number, bias: number): void {
-  for (let i_n = 0; i_n < n; i_n++) {
-    const base = i_n * c;
-    const base_1 = (base + i_c) * s;
-    let i_s = base_1;
-    for (; i_s < base_1 + s - 3; i_s += 4) {
-      y[i_s] = v * (x[i_s]! - mean) + bias;
-      y[i_s + 1] = v * (x[i_s + 1]! - mean) + bias;
-      y[i_s + 2] = v * (x[i_s + 2]! - mean) + bias;
-      y[i_s + 3] = v * (x[i_s + 3]! - mean) + bias;
-    }
-    for (; i_s < base_1 + s; i_s++) {
-      y[i_s] = v * (x[i_s]! - mean) + bias;
-    }
-  }
-}
-
-function reduce_columns(x: Floats, firsts: Float64Array, sums: Float64Array, n: number, s: number, c: number): void {
   for (let first_row = 0; first_row < n * s; first_row += 64) {
     const last_row = Math.min(first_row + 64, n * s);
-    let i_c = 0;
-    for (; i_c < c - 3; i_c += 4) {
+    let i_c_1 = 0;
+    for (; i_c_1 < c - 3; i_c_1 += 4) {
       let sum = 0, sum$1 = 0, sum$2 = 0, sum$3 = 0;
       let sum_1 = 0, sum_1$1 = 0, sum_1$2 = 0, sum_1$3 = 0;
       for (let i_s = first_row; i_s < last_row; i_s++) {
         const base = i_s * c;
-        const d = x[base + i_c]! - firsts[i_c]!;
-        const d$1 = x[base + i_c + 1]! - firsts[i_c + 1]!;
-        const d$2 = x[base + i_c + 2]! - firsts[i_c + 2]!;
-        const d$3 = x[base + i_c + 3]! - firsts[i_c + 3]!;
+        const d = x[base + i_c_1]! - firsts[i_c_1]!;
+        const d$1 = x[base + i_c_1 + 1]! - firsts[i_c_1 + 1]!;
+        const d$2 = x[base + i_c_1 + 2]! - firsts[i_c_1 + 2]!;
+        const d$3 = x[base + i_c_1 + 3]! - firsts[i_c_1 + 3]!;
         sum += d;
         sum$1 += d$1;
         sum$2 += d$2;
@@ -968,29 +131,128 @@ function reduce_columns(x: Floats, firsts: Float64Array, sums: Float64Array, n: 
         sum_1$2 += d$2 * d$2;
         sum_1$3 += d$3 * d$3;
       }
-      sums[i_c]! += sum;
-      sums[i_c + 1]! += sum$1;
-      sums[i_c + 2]! += sum$2;
-      sums[i_c + 3]! += sum$3;
-      sums[c + i_c]! += sum_1;
-      sums[c + i_c + 1]! += sum_1$1;
-      sums[c + i_c + 2]! += sum_1$2;
-      sums[c + i_c + 3]! += sum_1$3;
+      sums[i_c_1]! += sum;
+      sums[i_c_1 + 1]! += sum$1;
+      sums[i_c_1 + 2]! += sum$2;
+      sums[i_c_1 + 3]! += sum$3;
+      sums[c + i_c_1]! += sum_1;
+      sums[c + i_c_1 + 1]! += sum_1$1;
+      sums[c + i_c_1 + 2]! += sum_1$2;
+      sums[c + i_c_1 + 3]! += sum_1$3;
     }
-    for (; i_c < c; i_c++) {
+    for (; i_c_1 < c; i_c_1++) {
       let sum = 0;
       let sum_1 = 0;
       for (let i_s = first_row; i_s < last_row; i_s++) {
         const base = i_s * c;
-        const d = x[base + i_c]! - firsts[i_c]!;
+        const d = x[base + i_c_1]! - firsts[i_c_1]!;
         sum += d;
         sum_1 += d * d;
       }
-      sums[i_c]! += sum;
-      sums[c + i_c]! += sum_1;
+      sums[i_c_1]! += sum;
+      sums[c + i_c_1]! += sum_1;
     }
   }
+  const v = n * s;
+  const v_1 = v - 1;
+  const v_2 = n / v_1;
+  const v_3 = v_2 * s;
+  const v_4 = v_3 * momentum;
+  const v_5 = 1 - momentum;
+  const test = v > 0;
+  for (let i_c_2 = 0; i_c_2 < c; i_c_2++) {
+    const sum_2 = sums[i_c_2]!;
+    const offset = sum_2 * (1 / (n * s));
+    const squares = sums[c + i_c_2]! - sum_2 * offset;
+    const mean_1 = firsts[i_c_2]! + offset;
+    const variance = (((squares < 0) ? 0 : squares)) / (n * s);
+    mean[i_c_2] = mean_1;
+    invstd[i_c_2] = (1 / Math.sqrt(variance + eps));
+    if (running_mean && running_var) {
+      const running_mean_1 = running_mean[i_c_2]!;
+      running_mean[i_c_2] = (test ? v_5 * running_mean_1 + momentum * mean_1 : running_mean_1);
+      const running_var_1 = running_var[i_c_2]!;
+      running_var[i_c_2] = (test ? v_5 * running_var_1 + v_4 * variance : running_var_1);
+    }
+  }
+  const factors = new Float64Array(3 * c);
+  for (let i_c_3 = 0; i_c_3 < c; i_c_3++) {
+    factors[i_c_3] = (weight ? weight[i_c_3]! : 1) * invstd[i_c_3]!;
+    factors[c + i_c_3] = mean[i_c_3]!;
+    factors[2 * c + i_c_3] = (bias ? bias[i_c_3]! : 0);
+  }
+  map_columns(factors, x, y, n, s, c);
 }
+
+/**
+ * batch_norm, forward:
+ *   y = bias + weight * (x - running_mean) / sqrt(eps + running_var)
+ *   mean = running_mean
+ *   invstd = 1 / sqrt(eps + running_var)
+ * Used by weight bias running_mean running_var [n, c, s]: forward, and 3 more
+ *
+ * @param bias [c], or absent
+ * @param running_mean [c]: state
+ * @param running_var [c]: state
+ * @param weight [c], or absent
+ * @param x [n, c, s]
+ * @param y [n, c, s], written
+ * @param mean [c], written
+ * @param invstd [c], written
+ */
+export function batch_norm_forward_3(bias: Floats | undefined, running_mean: Floats, running_var: Floats, weight: Floats | undefined, x: Floats, y: Floats, mean: Floats, invstd: Floats, c: number, n: number, s: number, eps: number): void {
+  for (let i_n = 0; i_n < n; i_n++) {
+    const base = i_n * c;
+    for (let i_c = 0; i_c < c; i_c++) {
+      const v = running_var[i_c]! + eps;
+      const root = (1 / Math.sqrt(v));
+      const v_1 = root * (weight ? weight[i_c]! : 1);
+      const base_1 = (base + i_c) * s;
+      const running_mean_1 = running_mean[i_c]!;
+      const bias_1 = (bias ? bias[i_c]! : 0);
+      let i_s = base_1 + 3;
+      for (; i_s < base_1 + s; i_s += 4) {
+        y[i_s - 3] = v_1 * (x[i_s - 3]! - running_mean_1) + bias_1;
+        y[i_s - 2] = v_1 * (x[i_s - 2]! - running_mean_1) + bias_1;
+        y[i_s - 1] = v_1 * (x[i_s - 1]! - running_mean_1) + bias_1;
+        y[i_s] = v_1 * (x[i_s]! - running_mean_1) + bias_1;
+      }
+      i_s -= 3;
+      for (; i_s < base_1 + s; i_s++) {
+        y[i_s] = v_1 * (x[i_s]! - running_mean_1) + bias_1;
+      }
+    }
+  }
+  map(running_mean, mean, running_var, invstd, c, eps);
+}
+
+/**
+ * batch_norm, forward:
+ *   y = bias + weight * (x - running_mean) / sqrt(eps + running_var)
+ *   mean = running_mean
+ *   invstd = 1 / sqrt(eps + running_var)
+ * Used by weight bias running_mean running_var [n, s, c]: forward, and 3 more
+ *
+ * @param bias [c], or absent
+ * @param running_mean [c]: state
+ * @param running_var [c]: state
+ * @param weight [c], or absent
+ * @param x [n, s, c]
+ * @param y [n, s, c], written
+ * @param mean [c], written
+ * @param invstd [c], written
+ */
+export function batch_norm_forward_4(bias: Floats | undefined, running_mean: Floats, running_var: Floats, weight: Floats | undefined, x: Floats, y: Floats, mean: Floats, invstd: Floats, c: number, n: number, s: number, eps: number): void {
+  const factors = new Float64Array(3 * c);
+  for (let i_c = 0; i_c < c; i_c++) {
+    factors[i_c] = (1 / Math.sqrt(running_var[i_c]! + eps)) * (weight ? weight[i_c]! : 1);
+    factors[c + i_c] = running_mean[i_c]!;
+    factors[2 * c + i_c] = (bias ? bias[i_c]! : 0);
+  }
+  map_columns(factors, x, y, n, s, c);
+  map(running_mean, mean, running_var, invstd, c, eps);
+}
+
 
 function map_columns(factors: Float64Array, x: Floats, y: Floats, n: number, s: number, c: number): void {
   for (let first_row = 0; first_row < n * s; first_row += 64) {
@@ -1027,93 +289,21 @@ function map_columns(factors: Float64Array, x: Floats, y: Floats, n: number, s: 
   }
 }
 
-function map_1(x: Floats, y: Floats, base: number, s: number, v: number, running_mean: number, bias: number): void {
-  let i_s = base;
-  for (; i_s < base + s - 3; i_s += 4) {
-    y[i_s] = v * (x[i_s]! - running_mean) + bias;
-    y[i_s + 1] = v * (x[i_s + 1]! - running_mean) + bias;
-    y[i_s + 2] = v * (x[i_s + 2]! - running_mean) + bias;
-    y[i_s + 3] = v * (x[i_s + 3]! - running_mean) + bias;
-  }
-  for (; i_s < base + s; i_s++) {
-    y[i_s] = v * (x[i_s]! - running_mean) + bias;
-  }
-}
-
-function map_2(running_mean: Floats, mean: Floats, running_var: Floats, invstd: Floats, c: number, eps: number): void {
-  let i_c = 0;
-  for (; i_c < c - 3; i_c += 4) {
+function map(running_mean: Floats, mean: Floats, running_var: Floats, invstd: Floats, c: number, eps: number): void {
+  let i_c = 3;
+  for (; i_c < c; i_c += 4) {
+    mean[i_c - 3] = running_mean[i_c - 3]!;
+    mean[i_c - 2] = running_mean[i_c - 2]!;
+    mean[i_c - 1] = running_mean[i_c - 1]!;
     mean[i_c] = running_mean[i_c]!;
-    mean[i_c + 1] = running_mean[i_c + 1]!;
-    mean[i_c + 2] = running_mean[i_c + 2]!;
-    mean[i_c + 3] = running_mean[i_c + 3]!;
+    invstd[i_c - 3] = (1 / Math.sqrt(running_var[i_c - 3]! + eps));
+    invstd[i_c - 2] = (1 / Math.sqrt(running_var[i_c - 2]! + eps));
+    invstd[i_c - 1] = (1 / Math.sqrt(running_var[i_c - 1]! + eps));
     invstd[i_c] = (1 / Math.sqrt(running_var[i_c]! + eps));
-    invstd[i_c + 1] = (1 / Math.sqrt(running_var[i_c + 1]! + eps));
-    invstd[i_c + 2] = (1 / Math.sqrt(running_var[i_c + 2]! + eps));
-    invstd[i_c + 3] = (1 / Math.sqrt(running_var[i_c + 3]! + eps));
   }
+  i_c -= 3;
   for (; i_c < c; i_c++) {
     mean[i_c] = running_mean[i_c]!;
     invstd[i_c] = (1 / Math.sqrt(running_var[i_c]! + eps));
-  }
-}
-
-function map_3(x: Floats, y: Floats, n: number, c: number, i_c: number, s: number, v: number, mean: number): void {
-  for (let i_n = 0; i_n < n; i_n++) {
-    const base = i_n * c;
-    const base_1 = (base + i_c) * s;
-    let i_s = base_1;
-    for (; i_s < base_1 + s - 3; i_s += 4) {
-      y[i_s] = v * (x[i_s]! - mean);
-      y[i_s + 1] = v * (x[i_s + 1]! - mean);
-      y[i_s + 2] = v * (x[i_s + 2]! - mean);
-      y[i_s + 3] = v * (x[i_s + 3]! - mean);
-    }
-    for (; i_s < base_1 + s; i_s++) {
-      y[i_s] = v * (x[i_s]! - mean);
-    }
-  }
-}
-
-function map_columns_1(factors: Float64Array, x: Floats, y: Floats, n: number, s: number, c: number): void {
-  for (let first_row = 0; first_row < n * s; first_row += 64) {
-    const last_row = Math.min(first_row + 64, n * s);
-    let i_c = 0;
-    for (; i_c < c - 3; i_c += 4) {
-      const factors_1 = factors[i_c]!;
-      const factors_1$1 = factors[i_c + 1]!;
-      const factors_1$2 = factors[i_c + 2]!;
-      const factors_1$3 = factors[i_c + 3]!;
-      const factors_2 = factors[c + i_c]!;
-      const factors_2$1 = factors[c + i_c + 1]!;
-      const factors_2$2 = factors[c + i_c + 2]!;
-      const factors_2$3 = factors[c + i_c + 3]!;
-      for (let i_s = first_row * c + i_c; i_s < last_row * c; i_s += c) {
-        y[i_s] = factors_1 * (x[i_s]! - factors_2);
-        y[i_s + 1] = factors_1$1 * (x[i_s + 1]! - factors_2$1);
-        y[i_s + 2] = factors_1$2 * (x[i_s + 2]! - factors_2$2);
-        y[i_s + 3] = factors_1$3 * (x[i_s + 3]! - factors_2$3);
-      }
-    }
-    for (; i_c < c; i_c++) {
-      const factors_1 = factors[i_c]!;
-      const factors_2 = factors[c + i_c]!;
-      for (let i_s = first_row * c + i_c; i_s < last_row * c; i_s += c) {
-        y[i_s] = factors_1 * (x[i_s]! - factors_2);
-      }
-    }
-  }
-}
-
-function map_4(x: Floats, y: Floats, base: number, s: number, v: number, running_mean: number): void {
-  let i_s = base;
-  for (; i_s < base + s - 3; i_s += 4) {
-    y[i_s] = v * (x[i_s]! - running_mean);
-    y[i_s + 1] = v * (x[i_s + 1]! - running_mean);
-    y[i_s + 2] = v * (x[i_s + 2]! - running_mean);
-    y[i_s + 3] = v * (x[i_s + 3]! - running_mean);
-  }
-  for (; i_s < base + s; i_s++) {
-    y[i_s] = v * (x[i_s]! - running_mean);
   }
 }

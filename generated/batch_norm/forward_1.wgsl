@@ -7,7 +7,7 @@
 //   running_var = count(n) * count(s) > 0 ? (1 - momentum) * running_var + count(n) * count(s) * momentum * var(x, n, s) / (count(n) * count(s) - 1) : running_var
 //   y = bias + weight * invstd * (x - mean)
 
-alias some = f32; const many = 1u;
+alias some = f32; const many = 1u; //one
 
 struct Numbers { c: u32, n: u32, s: u32, share: u32, eps: f32, momentum: f32 }
 
@@ -40,6 +40,12 @@ fn sum_of(v: some) -> f32 {
   return select(u.x + u.y + (u.z + u.w), u.x, many == 1u);
 }
 
+fn merge_totals(a: Moments, b: Moments) -> Moments {
+  return merge_moments(a, b);
+}
+
+//subgroups: alias Totals = Moments; fn exchanged(a: Moments, by: u32) -> Moments { return Moments(subgroupShuffleXor(a.count, by), subgroupShuffleXor(a.mean, by), subgroupShuffleXor(a.squares, by)); }
+
 fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Moments {
   let some_s = numbers.s / many;
   let stride = width % some_s;
@@ -57,7 +63,7 @@ fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Moments {
     let first = head(x_1);
     var sum = some(0.0);
     var sum_1 = some(0.0);
-    for (var i_1 = i; i_1 < end_1; i_1 += width) {
+    for (var i_1 = i; i_1 < end_1; i_1 += width) { //turns
       let x_2 = x[(i_n * numbers.c + result) * some_s + i_s];
       let d = x_2 - first;
       sum += d;
@@ -76,19 +82,7 @@ fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Moments {
     let squares = folded_1 - folded * offset;
     total = merge_moments(total, Moments(taken_1, first + offset, select(squares, 0.0, squares < 0.0)));
   }
-  let lane = own.y * width + own.x;
-  for (var span = 1u; span < width; span *= 16u) {
-    merged[lane] = total;
-    workgroupBarrier();
-    let around = min(span * 16u, width);
-    let leader = lane - (own.x % around - own.x % span);
-    total = Moments();
-    for (var i_2 = 0u; i_2 < around; i_2 += span) {
-      total = merge_moments(total, merged[leader + i_2]);
-    }
-    workgroupBarrier();
-  }
-  return total;
+  return joined(total, Moments(), own.y * width + own.x, 1u);
 }
 
 @compute @workgroup_size(width, together)
@@ -112,7 +106,7 @@ fn forward_1(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
   let v_1 = weight_1 * root;
   let mean_1 = select(total.mean, total.squares / f32(n * s), f32(n * s) == 0.0);
   let bias_1 = bias[result];
-  for (var i = own.x; i < n * some_s; i += width) {
+  for (var i = own.x; i < n * some_s; i += width) { //turns
     let x_1 = x[(i_n * c + result) * some_s + i_s];
     y[(i_n * c + result) * some_s + i_s] = v_1 * (x_1 - mean_1) + bias_1;
     i_n += rest;
@@ -135,4 +129,22 @@ fn forward_1(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
     running_mean[result] = running_mean_2;
     running_var[result] = running_var_2;
   }
+}
+
+//portable
+
+/** Of all lanes that share a result. */
+fn joined(own: Moments, none: Moments, lane: u32, apart: u32) -> Moments {
+  var total = own;
+  let end = width * apart;
+  for (var span = apart; span < end; span *= 16u) {
+    if (span > apart) { workgroupBarrier(); }
+    merged[lane] = total;
+    workgroupBarrier();
+    let around = min(span * 16u, end);
+    let first = lane - lane % around + lane % span;
+    total = none;
+    for (var i = first; i < first + around; i += span) { total = merge_totals(total, merged[i]); }
+  }
+  return total;
 }

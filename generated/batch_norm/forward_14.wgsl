@@ -5,7 +5,7 @@
 //   mean = running_mean
 //   invstd = 1 / sqrt(eps + running_var)
 
-alias some = f32; const many = 1u;
+alias some = f32; const many = 1u; //one
 
 struct Numbers { c: u32, n: u32, s: u32, share: u32, eps: f32 }
 
@@ -33,7 +33,7 @@ fn forward_14(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id)
   let weight_1 = weight[result];
   let v_1 = root * weight_1;
   let running_mean_1 = running_mean[result];
-  for (var i = begin + own.y; i < end; i += width) {
+  for (var i = begin + own.y; i < end; i += width) { //turns
     let x_1 = x[i * some_c + result];
     y[i * some_c + result] = v_1 * (x_1 - running_mean_1);
   }

@@ -7,7 +7,7 @@
 //   running_var = count(n) * count(s) > 0 ? (1 - momentum) * running_var + count(n) * count(s) * momentum * var(x, n, s) / (count(n) * count(s) - 1) : running_var
 //   y = bias + weight * invstd * (x - mean)
 
-alias some = f32; const many = 1u;
+alias some = f32; const many = 1u; //one
 
 struct Numbers { c: u32, n: u32, s: u32, share: u32, eps: f32, momentum: f32 }
 
@@ -33,6 +33,12 @@ fn merge_moments(a: Moments, b: Moments) -> Moments {
 override width = 1u; override together = 64u; override team = 64u;
 var<workgroup> merged: array<Moments, team>;
 
+fn merge_totals(a: Moments, b: Moments) -> Moments {
+  return merge_moments(a, b);
+}
+
+//subgroups: alias Totals = Moments; fn exchanged(a: Moments, by: u32) -> Moments { return Moments(subgroupShuffleXor(a.count, by), subgroupShuffleXor(a.mean, by), subgroupShuffleXor(a.squares, by)); }
+
 fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Moments {
   let some_c = numbers.c / many;
   let begin = group.z * numbers.share;
@@ -44,7 +50,7 @@ fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Moments {
     let x_1 = x[i * some_c + result];
     var sum = some(0.0);
     var sum_1 = some(0.0);
-    for (var i_1 = i; i_1 < end_1; i_1 += width) {
+    for (var i_1 = i; i_1 < end_1; i_1 += width) { //turns
       let x_2 = x[i_1 * some_c + result];
       let d = x_2 - x_1;
       sum += d;
@@ -55,19 +61,7 @@ fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Moments {
     let squares = sum_1 - sum * offset;
     total = merge_moments(total, Moments(taken_1, x_1 + offset, select(squares, some(0.0), squares < some(0.0))));
   }
-  let lane = own.y * together + own.x;
-  for (var span = 1u; span < width; span *= 16u) {
-    merged[lane] = total;
-    workgroupBarrier();
-    let around = min(span * 16u, width);
-    let leader = lane - (own.y % around - own.y % span) * together;
-    total = Moments();
-    for (var i_2 = 0u; i_2 < around; i_2 += span) {
-      total = merge_moments(total, merged[leader + i_2 * together]);
-    }
-    workgroupBarrier();
-  }
-  return total;
+  return joined(total, Moments(), own.y * together + own.x, together);
 }
 
 @compute @workgroup_size(together, width)
@@ -86,7 +80,7 @@ fn forward_4(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
   let v_1 = weight_1 * root;
   let mean_1 = select(total.mean, total.squares / f32(n * s), f32(n * s) == 0.0);
   let bias_1 = bias[result];
-  for (var i = own.y; i < n * s; i += width) {
+  for (var i = own.y; i < n * s; i += width) { //turns
     let x_1 = x[i * some_c + result];
     y[i * some_c + result] = v_1 * (x_1 - mean_1) + bias_1;
   }
@@ -103,4 +97,22 @@ fn forward_4(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
     running_mean[result] = running_mean_2;
     running_var[result] = running_var_2;
   }
+}
+
+//portable
+
+/** Of all lanes that share a result. */
+fn joined(own: Moments, none: Moments, lane: u32, apart: u32) -> Moments {
+  var total = own;
+  let end = width * apart;
+  for (var span = apart; span < end; span *= 16u) {
+    if (span > apart) { workgroupBarrier(); }
+    merged[lane] = total;
+    workgroupBarrier();
+    let around = min(span * 16u, end);
+    let first = lane - lane % around + lane % span;
+    total = none;
+    for (var i = first; i < first + around; i += span) { total = merge_totals(total, merged[i]); }
+  }
+  return total;
 }

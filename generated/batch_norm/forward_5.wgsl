@@ -3,7 +3,7 @@
 // batch_norm, kernels that go on from
 //   mean and var of x over n, s
 
-alias some = f32; const many = 1u;
+alias some = f32; const many = 1u; //one
 
 struct Numbers { c: u32, n: u32, s: u32, share: u32, taken: u32, eps: f32, momentum: f32, mapped: u32 }
 
@@ -48,6 +48,12 @@ var<workgroup> merged: array<Moments, team>;
 
 fn head(v: some) -> f32 { return vec4f(v).x; }
 
+fn merge_totals(a: Moments, b: Moments) -> Moments {
+  return merge_moments(a, b);
+}
+
+//subgroups: alias Totals = Moments; fn exchanged(a: Moments, by: u32) -> Moments { return Moments(subgroupShuffleXor(a.count, by), subgroupShuffleXor(a.mean, by), subgroupShuffleXor(a.squares, by)); }
+
 fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Moments {
   let some_c = numbers.c / many;
   let begin = group.z * numbers.share;
@@ -59,7 +65,7 @@ fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Moments {
     let x_1 = x[i * some_c + result];
     var sum = some(0.0);
     var sum_1 = some(0.0);
-    for (var i_1 = i; i_1 < end_1; i_1 += width) {
+    for (var i_1 = i; i_1 < end_1; i_1 += width) { //turns
       let x_2 = x[i_1 * some_c + result];
       let d = x_2 - x_1;
       sum += d;
@@ -74,19 +80,7 @@ fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Moments {
     let slot = i_2 * 3u * some_c + result;
     total = merge_moments(total, Moments(head(partials[slot]), partials[slot + some_c], partials[slot + 2u * some_c]));
   }
-  let lane = own.y * together + own.x;
-  for (var span = 1u; span < width; span *= 16u) {
-    merged[lane] = total;
-    workgroupBarrier();
-    let around = min(span * 16u, width);
-    let leader = lane - (own.y % around - own.y % span) * together;
-    total = Moments();
-    for (var i_3 = 0u; i_3 < around; i_3 += span) {
-      total = merge_moments(total, merged[leader + i_3 * together]);
-    }
-    workgroupBarrier();
-  }
-  return total;
+  return joined(total, Moments(), own.y * together + own.x, together);
 }
 
 // batch_norm, forward:
@@ -153,7 +147,7 @@ fn forward_10(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id)
   let v_1 = weight_1 * root;
   let mean_1 = select(total.mean, total.squares / f32(n * s), f32(n * s) == 0.0);
   let bias_1 = bias[result];
-  for (var i = begin + own.y; i < end; i += width) {
+  for (var i = begin + own.y; i < end; i += width) { //turns
     let x_1 = x[i * some_c + result];
     y[i * some_c + result] = v_1 * (x_1 - mean_1) + bias_1;
   }
@@ -195,7 +189,7 @@ fn forward_12(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id)
   let root = inverseSqrt(v);
   let v_1 = weight_1 * root;
   let mean_1 = select(total.mean, total.squares / f32(n * s), f32(n * s) == 0.0);
-  for (var i = begin + own.y; i < end; i += width) {
+  for (var i = begin + own.y; i < end; i += width) { //turns
     let x_1 = x[i * some_c + result];
     y_at_7[i * some_c + result] = v_1 * (x_1 - mean_1);
   }
@@ -239,7 +233,7 @@ fn forward_16(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id)
   let root = inverseSqrt(v);
   let v_1 = weight_1 * root;
   let mean_1 = select(total.mean, total.squares / f32(n * s), f32(n * s) == 0.0);
-  for (var i = begin + own.y; i < end; i += width) {
+  for (var i = begin + own.y; i < end; i += width) { //turns
     let x_1 = x[i * some_c + result];
     y_at_5[i * some_c + result] = v_1 * (x_1 - mean_1);
   }
@@ -280,7 +274,7 @@ fn forward_18(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id)
   let root = inverseSqrt(v);
   let mean_1 = select(total.mean, total.squares / f32(n * s), f32(n * s) == 0.0);
   let bias_1 = bias[result];
-  for (var i = begin + own.y; i < end; i += width) {
+  for (var i = begin + own.y; i < end; i += width) { //turns
     let x_1 = x[i * some_c + result];
     y_at_7[i * some_c + result] = root * (x_1 - mean_1) + bias_1;
   }
@@ -323,7 +317,7 @@ fn forward_22(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id)
   let root = inverseSqrt(v);
   let mean_1 = select(total.mean, total.squares / f32(n * s), f32(n * s) == 0.0);
   let bias_1 = bias[result];
-  for (var i = begin + own.y; i < end; i += width) {
+  for (var i = begin + own.y; i < end; i += width) { //turns
     let x_1 = x[i * some_c + result];
     y_at_5[i * some_c + result] = root * (x_1 - mean_1) + bias_1;
   }
@@ -363,7 +357,7 @@ fn forward_24(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id)
   let v = variance + numbers.eps;
   let root = inverseSqrt(v);
   let mean_1 = select(total.mean, total.squares / f32(n * s), f32(n * s) == 0.0);
-  for (var i = begin + own.y; i < end; i += width) {
+  for (var i = begin + own.y; i < end; i += width) { //turns
     let x_1 = x[i * some_c + result];
     y[i * some_c + result] = root * (x_1 - mean_1);
   }
@@ -406,7 +400,7 @@ fn forward_28(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id)
   let v = variance + numbers.eps;
   let root = inverseSqrt(v);
   let mean_1 = select(total.mean, total.squares / f32(n * s), f32(n * s) == 0.0);
-  for (var i = begin + own.y; i < end; i += width) {
+  for (var i = begin + own.y; i < end; i += width) { //turns
     let x_1 = x[i * some_c + result];
     y_at_4[i * some_c + result] = root * (x_1 - mean_1);
   }
@@ -414,4 +408,22 @@ fn forward_28(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id)
     mean_at_3[result] = mean_1;
     invstd_at_2[result] = root;
   }
+}
+
+//portable
+
+/** Of all lanes that share a result. */
+fn joined(own: Moments, none: Moments, lane: u32, apart: u32) -> Moments {
+  var total = own;
+  let end = width * apart;
+  for (var span = apart; span < end; span *= 16u) {
+    if (span > apart) { workgroupBarrier(); }
+    merged[lane] = total;
+    workgroupBarrier();
+    let around = min(span * 16u, end);
+    let first = lane - lane % around + lane % span;
+    total = none;
+    for (var i = first; i < first + around; i += span) { total = merge_totals(total, merged[i]); }
+  }
+  return total;
 }

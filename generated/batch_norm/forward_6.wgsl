@@ -3,7 +3,7 @@
 // batch_norm, forward:
 //   y = bias + weight * invstd * (x - mean)
 
-alias some = f32; const many = 1u;
+alias some = f32; const many = 1u; //one
 
 struct Numbers { c: u32, n: u32, s: u32, share: u32 }
 
@@ -29,7 +29,7 @@ fn forward_6(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
   let v = weight_1 * invstd_1;
   let mean_1 = mean[result];
   let bias_1 = bias[result];
-  for (var i = begin + own.y; i < end; i += width) {
+  for (var i = begin + own.y; i < end; i += width) { //turns
     let x_1 = x[i * some_c + result];
     y[i * some_c + result] = v * (x_1 - mean_1) + bias_1;
   }

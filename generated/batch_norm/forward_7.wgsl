@@ -5,7 +5,7 @@
 //   mean = running_mean
 //   invstd = 1 / sqrt(eps + running_var)
 
-alias some = f32; const many = 1u;
+alias some = f32; const many = 1u; //one
 
 struct Numbers { c: u32, n: u32, s: u32, share: u32, eps: f32 }
 
@@ -41,7 +41,7 @@ fn forward_7(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
   let v_1 = root * weight_1;
   let running_mean_1 = running_mean[result];
   let bias_1 = bias[result];
-  for (var i = start; i < end; i += width) {
+  for (var i = start; i < end; i += width) { //turns
     let x_1 = x[(i_n * c + result) * some_s + i_s];
     y[(i_n * c + result) * some_s + i_s] = v_1 * (x_1 - running_mean_1) + bias_1;
     i_n += rest;

@@ -8,39 +8,48 @@ type Floats = Float32Array | Float64Array;
  *   mean_1 = mean(x_t, n, s)
  *   mean_2 = mean((x - mean) * x_t, n, s)
  *   y_t = bias_t + invstd * weight_t * (x - mean) + weight * invstd * x_t - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
- * Used by weight bias running_mean running_var training [n, c, s]: jvp, and 1 more
+ * Used by weight bias running_mean running_var training [n, c, s]: jvp, and 7 more
  *
  * @param x [n, c, s]
  * @param mean [c]: saved by forward
  * @param x_t [n, c, s]: the tangent of x
- * @param weight [c]
+ * @param weight [c], or absent
  * @param invstd [c]: saved by forward
- * @param bias_t [c]: the tangent of bias
- * @param weight_t [c]: the tangent of weight
+ * @param bias_t [c], or absent: the tangent of bias
+ * @param weight_t [c], or absent: the tangent of weight
  * @param y_t [n, c, s], written: the tangent of y
  */
-export function batch_norm_jvp_1(x: Floats, mean: Floats, x_t: Floats, weight: Floats, invstd: Floats, bias_t: Floats, weight_t: Floats, y_t: Floats, c: number, n: number, s: number): void {
-  const sums = new Float64Array(2);
+export function batch_norm_jvp_1(x: Floats, mean: Floats, x_t: Floats, weight: Floats | undefined, invstd: Floats, bias_t: Floats | undefined, weight_t: Floats | undefined, y_t: Floats, c: number, n: number, s: number): void {
   for (let i_c = 0; i_c < c; i_c++) {
     const mean_1 = mean[i_c]!;
-    reduce(x_t, x, sums, n, c, i_c, s, mean_1);
-    const mean_2 = sums[1]! / (n * s);
-    const mean_3 = sums[0]! / (n * s);
-    const invstd_1 = invstd[i_c]!;
-    const weight_1 = weight[i_c]!;
-    const v = invstd_1 * invstd_1;
-    const v_1 = weight_1 * v;
-    const v_2 = v_1 * mean_3;
-    const v_3 = weight_t[i_c]! - v_2;
-    const v_4 = invstd_1 * v_3;
-    const v_5 = weight_1 * invstd_1;
-    const bias_t_1 = bias_t[i_c]!;
-    const v_6 = v_5 * mean_2;
+    let sum = 0;
+    let sum_1 = 0;
     for (let i_n = 0; i_n < n; i_n++) {
       const base = i_n * c;
       const base_1 = (base + i_c) * s;
       for (let i_s = base_1; i_s < base_1 + s; i_s++) {
-        y_t[i_s] = v_4 * (x[i_s]! - mean_1) + v_5 * x_t[i_s]! + bias_t_1 - v_6;
+        const x_t_1 = x_t[i_s]!;
+        sum += (x[i_s]! - mean_1) * x_t_1;
+        sum_1 += x_t_1;
+      }
+    }
+    const mean_2 = sum_1 / (n * s);
+    const mean_3 = sum / (n * s);
+    const invstd_1 = invstd[i_c]!;
+    const weight_1 = (weight ? weight[i_c]! : 1);
+    const v = invstd_1 * invstd_1;
+    const v_1 = weight_1 * v;
+    const v_2 = v_1 * mean_3;
+    const v_3 = (weight_t ? weight_t[i_c]! : 0) - v_2;
+    const v_4 = invstd_1 * v_3;
+    const v_5 = weight_1 * invstd_1;
+    const bias_t_1 = (bias_t ? bias_t[i_c]! : 0);
+    const v_6 = v_5 * mean_2;
+    for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
+      const base_2 = i_n_1 * c;
+      const base_3 = (base_2 + i_c) * s;
+      for (let i_s_1 = base_3; i_s_1 < base_3 + s; i_s_1++) {
+        y_t[i_s_1] = v_4 * (x[i_s_1]! - mean_1) + v_5 * x_t[i_s_1]! + bias_t_1 - v_6;
       }
     }
   }
@@ -51,34 +60,66 @@ export function batch_norm_jvp_1(x: Floats, mean: Floats, x_t: Floats, weight: F
  *   mean_1 = mean(x_t, n, s)
  *   mean_2 = mean((x - mean) * x_t, n, s)
  *   y_t = bias_t + invstd * weight_t * (x - mean) + weight * invstd * x_t - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
- * Used by weight bias running_mean running_var training [n, s, c]: jvp, and 1 more
+ * Used by weight bias running_mean running_var training [n, s, c]: jvp, and 7 more
  *
  * @param x [n, s, c]
  * @param mean [c]: saved by forward
  * @param x_t [n, s, c]: the tangent of x
- * @param weight [c]
+ * @param weight [c], or absent
  * @param invstd [c]: saved by forward
- * @param bias_t [c]: the tangent of bias
- * @param weight_t [c]: the tangent of weight
+ * @param bias_t [c], or absent: the tangent of bias
+ * @param weight_t [c], or absent: the tangent of weight
  * @param y_t [n, s, c], written: the tangent of y
  */
-export function batch_norm_jvp_2(x: Floats, mean: Floats, x_t: Floats, weight: Floats, invstd: Floats, bias_t: Floats, weight_t: Floats, y_t: Floats, c: number, n: number, s: number): void {
+export function batch_norm_jvp_2(x: Floats, mean: Floats, x_t: Floats, weight: Floats | undefined, invstd: Floats, bias_t: Floats | undefined, weight_t: Floats | undefined, y_t: Floats, c: number, n: number, s: number): void {
   const mean_1 = new Float64Array(c);
   const mean_2 = new Float64Array(c);
   const sums = new Float64Array(2 * c);
-  reduce_lines(x_t, sums, x, mean, n, s, c);
+  const factors = new Float64Array(c);
   for (let i_c = 0; i_c < c; i_c++) {
-    mean_1[i_c] = sums[c + i_c]! / (n * s);
-    mean_2[i_c] = sums[i_c]! / (n * s);
+    factors[i_c] = mean[i_c]!;
   }
-  for (let i_s = 0; i_s < n * s; i_s++) {
-    const base = i_s * c;
+  for (let first_row = 0; first_row < n * s; first_row += 64) {
+    const last_row = Math.min(first_row + 64, n * s);
     for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
-      const invstd_1 = invstd[i_c_1]!;
-      const weight_1 = weight[i_c_1]!;
-      const v = x[base + i_c_1]! - mean[i_c_1]!;
-      const v_1 = weight_1 * invstd_1;
-      y_t[base + i_c_1] = invstd_1 * (weight_t[i_c_1]! - weight_1 * (invstd_1 * invstd_1) * mean_2[i_c_1]!) * v + v_1 * x_t[base + i_c_1]! + bias_t[i_c_1]! - v_1 * mean_1[i_c_1]!;
+      let sum = 0;
+      let sum_1 = 0;
+      const factors_1 = factors[i_c_1]!;
+      for (let i_s = first_row * c + i_c_1; i_s < last_row * c; i_s += c) {
+        const x_t_1 = x_t[i_s]!;
+        sum += (x[i_s]! - factors_1) * x_t_1;
+        sum_1 += x_t_1;
+      }
+      sums[i_c_1]! += sum;
+      sums[c + i_c_1]! += sum_1;
+    }
+  }
+  for (let i_c_2 = 0; i_c_2 < c; i_c_2++) {
+    mean_1[i_c_2] = sums[c + i_c_2]! / (n * s);
+    mean_2[i_c_2] = sums[i_c_2]! / (n * s);
+  }
+  const factors_2 = new Float64Array(5 * c);
+  for (let i_c_3 = 0; i_c_3 < c; i_c_3++) {
+    const invstd_1 = invstd[i_c_3]!;
+    const weight_1 = (weight ? weight[i_c_3]! : 1);
+    factors_2[i_c_3] = invstd_1 * ((weight_t ? weight_t[i_c_3]! : 0) - weight_1 * (invstd_1 * invstd_1) * mean_2[i_c_3]!);
+    factors_2[c + i_c_3] = mean[i_c_3]!;
+    const v = weight_1 * invstd_1;
+    factors_2[2 * c + i_c_3] = v;
+    factors_2[3 * c + i_c_3] = (bias_t ? bias_t[i_c_3]! : 0);
+    factors_2[4 * c + i_c_3] = v * mean_1[i_c_3]!;
+  }
+  for (let first_row_1 = 0; first_row_1 < n * s; first_row_1 += 64) {
+    const last_row_1 = Math.min(first_row_1 + 64, n * s);
+    for (let i_c_4 = 0; i_c_4 < c; i_c_4++) {
+      const factors_3 = factors_2[i_c_4]!;
+      const factors_4 = factors_2[c + i_c_4]!;
+      const factors_5 = factors_2[2 * c + i_c_4]!;
+      const factors_6 = factors_2[3 * c + i_c_4]!;
+      const factors_7 = factors_2[4 * c + i_c_4]!;
+      for (let i_s_1 = first_row_1 * c + i_c_4; i_s_1 < last_row_1 * c; i_s_1 += c) {
+        y_t[i_s_1] = factors_3 * (x[i_s_1]! - factors_4) + factors_5 * x_t[i_s_1]! + factors_6 - factors_7;
+      }
     }
   }
 }
@@ -86,18 +127,18 @@ export function batch_norm_jvp_2(x: Floats, mean: Floats, x_t: Floats, weight: F
 /**
  * batch_norm, jvp:
  *   y_t = bias_t + invstd * weight_t * (x - mean) + weight * invstd * x_t
- * Used by weight bias running_mean running_var [n, c, s]: jvp
+ * Used by weight bias running_mean running_var [n, c, s]: jvp, and 1 more
  *
  * @param weight [c]
  * @param x [n, c, s]
  * @param invstd [c]: saved by forward
  * @param mean [c]: saved by forward
- * @param bias_t [c]: the tangent of bias
+ * @param bias_t [c], or absent: the tangent of bias
  * @param weight_t [c]: the tangent of weight
  * @param x_t [n, c, s]: the tangent of x
  * @param y_t [n, c, s], written: the tangent of y
  */
-export function batch_norm_jvp_3(weight: Floats, x: Floats, invstd: Floats, mean: Floats, bias_t: Floats, weight_t: Floats, x_t: Floats, y_t: Floats, c: number, n: number, s: number): void {
+export function batch_norm_jvp_3(weight: Floats, x: Floats, invstd: Floats, mean: Floats, bias_t: Floats | undefined, weight_t: Floats, x_t: Floats, y_t: Floats, c: number, n: number, s: number): void {
   for (let i_n = 0; i_n < n; i_n++) {
     const base = i_n * c;
     for (let i_c = 0; i_c < c; i_c++) {
@@ -106,7 +147,7 @@ export function batch_norm_jvp_3(weight: Floats, x: Floats, invstd: Floats, mean
       const base_1 = (base + i_c) * s;
       const mean_1 = mean[i_c]!;
       const v_1 = weight[i_c]! * invstd_1;
-      const bias_t_1 = bias_t[i_c]!;
+      const bias_t_1 = (bias_t ? bias_t[i_c]! : 0);
       for (let i_s = base_1; i_s < base_1 + s; i_s++) {
         y_t[i_s] = v * (x[i_s]! - mean_1) + v_1 * x_t[i_s]! + bias_t_1;
       }
@@ -117,219 +158,36 @@ export function batch_norm_jvp_3(weight: Floats, x: Floats, invstd: Floats, mean
 /**
  * batch_norm, jvp:
  *   y_t = bias_t + invstd * weight_t * (x - mean) + weight * invstd * x_t
- * Used by weight bias running_mean running_var [n, s, c]: jvp
+ * Used by weight bias running_mean running_var [n, s, c]: jvp, and 1 more
  *
  * @param weight [c]
  * @param x [n, s, c]
  * @param invstd [c]: saved by forward
  * @param mean [c]: saved by forward
- * @param bias_t [c]: the tangent of bias
+ * @param bias_t [c], or absent: the tangent of bias
  * @param weight_t [c]: the tangent of weight
  * @param x_t [n, s, c]: the tangent of x
  * @param y_t [n, s, c], written: the tangent of y
  */
-export function batch_norm_jvp_4(weight: Floats, x: Floats, invstd: Floats, mean: Floats, bias_t: Floats, weight_t: Floats, x_t: Floats, y_t: Floats, c: number, n: number, s: number): void {
-  for (let i_s = 0; i_s < n * s; i_s++) {
-    const base = i_s * c;
-    for (let i_c = 0; i_c < c; i_c++) {
-      const invstd_1 = invstd[i_c]!;
-      y_t[base + i_c] = invstd_1 * weight_t[i_c]! * (x[base + i_c]! - mean[i_c]!) + weight[i_c]! * invstd_1 * x_t[base + i_c]! + bias_t[i_c]!;
-    }
-  }
-}
-
-/**
- * batch_norm, jvp:
- *   mean_1 = mean(x_t, n, s)
- *   mean_2 = mean((x - mean) * x_t, n, s)
- *   y_t = invstd * weight_t * (x - mean) + weight * invstd * x_t - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
- * Used by weight running_mean running_var training [n, c, s]: jvp, and 1 more
- *
- * @param x [n, c, s]
- * @param mean [c]: saved by forward
- * @param x_t [n, c, s]: the tangent of x
- * @param weight [c]
- * @param invstd [c]: saved by forward
- * @param weight_t [c]: the tangent of weight
- * @param y_t [n, c, s], written: the tangent of y
- */
-export function batch_norm_jvp_5(x: Floats, mean: Floats, x_t: Floats, weight: Floats, invstd: Floats, weight_t: Floats, y_t: Floats, c: number, n: number, s: number): void {
-  const sums = new Float64Array(2);
+export function batch_norm_jvp_4(weight: Floats, x: Floats, invstd: Floats, mean: Floats, bias_t: Floats | undefined, weight_t: Floats, x_t: Floats, y_t: Floats, c: number, n: number, s: number): void {
+  const factors = new Float64Array(4 * c);
   for (let i_c = 0; i_c < c; i_c++) {
-    const mean_1 = mean[i_c]!;
-    reduce(x_t, x, sums, n, c, i_c, s, mean_1);
-    const mean_2 = sums[1]! / (n * s);
-    const mean_3 = sums[0]! / (n * s);
     const invstd_1 = invstd[i_c]!;
-    const weight_1 = weight[i_c]!;
-    const v = invstd_1 * invstd_1;
-    const v_1 = weight_1 * v;
-    const v_2 = v_1 * mean_3;
-    const v_3 = weight_t[i_c]! - v_2;
-    const v_4 = weight_1 * mean_2;
-    for (let i_n = 0; i_n < n; i_n++) {
-      const base = i_n * c;
-      const base_1 = (base + i_c) * s;
-      for (let i_s = base_1; i_s < base_1 + s; i_s++) {
-        const v_5 = x[i_s]! - mean_1;
-        y_t[i_s] = invstd_1 * (v_3 * v_5 + weight_1 * x_t[i_s]! - v_4);
-      }
-    }
+    factors[i_c] = invstd_1 * weight_t[i_c]!;
+    factors[c + i_c] = mean[i_c]!;
+    factors[2 * c + i_c] = weight[i_c]! * invstd_1;
+    factors[3 * c + i_c] = (bias_t ? bias_t[i_c]! : 0);
   }
-}
-
-/**
- * batch_norm, jvp:
- *   mean_1 = mean(x_t, n, s)
- *   mean_2 = mean((x - mean) * x_t, n, s)
- *   y_t = invstd * weight_t * (x - mean) + weight * invstd * x_t - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
- * Used by weight running_mean running_var training [n, s, c]: jvp, and 1 more
- *
- * @param x [n, s, c]
- * @param mean [c]: saved by forward
- * @param x_t [n, s, c]: the tangent of x
- * @param weight [c]
- * @param invstd [c]: saved by forward
- * @param weight_t [c]: the tangent of weight
- * @param y_t [n, s, c], written: the tangent of y
- */
-export function batch_norm_jvp_6(x: Floats, mean: Floats, x_t: Floats, weight: Floats, invstd: Floats, weight_t: Floats, y_t: Floats, c: number, n: number, s: number): void {
-  const mean_1 = new Float64Array(c);
-  const mean_2 = new Float64Array(c);
-  const sums = new Float64Array(2 * c);
-  reduce_lines(x_t, sums, x, mean, n, s, c);
-  for (let i_c = 0; i_c < c; i_c++) {
-    mean_1[i_c] = sums[c + i_c]! / (n * s);
-    mean_2[i_c] = sums[i_c]! / (n * s);
-  }
-  for (let i_s = 0; i_s < n * s; i_s++) {
-    const base = i_s * c;
+  for (let first_row = 0; first_row < n * s; first_row += 64) {
+    const last_row = Math.min(first_row + 64, n * s);
     for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
-      const invstd_1 = invstd[i_c_1]!;
-      const weight_1 = weight[i_c_1]!;
-      const v = x[base + i_c_1]! - mean[i_c_1]!;
-      y_t[base + i_c_1] = invstd_1 * ((weight_t[i_c_1]! - weight_1 * (invstd_1 * invstd_1) * mean_2[i_c_1]!) * v + weight_1 * x_t[base + i_c_1]! - weight_1 * mean_1[i_c_1]!);
-    }
-  }
-}
-
-/**
- * batch_norm, jvp:
- *   y_t = invstd * weight_t * (x - mean) + weight * invstd * x_t
- * Used by weight running_mean running_var [n, c, s]: jvp
- *
- * @param weight [c]
- * @param x [n, c, s]
- * @param invstd [c]: saved by forward
- * @param mean [c]: saved by forward
- * @param weight_t [c]: the tangent of weight
- * @param x_t [n, c, s]: the tangent of x
- * @param y_t [n, c, s], written: the tangent of y
- */
-export function batch_norm_jvp_7(weight: Floats, x: Floats, invstd: Floats, mean: Floats, weight_t: Floats, x_t: Floats, y_t: Floats, c: number, n: number, s: number): void {
-  for (let i_n = 0; i_n < n; i_n++) {
-    const base = i_n * c;
-    for (let i_c = 0; i_c < c; i_c++) {
-      const invstd_1 = invstd[i_c]!;
-      const weight_t_1 = weight_t[i_c]!;
-      const base_1 = (base + i_c) * s;
-      const mean_1 = mean[i_c]!;
-      const weight_1 = weight[i_c]!;
-      for (let i_s = base_1; i_s < base_1 + s; i_s++) {
-        y_t[i_s] = invstd_1 * (weight_t_1 * (x[i_s]! - mean_1) + weight_1 * x_t[i_s]!);
+      const factors_1 = factors[i_c_1]!;
+      const factors_2 = factors[c + i_c_1]!;
+      const factors_3 = factors[2 * c + i_c_1]!;
+      const factors_4 = factors[3 * c + i_c_1]!;
+      for (let i_s = first_row * c + i_c_1; i_s < last_row * c; i_s += c) {
+        y_t[i_s] = factors_1 * (x[i_s]! - factors_2) + factors_3 * x_t[i_s]! + factors_4;
       }
-    }
-  }
-}
-
-/**
- * batch_norm, jvp:
- *   y_t = invstd * weight_t * (x - mean) + weight * invstd * x_t
- * Used by weight running_mean running_var [n, s, c]: jvp
- *
- * @param weight [c]
- * @param x [n, s, c]
- * @param invstd [c]: saved by forward
- * @param mean [c]: saved by forward
- * @param weight_t [c]: the tangent of weight
- * @param x_t [n, s, c]: the tangent of x
- * @param y_t [n, s, c], written: the tangent of y
- */
-export function batch_norm_jvp_8(weight: Floats, x: Floats, invstd: Floats, mean: Floats, weight_t: Floats, x_t: Floats, y_t: Floats, c: number, n: number, s: number): void {
-  for (let i_s = 0; i_s < n * s; i_s++) {
-    const base = i_s * c;
-    for (let i_c = 0; i_c < c; i_c++) {
-      y_t[base + i_c] = invstd[i_c]! * (weight_t[i_c]! * (x[base + i_c]! - mean[i_c]!) + weight[i_c]! * x_t[base + i_c]!);
-    }
-  }
-}
-
-/**
- * batch_norm, jvp:
- *   mean_1 = mean(x_t, n, s)
- *   mean_2 = mean((x - mean) * x_t, n, s)
- *   y_t = bias_t + invstd * x_t - invstd * mean_1 - invstd ^ 3 * mean_2 * (x - mean)
- * Used by bias running_mean running_var training [n, c, s]: jvp, and 1 more
- *
- * @param x [n, c, s]
- * @param mean [c]: saved by forward
- * @param x_t [n, c, s]: the tangent of x
- * @param invstd [c]: saved by forward
- * @param bias_t [c]: the tangent of bias
- * @param y_t [n, c, s], written: the tangent of y
- */
-export function batch_norm_jvp_9(x: Floats, mean: Floats, x_t: Floats, invstd: Floats, bias_t: Floats, y_t: Floats, c: number, n: number, s: number): void {
-  const sums = new Float64Array(2);
-  for (let i_c = 0; i_c < c; i_c++) {
-    const mean_1 = mean[i_c]!;
-    reduce(x_t, x, sums, n, c, i_c, s, mean_1);
-    const mean_2 = sums[1]! / (n * s);
-    const mean_3 = sums[0]! / (n * s);
-    const invstd_1 = invstd[i_c]!;
-    const bias_t_1 = bias_t[i_c]!;
-    const v = invstd_1 * invstd_1;
-    const v_1 = v * invstd_1;
-    const v_2 = v_1 * mean_3;
-    const v_3 = invstd_1 * mean_2;
-    for (let i_n = 0; i_n < n; i_n++) {
-      const base = i_n * c;
-      const base_1 = (base + i_c) * s;
-      for (let i_s = base_1; i_s < base_1 + s; i_s++) {
-        y_t[i_s] = invstd_1 * x_t[i_s]! + bias_t_1 - v_2 * (x[i_s]! - mean_1) - v_3;
-      }
-    }
-  }
-}
-
-/**
- * batch_norm, jvp:
- *   mean_1 = mean(x_t, n, s)
- *   mean_2 = mean((x - mean) * x_t, n, s)
- *   y_t = bias_t + invstd * x_t - invstd * mean_1 - invstd ^ 3 * mean_2 * (x - mean)
- * Used by bias running_mean running_var training [n, s, c]: jvp, and 1 more
- *
- * @param x [n, s, c]
- * @param mean [c]: saved by forward
- * @param x_t [n, s, c]: the tangent of x
- * @param invstd [c]: saved by forward
- * @param bias_t [c]: the tangent of bias
- * @param y_t [n, s, c], written: the tangent of y
- */
-export function batch_norm_jvp_10(x: Floats, mean: Floats, x_t: Floats, invstd: Floats, bias_t: Floats, y_t: Floats, c: number, n: number, s: number): void {
-  const mean_1 = new Float64Array(c);
-  const mean_2 = new Float64Array(c);
-  const sums = new Float64Array(2 * c);
-  reduce_lines(x_t, sums, x, mean, n, s, c);
-  for (let i_c = 0; i_c < c; i_c++) {
-    mean_1[i_c] = sums[c + i_c]! / (n * s);
-    mean_2[i_c] = sums[i_c]! / (n * s);
-  }
-  for (let i_s = 0; i_s < n * s; i_s++) {
-    const base = i_s * c;
-    for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
-      const invstd_1 = invstd[i_c_1]!;
-      const v = x[base + i_c_1]! - mean[i_c_1]!;
-      y_t[base + i_c_1] = invstd_1 * x_t[base + i_c_1]! + bias_t[i_c_1]! - invstd_1 * invstd_1 * invstd_1 * mean_2[i_c_1]! * v - invstd_1 * mean_1[i_c_1]!;
     }
   }
 }
@@ -337,20 +195,20 @@ export function batch_norm_jvp_10(x: Floats, mean: Floats, x_t: Floats, invstd: 
 /**
  * batch_norm, jvp:
  *   y_t = bias_t + invstd * x_t
- * Used by bias running_mean running_var [n, c, s]: jvp
+ * Used by bias running_mean running_var [n, c, s]: jvp, and 1 more
  *
  * @param invstd [c]: saved by forward
- * @param bias_t [c]: the tangent of bias
+ * @param bias_t [c], or absent: the tangent of bias
  * @param x_t [n, c, s]: the tangent of x
  * @param y_t [n, c, s], written: the tangent of y
  */
-export function batch_norm_jvp_11(invstd: Floats, bias_t: Floats, x_t: Floats, y_t: Floats, c: number, n: number, s: number): void {
+export function batch_norm_jvp_5(invstd: Floats, bias_t: Floats | undefined, x_t: Floats, y_t: Floats, c: number, n: number, s: number): void {
   for (let i_n = 0; i_n < n; i_n++) {
     const base = i_n * c;
     for (let i_c = 0; i_c < c; i_c++) {
       const invstd_1 = invstd[i_c]!;
       const base_1 = (base + i_c) * s;
-      const bias_t_1 = bias_t[i_c]!;
+      const bias_t_1 = (bias_t ? bias_t[i_c]! : 0);
       for (let i_s = base_1; i_s < base_1 + s; i_s++) {
         y_t[i_s] = invstd_1 * x_t[i_s]! + bias_t_1;
       }
@@ -361,152 +219,27 @@ export function batch_norm_jvp_11(invstd: Floats, bias_t: Floats, x_t: Floats, y
 /**
  * batch_norm, jvp:
  *   y_t = bias_t + invstd * x_t
- * Used by bias running_mean running_var [n, s, c]: jvp
+ * Used by bias running_mean running_var [n, s, c]: jvp, and 1 more
  *
  * @param invstd [c]: saved by forward
- * @param bias_t [c]: the tangent of bias
+ * @param bias_t [c], or absent: the tangent of bias
  * @param x_t [n, s, c]: the tangent of x
  * @param y_t [n, s, c], written: the tangent of y
  */
-export function batch_norm_jvp_12(invstd: Floats, bias_t: Floats, x_t: Floats, y_t: Floats, c: number, n: number, s: number): void {
-  for (let i_s = 0; i_s < n * s; i_s++) {
-    const base = i_s * c;
-    for (let i_c = 0; i_c < c; i_c++) {
-      y_t[base + i_c] = invstd[i_c]! * x_t[base + i_c]! + bias_t[i_c]!;
-    }
-  }
-}
-
-/**
- * batch_norm, jvp:
- *   mean_1 = mean(x_t, n, s)
- *   mean_2 = mean((x - mean) * x_t, n, s)
- *   y_t = invstd * x_t - invstd * mean_1 - invstd ^ 3 * mean_2 * (x - mean)
- * Used by running_mean running_var training [n, c, s]: jvp, and 1 more
- *
- * @param x [n, c, s]
- * @param mean [c]: saved by forward
- * @param x_t [n, c, s]: the tangent of x
- * @param invstd [c]: saved by forward
- * @param y_t [n, c, s], written: the tangent of y
- */
-export function batch_norm_jvp_13(x: Floats, mean: Floats, x_t: Floats, invstd: Floats, y_t: Floats, c: number, n: number, s: number): void {
-  const sums = new Float64Array(2);
+export function batch_norm_jvp_6(invstd: Floats, bias_t: Floats | undefined, x_t: Floats, y_t: Floats, c: number, n: number, s: number): void {
+  const factors = new Float64Array(2 * c);
   for (let i_c = 0; i_c < c; i_c++) {
-    const mean_1 = mean[i_c]!;
-    reduce(x_t, x, sums, n, c, i_c, s, mean_1);
-    const mean_2 = sums[1]! / (n * s);
-    const mean_3 = sums[0]! / (n * s);
-    const invstd_1 = invstd[i_c]!;
-    const v = invstd_1 * invstd_1;
-    const v_1 = v * mean_3;
-    for (let i_n = 0; i_n < n; i_n++) {
-      const base = i_n * c;
-      const base_1 = (base + i_c) * s;
-      for (let i_s = base_1; i_s < base_1 + s; i_s++) {
-        const v_2 = x[i_s]! - mean_1;
-        y_t[i_s] = invstd_1 * (x_t[i_s]! - v_1 * v_2 - mean_2);
-      }
-    }
+    factors[i_c] = invstd[i_c]!;
+    factors[c + i_c] = (bias_t ? bias_t[i_c]! : 0);
   }
-}
-
-/**
- * batch_norm, jvp:
- *   mean_1 = mean(x_t, n, s)
- *   mean_2 = mean((x - mean) * x_t, n, s)
- *   y_t = invstd * x_t - invstd * mean_1 - invstd ^ 3 * mean_2 * (x - mean)
- * Used by running_mean running_var training [n, s, c]: jvp, and 1 more
- *
- * @param x [n, s, c]
- * @param mean [c]: saved by forward
- * @param x_t [n, s, c]: the tangent of x
- * @param invstd [c]: saved by forward
- * @param y_t [n, s, c], written: the tangent of y
- */
-export function batch_norm_jvp_14(x: Floats, mean: Floats, x_t: Floats, invstd: Floats, y_t: Floats, c: number, n: number, s: number): void {
-  const mean_1 = new Float64Array(c);
-  const mean_2 = new Float64Array(c);
-  const sums = new Float64Array(2 * c);
-  reduce_lines(x_t, sums, x, mean, n, s, c);
-  for (let i_c = 0; i_c < c; i_c++) {
-    mean_1[i_c] = sums[c + i_c]! / (n * s);
-    mean_2[i_c] = sums[i_c]! / (n * s);
-  }
-  for (let i_s = 0; i_s < n * s; i_s++) {
-    const base = i_s * c;
+  for (let first_row = 0; first_row < n * s; first_row += 64) {
+    const last_row = Math.min(first_row + 64, n * s);
     for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
-      const invstd_1 = invstd[i_c_1]!;
-      const v = x[base + i_c_1]! - mean[i_c_1]!;
-      y_t[base + i_c_1] = invstd_1 * (x_t[base + i_c_1]! - invstd_1 * invstd_1 * mean_2[i_c_1]! * v - mean_1[i_c_1]!);
-    }
-  }
-}
-
-/**
- * batch_norm, jvp:
- *   y_t = invstd * x_t
- * Used by running_mean running_var [n, c, s]: jvp
- *
- * @param invstd [c]: saved by forward
- * @param x_t [n, c, s]: the tangent of x
- * @param y_t [n, c, s], written: the tangent of y
- */
-export function batch_norm_jvp_15(invstd: Floats, x_t: Floats, y_t: Floats, c: number, n: number, s: number): void {
-  for (let i_n = 0; i_n < n; i_n++) {
-    const base = i_n * c;
-    for (let i_c = 0; i_c < c; i_c++) {
-      const invstd_1 = invstd[i_c]!;
-      const base_1 = (base + i_c) * s;
-      for (let i_s = base_1; i_s < base_1 + s; i_s++) {
-        y_t[i_s] = invstd_1 * x_t[i_s]!;
+      const factors_1 = factors[i_c_1]!;
+      const factors_2 = factors[c + i_c_1]!;
+      for (let i_s = first_row * c + i_c_1; i_s < last_row * c; i_s += c) {
+        y_t[i_s] = factors_1 * x_t[i_s]! + factors_2;
       }
-    }
-  }
-}
-
-/**
- * batch_norm, jvp:
- *   y_t = invstd * x_t
- * Used by running_mean running_var [n, s, c]: jvp
- *
- * @param invstd [c]: saved by forward
- * @param x_t [n, s, c]: the tangent of x
- * @param y_t [n, s, c], written: the tangent of y
- */
-export function batch_norm_jvp_16(invstd: Floats, x_t: Floats, y_t: Floats, c: number, n: number, s: number): void {
-  for (let i_s = 0; i_s < n * s; i_s++) {
-    const base = i_s * c;
-    for (let i_c = 0; i_c < c; i_c++) {
-      y_t[base + i_c] = invstd[i_c]! * x_t[base + i_c]!;
-    }
-  }
-}
-
-
-function reduce(x_t: Floats, x: Floats, sums: Float64Array, n: number, c: number, i_c: number, s: number, mean: number): void {
-  let sum = 0;
-  let sum_1 = 0;
-  for (let i_n = 0; i_n < n; i_n++) {
-    const base = i_n * c;
-    const base_1 = (base + i_c) * s;
-    for (let i_s = base_1; i_s < base_1 + s; i_s++) {
-      const x_t_1 = x_t[i_s]!;
-      sum += (x[i_s]! - mean) * x_t_1;
-      sum_1 += x_t_1;
-    }
-  }
-  sums[0] = sum;
-  sums[1] = sum_1;
-}
-
-function reduce_lines(x_t: Floats, sums: Float64Array, x: Floats, mean: Floats, n: number, s: number, c: number): void {
-  for (let i_s = 0; i_s < n * s; i_s++) {
-    const base = i_s * c;
-    for (let i_c = 0; i_c < c; i_c++) {
-      const x_t_1 = x_t[base + i_c]!;
-      sums[i_c]! += (x[base + i_c]! - mean[i_c]!) * x_t_1;
-      sums[c + i_c]! += x_t_1;
     }
   }
 }

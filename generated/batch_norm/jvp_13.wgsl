@@ -3,7 +3,7 @@
 // batch_norm, jvp:
 //   y_t = bias_t + invstd * x_t
 
-alias some = f32; const many = 1u;
+alias some = f32; const many = 1u; //one
 
 struct Numbers { c: u32, n: u32, s: u32, share: u32 }
 
@@ -26,7 +26,7 @@ fn jvp_13(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own
   let invstd_1 = invstd[i_c];
   let base = result * some_s;
   let bias_t_1 = bias_t[i_c];
-  for (var i = begin + own.x; i < end; i += width) {
+  for (var i = begin + own.x; i < end; i += width) { //turns
     let x_t_1 = x_t[base + i];
     y_t[base + i] = invstd_1 * x_t_1 + bias_t_1;
   }

@@ -3,7 +3,7 @@
 // batch_norm, jvp:
 //   y_t = invstd * x_t
 
-alias some = f32; const many = 1u;
+alias some = f32; const many = 1u; //one
 
 struct Numbers { c: u32, n: u32, s: u32, share: u32 }
 
@@ -22,7 +22,7 @@ fn jvp_18(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own
   let begin = group.z * numbers.share;
   let end = min(begin + numbers.share, numbers.n * numbers.s);
   let invstd_1 = invstd[result];
-  for (var i = begin + own.y; i < end; i += width) {
+  for (var i = begin + own.y; i < end; i += width) { //turns
     let x_t_1 = x_t[i * some_c + result];
     y_t[i * some_c + result] = invstd_1 * x_t_1;
   }

@@ -4,7 +4,7 @@
 //   mean_1 = mean(x_t, n, s)
 //   mean_2 = mean((x - mean) * x_t, n, s)
 
-alias some = f32; const many = 1u;
+alias some = f32; const many = 1u; //one
 
 struct Numbers { c: u32, n: u32, s: u32, share: u32 }
 
@@ -23,6 +23,12 @@ struct Totals { sum: some, sum_1: some }
 override width = 1u; override together = 64u; override team = 64u;
 var<workgroup> merged: array<Totals, team>;
 
+fn merge_totals(a: Totals, b: Totals) -> Totals {
+  return Totals(a.sum + b.sum, a.sum_1 + b.sum_1);
+}
+
+//subgroups: fn exchanged(a: Totals, by: u32) -> Totals { return Totals(subgroupShuffleXor(a.sum, by), subgroupShuffleXor(a.sum_1, by)); }
+
 fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Totals {
   let some_c = numbers.c / many;
   let begin = group.z * numbers.share;
@@ -34,7 +40,7 @@ fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Totals {
     let end_1 = min(i + length, end);
     var sum = some(0.0);
     var sum_1 = some(0.0);
-    for (var i_1 = i; i_1 < end_1; i_1 += width) {
+    for (var i_1 = i; i_1 < end_1; i_1 += width) { //turns
       let x_t_1 = x_t[i_1 * some_c + result];
       sum += x_t_1;
       let x_1 = x[i_1 * some_c + result];
@@ -43,21 +49,7 @@ fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Totals {
     total.sum += sum;
     total.sum_1 += sum_1;
   }
-  let lane = own.y * together + own.x;
-  for (var span = 1u; span < width; span *= 16u) {
-    merged[lane] = total;
-    workgroupBarrier();
-    let around = min(span * 16u, width);
-    let leader = lane - (own.y % around - own.y % span) * together;
-    total = Totals();
-    for (var i_2 = 0u; i_2 < around; i_2 += span) {
-      let other = merged[leader + i_2 * together];
-      total.sum += other.sum;
-      total.sum_1 += other.sum_1;
-    }
-    workgroupBarrier();
-  }
-  return total;
+  return joined(total, Totals(), own.y * together + own.x, together);
 }
 
 @compute @workgroup_size(together, width)
@@ -79,4 +71,22 @@ fn jvp_3(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own:
   packed[2u * some_c + result] = v;
   packed[3u * some_c + result] = bias_t_1;
   packed[4u * some_c + result] = v * mean_1;
+}
+
+//portable
+
+/** Of all lanes that share a result. */
+fn joined(own: Totals, none: Totals, lane: u32, apart: u32) -> Totals {
+  var total = own;
+  let end = width * apart;
+  for (var span = apart; span < end; span *= 16u) {
+    if (span > apart) { workgroupBarrier(); }
+    merged[lane] = total;
+    workgroupBarrier();
+    let around = min(span * 16u, end);
+    let first = lane - lane % around + lane % span;
+    total = none;
+    for (var i = first; i < first + around; i += span) { total = merge_totals(total, merged[i]); }
+  }
+  return total;
 }

@@ -3,7 +3,7 @@
 // batch_norm, jvp:
 //   y_t = bias_t + invstd * weight_t * (x - mean) + weight * invstd * x_t - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
 
-alias some = f32; const many = 1u;
+alias some = f32; const many = 1u; //one
 
 struct Numbers { c: u32, n: u32, s: u32, share: u32 }
 
@@ -27,7 +27,7 @@ fn jvp_4(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own:
   let packed_3 = packed[2u * some_c + result];
   let packed_4 = packed[3u * some_c + result];
   let packed_5 = packed[4u * some_c + result];
-  for (var i = begin + own.y; i < end; i += width) {
+  for (var i = begin + own.y; i < end; i += width) { //turns
     let x_1 = x[i * some_c + result];
     let v = x_1 - packed_2;
     let x_t_1 = x_t[i * some_c + result];

@@ -3,7 +3,7 @@
 // batch_norm, jvp:
 //   y_t = bias_t + invstd * weight_t * (x - mean) + weight * invstd * x_t
 
-alias some = f32; const many = 1u;
+alias some = f32; const many = 1u; //one
 
 struct Numbers { c: u32, n: u32, s: u32, share: u32 }
 
@@ -33,7 +33,7 @@ fn jvp_6(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own:
   let weight_1 = weight[result];
   let v_1 = weight_1 * invstd_1;
   let bias_t_1 = bias_t[result];
-  for (var i = begin + own.y; i < end; i += width) {
+  for (var i = begin + own.y; i < end; i += width) { //turns
     let x_1 = x[i * some_c + result];
     let x_t_1 = x_t[i * some_c + result];
     y_t[i * some_c + result] = v * (x_1 - mean_1) + v_1 * x_t_1 + bias_t_1;

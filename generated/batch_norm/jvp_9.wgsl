@@ -3,7 +3,7 @@
 // batch_norm, jvp:
 //   y_t = invstd * weight_t * (x - mean) + weight * invstd * x_t
 
-alias some = f32; const many = 1u;
+alias some = f32; const many = 1u; //one
 
 struct Numbers { c: u32, n: u32, s: u32, share: u32 }
 
@@ -31,7 +31,7 @@ fn jvp_9(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own:
   let base = result * some_s;
   let mean_1 = mean[i_c];
   let weight_1 = weight[i_c];
-  for (var i = begin + own.x; i < end; i += width) {
+  for (var i = begin + own.x; i < end; i += width) { //turns
     let x_1 = x[base + i];
     let x_t_1 = x_t[base + i];
     y_t[base + i] = invstd_1 * (weight_t_1 * (x_1 - mean_1) + weight_1 * x_t_1);

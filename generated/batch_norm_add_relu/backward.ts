@@ -5,79 +5,98 @@ type Floats = Float32Array | Float64Array;
 
 /**
  * batch_norm_add_relu, backward:
- *   mean_1 = mean(bias + residual + weight * invstd * (x - mean) > 0 ? grad_y : 0, n, s)
- *   mean_2 = mean((x - mean) * (bias + residual + weight * invstd * (x - mean) > 0 ? grad_y : 0), n, s)
- *   dx = weight * invstd * (bias + residual + weight * invstd * (x - mean) > 0 ? grad_y : 0) - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
- *   dresidual = bias + residual + weight * invstd * (x - mean) > 0 ? grad_y : 0
- * Used by weight bias running_mean running_var training: backward for x, residual, and 1 more
- *
- * @param grad_y [n, c, s]: the cotangent of y
- * @param bias [c]
- * @param residual [n, c, s]
- * @param weight [c]
- * @param x [n, c, s]
- * @param invstd [c]: saved by forward
- * @param mean [c]: saved by forward
- * @param dx [n, c, s], written: the gradient of x
- * @param dresidual [n, c, s], written: the gradient of residual
- */
-export function batch_norm_add_relu_backward_1(grad_y: Floats, bias: Floats, residual: Floats, weight: Floats, x: Floats, invstd: Floats, mean: Floats, dx: Floats, dresidual: Floats, c: number, n: number, s: number): void {
-  const sums = new Float64Array(2);
-  for (let i_c = 0; i_c < c; i_c++) {
-    const invstd_1 = invstd[i_c]!;
-    const v = weight[i_c]! * invstd_1;
-    const mean_1 = mean[i_c]!;
-    const bias_1 = bias[i_c]!;
-    reduce(residual, x, grad_y, sums, n, c, i_c, s, mean_1, v, bias_1);
-    const mean_2 = sums[1]! / (n * s);
-    const mean_3 = sums[0]! / (n * s);
-    const v_1 = invstd_1 * invstd_1;
-    const v_2 = v_1 * mean_3;
-    map(x, residual, grad_y, dx, dresidual, n, c, i_c, s, mean_1, v, bias_1, v_2, mean_2);
-  }
-}
-
-/**
- * batch_norm_add_relu, backward:
  *   dweight = count(n) * count(s) > 0 ? invstd * sum((x - mean) * (bias + residual + weight * invstd * (x - mean) > 0 ? grad_y : 0), n, s) : 0
  *   dbias = count(n) * count(s) > 0 ? sum(bias + residual + weight * invstd * (x - mean) > 0 ? grad_y : 0, n, s) : 0
  *   mean_1 = mean(bias + residual + weight * invstd * (x - mean) > 0 ? grad_y : 0, n, s)
  *   mean_2 = mean((x - mean) * (bias + residual + weight * invstd * (x - mean) > 0 ? grad_y : 0), n, s)
  *   dx = weight * invstd * (bias + residual + weight * invstd * (x - mean) > 0 ? grad_y : 0) - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
  *   dresidual = bias + residual + weight * invstd * (x - mean) > 0 ? grad_y : 0
- * Used by weight bias running_mean running_var training: backward for x, residual, weight, bias, and 1 more
+ * Used by weight bias running_mean running_var training: backward for x, residual, and 5 more
  *
  * @param grad_y [n, c, s]: the cotangent of y
- * @param bias [c]
+ * @param bias [c], or absent
  * @param residual [n, c, s]
- * @param weight [c]
+ * @param weight [c], or absent
  * @param x [n, c, s]
  * @param invstd [c]: saved by forward
  * @param mean [c]: saved by forward
- * @param dweight [c], written: the gradient of weight
- * @param dbias [c], written: the gradient of bias
+ * @param dweight [c], written, or absent: the gradient of weight
+ * @param dbias [c], written, or absent: the gradient of bias
  * @param dx [n, c, s], written: the gradient of x
  * @param dresidual [n, c, s], written: the gradient of residual
  */
-export function batch_norm_add_relu_backward_2(grad_y: Floats, bias: Floats, residual: Floats, weight: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, dbias: Floats, dx: Floats, dresidual: Floats, c: number, n: number, s: number): void {
-  const sums = new Float64Array(2);
+export function batch_norm_add_relu_backward_1(grad_y: Floats, bias: Floats | undefined, residual: Floats, weight: Floats | undefined, x: Floats, invstd: Floats, mean: Floats, dweight: Floats | undefined, dbias: Floats | undefined, dx: Floats, dresidual: Floats, c: number, n: number, s: number): void {
   const v = n * s;
   const test = v > 0;
   for (let i_c = 0; i_c < c; i_c++) {
     const invstd_1 = invstd[i_c]!;
-    const v_1 = weight[i_c]! * invstd_1;
+    const v_1 = (weight ? weight[i_c]! : 1) * invstd_1;
     const mean_1 = mean[i_c]!;
-    const bias_1 = bias[i_c]!;
-    reduce(residual, x, grad_y, sums, n, c, i_c, s, mean_1, v_1, bias_1);
-    const sum = sums[0]!;
-    const sum_1 = sums[1]!;
+    const bias_1 = (bias ? bias[i_c]! : 0);
+    let sum = 0;
+    let sum_1 = 0;
+    for (let i_n = 0; i_n < n; i_n++) {
+      const base = i_n * c;
+      const base_1 = (base + i_c) * s;
+      let i_s = base_1 + 3;
+      for (; i_s < base_1 + s; i_s += 4) {
+        const residual_1 = residual[i_s - 3]!;
+        const residual_1$1 = residual[i_s - 2]!;
+        const residual_1$2 = residual[i_s - 1]!;
+        const residual_1$3 = residual[i_s]!;
+        const v_2 = x[i_s - 3]! - mean_1;
+        const v_2$1 = x[i_s - 2]! - mean_1;
+        const v_2$2 = x[i_s - 1]! - mean_1;
+        const v_2$3 = x[i_s]! - mean_1;
+        const grad_y_1 = grad_y[i_s - 3]!;
+        const grad_y_1$1 = grad_y[i_s - 2]!;
+        const grad_y_1$2 = grad_y[i_s - 1]!;
+        const grad_y_1$3 = grad_y[i_s]!;
+        sum += (((residual_1 + v_1 * v_2 + bias_1 > 0) ? v_2 * grad_y_1 : 0)) + (((residual_1$1 + v_1 * v_2$1 + bias_1 > 0) ? v_2$1 * grad_y_1$1 : 0)) + (((residual_1$2 + v_1 * v_2$2 + bias_1 > 0) ? v_2$2 * grad_y_1$2 : 0)) + (((residual_1$3 + v_1 * v_2$3 + bias_1 > 0) ? v_2$3 * grad_y_1$3 : 0));
+        sum_1 += (((residual_1 + v_1 * v_2 + bias_1 > 0) ? grad_y_1 : 0)) + (((residual_1$1 + v_1 * v_2$1 + bias_1 > 0) ? grad_y_1$1 : 0)) + (((residual_1$2 + v_1 * v_2$2 + bias_1 > 0) ? grad_y_1$2 : 0)) + (((residual_1$3 + v_1 * v_2$3 + bias_1 > 0) ? grad_y_1$3 : 0));
+      }
+      i_s -= 3;
+      for (; i_s < base_1 + s; i_s++) {
+        const residual_1 = residual[i_s]!;
+        const v_2 = x[i_s]! - mean_1;
+        const grad_y_1 = grad_y[i_s]!;
+        sum += ((residual_1 + v_1 * v_2 + bias_1 > 0) ? v_2 * grad_y_1 : 0);
+        sum_1 += ((residual_1 + v_1 * v_2 + bias_1 > 0) ? grad_y_1 : 0);
+      }
+    }
     const mean_2 = sum_1 / (n * s);
     const mean_3 = sum / (n * s);
-    dweight[i_c] = (test ? invstd_1 * sum : 0);
-    dbias[i_c] = (test ? sum_1 : 0);
-    const v_2 = invstd_1 * invstd_1;
-    const v_3 = v_2 * mean_3;
-    map(x, residual, grad_y, dx, dresidual, n, c, i_c, s, mean_1, v_1, bias_1, v_3, mean_2);
+    if (dweight && dbias) {
+      dweight[i_c] = (test ? invstd_1 * sum : 0);
+      dbias[i_c] = (test ? sum_1 : 0);
+    }
+    const v_3 = invstd_1 * invstd_1;
+    const v_4 = v_3 * mean_3;
+    for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
+      const base_2 = i_n_1 * c;
+      const base_3 = (base_2 + i_c) * s;
+      let i_s_1 = base_3 + 1;
+      for (; i_s_1 < base_3 + s; i_s_1 += 2) {
+        const v_5 = x[i_s_1 - 1]! - mean_1;
+        const v_5$1 = x[i_s_1]! - mean_1;
+        const test_1 = residual[i_s_1 - 1]! + v_1 * v_5 + bias_1 > 0;
+        const test_1$1 = residual[i_s_1]! + v_1 * v_5$1 + bias_1 > 0;
+        const grad_y_2 = grad_y[i_s_1 - 1]!;
+        const grad_y_2$1 = grad_y[i_s_1]!;
+        dx[i_s_1 - 1] = v_1 * (((test_1 ? grad_y_2 : 0)) - v_4 * v_5 - mean_2);
+        dx[i_s_1] = v_1 * (((test_1$1 ? grad_y_2$1 : 0)) - v_4 * v_5$1 - mean_2);
+        dresidual[i_s_1 - 1] = (test_1 ? grad_y_2 : 0);
+        dresidual[i_s_1] = (test_1$1 ? grad_y_2$1 : 0);
+      }
+      i_s_1 -= 1;
+      for (; i_s_1 < base_3 + s; i_s_1++) {
+        const v_5 = x[i_s_1]! - mean_1;
+        const test_1 = residual[i_s_1]! + v_1 * v_5 + bias_1 > 0;
+        const grad_y_2 = grad_y[i_s_1]!;
+        dx[i_s_1] = v_1 * (((test_1 ? grad_y_2 : 0)) - v_4 * v_5 - mean_2);
+        dresidual[i_s_1] = (test_1 ? grad_y_2 : 0);
+      }
+    }
   }
 }
 
@@ -85,49 +104,50 @@ export function batch_norm_add_relu_backward_2(grad_y: Floats, bias: Floats, res
  * batch_norm_add_relu, backward:
  *   dx = weight * invstd * (bias + residual + weight * invstd * (x - mean) > 0 ? grad_y : 0)
  *   dresidual = bias + residual + weight * invstd * (x - mean) > 0 ? grad_y : 0
- * Used by weight bias running_mean running_var: backward for x, residual
+ * Used by weight bias running_mean running_var: backward for x, residual, and 1 more
  *
  * @param grad_y [n, c, s]: the cotangent of y
- * @param bias [c]
+ * @param bias [c], or absent
  * @param residual [n, c, s]
- * @param weight [c]
+ * @param weight [c], or absent
  * @param x [n, c, s]
  * @param invstd [c]: saved by forward
  * @param mean [c]: saved by forward
  * @param dx [n, c, s], written: the gradient of x
  * @param dresidual [n, c, s], written: the gradient of residual
  */
-export function batch_norm_add_relu_backward_3(grad_y: Floats, bias: Floats, residual: Floats, weight: Floats, x: Floats, invstd: Floats, mean: Floats, dx: Floats, dresidual: Floats, c: number, n: number, s: number): void {
+export function batch_norm_add_relu_backward_2(grad_y: Floats, bias: Floats | undefined, residual: Floats, weight: Floats | undefined, x: Floats, invstd: Floats, mean: Floats, dx: Floats, dresidual: Floats, c: number, n: number, s: number): void {
   for (let i_n = 0; i_n < n; i_n++) {
     const base = i_n * c;
     for (let i_c = 0; i_c < c; i_c++) {
-      const v = weight[i_c]! * invstd[i_c]!;
+      const v = (weight ? weight[i_c]! : 1) * invstd[i_c]!;
       const base_1 = (base + i_c) * s;
       const mean_1 = mean[i_c]!;
-      const bias_1 = bias[i_c]!;
-      let i_s = base_1;
-      for (; i_s < base_1 + s - 3; i_s += 4) {
-        const residual_1 = residual[i_s]!;
-        const residual_1$1 = residual[i_s + 1]!;
-        const residual_1$2 = residual[i_s + 2]!;
-        const residual_1$3 = residual[i_s + 3]!;
-        const x_1 = x[i_s]!;
-        const x_1$1 = x[i_s + 1]!;
-        const x_1$2 = x[i_s + 2]!;
-        const x_1$3 = x[i_s + 3]!;
-        const grad_y_1 = grad_y[i_s]!;
-        const grad_y_1$1 = grad_y[i_s + 1]!;
-        const grad_y_1$2 = grad_y[i_s + 2]!;
-        const grad_y_1$3 = grad_y[i_s + 3]!;
-        dx[i_s] = v * (((residual_1 + v * (x_1 - mean_1) + bias_1 > 0) ? grad_y_1 : 0));
-        dx[i_s + 1] = v * (((residual_1$1 + v * (x_1$1 - mean_1) + bias_1 > 0) ? grad_y_1$1 : 0));
-        dx[i_s + 2] = v * (((residual_1$2 + v * (x_1$2 - mean_1) + bias_1 > 0) ? grad_y_1$2 : 0));
-        dx[i_s + 3] = v * (((residual_1$3 + v * (x_1$3 - mean_1) + bias_1 > 0) ? grad_y_1$3 : 0));
-        dresidual[i_s] = ((residual_1 + v * (x_1 - mean_1) + bias_1 > 0) ? grad_y_1 : 0);
-        dresidual[i_s + 1] = ((residual_1$1 + v * (x_1$1 - mean_1) + bias_1 > 0) ? grad_y_1$1 : 0);
-        dresidual[i_s + 2] = ((residual_1$2 + v * (x_1$2 - mean_1) + bias_1 > 0) ? grad_y_1$2 : 0);
-        dresidual[i_s + 3] = ((residual_1$3 + v * (x_1$3 - mean_1) + bias_1 > 0) ? grad_y_1$3 : 0);
+      const bias_1 = (bias ? bias[i_c]! : 0);
+      let i_s = base_1 + 3;
+      for (; i_s < base_1 + s; i_s += 4) {
+        const residual_1 = residual[i_s - 3]!;
+        const residual_1$1 = residual[i_s - 2]!;
+        const residual_1$2 = residual[i_s - 1]!;
+        const residual_1$3 = residual[i_s]!;
+        const x_1 = x[i_s - 3]!;
+        const x_1$1 = x[i_s - 2]!;
+        const x_1$2 = x[i_s - 1]!;
+        const x_1$3 = x[i_s]!;
+        const grad_y_1 = grad_y[i_s - 3]!;
+        const grad_y_1$1 = grad_y[i_s - 2]!;
+        const grad_y_1$2 = grad_y[i_s - 1]!;
+        const grad_y_1$3 = grad_y[i_s]!;
+        dx[i_s - 3] = v * (((residual_1 + v * (x_1 - mean_1) + bias_1 > 0) ? grad_y_1 : 0));
+        dx[i_s - 2] = v * (((residual_1$1 + v * (x_1$1 - mean_1) + bias_1 > 0) ? grad_y_1$1 : 0));
+        dx[i_s - 1] = v * (((residual_1$2 + v * (x_1$2 - mean_1) + bias_1 > 0) ? grad_y_1$2 : 0));
+        dx[i_s] = v * (((residual_1$3 + v * (x_1$3 - mean_1) + bias_1 > 0) ? grad_y_1$3 : 0));
+        dresidual[i_s - 3] = ((residual_1 + v * (x_1 - mean_1) + bias_1 > 0) ? grad_y_1 : 0);
+        dresidual[i_s - 2] = ((residual_1$1 + v * (x_1$1 - mean_1) + bias_1 > 0) ? grad_y_1$1 : 0);
+        dresidual[i_s - 1] = ((residual_1$2 + v * (x_1$2 - mean_1) + bias_1 > 0) ? grad_y_1$2 : 0);
+        dresidual[i_s] = ((residual_1$3 + v * (x_1$3 - mean_1) + bias_1 > 0) ? grad_y_1$3 : 0);
       }
+      i_s -= 3;
       for (; i_s < base_1 + s; i_s++) {
         const residual_1 = residual[i_s]!;
         const x_1 = x[i_s]!;
@@ -159,8 +179,7 @@ export function batch_norm_add_relu_backward_3(grad_y: Floats, bias: Floats, res
  * @param dx [n, c, s], written: the gradient of x
  * @param dresidual [n, c, s], written: the gradient of residual
  */
-export function batch_norm_add_relu_backward_4(grad_y: Floats, bias: Floats, residual: Floats, weight: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, dbias: Floats, dx: Floats, dresidual: Floats, c: number, n: number, s: number): void {
-  const sums = new Float64Array(2);
+export function batch_norm_add_relu_backward_3(grad_y: Floats, bias: Floats, residual: Floats, weight: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, dbias: Floats, dx: Floats, dresidual: Floats, c: number, n: number, s: number): void {
   for (let i_c = 0; i_c < c; i_c++) {
     const invstd_1 = invstd[i_c]!;
     const v = weight[i_c]! * invstd_1;
@@ -171,23 +190,22 @@ export function batch_norm_add_relu_backward_4(grad_y: Floats, bias: Floats, res
     for (let i_n = 0; i_n < n; i_n++) {
       const base = i_n * c;
       const base_1 = (base + i_c) * s;
-      let i_s = base_1;
-      for (; i_s < base_1 + s - 1; i_s += 2) {
-        const residual_1 = residual[i_s]!;
-        const residual_1$1 = residual[i_s + 1]!;
-        const v_1 = x[i_s]! - mean_1;
-        const v_1$1 = x[i_s + 1]! - mean_1;
-        const grad_y_1 = grad_y[i_s]!;
-        const grad_y_1$1 = grad_y[i_s + 1]!;
-        sum += ((residual_1 + v * v_1 + bias_1 > 0) ? v_1 * grad_y_1 : 0);
-        sum += ((residual_1$1 + v * v_1$1 + bias_1 > 0) ? v_1$1 * grad_y_1$1 : 0);
-        sum_1 += ((residual_1 + v * v_1 + bias_1 > 0) ? grad_y_1 : 0);
-        sum_1 += ((residual_1$1 + v * v_1$1 + bias_1 > 0) ? grad_y_1$1 : 0);
-        dx[i_s] = v * (((residual_1 + v * v_1 + bias_1 > 0) ? grad_y_1 : 0));
-        dx[i_s + 1] = v * (((residual_1$1 + v * v_1$1 + bias_1 > 0) ? grad_y_1$1 : 0));
-        dresidual[i_s] = ((residual_1 + v * v_1 + bias_1 > 0) ? grad_y_1 : 0);
-        dresidual[i_s + 1] = ((residual_1$1 + v * v_1$1 + bias_1 > 0) ? grad_y_1$1 : 0);
+      let i_s = base_1 + 1;
+      for (; i_s < base_1 + s; i_s += 2) {
+        const residual_1 = residual[i_s - 1]!;
+        const residual_1$1 = residual[i_s]!;
+        const v_1 = x[i_s - 1]! - mean_1;
+        const v_1$1 = x[i_s]! - mean_1;
+        const grad_y_1 = grad_y[i_s - 1]!;
+        const grad_y_1$1 = grad_y[i_s]!;
+        sum += (((residual_1 + v * v_1 + bias_1 > 0) ? v_1 * grad_y_1 : 0)) + (((residual_1$1 + v * v_1$1 + bias_1 > 0) ? v_1$1 * grad_y_1$1 : 0));
+        sum_1 += (((residual_1 + v * v_1 + bias_1 > 0) ? grad_y_1 : 0)) + (((residual_1$1 + v * v_1$1 + bias_1 > 0) ? grad_y_1$1 : 0));
+        dx[i_s - 1] = v * (((residual_1 + v * v_1 + bias_1 > 0) ? grad_y_1 : 0));
+        dx[i_s] = v * (((residual_1$1 + v * v_1$1 + bias_1 > 0) ? grad_y_1$1 : 0));
+        dresidual[i_s - 1] = ((residual_1 + v * v_1 + bias_1 > 0) ? grad_y_1 : 0);
+        dresidual[i_s] = ((residual_1$1 + v * v_1$1 + bias_1 > 0) ? grad_y_1$1 : 0);
       }
+      i_s -= 1;
       for (; i_s < base_1 + s; i_s++) {
         const residual_1 = residual[i_s]!;
         const v_1 = x[i_s]! - mean_1;
@@ -198,223 +216,7 @@ export function batch_norm_add_relu_backward_4(grad_y: Floats, bias: Floats, res
         dresidual[i_s] = ((residual_1 + v * v_1 + bias_1 > 0) ? grad_y_1 : 0);
       }
     }
-    sums[0] = sum;
-    sums[1] = sum_1;
-    dweight[i_c] = invstd_1 * sums[0]!;
-    dbias[i_c] = sums[1]!;
-  }
-}
-
-/**
- * batch_norm_add_relu, backward:
- *   mean_1 = mean(residual + invstd * (x - mean) > 0 ? grad_y : 0, n, s)
- *   mean_2 = mean((x - mean) * (residual + invstd * (x - mean) > 0 ? grad_y : 0), n, s)
- *   dx = invstd * (residual + invstd * (x - mean) > 0 ? grad_y : 0) - invstd * mean_1 - invstd ^ 3 * mean_2 * (x - mean)
- *   dresidual = residual + invstd * (x - mean) > 0 ? grad_y : 0
- * Used by running_mean running_var training: backward for x, residual, and 1 more
- *
- * @param grad_y [n, c, s]: the cotangent of y
- * @param residual [n, c, s]
- * @param x [n, c, s]
- * @param invstd [c]: saved by forward
- * @param mean [c]: saved by forward
- * @param dx [n, c, s], written: the gradient of x
- * @param dresidual [n, c, s], written: the gradient of residual
- */
-export function batch_norm_add_relu_backward_5(grad_y: Floats, residual: Floats, x: Floats, invstd: Floats, mean: Floats, dx: Floats, dresidual: Floats, c: number, n: number, s: number): void {
-  const sums = new Float64Array(2);
-  for (let i_c = 0; i_c < c; i_c++) {
-    const invstd_1 = invstd[i_c]!;
-    const mean_1 = mean[i_c]!;
-    let sum = 0;
-    let sum_1 = 0;
-    for (let i_n = 0; i_n < n; i_n++) {
-      const base = i_n * c;
-      const base_1 = (base + i_c) * s;
-      let i_s = base_1;
-      for (; i_s < base_1 + s - 3; i_s += 4) {
-        const residual_1 = residual[i_s]!;
-        const residual_1$1 = residual[i_s + 1]!;
-        const residual_1$2 = residual[i_s + 2]!;
-        const residual_1$3 = residual[i_s + 3]!;
-        const v = x[i_s]! - mean_1;
-        const v$1 = x[i_s + 1]! - mean_1;
-        const v$2 = x[i_s + 2]! - mean_1;
-        const v$3 = x[i_s + 3]! - mean_1;
-        const grad_y_1 = grad_y[i_s]!;
-        const grad_y_1$1 = grad_y[i_s + 1]!;
-        const grad_y_1$2 = grad_y[i_s + 2]!;
-        const grad_y_1$3 = grad_y[i_s + 3]!;
-        sum += ((residual_1 + invstd_1 * v > 0) ? v * grad_y_1 : 0);
-        sum += ((residual_1$1 + invstd_1 * v$1 > 0) ? v$1 * grad_y_1$1 : 0);
-        sum += ((residual_1$2 + invstd_1 * v$2 > 0) ? v$2 * grad_y_1$2 : 0);
-        sum += ((residual_1$3 + invstd_1 * v$3 > 0) ? v$3 * grad_y_1$3 : 0);
-        sum_1 += ((residual_1 + invstd_1 * v > 0) ? grad_y_1 : 0);
-        sum_1 += ((residual_1$1 + invstd_1 * v$1 > 0) ? grad_y_1$1 : 0);
-        sum_1 += ((residual_1$2 + invstd_1 * v$2 > 0) ? grad_y_1$2 : 0);
-        sum_1 += ((residual_1$3 + invstd_1 * v$3 > 0) ? grad_y_1$3 : 0);
-      }
-      for (; i_s < base_1 + s; i_s++) {
-        const residual_1 = residual[i_s]!;
-        const v = x[i_s]! - mean_1;
-        const grad_y_1 = grad_y[i_s]!;
-        sum += ((residual_1 + invstd_1 * v > 0) ? v * grad_y_1 : 0);
-        sum_1 += ((residual_1 + invstd_1 * v > 0) ? grad_y_1 : 0);
-      }
-    }
-    sums[0] = sum;
-    sums[1] = sum_1;
-    const mean_2 = sums[1]! / (n * s);
-    const mean_3 = sums[0]! / (n * s);
-    const v_1 = invstd_1 * invstd_1;
-    const v_2 = v_1 * mean_3;
-    for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
-      const base_2 = i_n_1 * c;
-      const base_3 = (base_2 + i_c) * s;
-      let i_s_1 = base_3;
-      for (; i_s_1 < base_3 + s - 1; i_s_1 += 2) {
-        const v_3 = x[i_s_1]! - mean_1;
-        const v_3$1 = x[i_s_1 + 1]! - mean_1;
-        const test = residual[i_s_1]! + invstd_1 * v_3 > 0;
-        const test$1 = residual[i_s_1 + 1]! + invstd_1 * v_3$1 > 0;
-        const grad_y_2 = grad_y[i_s_1]!;
-        const grad_y_2$1 = grad_y[i_s_1 + 1]!;
-        dx[i_s_1] = invstd_1 * (((test ? grad_y_2 : 0)) - v_2 * v_3 - mean_2);
-        dx[i_s_1 + 1] = invstd_1 * (((test$1 ? grad_y_2$1 : 0)) - v_2 * v_3$1 - mean_2);
-        dresidual[i_s_1] = (test ? grad_y_2 : 0);
-        dresidual[i_s_1 + 1] = (test$1 ? grad_y_2$1 : 0);
-      }
-      for (; i_s_1 < base_3 + s; i_s_1++) {
-        const v_3 = x[i_s_1]! - mean_1;
-        const test = residual[i_s_1]! + invstd_1 * v_3 > 0;
-        const grad_y_2 = grad_y[i_s_1]!;
-        dx[i_s_1] = invstd_1 * (((test ? grad_y_2 : 0)) - v_2 * v_3 - mean_2);
-        dresidual[i_s_1] = (test ? grad_y_2 : 0);
-      }
-    }
-  }
-}
-
-/**
- * batch_norm_add_relu, backward:
- *   dx = invstd * (residual + invstd * (x - mean) > 0 ? grad_y : 0)
- *   dresidual = residual + invstd * (x - mean) > 0 ? grad_y : 0
- * Used by running_mean running_var: backward for x, residual
- *
- * @param grad_y [n, c, s]: the cotangent of y
- * @param residual [n, c, s]
- * @param x [n, c, s]
- * @param invstd [c]: saved by forward
- * @param mean [c]: saved by forward
- * @param dx [n, c, s], written: the gradient of x
- * @param dresidual [n, c, s], written: the gradient of residual
- */
-export function batch_norm_add_relu_backward_6(grad_y: Floats, residual: Floats, x: Floats, invstd: Floats, mean: Floats, dx: Floats, dresidual: Floats, c: number, n: number, s: number): void {
-  for (let i_n = 0; i_n < n; i_n++) {
-    const base = i_n * c;
-    for (let i_c = 0; i_c < c; i_c++) {
-      const invstd_1 = invstd[i_c]!;
-      const base_1 = (base + i_c) * s;
-      const mean_1 = mean[i_c]!;
-      let i_s = base_1;
-      for (; i_s < base_1 + s - 3; i_s += 4) {
-        const residual_1 = residual[i_s]!;
-        const residual_1$1 = residual[i_s + 1]!;
-        const residual_1$2 = residual[i_s + 2]!;
-        const residual_1$3 = residual[i_s + 3]!;
-        const x_1 = x[i_s]!;
-        const x_1$1 = x[i_s + 1]!;
-        const x_1$2 = x[i_s + 2]!;
-        const x_1$3 = x[i_s + 3]!;
-        const grad_y_1 = grad_y[i_s]!;
-        const grad_y_1$1 = grad_y[i_s + 1]!;
-        const grad_y_1$2 = grad_y[i_s + 2]!;
-        const grad_y_1$3 = grad_y[i_s + 3]!;
-        dx[i_s] = invstd_1 * (((residual_1 + invstd_1 * (x_1 - mean_1) > 0) ? grad_y_1 : 0));
-        dx[i_s + 1] = invstd_1 * (((residual_1$1 + invstd_1 * (x_1$1 - mean_1) > 0) ? grad_y_1$1 : 0));
-        dx[i_s + 2] = invstd_1 * (((residual_1$2 + invstd_1 * (x_1$2 - mean_1) > 0) ? grad_y_1$2 : 0));
-        dx[i_s + 3] = invstd_1 * (((residual_1$3 + invstd_1 * (x_1$3 - mean_1) > 0) ? grad_y_1$3 : 0));
-        dresidual[i_s] = ((residual_1 + invstd_1 * (x_1 - mean_1) > 0) ? grad_y_1 : 0);
-        dresidual[i_s + 1] = ((residual_1$1 + invstd_1 * (x_1$1 - mean_1) > 0) ? grad_y_1$1 : 0);
-        dresidual[i_s + 2] = ((residual_1$2 + invstd_1 * (x_1$2 - mean_1) > 0) ? grad_y_1$2 : 0);
-        dresidual[i_s + 3] = ((residual_1$3 + invstd_1 * (x_1$3 - mean_1) > 0) ? grad_y_1$3 : 0);
-      }
-      for (; i_s < base_1 + s; i_s++) {
-        const residual_1 = residual[i_s]!;
-        const x_1 = x[i_s]!;
-        const grad_y_1 = grad_y[i_s]!;
-        dx[i_s] = invstd_1 * (((residual_1 + invstd_1 * (x_1 - mean_1) > 0) ? grad_y_1 : 0));
-        dresidual[i_s] = ((residual_1 + invstd_1 * (x_1 - mean_1) > 0) ? grad_y_1 : 0);
-      }
-    }
-  }
-}
-
-
-function reduce(residual: Floats, x: Floats, grad_y: Floats, sums: Float64Array, n: number, c: number, i_c: number, s: number, mean: number, v: number, bias: number): void {
-  let sum = 0;
-  let sum_1 = 0;
-  for (let i_n = 0; i_n < n; i_n++) {
-    const base = i_n * c;
-    const base_1 = (base + i_c) * s;
-    let i_s = base_1;
-    for (; i_s < base_1 + s - 3; i_s += 4) {
-      const residual_1 = residual[i_s]!;
-      const residual_1$1 = residual[i_s + 1]!;
-      const residual_1$2 = residual[i_s + 2]!;
-      const residual_1$3 = residual[i_s + 3]!;
-      const v_1 = x[i_s]! - mean;
-      const v_1$1 = x[i_s + 1]! - mean;
-      const v_1$2 = x[i_s + 2]! - mean;
-      const v_1$3 = x[i_s + 3]! - mean;
-      const grad_y_1 = grad_y[i_s]!;
-      const grad_y_1$1 = grad_y[i_s + 1]!;
-      const grad_y_1$2 = grad_y[i_s + 2]!;
-      const grad_y_1$3 = grad_y[i_s + 3]!;
-      sum += ((residual_1 + v * v_1 + bias > 0) ? v_1 * grad_y_1 : 0);
-      sum += ((residual_1$1 + v * v_1$1 + bias > 0) ? v_1$1 * grad_y_1$1 : 0);
-      sum += ((residual_1$2 + v * v_1$2 + bias > 0) ? v_1$2 * grad_y_1$2 : 0);
-      sum += ((residual_1$3 + v * v_1$3 + bias > 0) ? v_1$3 * grad_y_1$3 : 0);
-      sum_1 += ((residual_1 + v * v_1 + bias > 0) ? grad_y_1 : 0);
-      sum_1 += ((residual_1$1 + v * v_1$1 + bias > 0) ? grad_y_1$1 : 0);
-      sum_1 += ((residual_1$2 + v * v_1$2 + bias > 0) ? grad_y_1$2 : 0);
-      sum_1 += ((residual_1$3 + v * v_1$3 + bias > 0) ? grad_y_1$3 : 0);
-    }
-    for (; i_s < base_1 + s; i_s++) {
-      const residual_1 = residual[i_s]!;
-      const v_1 = x[i_s]! - mean;
-      const grad_y_1 = grad_y[i_s]!;
-      sum += ((residual_1 + v * v_1 + bias > 0) ? v_1 * grad_y_1 : 0);
-      sum_1 += ((residual_1 + v * v_1 + bias > 0) ? grad_y_1 : 0);
-    }
-  }
-  sums[0] = sum;
-  sums[1] = sum_1;
-}
-
-function map(x: Floats, residual: Floats, grad_y: Floats, dx: Floats, dresidual: Floats, n: number, c: number, i_c: number, s: number, mean: number, v: number, bias: number, v_1: number, mean_1: number): void {
-  for (let i_n = 0; i_n < n; i_n++) {
-    const base = i_n * c;
-    const base_1 = (base + i_c) * s;
-    let i_s = base_1;
-    for (; i_s < base_1 + s - 1; i_s += 2) {
-      const v_2 = x[i_s]! - mean;
-      const v_2$1 = x[i_s + 1]! - mean;
-      const test = residual[i_s]! + v * v_2 + bias > 0;
-      const test$1 = residual[i_s + 1]! + v * v_2$1 + bias > 0;
-      const grad_y_1 = grad_y[i_s]!;
-      const grad_y_1$1 = grad_y[i_s + 1]!;
-      dx[i_s] = v * (((test ? grad_y_1 : 0)) - v_1 * v_2 - mean_1);
-      dx[i_s + 1] = v * (((test$1 ? grad_y_1$1 : 0)) - v_1 * v_2$1 - mean_1);
-      dresidual[i_s] = (test ? grad_y_1 : 0);
-      dresidual[i_s + 1] = (test$1 ? grad_y_1$1 : 0);
-    }
-    for (; i_s < base_1 + s; i_s++) {
-      const v_2 = x[i_s]! - mean;
-      const test = residual[i_s]! + v * v_2 + bias > 0;
-      const grad_y_1 = grad_y[i_s]!;
-      dx[i_s] = v * (((test ? grad_y_1 : 0)) - v_1 * v_2 - mean_1);
-      dresidual[i_s] = (test ? grad_y_1 : 0);
-    }
+    dweight[i_c] = invstd_1 * sum;
+    dbias[i_c] = sum_1;
   }
 }

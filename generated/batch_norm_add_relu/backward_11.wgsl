@@ -4,7 +4,7 @@
 //   dx = invstd * (residual + invstd * (x - mean) > 0 ? grad_y : 0)
 //   dresidual = residual + invstd * (x - mean) > 0 ? grad_y : 0
 
-alias some = f32; const many = 1u;
+alias some = f32; const many = 1u; //one
 
 struct Numbers { c: u32, n: u32, s: u32, share: u32 }
 
@@ -30,7 +30,7 @@ fn backward_11(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id
   let invstd_1 = invstd[i_c];
   let base = result * some_s;
   let mean_1 = mean[i_c];
-  for (var i = begin + own.x; i < end; i += width) {
+  for (var i = begin + own.x; i < end; i += width) { //turns
     let residual_1 = residual[base + i];
     let x_1 = x[base + i];
     let grad_y_1 = grad_y[base + i];

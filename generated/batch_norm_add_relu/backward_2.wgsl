@@ -4,7 +4,7 @@
 //   dx = weight * invstd * (bias + residual + weight * invstd * (x - mean) > 0 ? grad_y : 0) - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
 //   dresidual = bias + residual + weight * invstd * (x - mean) > 0 ? grad_y : 0
 
-alias some = f32; const many = 1u;
+alias some = f32; const many = 1u; //one
 
 struct Numbers { c: u32, n: u32, s: u32, share: u32 }
 
@@ -33,7 +33,7 @@ fn backward_2(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id)
   let packed_3 = packed[2u * c + i_c];
   let packed_4 = packed[3u * c + i_c];
   let packed_5 = packed[4u * c + i_c];
-  for (var i = begin + own.x; i < end; i += width) {
+  for (var i = begin + own.x; i < end; i += width) { //turns
     let residual_1 = residual[base + i];
     let x_1 = x[base + i];
     let v = x_1 - packed_2;

@@ -6,7 +6,7 @@
 //   mean_1 = mean(bias + residual + weight * invstd * (x - mean) > 0 ? grad_y : 0, n, s)
 //   mean_2 = mean((x - mean) * (bias + residual + weight * invstd * (x - mean) > 0 ? grad_y : 0), n, s)
 
-alias some = f32; const many = 1u;
+alias some = f32; const many = 1u; //one
 
 struct Numbers { c: u32, n: u32, s: u32, share: u32, taken: u32 }
 
@@ -30,6 +30,12 @@ fn sum_of(v: some) -> f32 {
   return select(u.x + u.y + (u.z + u.w), u.x, many == 1u);
 }
 
+fn merge_totals(a: Totals, b: Totals) -> Totals {
+  return Totals(a.sum + b.sum, a.sum_1 + b.sum_1);
+}
+
+//subgroups: fn exchanged(a: Totals, by: u32) -> Totals { return Totals(subgroupShuffleXor(a.sum, by), subgroupShuffleXor(a.sum_1, by)); }
+
 fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Totals {
   let c = numbers.c;
   let some_s = numbers.s / many;
@@ -49,7 +55,7 @@ fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Totals {
     var i_n = i / some_s;
     var sum = some(0.0);
     var sum_1 = some(0.0);
-    for (var i_1 = i; i_1 < end_1; i_1 += width) {
+    for (var i_1 = i; i_1 < end_1; i_1 += width) { //turns
       let residual_1 = residual[(i_n * c + result) * some_s + i_s];
       let x_1 = x[(i_n * c + result) * some_s + i_s];
       let v = x_1 - packed_3;
@@ -72,21 +78,7 @@ fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Totals {
     total.sum += partials[slot];
     total.sum_1 += partials[slot + c];
   }
-  let lane = own.y * width + own.x;
-  for (var span = 1u; span < width; span *= 16u) {
-    merged[lane] = total;
-    workgroupBarrier();
-    let around = min(span * 16u, width);
-    let leader = lane - (own.x % around - own.x % span);
-    total = Totals();
-    for (var i_3 = 0u; i_3 < around; i_3 += span) {
-      let other = merged[leader + i_3];
-      total.sum += other.sum;
-      total.sum_1 += other.sum_1;
-    }
-    workgroupBarrier();
-  }
-  return total;
+  return joined(total, Totals(), own.y * width + own.x, 1u);
 }
 
 @compute @workgroup_size(width, together)
@@ -113,4 +105,22 @@ fn backward_4(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grou
   dbias[result] = bias_1;
   packed_1[result] = mean_2;
   packed_1[c + result] = mean_1;
+}
+
+//portable
+
+/** Of all lanes that share a result. */
+fn joined(own: Totals, none: Totals, lane: u32, apart: u32) -> Totals {
+  var total = own;
+  let end = width * apart;
+  for (var span = apart; span < end; span *= 16u) {
+    if (span > apart) { workgroupBarrier(); }
+    merged[lane] = total;
+    workgroupBarrier();
+    let around = min(span * 16u, end);
+    let first = lane - lane % around + lane % span;
+    total = none;
+    for (var i = first; i < first + around; i += span) { total = merge_totals(total, merged[i]); }
+  }
+  return total;
 }

@@ -2,7 +2,7 @@
 //
 // batch_norm_add_relu, backward:
 
-alias some = f32; const many = 1u;
+alias some = f32; const many = 1u; //one
 
 struct Numbers { c: u32, share: u32 }
 
@@ -22,7 +22,7 @@ fn backward_6(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id)
   if (result >= 1u) { return; }
   let begin = group.z * numbers.share;
   let end = min(begin + numbers.share, some_c);
-  for (var i = begin + own.x; i < end; i += width) {
+  for (var i = begin + own.x; i < end; i += width) { //turns
     let weight_1 = weight[i];
     let invstd_1 = invstd[i];
     let v = weight_1 * invstd_1;

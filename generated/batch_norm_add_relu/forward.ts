@@ -10,46 +10,80 @@ type Floats = Float32Array | Float64Array;
  *   running_mean = count(n) * count(s) > 0 ? (1 - momentum) * running_mean + momentum * mean(x, n, s) : running_mean
  *   running_var = count(n) * count(s) > 0 ? (1 - momentum) * running_var + count(n) * count(s) * momentum * var(x, n, s) / (count(n) * count(s) - 1) : running_var
  *   y = relu(bias + residual + weight * invstd * (x - mean))
- * Used by weight bias running_mean running_var training: forward
+ * Used by weight bias running_mean running_var training: forward, and 3 more
  *
- * @param running_mean [c], read and written: state
- * @param running_var [c], read and written: state
+ * @param running_mean [c], read and written, or absent: state
+ * @param running_var [c], read and written, or absent: state
  * @param x [n, c, s]
- * @param bias [c]
+ * @param bias [c], or absent
  * @param residual [n, c, s]
- * @param weight [c]
+ * @param weight [c], or absent
  * @param invstd [c], written
  * @param mean [c], written
  * @param y [n, c, s], written
  */
-export function batch_norm_add_relu_forward_1(running_mean: Floats, running_var: Floats, x: Floats, bias: Floats, residual: Floats, weight: Floats, invstd: Floats, mean: Floats, y: Floats, c: number, n: number, s: number, eps: number, momentum: number): void {
-  const sums = new Float64Array(2);
+export function batch_norm_add_relu_forward_1(running_mean: Floats | undefined, running_var: Floats | undefined, x: Floats, bias: Floats | undefined, residual: Floats, weight: Floats | undefined, invstd: Floats, mean: Floats, y: Floats, c: number, n: number, s: number, eps: number, momentum: number): void {
   const v = n * s;
+  const v_1 = v - 1;
+  const v_2 = n / v_1;
+  const v_3 = v_2 * s;
+  const v_4 = v_3 * momentum;
+  const v_5 = 1 - momentum;
   const test = v > 0;
-  const v_1 = 1 - momentum;
-  const v_2 = v - 1;
-  const v_3 = n / v_2;
-  const v_4 = v_3 * s;
-  const v_5 = v_4 * momentum;
   for (let i_c = 0; i_c < c; i_c++) {
     const base = i_c * s;
     const x_1 = x[base]!;
-    reduce(x, sums, n, c, i_c, s, x_1);
-    const sum = sums[0]!;
+    let sum = 0;
+    let sum_1 = 0;
+    for (let i_n = 0; i_n < n; i_n++) {
+      const base_1 = i_n * c;
+      const base_2 = (base_1 + i_c) * s;
+      let i_s = base_2 + 3;
+      for (; i_s < base_2 + s; i_s += 4) {
+        const d = x[i_s - 3]! - x_1;
+        const d$1 = x[i_s - 2]! - x_1;
+        const d$2 = x[i_s - 1]! - x_1;
+        const d$3 = x[i_s]! - x_1;
+        sum += d + d$1 + d$2 + d$3;
+        sum_1 += d * d + d$1 * d$1 + d$2 * d$2 + d$3 * d$3;
+      }
+      i_s -= 3;
+      for (; i_s < base_2 + s; i_s++) {
+        const d = x[i_s]! - x_1;
+        sum += d;
+        sum_1 += d * d;
+      }
+    }
     const offset = sum * (1 / (n * s));
-    const squares = sums[1]! - sum * offset;
+    const squares = sum_1 - sum * offset;
     const mean_1 = x_1 + offset;
     const variance = (((squares < 0) ? 0 : squares)) / (n * s);
     const invstd_1 = (1 / Math.sqrt(variance + eps));
-    const running_mean_1 = running_mean[i_c]!;
-    const running_var_1 = running_var[i_c]!;
     mean[i_c] = mean_1;
     invstd[i_c] = invstd_1;
-    running_mean[i_c] = (test ? v_1 * running_mean_1 + momentum * mean_1 : running_mean_1);
-    running_var[i_c] = (test ? v_1 * running_var_1 + v_5 * variance : running_var_1);
-    const v_6 = weight[i_c]! * invstd_1;
-    const bias_1 = bias[i_c]!;
-    map(residual, x, y, n, c, i_c, s, v_6, mean_1, bias_1);
+    if (running_mean && running_var) {
+      const running_mean_1 = running_mean[i_c]!;
+      running_mean[i_c] = (test ? v_5 * running_mean_1 + momentum * mean_1 : running_mean_1);
+      const running_var_1 = running_var[i_c]!;
+      running_var[i_c] = (test ? v_5 * running_var_1 + v_4 * variance : running_var_1);
+    }
+    const v_6 = (weight ? weight[i_c]! : 1) * invstd_1;
+    const bias_1 = (bias ? bias[i_c]! : 0);
+    for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
+      const base_3 = i_n_1 * c;
+      const base_4 = (base_3 + i_c) * s;
+      let i_s_1 = base_4 + 3;
+      for (; i_s_1 < base_4 + s; i_s_1 += 4) {
+        y[i_s_1 - 3] = Math.max(residual[i_s_1 - 3]! + v_6 * (x[i_s_1 - 3]! - mean_1) + bias_1, 0);
+        y[i_s_1 - 2] = Math.max(residual[i_s_1 - 2]! + v_6 * (x[i_s_1 - 2]! - mean_1) + bias_1, 0);
+        y[i_s_1 - 1] = Math.max(residual[i_s_1 - 1]! + v_6 * (x[i_s_1 - 1]! - mean_1) + bias_1, 0);
+        y[i_s_1] = Math.max(residual[i_s_1]! + v_6 * (x[i_s_1]! - mean_1) + bias_1, 0);
+      }
+      i_s_1 -= 3;
+      for (; i_s_1 < base_4 + s; i_s_1++) {
+        y[i_s_1] = Math.max(residual[i_s_1]! + v_6 * (x[i_s_1]! - mean_1) + bias_1, 0);
+      }
+    }
   }
 }
 
@@ -58,273 +92,55 @@ export function batch_norm_add_relu_forward_1(running_mean: Floats, running_var:
  *   y = relu(bias + residual + weight * (x - running_mean) / sqrt(eps + running_var))
  *   mean = running_mean
  *   invstd = 1 / sqrt(eps + running_var)
- * Used by weight bias running_mean running_var: forward
+ * Used by weight bias running_mean running_var: forward, and 1 more
  *
- * @param bias [c]
+ * @param bias [c], or absent
  * @param residual [n, c, s]
  * @param running_mean [c]: state
  * @param running_var [c]: state
- * @param weight [c]
+ * @param weight [c], or absent
  * @param x [n, c, s]
  * @param y [n, c, s], written
  * @param mean [c], written
  * @param invstd [c], written
  */
-export function batch_norm_add_relu_forward_2(bias: Floats, residual: Floats, running_mean: Floats, running_var: Floats, weight: Floats, x: Floats, y: Floats, mean: Floats, invstd: Floats, c: number, n: number, s: number, eps: number): void {
+export function batch_norm_add_relu_forward_2(bias: Floats | undefined, residual: Floats, running_mean: Floats, running_var: Floats, weight: Floats | undefined, x: Floats, y: Floats, mean: Floats, invstd: Floats, c: number, n: number, s: number, eps: number): void {
   for (let i_n = 0; i_n < n; i_n++) {
     const base = i_n * c;
     for (let i_c = 0; i_c < c; i_c++) {
       const base_1 = (base + i_c) * s;
       const v = running_var[i_c]! + eps;
       const root = (1 / Math.sqrt(v));
-      const v_1 = root * weight[i_c]!;
+      const v_1 = root * (weight ? weight[i_c]! : 1);
       const running_mean_1 = running_mean[i_c]!;
-      const bias_1 = bias[i_c]!;
-      let i_s = base_1;
-      for (; i_s < base_1 + s - 3; i_s += 4) {
+      const bias_1 = (bias ? bias[i_c]! : 0);
+      let i_s = base_1 + 3;
+      for (; i_s < base_1 + s; i_s += 4) {
+        y[i_s - 3] = Math.max(residual[i_s - 3]! + v_1 * (x[i_s - 3]! - running_mean_1) + bias_1, 0);
+        y[i_s - 2] = Math.max(residual[i_s - 2]! + v_1 * (x[i_s - 2]! - running_mean_1) + bias_1, 0);
+        y[i_s - 1] = Math.max(residual[i_s - 1]! + v_1 * (x[i_s - 1]! - running_mean_1) + bias_1, 0);
         y[i_s] = Math.max(residual[i_s]! + v_1 * (x[i_s]! - running_mean_1) + bias_1, 0);
-        y[i_s + 1] = Math.max(residual[i_s + 1]! + v_1 * (x[i_s + 1]! - running_mean_1) + bias_1, 0);
-        y[i_s + 2] = Math.max(residual[i_s + 2]! + v_1 * (x[i_s + 2]! - running_mean_1) + bias_1, 0);
-        y[i_s + 3] = Math.max(residual[i_s + 3]! + v_1 * (x[i_s + 3]! - running_mean_1) + bias_1, 0);
       }
+      i_s -= 3;
       for (; i_s < base_1 + s; i_s++) {
         y[i_s] = Math.max(residual[i_s]! + v_1 * (x[i_s]! - running_mean_1) + bias_1, 0);
       }
     }
   }
-  map_1(running_mean, mean, running_var, invstd, c, eps);
-}
-
-/**
- * batch_norm_add_relu, forward:
- *   mean = mean(x, n, s)
- *   invstd = 1 / sqrt(eps + var(x, n, s))
- *   y = relu(bias + residual + weight * invstd * (x - mean))
- * Used by weight bias training: forward
- *
- * @param x [n, c, s]
- * @param bias [c]
- * @param residual [n, c, s]
- * @param weight [c]
- * @param invstd [c], written
- * @param mean [c], written
- * @param y [n, c, s], written
- */
-export function batch_norm_add_relu_forward_3(x: Floats, bias: Floats, residual: Floats, weight: Floats, invstd: Floats, mean: Floats, y: Floats, c: number, n: number, s: number, eps: number): void {
-  const sums = new Float64Array(2);
-  for (let i_c = 0; i_c < c; i_c++) {
-    const base = i_c * s;
-    const x_1 = x[base]!;
-    reduce(x, sums, n, c, i_c, s, x_1);
-    const sum = sums[0]!;
-    const offset = sum * (1 / (n * s));
-    const squares = sums[1]! - sum * offset;
-    const mean_1 = x_1 + offset;
-    const variance = (((squares < 0) ? 0 : squares)) / (n * s);
-    const invstd_1 = (1 / Math.sqrt(variance + eps));
-    mean[i_c] = mean_1;
-    invstd[i_c] = invstd_1;
-    const v = weight[i_c]! * invstd_1;
-    const bias_1 = bias[i_c]!;
-    map(residual, x, y, n, c, i_c, s, v, mean_1, bias_1);
+  let i_c_1 = 3;
+  for (; i_c_1 < c; i_c_1 += 4) {
+    mean[i_c_1 - 3] = running_mean[i_c_1 - 3]!;
+    mean[i_c_1 - 2] = running_mean[i_c_1 - 2]!;
+    mean[i_c_1 - 1] = running_mean[i_c_1 - 1]!;
+    mean[i_c_1] = running_mean[i_c_1]!;
+    invstd[i_c_1 - 3] = (1 / Math.sqrt(running_var[i_c_1 - 3]! + eps));
+    invstd[i_c_1 - 2] = (1 / Math.sqrt(running_var[i_c_1 - 2]! + eps));
+    invstd[i_c_1 - 1] = (1 / Math.sqrt(running_var[i_c_1 - 1]! + eps));
+    invstd[i_c_1] = (1 / Math.sqrt(running_var[i_c_1]! + eps));
   }
-}
-
-/**
- * batch_norm_add_relu, forward:
- *   mean = mean(x, n, s)
- *   invstd = 1 / sqrt(eps + var(x, n, s))
- *   running_mean = count(n) * count(s) > 0 ? (1 - momentum) * running_mean + momentum * mean(x, n, s) : running_mean
- *   running_var = count(n) * count(s) > 0 ? (1 - momentum) * running_var + count(n) * count(s) * momentum * var(x, n, s) / (count(n) * count(s) - 1) : running_var
- *   y = relu(residual + invstd * (x - mean))
- * Used by running_mean running_var training: forward
- *
- * @param running_mean [c], read and written: state
- * @param running_var [c], read and written: state
- * @param x [n, c, s]
- * @param residual [n, c, s]
- * @param invstd [c], written
- * @param mean [c], written
- * @param y [n, c, s], written
- */
-export function batch_norm_add_relu_forward_4(running_mean: Floats, running_var: Floats, x: Floats, residual: Floats, invstd: Floats, mean: Floats, y: Floats, c: number, n: number, s: number, eps: number, momentum: number): void {
-  const sums = new Float64Array(2);
-  const v = n * s;
-  const test = v > 0;
-  const v_1 = 1 - momentum;
-  const v_2 = v - 1;
-  const v_3 = n / v_2;
-  const v_4 = v_3 * s;
-  const v_5 = v_4 * momentum;
-  for (let i_c = 0; i_c < c; i_c++) {
-    const base = i_c * s;
-    const x_1 = x[base]!;
-    reduce(x, sums, n, c, i_c, s, x_1);
-    const sum = sums[0]!;
-    const offset = sum * (1 / (n * s));
-    const squares = sums[1]! - sum * offset;
-    const mean_1 = x_1 + offset;
-    const variance = (((squares < 0) ? 0 : squares)) / (n * s);
-    const invstd_1 = (1 / Math.sqrt(variance + eps));
-    const running_mean_1 = running_mean[i_c]!;
-    const running_var_1 = running_var[i_c]!;
-    mean[i_c] = mean_1;
-    invstd[i_c] = invstd_1;
-    running_mean[i_c] = (test ? v_1 * running_mean_1 + momentum * mean_1 : running_mean_1);
-    running_var[i_c] = (test ? v_1 * running_var_1 + v_5 * variance : running_var_1);
-    map_2(residual, x, y, n, c, i_c, s, invstd_1, mean_1);
-  }
-}
-
-/**
- * batch_norm_add_relu, forward:
- *   y = relu(residual + (x - running_mean) / sqrt(eps + running_var))
- *   mean = running_mean
- *   invstd = 1 / sqrt(eps + running_var)
- * Used by running_mean running_var: forward
- *
- * @param residual [n, c, s]
- * @param running_mean [c]: state
- * @param running_var [c]: state
- * @param x [n, c, s]
- * @param y [n, c, s], written
- * @param mean [c], written
- * @param invstd [c], written
- */
-export function batch_norm_add_relu_forward_5(residual: Floats, running_mean: Floats, running_var: Floats, x: Floats, y: Floats, mean: Floats, invstd: Floats, c: number, n: number, s: number, eps: number): void {
-  for (let i_n = 0; i_n < n; i_n++) {
-    const base = i_n * c;
-    for (let i_c = 0; i_c < c; i_c++) {
-      const base_1 = (base + i_c) * s;
-      const v = running_var[i_c]! + eps;
-      const root = (1 / Math.sqrt(v));
-      const running_mean_1 = running_mean[i_c]!;
-      let i_s = base_1;
-      for (; i_s < base_1 + s - 3; i_s += 4) {
-        y[i_s] = Math.max(residual[i_s]! + root * (x[i_s]! - running_mean_1), 0);
-        y[i_s + 1] = Math.max(residual[i_s + 1]! + root * (x[i_s + 1]! - running_mean_1), 0);
-        y[i_s + 2] = Math.max(residual[i_s + 2]! + root * (x[i_s + 2]! - running_mean_1), 0);
-        y[i_s + 3] = Math.max(residual[i_s + 3]! + root * (x[i_s + 3]! - running_mean_1), 0);
-      }
-      for (; i_s < base_1 + s; i_s++) {
-        y[i_s] = Math.max(residual[i_s]! + root * (x[i_s]! - running_mean_1), 0);
-      }
-    }
-  }
-  map_1(running_mean, mean, running_var, invstd, c, eps);
-}
-
-/**
- * batch_norm_add_relu, forward:
- *   mean = mean(x, n, s)
- *   invstd = 1 / sqrt(eps + var(x, n, s))
- *   y = relu(residual + invstd * (x - mean))
- * Used by training: forward
- *
- * @param x [n, c, s]
- * @param residual [n, c, s]
- * @param invstd [c], written
- * @param mean [c], written
- * @param y [n, c, s], written
- */
-export function batch_norm_add_relu_forward_6(x: Floats, residual: Floats, invstd: Floats, mean: Floats, y: Floats, c: number, n: number, s: number, eps: number): void {
-  const sums = new Float64Array(2);
-  for (let i_c = 0; i_c < c; i_c++) {
-    const base = i_c * s;
-    const x_1 = x[base]!;
-    reduce(x, sums, n, c, i_c, s, x_1);
-    const sum = sums[0]!;
-    const offset = sum * (1 / (n * s));
-    const squares = sums[1]! - sum * offset;
-    const mean_1 = x_1 + offset;
-    const variance = (((squares < 0) ? 0 : squares)) / (n * s);
-    const invstd_1 = (1 / Math.sqrt(variance + eps));
-    mean[i_c] = mean_1;
-    invstd[i_c] = invstd_1;
-    map_2(residual, x, y, n, c, i_c, s, invstd_1, mean_1);
-  }
-}
-
-
-function reduce(x: Floats, sums: Float64Array, n: number, c: number, i_c: number, s: number, x_1: number): void {
-  let sum = 0;
-  let sum_1 = 0;
-  for (let i_n = 0; i_n < n; i_n++) {
-    const base = i_n * c;
-    const base_1 = (base + i_c) * s;
-    let i_s = base_1;
-    for (; i_s < base_1 + s - 3; i_s += 4) {
-      const d = x[i_s]! - x_1;
-      const d$1 = x[i_s + 1]! - x_1;
-      const d$2 = x[i_s + 2]! - x_1;
-      const d$3 = x[i_s + 3]! - x_1;
-      sum += d;
-      sum += d$1;
-      sum += d$2;
-      sum += d$3;
-      sum_1 += d * d;
-      sum_1 += d$1 * d$1;
-      sum_1 += d$2 * d$2;
-      sum_1 += d$3 * d$3;
-    }
-    for (; i_s < base_1 + s; i_s++) {
-      const d = x[i_s]! - x_1;
-      sum += d;
-      sum_1 += d * d;
-    }
-  }
-  sums[0] = sum;
-  sums[1] = sum_1;
-}
-
-function map(residual: Floats, x: Floats, y: Floats, n: number, c: number, i_c: number, s: number, v: number, mean: number, bias: number): void {
-  for (let i_n = 0; i_n < n; i_n++) {
-    const base = i_n * c;
-    const base_1 = (base + i_c) * s;
-    let i_s = base_1;
-    for (; i_s < base_1 + s - 3; i_s += 4) {
-      y[i_s] = Math.max(residual[i_s]! + v * (x[i_s]! - mean) + bias, 0);
-      y[i_s + 1] = Math.max(residual[i_s + 1]! + v * (x[i_s + 1]! - mean) + bias, 0);
-      y[i_s + 2] = Math.max(residual[i_s + 2]! + v * (x[i_s + 2]! - mean) + bias, 0);
-      y[i_s + 3] = Math.max(residual[i_s + 3]! + v * (x[i_s + 3]! - mean) + bias, 0);
-    }
-    for (; i_s < base_1 + s; i_s++) {
-      y[i_s] = Math.max(residual[i_s]! + v * (x[i_s]! - mean) + bias, 0);
-    }
-  }
-}
-
-function map_1(running_mean: Floats, mean: Floats, running_var: Floats, invstd: Floats, c: number, eps: number): void {
-  let i_c = 0;
-  for (; i_c < c - 3; i_c += 4) {
-    mean[i_c] = running_mean[i_c]!;
-    mean[i_c + 1] = running_mean[i_c + 1]!;
-    mean[i_c + 2] = running_mean[i_c + 2]!;
-    mean[i_c + 3] = running_mean[i_c + 3]!;
-    invstd[i_c] = (1 / Math.sqrt(running_var[i_c]! + eps));
-    invstd[i_c + 1] = (1 / Math.sqrt(running_var[i_c + 1]! + eps));
-    invstd[i_c + 2] = (1 / Math.sqrt(running_var[i_c + 2]! + eps));
-    invstd[i_c + 3] = (1 / Math.sqrt(running_var[i_c + 3]! + eps));
-  }
-  for (; i_c < c; i_c++) {
-    mean[i_c] = running_mean[i_c]!;
-    invstd[i_c] = (1 / Math.sqrt(running_var[i_c]! + eps));
-  }
-}
-
-function map_2(residual: Floats, x: Floats, y: Floats, n: number, c: number, i_c: number, s: number, invstd: number, mean: number): void {
-  for (let i_n = 0; i_n < n; i_n++) {
-    const base = i_n * c;
-    const base_1 = (base + i_c) * s;
-    let i_s = base_1;
-    for (; i_s < base_1 + s - 3; i_s += 4) {
-      y[i_s] = Math.max(residual[i_s]! + invstd * (x[i_s]! - mean), 0);
-      y[i_s + 1] = Math.max(residual[i_s + 1]! + invstd * (x[i_s + 1]! - mean), 0);
-      y[i_s + 2] = Math.max(residual[i_s + 2]! + invstd * (x[i_s + 2]! - mean), 0);
-      y[i_s + 3] = Math.max(residual[i_s + 3]! + invstd * (x[i_s + 3]! - mean), 0);
-    }
-    for (; i_s < base_1 + s; i_s++) {
-      y[i_s] = Math.max(residual[i_s]! + invstd * (x[i_s]! - mean), 0);
-    }
+  i_c_1 -= 3;
+  for (; i_c_1 < c; i_c_1++) {
+    mean[i_c_1] = running_mean[i_c_1]!;
+    invstd[i_c_1] = (1 / Math.sqrt(running_var[i_c_1]! + eps));
   }
 }

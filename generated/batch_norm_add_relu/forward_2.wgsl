@@ -3,7 +3,7 @@
 // batch_norm_add_relu, forward:
 //   y = relu(bias + residual + weight * invstd * (x - mean))
 
-alias some = f32; const many = 1u;
+alias some = f32; const many = 1u; //one
 
 struct Numbers { c: u32, n: u32, s: u32, share: u32 }
 
@@ -37,7 +37,7 @@ fn forward_2(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
   let v = weight_1 * invstd_1;
   let mean_1 = mean[i_c];
   let bias_1 = bias[i_c];
-  for (var i = begin + own.x; i < end; i += width) {
+  for (var i = begin + own.x; i < end; i += width) { //turns
     let residual_1 = residual[base + i];
     let x_1 = x[base + i];
     y[base + i] = maximum_some(residual_1 + v * (x_1 - mean_1) + bias_1, some(0.0));

@@ -2,7 +2,7 @@
 //
 // batch_norm_add_relu, forward:
 
-alias some = f32; const many = 1u;
+alias some = f32; const many = 1u; //one
 
 struct Numbers { c: u32, share: u32, eps: f32 }
 
@@ -22,7 +22,7 @@ fn forward_3(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
   if (result >= 1u) { return; }
   let begin = group.z * numbers.share;
   let end = min(begin + numbers.share, some_c);
-  for (var i = begin + own.x; i < end; i += width) {
+  for (var i = begin + own.x; i < end; i += width) { //turns
     let running_var_1 = running_var[i];
     let weight_1 = weight[i];
     packed[i] = inverseSqrt(running_var_1 + numbers.eps) * weight_1;

@@ -5,7 +5,7 @@
 //   mean = running_mean
 //   invstd = 1 / sqrt(eps + running_var)
 
-alias some = f32; const many = 1u;
+alias some = f32; const many = 1u; //one
 
 struct Numbers { c: u32, n: u32, s: u32, share: u32 }
 
@@ -40,7 +40,7 @@ fn forward_4(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
   let packed_1 = packed[result];
   let packed_2 = packed[c + result];
   let packed_3 = packed[2u * c + result];
-  for (var i = start; i < end; i += width) {
+  for (var i = start; i < end; i += width) { //turns
     let residual_1 = residual[(i_n * c + result) * some_s + i_s];
     let x_1 = x[(i_n * c + result) * some_s + i_s];
     y[(i_n * c + result) * some_s + i_s] = maximum_some(residual_1 + packed_1 * (x_1 - packed_2) + packed_3, some(0.0));

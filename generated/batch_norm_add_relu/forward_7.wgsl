@@ -5,7 +5,7 @@
 //   mean = running_mean
 //   invstd = 1 / sqrt(eps + running_var)
 
-alias some = f32; const many = 1u;
+alias some = f32; const many = 1u; //one
 
 struct Numbers { c: u32, n: u32, s: u32, share: u32, eps: f32 }
 
@@ -42,7 +42,7 @@ fn forward_7(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
   let v = running_var_1 + numbers.eps;
   let root = inverseSqrt(v);
   let running_mean_1 = running_mean[result];
-  for (var i = start; i < end; i += width) {
+  for (var i = start; i < end; i += width) { //turns
     let residual_1 = residual[(i_n * c + result) * some_s + i_s];
     let x_1 = x[(i_n * c + result) * some_s + i_s];
     y[(i_n * c + result) * some_s + i_s] = maximum_some(residual_1 + root * (x_1 - running_mean_1), some(0.0));

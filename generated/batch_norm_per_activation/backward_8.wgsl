@@ -3,7 +3,7 @@
 // batch_norm_per_activation, backward:
 //   dx = invstd * grad_y
 
-alias some = f32; const many = 1u;
+alias some = f32; const many = 1u; //one
 
 struct Numbers { c: u32, n: u32, s: u32, share: u32 }
 
@@ -23,7 +23,7 @@ fn backward_8(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id)
   let begin = group.z * numbers.share;
   let end = min(begin + numbers.share, numbers.n);
   let invstd_1 = invstd[result];
-  for (var i = begin + own.y; i < end; i += width) {
+  for (var i = begin + own.y; i < end; i += width) { //turns
     let grad_y_1 = grad_y[i * c * some_s + result];
     dx[i * c * some_s + result] = invstd_1 * grad_y_1;
   }

@@ -10,18 +10,18 @@ type Floats = Float32Array | Float64Array;
  *   running_mean = count(n) > 0 ? (1 - momentum) * running_mean + momentum * mean(x, n) : running_mean
  *   running_var = count(n) > 0 ? (1 - momentum) * running_var + count(n) * momentum * var(x, n) / (count(n) - 1) : running_var
  *   y = bias + weight * invstd * (x - mean)
- * Used by weight bias running_mean running_var training: forward
+ * Used by weight bias running_mean running_var training: forward, and 3 more
  *
- * @param running_mean [c, s], read and written: state
- * @param running_var [c, s], read and written: state
+ * @param running_mean [c, s], read and written, or absent: state
+ * @param running_var [c, s], read and written, or absent: state
  * @param x [n, c, s]
- * @param bias [c, s]
- * @param weight [c, s]
+ * @param bias [c, s], or absent
+ * @param weight [c, s], or absent
  * @param invstd [c, s], read and written
  * @param mean [c, s], read and written
  * @param y [n, c, s], written
  */
-export function batch_norm_per_activation_forward_1(running_mean: Floats, running_var: Floats, x: Floats, bias: Floats, weight: Floats, invstd: Floats, mean: Floats, y: Floats, c: number, n: number, s: number, eps: number, momentum: number): void {
+export function batch_norm_per_activation_forward_1(running_mean: Floats | undefined, running_var: Floats | undefined, x: Floats, bias: Floats | undefined, weight: Floats | undefined, invstd: Floats, mean: Floats, y: Floats, c: number, n: number, s: number, eps: number, momentum: number): void {
   const sums = new Float64Array(2 * c * s);
   const firsts = new Float64Array(c * s);
   for (let i_c = 0; i_c < c; i_c++) {
@@ -31,246 +31,19 @@ export function batch_norm_per_activation_forward_1(running_mean: Floats, runnin
       firsts[base_1 + i_s] = x[base + i_s]!;
     }
   }
-  reduce_columns(x, firsts, sums, n, c, s);
-  const test = n > 0;
-  const v = 1 - momentum;
-  const v_1 = n - 1;
-  const v_2 = n / v_1;
-  const v_3 = v_2 * momentum;
-  for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
-    const base_2 = i_c_1 * s;
-    for (let i_s_1 = 0; i_s_1 < s; i_s_1++) {
-      const sum = sums[base_2 + i_s_1]!;
-      const offset = sum * (1 / n);
-      const squares = sums[c * s + base_2 + i_s_1]! - sum * offset;
-      const mean_1 = firsts[base_2 + i_s_1]! + offset;
-      const variance = (((squares < 0) ? 0 : squares)) / n;
-      const running_mean_1 = running_mean[base_2 + i_s_1]!;
-      const running_var_1 = running_var[base_2 + i_s_1]!;
-      mean[base_2 + i_s_1] = mean_1;
-      invstd[base_2 + i_s_1] = (1 / Math.sqrt(variance + eps));
-      running_mean[base_2 + i_s_1] = (test ? v * running_mean_1 + momentum * mean_1 : running_mean_1);
-      running_var[base_2 + i_s_1] = (test ? v * running_var_1 + v_3 * variance : running_var_1);
-    }
-  }
-  const factors = new Float64Array(3 * c * s);
-  for (let i_s_2 = 0; i_s_2 < c * s; i_s_2++) {
-    factors[i_s_2] = weight[i_s_2]! * invstd[i_s_2]!;
-    factors[c * s + i_s_2] = mean[i_s_2]!;
-    factors[2 * c * s + i_s_2] = bias[i_s_2]!;
-  }
-  map_columns(factors, x, y, n, c, s);
-}
-
-/**
- * batch_norm_per_activation, forward:
- *   y = bias + weight * (x - running_mean) / sqrt(eps + running_var)
- *   mean = running_mean
- *   invstd = 1 / sqrt(eps + running_var)
- * Used by weight bias running_mean running_var: forward
- *
- * @param bias [c, s]
- * @param running_mean [c, s]: state
- * @param running_var [c, s]: state
- * @param weight [c, s]
- * @param x [n, c, s]
- * @param y [n, c, s], written
- * @param mean [c, s], written
- * @param invstd [c, s], written
- */
-export function batch_norm_per_activation_forward_2(bias: Floats, running_mean: Floats, running_var: Floats, weight: Floats, x: Floats, y: Floats, mean: Floats, invstd: Floats, c: number, n: number, s: number, eps: number): void {
-  const factors = new Float64Array(3 * c * s);
-  for (let i_s = 0; i_s < c * s; i_s++) {
-    factors[i_s] = (1 / Math.sqrt(running_var[i_s]! + eps)) * weight[i_s]!;
-    factors[c * s + i_s] = running_mean[i_s]!;
-    factors[2 * c * s + i_s] = bias[i_s]!;
-  }
-  map_columns(factors, x, y, n, c, s);
-  map(running_mean, mean, running_var, invstd, c, s, eps);
-}
-
-/**
- * batch_norm_per_activation, forward:
- *   mean = mean(x, n)
- *   invstd = 1 / sqrt(eps + var(x, n))
- *   y = bias + weight * invstd * (x - mean)
- * Used by weight bias training: forward
- *
- * @param x [n, c, s]
- * @param bias [c, s]
- * @param weight [c, s]
- * @param invstd [c, s], read and written
- * @param mean [c, s], read and written
- * @param y [n, c, s], written
- */
-export function batch_norm_per_activation_forward_3(x: Floats, bias: Floats, weight: Floats, invstd: Floats, mean: Floats, y: Floats, c: number, n: number, s: number, eps: number): void {
-  const sums = new Float64Array(2 * c * s);
-  const firsts = new Float64Array(c * s);
-  for (let i_c = 0; i_c < c; i_c++) {
-    const base = i_c * s;
-    const base_1 = i_c * s;
-    for (let i_s = 0; i_s < s; i_s++) {
-      firsts[base_1 + i_s] = x[base + i_s]!;
-    }
-  }
-  reduce_columns(x, firsts, sums, n, c, s);
-  for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
-    const base_2 = i_c_1 * s;
-    for (let i_s_1 = 0; i_s_1 < s; i_s_1++) {
-      const sum = sums[base_2 + i_s_1]!;
-      const offset = sum * (1 / n);
-      const squares = sums[c * s + base_2 + i_s_1]! - sum * offset;
-      const variance = (((squares < 0) ? 0 : squares)) / n;
-      mean[base_2 + i_s_1] = firsts[base_2 + i_s_1]! + offset;
-      invstd[base_2 + i_s_1] = (1 / Math.sqrt(variance + eps));
-    }
-  }
-  const factors = new Float64Array(3 * c * s);
-  for (let i_s_2 = 0; i_s_2 < c * s; i_s_2++) {
-    factors[i_s_2] = weight[i_s_2]! * invstd[i_s_2]!;
-    factors[c * s + i_s_2] = mean[i_s_2]!;
-    factors[2 * c * s + i_s_2] = bias[i_s_2]!;
-  }
-  map_columns(factors, x, y, n, c, s);
-}
-
-/**
- * batch_norm_per_activation, forward:
- *   mean = mean(x, n)
- *   invstd = 1 / sqrt(eps + var(x, n))
- *   running_mean = count(n) > 0 ? (1 - momentum) * running_mean + momentum * mean(x, n) : running_mean
- *   running_var = count(n) > 0 ? (1 - momentum) * running_var + count(n) * momentum * var(x, n) / (count(n) - 1) : running_var
- *   y = invstd * (x - mean)
- * Used by running_mean running_var training: forward
- *
- * @param running_mean [c, s], read and written: state
- * @param running_var [c, s], read and written: state
- * @param x [n, c, s]
- * @param invstd [c, s], read and written
- * @param mean [c, s], read and written
- * @param y [n, c, s], written
- */
-export function batch_norm_per_activation_forward_4(running_mean: Floats, running_var: Floats, x: Floats, invstd: Floats, mean: Floats, y: Floats, c: number, n: number, s: number, eps: number, momentum: number): void {
-  const sums = new Float64Array(2 * c * s);
-  const firsts = new Float64Array(c * s);
-  for (let i_c = 0; i_c < c; i_c++) {
-    const base = i_c * s;
-    const base_1 = i_c * s;
-    for (let i_s = 0; i_s < s; i_s++) {
-      firsts[base_1 + i_s] = x[base + i_s]!;
-    }
-  }
-  reduce_columns(x, firsts, sums, n, c, s);
-  const test = n > 0;
-  const v = 1 - momentum;
-  const v_1 = n - 1;
-  const v_2 = n / v_1;
-  const v_3 = v_2 * momentum;
-  for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
-    const base_2 = i_c_1 * s;
-    for (let i_s_1 = 0; i_s_1 < s; i_s_1++) {
-      const sum = sums[base_2 + i_s_1]!;
-      const offset = sum * (1 / n);
-      const squares = sums[c * s + base_2 + i_s_1]! - sum * offset;
-      const mean_1 = firsts[base_2 + i_s_1]! + offset;
-      const variance = (((squares < 0) ? 0 : squares)) / n;
-      const running_mean_1 = running_mean[base_2 + i_s_1]!;
-      const running_var_1 = running_var[base_2 + i_s_1]!;
-      mean[base_2 + i_s_1] = mean_1;
-      invstd[base_2 + i_s_1] = (1 / Math.sqrt(variance + eps));
-      running_mean[base_2 + i_s_1] = (test ? v * running_mean_1 + momentum * mean_1 : running_mean_1);
-      running_var[base_2 + i_s_1] = (test ? v * running_var_1 + v_3 * variance : running_var_1);
-    }
-  }
-  const factors = new Float64Array(2 * c * s);
-  for (let i_s_2 = 0; i_s_2 < c * s; i_s_2++) {
-    factors[i_s_2] = invstd[i_s_2]!;
-    factors[c * s + i_s_2] = mean[i_s_2]!;
-  }
-  map_columns_1(factors, x, y, n, c, s);
-}
-
-/**
- * batch_norm_per_activation, forward:
- *   y = (x - running_mean) / sqrt(eps + running_var)
- *   mean = running_mean
- *   invstd = 1 / sqrt(eps + running_var)
- * Used by running_mean running_var: forward
- *
- * @param running_mean [c, s]: state
- * @param running_var [c, s]: state
- * @param x [n, c, s]
- * @param y [n, c, s], written
- * @param mean [c, s], written
- * @param invstd [c, s], written
- */
-export function batch_norm_per_activation_forward_5(running_mean: Floats, running_var: Floats, x: Floats, y: Floats, mean: Floats, invstd: Floats, c: number, n: number, s: number, eps: number): void {
-  const factors = new Float64Array(2 * c * s);
-  for (let i_s = 0; i_s < c * s; i_s++) {
-    factors[i_s] = (1 / Math.sqrt(running_var[i_s]! + eps));
-    factors[c * s + i_s] = running_mean[i_s]!;
-  }
-  map_columns_1(factors, x, y, n, c, s);
-  map(running_mean, mean, running_var, invstd, c, s, eps);
-}
-
-/**
- * batch_norm_per_activation, forward:
- *   mean = mean(x, n)
- *   invstd = 1 / sqrt(eps + var(x, n))
- *   y = invstd * (x - mean)
- * Used by training: forward
- *
- * @param x [n, c, s]
- * @param invstd [c, s], read and written
- * @param mean [c, s], read and written
- * @param y [n, c, s], written
- */
-export function batch_norm_per_activation_forward_6(x: Floats, invstd: Floats, mean: Floats, y: Floats, c: number, n: number, s: number, eps: number): void {
-  const sums = new Float64Array(2 * c * s);
-  const firsts = new Float64Array(c * s);
-  for (let i_c = 0; i_c < c; i_c++) {
-    const base = i_c * s;
-    const base_1 = i_c * s;
-    for (let i_s = 0; i_s < s; i_s++) {
-      firsts[base_1 + i_s] = x[base + i_s]!;
-    }
-  }
-  reduce_columns(x, firsts, sums, n, c, s);
-  for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
-    const base_2 = i_c_1 * s;
-    for (let i_s_1 = 0; i_s_1 < s; i_s_1++) {
-      const sum = sums[base_2 + i_s_1]!;
-      const offset = sum * (1 / n);
-      const squares = sums[c * s + base_2 + i_s_1]! - sum * offset;
-      const variance = (((squares < 0) ? 0 : squares)) / n;
-      mean[base_2 + i_s_1] = firsts[base_2 + i_s_1]! + offset;
-      invstd[base_2 + i_s_1] = (1 / Math.sqrt(variance + eps));
-    }
-  }
-  const factors = new Float64Array(2 * c * s);
-  for (let i_s_2 = 0; i_s_2 < c * s; i_s_2++) {
-    factors[i_s_2] = invstd[i_s_2]!;
-    factors[c * s + i_s_2] = mean[i_s_2]!;
-  }
-  map_columns_1(factors, x, y, n, c, s);
-}
-
-
-function reduce_columns(x: Floats, firsts: Float64Array, sums: Float64Array, n: number, c: number, s: number): void {
   for (let first_row = 0; first_row < n; first_row += 64) {
     const last_row = Math.min(first_row + 64, n);
-    let i_s = 0;
-    for (; i_s < c * s - 3; i_s += 4) {
+    let i_s_1 = 0;
+    for (; i_s_1 < c * s - 3; i_s_1 += 4) {
       let sum = 0, sum$1 = 0, sum$2 = 0, sum$3 = 0;
       let sum_1 = 0, sum_1$1 = 0, sum_1$2 = 0, sum_1$3 = 0;
       for (let i_n = first_row; i_n < last_row; i_n++) {
-        const base = i_n * c;
-        const base_1 = base * s;
-        const d = x[base_1 + i_s]! - firsts[i_s]!;
-        const d$1 = x[base_1 + i_s + 1]! - firsts[i_s + 1]!;
-        const d$2 = x[base_1 + i_s + 2]! - firsts[i_s + 2]!;
-        const d$3 = x[base_1 + i_s + 3]! - firsts[i_s + 3]!;
+        const base_2 = i_n * c;
+        const base_3 = base_2 * s;
+        const d = x[base_3 + i_s_1]! - firsts[i_s_1]!;
+        const d$1 = x[base_3 + i_s_1 + 1]! - firsts[i_s_1 + 1]!;
+        const d$2 = x[base_3 + i_s_1 + 2]! - firsts[i_s_1 + 2]!;
+        const d$3 = x[base_3 + i_s_1 + 3]! - firsts[i_s_1 + 3]!;
         sum += d;
         sum$1 += d$1;
         sum$2 += d$2;
@@ -280,30 +53,103 @@ function reduce_columns(x: Floats, firsts: Float64Array, sums: Float64Array, n: 
         sum_1$2 += d$2 * d$2;
         sum_1$3 += d$3 * d$3;
       }
-      sums[i_s]! += sum;
-      sums[i_s + 1]! += sum$1;
-      sums[i_s + 2]! += sum$2;
-      sums[i_s + 3]! += sum$3;
-      sums[c * s + i_s]! += sum_1;
-      sums[c * s + i_s + 1]! += sum_1$1;
-      sums[c * s + i_s + 2]! += sum_1$2;
-      sums[c * s + i_s + 3]! += sum_1$3;
+      sums[i_s_1]! += sum;
+      sums[i_s_1 + 1]! += sum$1;
+      sums[i_s_1 + 2]! += sum$2;
+      sums[i_s_1 + 3]! += sum$3;
+      sums[c * s + i_s_1]! += sum_1;
+      sums[c * s + i_s_1 + 1]! += sum_1$1;
+      sums[c * s + i_s_1 + 2]! += sum_1$2;
+      sums[c * s + i_s_1 + 3]! += sum_1$3;
     }
-    for (; i_s < c * s; i_s++) {
+    for (; i_s_1 < c * s; i_s_1++) {
       let sum = 0;
       let sum_1 = 0;
       for (let i_n = first_row; i_n < last_row; i_n++) {
-        const base = i_n * c;
-        const base_1 = base * s;
-        const d = x[base_1 + i_s]! - firsts[i_s]!;
+        const base_2 = i_n * c;
+        const base_3 = base_2 * s;
+        const d = x[base_3 + i_s_1]! - firsts[i_s_1]!;
         sum += d;
         sum_1 += d * d;
       }
-      sums[i_s]! += sum;
-      sums[c * s + i_s]! += sum_1;
+      sums[i_s_1]! += sum;
+      sums[c * s + i_s_1]! += sum_1;
     }
   }
+  const v = n - 1;
+  const v_1 = n / v;
+  const v_2 = v_1 * momentum;
+  const v_3 = 1 - momentum;
+  const test = n > 0;
+  for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
+    const base_4 = i_c_1 * s;
+    for (let i_s_2 = 0; i_s_2 < s; i_s_2++) {
+      const sum_2 = sums[base_4 + i_s_2]!;
+      const offset = sum_2 * (1 / n);
+      const squares = sums[c * s + base_4 + i_s_2]! - sum_2 * offset;
+      const mean_1 = firsts[base_4 + i_s_2]! + offset;
+      const variance = (((squares < 0) ? 0 : squares)) / n;
+      mean[base_4 + i_s_2] = mean_1;
+      invstd[base_4 + i_s_2] = (1 / Math.sqrt(variance + eps));
+      if (running_mean && running_var) {
+        const running_mean_1 = running_mean[base_4 + i_s_2]!;
+        running_mean[base_4 + i_s_2] = (test ? v_3 * running_mean_1 + momentum * mean_1 : running_mean_1);
+        const running_var_1 = running_var[base_4 + i_s_2]!;
+        running_var[base_4 + i_s_2] = (test ? v_3 * running_var_1 + v_2 * variance : running_var_1);
+      }
+    }
+  }
+  const factors = new Float64Array(3 * c * s);
+  for (let i_s_3 = 0; i_s_3 < c * s; i_s_3++) {
+    factors[i_s_3] = (weight ? weight[i_s_3]! : 1) * invstd[i_s_3]!;
+    factors[c * s + i_s_3] = mean[i_s_3]!;
+    factors[2 * c * s + i_s_3] = (bias ? bias[i_s_3]! : 0);
+  }
+  map_columns(factors, x, y, n, c, s);
 }
+
+/**
+ * batch_norm_per_activation, forward:
+ *   y = bias + weight * (x - running_mean) / sqrt(eps + running_var)
+ *   mean = running_mean
+ *   invstd = 1 / sqrt(eps + running_var)
+ * Used by weight bias running_mean running_var: forward, and 1 more
+ *
+ * @param bias [c, s], or absent
+ * @param running_mean [c, s]: state
+ * @param running_var [c, s]: state
+ * @param weight [c, s], or absent
+ * @param x [n, c, s]
+ * @param y [n, c, s], written
+ * @param mean [c, s], written
+ * @param invstd [c, s], written
+ */
+export function batch_norm_per_activation_forward_2(bias: Floats | undefined, running_mean: Floats, running_var: Floats, weight: Floats | undefined, x: Floats, y: Floats, mean: Floats, invstd: Floats, c: number, n: number, s: number, eps: number): void {
+  const factors = new Float64Array(3 * c * s);
+  for (let i_s = 0; i_s < c * s; i_s++) {
+    factors[i_s] = (1 / Math.sqrt(running_var[i_s]! + eps)) * (weight ? weight[i_s]! : 1);
+    factors[c * s + i_s] = running_mean[i_s]!;
+    factors[2 * c * s + i_s] = (bias ? bias[i_s]! : 0);
+  }
+  map_columns(factors, x, y, n, c, s);
+  let i_s_1 = 3;
+  for (; i_s_1 < c * s; i_s_1 += 4) {
+    mean[i_s_1 - 3] = running_mean[i_s_1 - 3]!;
+    mean[i_s_1 - 2] = running_mean[i_s_1 - 2]!;
+    mean[i_s_1 - 1] = running_mean[i_s_1 - 1]!;
+    mean[i_s_1] = running_mean[i_s_1]!;
+    invstd[i_s_1 - 3] = (1 / Math.sqrt(running_var[i_s_1 - 3]! + eps));
+    invstd[i_s_1 - 2] = (1 / Math.sqrt(running_var[i_s_1 - 2]! + eps));
+    invstd[i_s_1 - 1] = (1 / Math.sqrt(running_var[i_s_1 - 1]! + eps));
+    invstd[i_s_1] = (1 / Math.sqrt(running_var[i_s_1]! + eps));
+  }
+  i_s_1 -= 3;
+  for (; i_s_1 < c * s; i_s_1++) {
+    mean[i_s_1] = running_mean[i_s_1]!;
+    invstd[i_s_1] = (1 / Math.sqrt(running_var[i_s_1]! + eps));
+  }
+}
+
 
 function map_columns(factors: Float64Array, x: Floats, y: Floats, n: number, c: number, s: number): void {
   for (let first_row = 0; first_row < n; first_row += 64) {
@@ -339,58 +185,6 @@ function map_columns(factors: Float64Array, x: Floats, y: Floats, n: number, c: 
         const base = i_n * c;
         const base_1 = base * s;
         y[base_1 + i_s] = factors_1 * (x[base_1 + i_s]! - factors_2) + factors_3;
-      }
-    }
-  }
-}
-
-function map(running_mean: Floats, mean: Floats, running_var: Floats, invstd: Floats, c: number, s: number, eps: number): void {
-  let i_s = 0;
-  for (; i_s < c * s - 3; i_s += 4) {
-    mean[i_s] = running_mean[i_s]!;
-    mean[i_s + 1] = running_mean[i_s + 1]!;
-    mean[i_s + 2] = running_mean[i_s + 2]!;
-    mean[i_s + 3] = running_mean[i_s + 3]!;
-    invstd[i_s] = (1 / Math.sqrt(running_var[i_s]! + eps));
-    invstd[i_s + 1] = (1 / Math.sqrt(running_var[i_s + 1]! + eps));
-    invstd[i_s + 2] = (1 / Math.sqrt(running_var[i_s + 2]! + eps));
-    invstd[i_s + 3] = (1 / Math.sqrt(running_var[i_s + 3]! + eps));
-  }
-  for (; i_s < c * s; i_s++) {
-    mean[i_s] = running_mean[i_s]!;
-    invstd[i_s] = (1 / Math.sqrt(running_var[i_s]! + eps));
-  }
-}
-
-function map_columns_1(factors: Float64Array, x: Floats, y: Floats, n: number, c: number, s: number): void {
-  for (let first_row = 0; first_row < n; first_row += 64) {
-    const last_row = Math.min(first_row + 64, n);
-    let i_s = 0;
-    for (; i_s < c * s - 3; i_s += 4) {
-      const factors_1 = factors[i_s]!;
-      const factors_1$1 = factors[i_s + 1]!;
-      const factors_1$2 = factors[i_s + 2]!;
-      const factors_1$3 = factors[i_s + 3]!;
-      const factors_2 = factors[c * s + i_s]!;
-      const factors_2$1 = factors[c * s + i_s + 1]!;
-      const factors_2$2 = factors[c * s + i_s + 2]!;
-      const factors_2$3 = factors[c * s + i_s + 3]!;
-      for (let i_n = first_row; i_n < last_row; i_n++) {
-        const base = i_n * c;
-        const base_1 = base * s;
-        y[base_1 + i_s] = factors_1 * (x[base_1 + i_s]! - factors_2);
-        y[base_1 + i_s + 1] = factors_1$1 * (x[base_1 + i_s + 1]! - factors_2$1);
-        y[base_1 + i_s + 2] = factors_1$2 * (x[base_1 + i_s + 2]! - factors_2$2);
-        y[base_1 + i_s + 3] = factors_1$3 * (x[base_1 + i_s + 3]! - factors_2$3);
-      }
-    }
-    for (; i_s < c * s; i_s++) {
-      const factors_1 = factors[i_s]!;
-      const factors_2 = factors[c * s + i_s]!;
-      for (let i_n = first_row; i_n < last_row; i_n++) {
-        const base = i_n * c;
-        const base_1 = base * s;
-        y[base_1 + i_s] = factors_1 * (x[base_1 + i_s]! - factors_2);
       }
     }
   }

@@ -3,7 +3,7 @@
 // batch_norm_per_activation, kernels that go on from
 //   mean and var of x over n
 
-alias some = f32; const many = 1u;
+alias some = f32; const many = 1u; //one
 
 struct Numbers { c: u32, n: u32, s: u32, share: u32, taken: u32, eps: f32, momentum: f32, mapped: u32 }
 
@@ -37,6 +37,12 @@ var<workgroup> merged: array<Moments, team>;
 
 fn head(v: some) -> f32 { return vec4f(v).x; }
 
+fn merge_totals(a: Moments, b: Moments) -> Moments {
+  return merge_moments(a, b);
+}
+
+//subgroups: alias Totals = Moments; fn exchanged(a: Moments, by: u32) -> Moments { return Moments(subgroupShuffleXor(a.count, by), subgroupShuffleXor(a.mean, by), subgroupShuffleXor(a.squares, by)); }
+
 fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Moments {
   let c = numbers.c;
   let some_s = numbers.s / many;
@@ -49,7 +55,7 @@ fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Moments {
     let x_1 = x[i * c * some_s + result];
     var sum = some(0.0);
     var sum_1 = some(0.0);
-    for (var i_1 = i; i_1 < end_1; i_1 += width) {
+    for (var i_1 = i; i_1 < end_1; i_1 += width) { //turns
       let x_2 = x[i_1 * c * some_s + result];
       let d = x_2 - x_1;
       sum += d;
@@ -64,19 +70,7 @@ fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Moments {
     let slot = i_2 * 3u * c * some_s + result;
     total = merge_moments(total, Moments(head(partials[slot]), partials[slot + c * some_s], partials[slot + 2u * c * some_s]));
   }
-  let lane = own.y * together + own.x;
-  for (var span = 1u; span < width; span *= 16u) {
-    merged[lane] = total;
-    workgroupBarrier();
-    let around = min(span * 16u, width);
-    let leader = lane - (own.y % around - own.y % span) * together;
-    total = Moments();
-    for (var i_3 = 0u; i_3 < around; i_3 += span) {
-      total = merge_moments(total, merged[leader + i_3 * together]);
-    }
-    workgroupBarrier();
-  }
-  return total;
+  return joined(total, Moments(), own.y * together + own.x, together);
 }
 
 // batch_norm_per_activation, forward:
@@ -143,7 +137,7 @@ fn forward_5(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
   let v_1 = weight_1 * root;
   let mean_1 = select(total.mean, total.squares / f32(n), f32(n) == 0.0);
   let bias_1 = bias[result];
-  for (var i = begin + own.y; i < end; i += width) {
+  for (var i = begin + own.y; i < end; i += width) { //turns
     let x_1 = x[i * c * some_s + result];
     y[i * c * some_s + result] = v_1 * (x_1 - mean_1) + bias_1;
   }
@@ -183,7 +177,7 @@ fn forward_6(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
   let v = variance + numbers.eps;
   let root = inverseSqrt(v);
   let mean_1 = select(total.mean, total.squares / f32(n), f32(n) == 0.0);
-  for (var i = begin + own.y; i < end; i += width) {
+  for (var i = begin + own.y; i < end; i += width) { //turns
     let x_1 = x[i * c * some_s + result];
     y[i * c * some_s + result] = root * (x_1 - mean_1);
   }
@@ -226,7 +220,7 @@ fn forward_8(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
   let v = variance + numbers.eps;
   let root = inverseSqrt(v);
   let mean_1 = select(total.mean, total.squares / f32(n), f32(n) == 0.0);
-  for (var i = begin + own.y; i < end; i += width) {
+  for (var i = begin + own.y; i < end; i += width) { //turns
     let x_1 = x[i * c * some_s + result];
     y_at_4[i * c * some_s + result] = root * (x_1 - mean_1);
   }
@@ -234,4 +228,22 @@ fn forward_8(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
     mean_at_3[result] = mean_1;
     invstd_at_2[result] = root;
   }
+}
+
+//portable
+
+/** Of all lanes that share a result. */
+fn joined(own: Moments, none: Moments, lane: u32, apart: u32) -> Moments {
+  var total = own;
+  let end = width * apart;
+  for (var span = apart; span < end; span *= 16u) {
+    if (span > apart) { workgroupBarrier(); }
+    merged[lane] = total;
+    workgroupBarrier();
+    let around = min(span * 16u, end);
+    let first = lane - lane % around + lane % span;
+    total = none;
+    for (var i = first; i < first + around; i += span) { total = merge_totals(total, merged[i]); }
+  }
+  return total;
 }

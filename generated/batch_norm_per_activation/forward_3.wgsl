@@ -3,7 +3,7 @@
 // batch_norm_per_activation, forward:
 //   y = bias + weight * invstd * (x - mean)
 
-alias some = f32; const many = 1u;
+alias some = f32; const many = 1u; //one
 
 struct Numbers { c: u32, n: u32, s: u32, share: u32 }
 
@@ -30,7 +30,7 @@ fn forward_3(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
   let v = weight_1 * invstd_1;
   let mean_1 = mean[result];
   let bias_1 = bias[result];
-  for (var i = begin + own.y; i < end; i += width) {
+  for (var i = begin + own.y; i < end; i += width) { //turns
     let x_1 = x[i * c * some_s + result];
     y[i * c * some_s + result] = v * (x_1 - mean_1) + bias_1;
   }

@@ -5,7 +5,7 @@
 //   mean = running_mean
 //   invstd = 1 / sqrt(eps + running_var)
 
-alias some = f32; const many = 1u;
+alias some = f32; const many = 1u; //one
 
 struct Numbers { c: u32, n: u32, s: u32, share: u32, eps: f32 }
 
@@ -36,7 +36,7 @@ fn forward_4(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
   let v_1 = root * weight_1;
   let running_mean_1 = running_mean[result];
   let bias_1 = bias[result];
-  for (var i = begin + own.y; i < end; i += width) {
+  for (var i = begin + own.y; i < end; i += width) { //turns
     let x_1 = x[i * c * some_s + result];
     y[i * c * some_s + result] = v_1 * (x_1 - running_mean_1) + bias_1;
   }

@@ -3,7 +3,7 @@
 // batch_norm_relu, backward:
 //   dx = weight * invstd * (bias + weight * invstd * (x - mean) > 0 ? grad_y : 0)
 
-alias some = f32; const many = 1u;
+alias some = f32; const many = 1u; //one
 
 struct Numbers { c: u32, n: u32, s: u32, share: u32 }
 
@@ -32,7 +32,7 @@ fn backward_4(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id)
   let base = result * some_s;
   let mean_1 = mean[i_c];
   let bias_1 = bias[i_c];
-  for (var i = begin + own.x; i < end; i += width) {
+  for (var i = begin + own.x; i < end; i += width) { //turns
     let x_1 = x[base + i];
     let grad_y_1 = grad_y[base + i];
     dx[base + i] = v * select(some(0.0), grad_y_1, v * (x_1 - mean_1) + bias_1 > some(0.0));

@@ -3,7 +3,7 @@
 // batch_norm_relu, backward:
 //   dx = invstd * (invstd * (x - mean) > 0 ? grad_y : 0)
 
-alias some = f32; const many = 1u;
+alias some = f32; const many = 1u; //one
 
 struct Numbers { c: u32, n: u32, s: u32, share: u32 }
 
@@ -27,7 +27,7 @@ fn backward_8(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id)
   let invstd_1 = invstd[i_c];
   let base = result * some_s;
   let mean_1 = mean[i_c];
-  for (var i = begin + own.x; i < end; i += width) {
+  for (var i = begin + own.x; i < end; i += width) { //turns
     let x_1 = x[base + i];
     let grad_y_1 = grad_y[base + i];
     dx[base + i] = invstd_1 * select(some(0.0), grad_y_1, invstd_1 * (x_1 - mean_1) > some(0.0));

@@ -3,7 +3,7 @@
 // batch_norm_relu, kernels that go on from
 //   mean and var of x over n, s
 
-alias some = f32; const many = 1u;
+alias some = f32; const many = 1u; //one
 
 struct Numbers { c: u32, n: u32, s: u32, share: u32, taken: u32, eps: f32, momentum: f32, mapped: u32 }
 
@@ -47,6 +47,12 @@ fn sum_of(v: some) -> f32 {
   return select(u.x + u.y + (u.z + u.w), u.x, many == 1u);
 }
 
+fn merge_totals(a: Moments, b: Moments) -> Moments {
+  return merge_moments(a, b);
+}
+
+//subgroups: alias Totals = Moments; fn exchanged(a: Moments, by: u32) -> Moments { return Moments(subgroupShuffleXor(a.count, by), subgroupShuffleXor(a.mean, by), subgroupShuffleXor(a.squares, by)); }
+
 fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Moments {
   let c = numbers.c;
   let some_s = numbers.s / many;
@@ -65,7 +71,7 @@ fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Moments {
     let first = head(x_1);
     var sum = some(0.0);
     var sum_1 = some(0.0);
-    for (var i_1 = i; i_1 < end_1; i_1 += width) {
+    for (var i_1 = i; i_1 < end_1; i_1 += width) { //turns
       let x_2 = x[(i_n * c + result) * some_s + i_s];
       let d = x_2 - first;
       sum += d;
@@ -88,19 +94,7 @@ fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Moments {
     let slot = i_2 * 3u * c + result;
     total = merge_moments(total, Moments(partials[slot], partials[slot + c], partials[slot + 2u * c]));
   }
-  let lane = own.y * width + own.x;
-  for (var span = 1u; span < width; span *= 16u) {
-    merged[lane] = total;
-    workgroupBarrier();
-    let around = min(span * 16u, width);
-    let leader = lane - (own.x % around - own.x % span);
-    total = Moments();
-    for (var i_3 = 0u; i_3 < around; i_3 += span) {
-      total = merge_moments(total, merged[leader + i_3]);
-    }
-    workgroupBarrier();
-  }
-  return total;
+  return joined(total, Moments(), own.y * width + own.x, 1u);
 }
 
 // batch_norm_relu, forward:
@@ -173,7 +167,7 @@ fn forward_5(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
   let v_1 = weight_1 * root;
   let mean_1 = select(total.mean, total.squares / f32(n * s), f32(n * s) == 0.0);
   let bias_1 = bias[result];
-  for (var i = start; i < end; i += width) {
+  for (var i = start; i < end; i += width) { //turns
     let x_1 = x[(i_n * c + result) * some_s + i_s];
     y[(i_n * c + result) * some_s + i_s] = maximum_some(v_1 * (x_1 - mean_1) + bias_1, some(0.0));
     i_n += rest;
@@ -225,7 +219,7 @@ fn forward_6(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
   let v = variance + numbers.eps;
   let root = inverseSqrt(v);
   let mean_1 = select(total.mean, total.squares / f32(n * s), f32(n * s) == 0.0);
-  for (var i = start; i < end; i += width) {
+  for (var i = start; i < end; i += width) { //turns
     let x_1 = x[(i_n * c + result) * some_s + i_s];
     y[(i_n * c + result) * some_s + i_s] = maximum_some(root * (x_1 - mean_1), some(0.0));
     i_n += rest;
@@ -280,7 +274,7 @@ fn forward_8(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
   let v = variance + numbers.eps;
   let root = inverseSqrt(v);
   let mean_1 = select(total.mean, total.squares / f32(n * s), f32(n * s) == 0.0);
-  for (var i = start; i < end; i += width) {
+  for (var i = start; i < end; i += width) { //turns
     let x_1 = x[(i_n * c + result) * some_s + i_s];
     y_at_4[(i_n * c + result) * some_s + i_s] = maximum_some(root * (x_1 - mean_1), some(0.0));
     i_n += rest;
@@ -294,4 +288,22 @@ fn forward_8(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
     mean_at_3[result] = mean_1;
     invstd_at_2[result] = root;
   }
+}
+
+//portable
+
+/** Of all lanes that share a result. */
+fn joined(own: Moments, none: Moments, lane: u32, apart: u32) -> Moments {
+  var total = own;
+  let end = width * apart;
+  for (var span = apart; span < end; span *= 16u) {
+    if (span > apart) { workgroupBarrier(); }
+    merged[lane] = total;
+    workgroupBarrier();
+    let around = min(span * 16u, end);
+    let first = lane - lane % around + lane % span;
+    total = none;
+    for (var i = first; i < first + around; i += span) { total = merge_totals(total, merged[i]); }
+  }
+  return total;
 }

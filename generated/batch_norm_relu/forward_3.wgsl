@@ -3,7 +3,7 @@
 // batch_norm_relu, forward:
 //   y = relu(bias + weight * invstd * (x - mean))
 
-alias some = f32; const many = 1u;
+alias some = f32; const many = 1u; //one
 
 struct Numbers { c: u32, n: u32, s: u32, share: u32 }
 
@@ -36,7 +36,7 @@ fn forward_3(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
   let base = result * some_s;
   let mean_1 = mean[i_c];
   let bias_1 = bias[i_c];
-  for (var i = begin + own.x; i < end; i += width) {
+  for (var i = begin + own.x; i < end; i += width) { //turns
     let x_1 = x[base + i];
     y[base + i] = maximum_some(v * (x_1 - mean_1) + bias_1, some(0.0));
   }

@@ -5,52 +5,12 @@ type Floats = Float32Array | Float64Array;
 
 /**
  * batch_norm_with_stats, backward:
- *   mean_1 = mean(grad_y, n, s)
- *   mean_2 = mean((x - mean) * grad_y, n, s)
- *   dx = grad_mean / (count(n) * count(s)) + 2 * (grad_var * (x - mean) / (count(n) * count(s))) + weight * saved_1 * grad_y - weight * saved_1 * mean_1 - weight * saved_1 ^ 3 * mean_2 * (x - mean)
- * Used by weight bias: backward for x
- *
- * @param grad_y [n, c, s]: the cotangent of y
- * @param x [n, c, s]
- * @param mean [c]: saved by forward
- * @param grad_mean [c]: the cotangent of mean
- * @param grad_var [c]: the cotangent of var
- * @param weight [c]
- * @param saved_1 [c]: saved by forward
- * @param dx [n, c, s], written: the gradient of x
- */
-export function batch_norm_with_stats_backward_1(grad_y: Floats, x: Floats, mean: Floats, grad_mean: Floats, grad_var: Floats, weight: Floats, saved_1: Floats, dx: Floats, c: number, n: number, s: number): void {
-  const sums = new Float64Array(2);
-  const v = n * s;
-  const v_1 = 2 / v;
-  for (let i_c = 0; i_c < c; i_c++) {
-    const mean_1 = mean[i_c]!;
-    reduce(grad_y, x, sums, n, c, i_c, s, mean_1);
-    const mean_2 = sums[1]! / (n * s);
-    const mean_3 = sums[0]! / (n * s);
-    const v_2 = v_1 * grad_var[i_c]!;
-    const weight_1 = weight[i_c]!;
-    const saved = saved_1[i_c]!;
-    const v_3 = saved * saved;
-    const v_4 = v_3 * saved;
-    const v_5 = weight_1 * v_4;
-    const v_6 = v_5 * mean_3;
-    const v_7 = v_2 - v_6;
-    const v_8 = weight_1 * saved;
-    const v_9 = grad_mean[i_c]! / v;
-    const v_10 = v_8 * mean_2;
-    map(x, grad_y, dx, n, c, i_c, s, v_7, mean_1, v_8, v_9, v_10);
-  }
-}
-
-/**
- * batch_norm_with_stats, backward:
  *   dweight = count(n) * count(s) > 0 ? saved_1 * sum((x - mean) * grad_y, n, s) : 0
  *   dbias = sum(grad_y, n, s)
  *   mean_1 = mean(grad_y, n, s)
  *   mean_2 = mean((x - mean) * grad_y, n, s)
  *   dx = grad_mean / (count(n) * count(s)) + 2 * (grad_var * (x - mean) / (count(n) * count(s))) + weight * saved_1 * grad_y - weight * saved_1 * mean_1 - weight * saved_1 ^ 3 * mean_2 * (x - mean)
- * Used by weight bias: backward for x, weight, bias
+ * Used by weight bias: backward for x, and 2 more
  *
  * @param grad_y [n, c, s]: the cotangent of y
  * @param x [n, c, s]
@@ -58,28 +18,47 @@ export function batch_norm_with_stats_backward_1(grad_y: Floats, x: Floats, mean
  * @param saved_1 [c]: saved by forward
  * @param grad_mean [c]: the cotangent of mean
  * @param grad_var [c]: the cotangent of var
- * @param weight [c]
- * @param dweight [c], written: the gradient of weight
- * @param dbias [c], written: the gradient of bias
+ * @param weight [c], or absent
+ * @param dweight [c], written, or absent: the gradient of weight
+ * @param dbias [c], written, or absent: the gradient of bias
  * @param dx [n, c, s], written: the gradient of x
  */
-export function batch_norm_with_stats_backward_2(grad_y: Floats, x: Floats, mean: Floats, saved_1: Floats, grad_mean: Floats, grad_var: Floats, weight: Floats, dweight: Floats, dbias: Floats, dx: Floats, c: number, n: number, s: number): void {
-  const sums = new Float64Array(2);
+export function batch_norm_with_stats_backward_1(grad_y: Floats, x: Floats, mean: Floats, saved_1: Floats, grad_mean: Floats, grad_var: Floats, weight: Floats | undefined, dweight: Floats | undefined, dbias: Floats | undefined, dx: Floats, c: number, n: number, s: number): void {
   const v = n * s;
-  const test = v > 0;
   const v_1 = 2 / v;
+  const test = v > 0;
   for (let i_c = 0; i_c < c; i_c++) {
     const mean_1 = mean[i_c]!;
-    reduce(grad_y, x, sums, n, c, i_c, s, mean_1);
-    const sum = sums[0]!;
-    const sum_1 = sums[1]!;
+    let sum = 0;
+    let sum_1 = 0;
+    for (let i_n = 0; i_n < n; i_n++) {
+      const base = i_n * c;
+      const base_1 = (base + i_c) * s;
+      let i_s = base_1 + 3;
+      for (; i_s < base_1 + s; i_s += 4) {
+        const grad_y_1 = grad_y[i_s - 3]!;
+        const grad_y_1$1 = grad_y[i_s - 2]!;
+        const grad_y_1$2 = grad_y[i_s - 1]!;
+        const grad_y_1$3 = grad_y[i_s]!;
+        sum += (x[i_s - 3]! - mean_1) * grad_y_1 + (x[i_s - 2]! - mean_1) * grad_y_1$1 + (x[i_s - 1]! - mean_1) * grad_y_1$2 + (x[i_s]! - mean_1) * grad_y_1$3;
+        sum_1 += grad_y_1 + grad_y_1$1 + grad_y_1$2 + grad_y_1$3;
+      }
+      i_s -= 3;
+      for (; i_s < base_1 + s; i_s++) {
+        const grad_y_1 = grad_y[i_s]!;
+        sum += (x[i_s]! - mean_1) * grad_y_1;
+        sum_1 += grad_y_1;
+      }
+    }
     const saved = saved_1[i_c]!;
     const mean_2 = sum_1 / (n * s);
     const mean_3 = sum / (n * s);
-    dweight[i_c] = (test ? saved * sum : 0);
-    dbias[i_c] = sum_1;
+    if (dweight && dbias) {
+      dweight[i_c] = (test ? saved * sum : 0);
+      dbias[i_c] = sum_1;
+    }
     const v_2 = v_1 * grad_var[i_c]!;
-    const weight_1 = weight[i_c]!;
+    const weight_1 = (weight ? weight[i_c]! : 1);
     const v_3 = saved * saved;
     const v_4 = v_3 * saved;
     const v_5 = weight_1 * v_4;
@@ -88,91 +67,20 @@ export function batch_norm_with_stats_backward_2(grad_y: Floats, x: Floats, mean
     const v_8 = weight_1 * saved;
     const v_9 = grad_mean[i_c]! / v;
     const v_10 = v_8 * mean_2;
-    map(x, grad_y, dx, n, c, i_c, s, v_7, mean_1, v_8, v_9, v_10);
-  }
-}
-
-/**
- * batch_norm_with_stats, backward:
- *   mean_1 = mean(grad_y, n, s)
- *   mean_2 = mean((x - mean) * grad_y, n, s)
- *   dx = grad_mean / (count(n) * count(s)) + 2 * (grad_var * (x - mean) / (count(n) * count(s))) + saved_1 * grad_y - saved_1 * mean_1 - saved_1 ^ 3 * mean_2 * (x - mean)
- * Used by no options: backward for x
- *
- * @param grad_y [n, c, s]: the cotangent of y
- * @param x [n, c, s]
- * @param mean [c]: saved by forward
- * @param grad_mean [c]: the cotangent of mean
- * @param grad_var [c]: the cotangent of var
- * @param saved_1 [c]: saved by forward
- * @param dx [n, c, s], written: the gradient of x
- */
-export function batch_norm_with_stats_backward_3(grad_y: Floats, x: Floats, mean: Floats, grad_mean: Floats, grad_var: Floats, saved_1: Floats, dx: Floats, c: number, n: number, s: number): void {
-  const sums = new Float64Array(2);
-  const v = n * s;
-  const v_1 = 2 / v;
-  for (let i_c = 0; i_c < c; i_c++) {
-    const mean_1 = mean[i_c]!;
-    reduce(grad_y, x, sums, n, c, i_c, s, mean_1);
-    const mean_2 = sums[1]! / (n * s);
-    const mean_3 = sums[0]! / (n * s);
-    const v_2 = v_1 * grad_var[i_c]!;
-    const saved = saved_1[i_c]!;
-    const v_3 = saved * saved;
-    const v_4 = v_3 * saved;
-    const v_5 = v_4 * mean_3;
-    const v_6 = v_2 - v_5;
-    const v_7 = grad_mean[i_c]! / v;
-    const v_8 = saved * mean_2;
-    map(x, grad_y, dx, n, c, i_c, s, v_6, mean_1, saved, v_7, v_8);
-  }
-}
-
-
-function reduce(grad_y: Floats, x: Floats, sums: Float64Array, n: number, c: number, i_c: number, s: number, mean: number): void {
-  let sum = 0;
-  let sum_1 = 0;
-  for (let i_n = 0; i_n < n; i_n++) {
-    const base = i_n * c;
-    const base_1 = (base + i_c) * s;
-    let i_s = base_1;
-    for (; i_s < base_1 + s - 3; i_s += 4) {
-      const grad_y_1 = grad_y[i_s]!;
-      const grad_y_1$1 = grad_y[i_s + 1]!;
-      const grad_y_1$2 = grad_y[i_s + 2]!;
-      const grad_y_1$3 = grad_y[i_s + 3]!;
-      sum += (x[i_s]! - mean) * grad_y_1;
-      sum += (x[i_s + 1]! - mean) * grad_y_1$1;
-      sum += (x[i_s + 2]! - mean) * grad_y_1$2;
-      sum += (x[i_s + 3]! - mean) * grad_y_1$3;
-      sum_1 += grad_y_1;
-      sum_1 += grad_y_1$1;
-      sum_1 += grad_y_1$2;
-      sum_1 += grad_y_1$3;
-    }
-    for (; i_s < base_1 + s; i_s++) {
-      const grad_y_1 = grad_y[i_s]!;
-      sum += (x[i_s]! - mean) * grad_y_1;
-      sum_1 += grad_y_1;
-    }
-  }
-  sums[0] = sum;
-  sums[1] = sum_1;
-}
-
-function map(x: Floats, grad_y: Floats, dx: Floats, n: number, c: number, i_c: number, s: number, v: number, mean: number, v_1: number, v_2: number, v_3: number): void {
-  for (let i_n = 0; i_n < n; i_n++) {
-    const base = i_n * c;
-    const base_1 = (base + i_c) * s;
-    let i_s = base_1;
-    for (; i_s < base_1 + s - 3; i_s += 4) {
-      dx[i_s] = v * (x[i_s]! - mean) + v_1 * grad_y[i_s]! + v_2 - v_3;
-      dx[i_s + 1] = v * (x[i_s + 1]! - mean) + v_1 * grad_y[i_s + 1]! + v_2 - v_3;
-      dx[i_s + 2] = v * (x[i_s + 2]! - mean) + v_1 * grad_y[i_s + 2]! + v_2 - v_3;
-      dx[i_s + 3] = v * (x[i_s + 3]! - mean) + v_1 * grad_y[i_s + 3]! + v_2 - v_3;
-    }
-    for (; i_s < base_1 + s; i_s++) {
-      dx[i_s] = v * (x[i_s]! - mean) + v_1 * grad_y[i_s]! + v_2 - v_3;
+    for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
+      const base_2 = i_n_1 * c;
+      const base_3 = (base_2 + i_c) * s;
+      let i_s_1 = base_3 + 3;
+      for (; i_s_1 < base_3 + s; i_s_1 += 4) {
+        dx[i_s_1 - 3] = v_7 * (x[i_s_1 - 3]! - mean_1) + v_8 * grad_y[i_s_1 - 3]! + v_9 - v_10;
+        dx[i_s_1 - 2] = v_7 * (x[i_s_1 - 2]! - mean_1) + v_8 * grad_y[i_s_1 - 2]! + v_9 - v_10;
+        dx[i_s_1 - 1] = v_7 * (x[i_s_1 - 1]! - mean_1) + v_8 * grad_y[i_s_1 - 1]! + v_9 - v_10;
+        dx[i_s_1] = v_7 * (x[i_s_1]! - mean_1) + v_8 * grad_y[i_s_1]! + v_9 - v_10;
+      }
+      i_s_1 -= 3;
+      for (; i_s_1 < base_3 + s; i_s_1++) {
+        dx[i_s_1] = v_7 * (x[i_s_1]! - mean_1) + v_8 * grad_y[i_s_1]! + v_9 - v_10;
+      }
     }
   }
 }

@@ -3,7 +3,7 @@
 // batch_norm_with_stats, backward:
 //   dx = grad_mean / (count(n) * count(s)) + 2 * (grad_var * (x - mean) / (count(n) * count(s))) + weight * saved_1 * grad_y - weight * saved_1 * mean_1 - weight * saved_1 ^ 3 * mean_2 * (x - mean)
 
-alias some = f32; const many = 1u;
+alias some = f32; const many = 1u; //one
 
 struct Numbers { c: u32, n: u32, s: u32, share: u32 }
 
@@ -30,7 +30,7 @@ fn backward_3(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id)
   let packed_3 = packed[2u * c + i_c];
   let packed_4 = packed[3u * c + i_c];
   let packed_5 = packed[4u * c + i_c];
-  for (var i = begin + own.x; i < end; i += width) {
+  for (var i = begin + own.x; i < end; i += width) { //turns
     let x_1 = x[base + i];
     let v = x_1 - packed_2;
     let grad_y_1 = grad_y[base + i];

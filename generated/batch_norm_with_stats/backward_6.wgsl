@@ -5,7 +5,7 @@
 //   mean_2 = mean((x - mean) * grad_y, n, s)
 //   dx = grad_mean / (count(n) * count(s)) + 2 * (grad_var * (x - mean) / (count(n) * count(s))) + saved_1 * grad_y - saved_1 * mean_1 - saved_1 ^ 3 * mean_2 * (x - mean)
 
-alias some = f32; const many = 1u;
+alias some = f32; const many = 1u; //one
 
 struct Numbers { c: u32, mapped: u32, n: u32, s: u32, share: u32, taken: u32 }
 
@@ -29,6 +29,12 @@ fn sum_of(v: some) -> f32 {
   return select(u.x + u.y + (u.z + u.w), u.x, many == 1u);
 }
 
+fn merge_totals(a: Totals, b: Totals) -> Totals {
+  return Totals(a.sum + b.sum, a.sum_1 + b.sum_1);
+}
+
+//subgroups: fn exchanged(a: Totals, by: u32) -> Totals { return Totals(subgroupShuffleXor(a.sum, by), subgroupShuffleXor(a.sum_1, by)); }
+
 fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Totals {
   let c = numbers.c;
   let some_s = numbers.s / many;
@@ -46,7 +52,7 @@ fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Totals {
     var i_n = i / some_s;
     var sum = some(0.0);
     var sum_1 = some(0.0);
-    for (var i_1 = i; i_1 < end_1; i_1 += width) {
+    for (var i_1 = i; i_1 < end_1; i_1 += width) { //turns
       let grad_y_1 = grad_y[(i_n * c + result) * some_s + i_s];
       sum += grad_y_1;
       let x_1 = x[(i_n * c + result) * some_s + i_s];
@@ -66,21 +72,7 @@ fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Totals {
     total.sum += partials[slot];
     total.sum_1 += partials[slot + c];
   }
-  let lane = own.y * width + own.x;
-  for (var span = 1u; span < width; span *= 16u) {
-    merged[lane] = total;
-    workgroupBarrier();
-    let around = min(span * 16u, width);
-    let leader = lane - (own.x % around - own.x % span);
-    total = Totals();
-    for (var i_3 = 0u; i_3 < around; i_3 += span) {
-      let other = merged[leader + i_3];
-      total.sum += other.sum;
-      total.sum_1 += other.sum_1;
-    }
-    workgroupBarrier();
-  }
-  return total;
+  return joined(total, Totals(), own.y * width + own.x, 1u);
 }
 
 @compute @workgroup_size(width, together)
@@ -121,7 +113,7 @@ fn backward_6(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id)
   let v_8 = grad_mean_1 / v;
   let mean_3 = total.sum / f32(n * s);
   let v_9 = saved_1_1 * mean_3;
-  for (var i = start; i < end; i += width) {
+  for (var i = start; i < end; i += width) { //turns
     let x_1 = x[(i_n * c + result) * some_s + i_s];
     let v_7 = x_1 - mean_2;
     let grad_y_1 = grad_y[(i_n * c + result) * some_s + i_s];
@@ -133,4 +125,22 @@ fn backward_6(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id)
       i_n += 1u;
     }
   }
+}
+
+//portable
+
+/** Of all lanes that share a result. */
+fn joined(own: Totals, none: Totals, lane: u32, apart: u32) -> Totals {
+  var total = own;
+  let end = width * apart;
+  for (var span = apart; span < end; span *= 16u) {
+    if (span > apart) { workgroupBarrier(); }
+    merged[lane] = total;
+    workgroupBarrier();
+    let around = min(span * 16u, end);
+    let first = lane - lane % around + lane % span;
+    total = none;
+    for (var i = first; i < first + around; i += span) { total = merge_totals(total, merged[i]); }
+  }
+  return total;
 }

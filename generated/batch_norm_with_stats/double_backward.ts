@@ -15,7 +15,7 @@ type Floats = Float32Array | Float64Array;
  *   second_grad_y = v_bias + v_weight * saved_1 * (x - mean) + weight * saved_1 * v_x - weight * saved_1 * second_grad_mean - weight * saved_1 ^ 3 * mean_1 * (x - mean)
  *   second_x = weight * saved_1 ^ 3 * mean_3 * second_grad_mean + weight * saved_1 ^ 3 * mean_1 * mean_2 + weight * saved_1 ^ 3 * mean_2 * second_grad_mean * (x - mean) + 2 * (grad_var * v_x / (count(n) * count(s))) + 3 * (weight * saved_1 ^ 5 * mean_1 * mean_3 * (x - mean)) + v_weight * saved_1 * grad_y - 2 * (grad_var * second_grad_mean / (count(n) * count(s))) - v_weight * saved_1 * mean_2 - weight * saved_1 ^ 3 * mean_3 * v_x - weight * saved_1 ^ 3 * mean_4 * (x - mean) - v_weight * saved_1 ^ 3 * mean_3 * (x - mean) - weight * saved_1 ^ 3 * mean_1 * grad_y
  *   second_bias = 0
- * Used by weight bias: double_backward for x, weight, bias
+ * Used by weight bias: double_backward for x, weight, bias, and 1 more
  *
  * @param grad_y [n, c, s]: the cotangent of y
  * @param v_x [n, c, s]: the cotangent of the gradient of x
@@ -23,44 +23,60 @@ type Floats = Float32Array | Float64Array;
  * @param mean [c]: saved by forward
  * @param saved_1 [c]: saved by forward
  * @param grad_var [c]: the cotangent of var
- * @param v_bias [c]: the cotangent of the gradient of bias
- * @param v_weight [c]: the cotangent of the gradient of weight
- * @param weight [c]
+ * @param v_bias [c], or absent: the cotangent of the gradient of bias
+ * @param v_weight [c], or absent: the cotangent of the gradient of weight
+ * @param weight [c], or absent
  * @param second_grad_mean [c], written: the second-order gradient of the cotangent of mean
  * @param second_grad_var [c], written: the second-order gradient of the cotangent of var
- * @param second_weight [c], written: the second-order gradient of weight
+ * @param second_weight [c], written, or absent: the second-order gradient of weight
  * @param second_grad_y [n, c, s], written: the second-order gradient of the cotangent of y
  * @param second_x [n, c, s], written: the second-order gradient of x
- * @param second_bias [c], written: the second-order gradient of bias
+ * @param second_bias [c], written, or absent: the second-order gradient of bias
  */
-export function batch_norm_with_stats_double_backward_1(grad_y: Floats, v_x: Floats, x: Floats, mean: Floats, saved_1: Floats, grad_var: Floats, v_bias: Floats, v_weight: Floats, weight: Floats, second_grad_mean: Floats, second_grad_var: Floats, second_weight: Floats, second_grad_y: Floats, second_x: Floats, second_bias: Floats, c: number, n: number, s: number): void {
-  const sums = new Float64Array(5);
+export function batch_norm_with_stats_double_backward_1(grad_y: Floats, v_x: Floats, x: Floats, mean: Floats, saved_1: Floats, grad_var: Floats, v_bias: Floats | undefined, v_weight: Floats | undefined, weight: Floats | undefined, second_grad_mean: Floats, second_grad_var: Floats, second_weight: Floats | undefined, second_grad_y: Floats, second_x: Floats, second_bias: Floats | undefined, c: number, n: number, s: number): void {
   const v = n * s;
-  const test = v > 0;
   const v_1 = 2 / v;
+  const test = v > 0;
   for (let i_c = 0; i_c < c; i_c++) {
     const mean_1 = mean[i_c]!;
-    reduce(x, grad_y, v_x, sums, n, c, i_c, s, mean_1);
-    const sum = sums[0]!;
-    const sum_1 = sums[3]!;
-    const sum_2 = sums[4]!;
-    const mean_2 = sum_2 / (n * s);
-    const mean_3 = sums[1]! / (n * s);
+    let sum = 0;
+    let sum_1 = 0;
+    let sum_2 = 0;
+    let sum_3 = 0;
+    let sum_4 = 0;
+    for (let i_n = 0; i_n < n; i_n++) {
+      const base = i_n * c;
+      const base_1 = (base + i_c) * s;
+      for (let i_s = base_1; i_s < base_1 + s; i_s++) {
+        const x_1 = x[i_s]!;
+        const grad_y_1 = grad_y[i_s]!;
+        sum += (x_1 - mean_1) * grad_y_1;
+        const v_x_1 = v_x[i_s]!;
+        sum_1 += (x_1 - mean_1) * v_x_1;
+        sum_2 += grad_y_1;
+        sum_3 += grad_y_1 * v_x_1;
+        sum_4 += v_x_1;
+      }
+    }
+    const mean_2 = sum_4 / (n * s);
+    const mean_3 = sum_1 / (n * s);
     const saved = saved_1[i_c]!;
-    const mean_4 = sums[2]! / (n * s);
+    const mean_4 = sum_2 / (n * s);
     const mean_5 = sum / (n * s);
-    const mean_6 = sum_1 / (n * s);
+    const mean_6 = sum_3 / (n * s);
     second_grad_mean[i_c] = mean_2;
     second_grad_var[i_c] = 2 * mean_3;
-    second_weight[i_c] = (test ? saved * (sum_1 - mean_4 * sum_2 - saved * saved * mean_3 * sum) : 0);
-    const v_weight_1 = v_weight[i_c]!;
-    const weight_1 = weight[i_c]!;
+    if (second_weight) {
+      second_weight[i_c] = (test ? saved * (sum_3 - mean_4 * sum_4 - saved * saved * mean_3 * sum) : 0);
+    }
+    const v_weight_1 = (v_weight ? v_weight[i_c]! : 0);
+    const weight_1 = (weight ? weight[i_c]! : 1);
     const v_2 = weight_1 * (saved * saved);
     const v_3 = v_2 * mean_3;
     const v_4 = v_weight_1 - v_3;
     const v_5 = saved * v_4;
     const v_6 = weight_1 * saved;
-    const v_bias_1 = v_bias[i_c]!;
+    const v_bias_1 = (v_bias ? v_bias[i_c]! : 0);
     const v_7 = v_6 * mean_2;
     const v_8 = saved * saved * saved;
     const v_9 = weight_1 * mean_4;
@@ -85,112 +101,18 @@ export function batch_norm_with_stats_double_backward_1(grad_y: Floats, v_x: Flo
     const v_28 = v_21 * mean_2;
     const v_29 = v_weight_1 * saved;
     const v_30 = v_29 * mean_4;
-    for (let i_n = 0; i_n < n; i_n++) {
-      const base = i_n * c;
-      const base_1 = (base + i_c) * s;
-      for (let i_s = base_1; i_s < base_1 + s; i_s++) {
-        const v_31 = x[i_s]! - mean_1;
-        const v_x_1 = v_x[i_s]!;
-        second_grad_y[i_s] = v_5 * v_31 + v_6 * v_x_1 + v_bias_1 - v_7;
-        second_x[i_s] = v_20 * v_31 + v_24 * v_x_1 + v_5 * grad_y[i_s]! + v_25 + v_27 - v_28 - v_30;
+    for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
+      const base_2 = i_n_1 * c;
+      const base_3 = (base_2 + i_c) * s;
+      for (let i_s_1 = base_3; i_s_1 < base_3 + s; i_s_1++) {
+        const v_31 = x[i_s_1]! - mean_1;
+        const v_x_2 = v_x[i_s_1]!;
+        second_grad_y[i_s_1] = v_5 * v_31 + v_6 * v_x_2 + v_bias_1 - v_7;
+        second_x[i_s_1] = v_20 * v_31 + v_24 * v_x_2 + v_5 * grad_y[i_s_1]! + v_25 + v_27 - v_28 - v_30;
       }
     }
-    second_bias[i_c] = 0;
-  }
-}
-
-/**
- * batch_norm_with_stats, double_backward:
- *   second_grad_mean = mean(v_x, n, s)
- *   second_grad_var = 2 * mean((x - mean) * v_x, n, s)
- *   mean_1 = mean((x - mean) * v_x, n, s)
- *   mean_2 = mean(grad_y, n, s)
- *   mean_3 = mean((x - mean) * grad_y, n, s)
- *   mean_4 = mean(grad_y * v_x, n, s)
- *   second_grad_y = saved_1 * v_x - saved_1 * second_grad_mean - saved_1 ^ 3 * mean_1 * (x - mean)
- *   second_x = saved_1 ^ 3 * mean_1 * mean_2 + saved_1 ^ 3 * mean_3 * second_grad_mean + 2 * (grad_var * v_x / (count(n) * count(s))) + saved_1 ^ 3 * mean_2 * second_grad_mean * (x - mean) + 3 * (saved_1 ^ 5 * mean_1 * mean_3 * (x - mean)) - 2 * (grad_var * second_grad_mean / (count(n) * count(s))) - saved_1 ^ 3 * mean_1 * grad_y - saved_1 ^ 3 * mean_3 * v_x - saved_1 ^ 3 * mean_4 * (x - mean)
- * Used by no options: double_backward for x
- *
- * @param grad_y [n, c, s]: the cotangent of y
- * @param v_x [n, c, s]: the cotangent of the gradient of x
- * @param x [n, c, s]
- * @param mean [c]: saved by forward
- * @param grad_var [c]: the cotangent of var
- * @param saved_1 [c]: saved by forward
- * @param second_grad_mean [c], written: the second-order gradient of the cotangent of mean
- * @param second_grad_var [c], written: the second-order gradient of the cotangent of var
- * @param second_grad_y [n, c, s], written: the second-order gradient of the cotangent of y
- * @param second_x [n, c, s], written: the second-order gradient of x
- */
-export function batch_norm_with_stats_double_backward_2(grad_y: Floats, v_x: Floats, x: Floats, mean: Floats, grad_var: Floats, saved_1: Floats, second_grad_mean: Floats, second_grad_var: Floats, second_grad_y: Floats, second_x: Floats, c: number, n: number, s: number): void {
-  const sums = new Float64Array(5);
-  const v = n * s;
-  const v_1 = 2 / v;
-  for (let i_c = 0; i_c < c; i_c++) {
-    const mean_1 = mean[i_c]!;
-    reduce(x, grad_y, v_x, sums, n, c, i_c, s, mean_1);
-    const mean_2 = sums[4]! / (n * s);
-    const mean_3 = sums[1]! / (n * s);
-    const mean_4 = sums[2]! / (n * s);
-    const mean_5 = sums[0]! / (n * s);
-    const mean_6 = sums[3]! / (n * s);
-    second_grad_mean[i_c] = mean_2;
-    second_grad_var[i_c] = 2 * mean_3;
-    const saved = saved_1[i_c]!;
-    const v_2 = saved * saved;
-    const v_3 = v_2 * mean_3;
-    const v_4 = v_1 * grad_var[i_c]!;
-    const v_5 = v_2 * saved;
-    const v_6 = v_5 * mean_5;
-    const v_7 = v_4 - v_6;
-    const v_8 = mean_4 * mean_2;
-    const v_9 = 3 * v_2;
-    const v_10 = v_9 * mean_3;
-    const v_11 = v_10 * mean_5;
-    const v_12 = v_8 + v_11;
-    const v_13 = v_12 - mean_6;
-    const v_14 = v_5 * v_13;
-    const v_15 = v_5 * mean_3;
-    const v_16 = v_15 * mean_4;
-    const v_17 = v_6 * mean_2;
-    const v_18 = v_4 * mean_2;
-    for (let i_n = 0; i_n < n; i_n++) {
-      const base = i_n * c;
-      const base_1 = (base + i_c) * s;
-      for (let i_s = base_1; i_s < base_1 + s; i_s++) {
-        const v_x_1 = v_x[i_s]!;
-        const v_19 = x[i_s]! - mean_1;
-        second_grad_y[i_s] = saved * (v_x_1 - v_3 * v_19 - mean_2);
-        second_x[i_s] = v_7 * v_x_1 + v_14 * v_19 + v_16 + v_17 - v_15 * grad_y[i_s]! - v_18;
-      }
+    if (second_bias) {
+      second_bias[i_c] = 0;
     }
   }
-}
-
-
-function reduce(x: Floats, grad_y: Floats, v_x: Floats, sums: Float64Array, n: number, c: number, i_c: number, s: number, mean: number): void {
-  let sum = 0;
-  let sum_1 = 0;
-  let sum_2 = 0;
-  let sum_3 = 0;
-  let sum_4 = 0;
-  for (let i_n = 0; i_n < n; i_n++) {
-    const base = i_n * c;
-    const base_1 = (base + i_c) * s;
-    for (let i_s = base_1; i_s < base_1 + s; i_s++) {
-      const x_1 = x[i_s]!;
-      const grad_y_1 = grad_y[i_s]!;
-      sum += (x_1 - mean) * grad_y_1;
-      const v_x_1 = v_x[i_s]!;
-      sum_1 += (x_1 - mean) * v_x_1;
-      sum_2 += grad_y_1;
-      sum_3 += grad_y_1 * v_x_1;
-      sum_4 += v_x_1;
-    }
-  }
-  sums[0] = sum;
-  sums[1] = sum_1;
-  sums[2] = sum_2;
-  sums[3] = sum_3;
-  sums[4] = sum_4;
 }

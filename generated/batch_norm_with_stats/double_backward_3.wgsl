@@ -4,7 +4,7 @@
 //   second_grad_y = v_bias + v_weight * saved_1 * (x - mean) + weight * saved_1 * v_x - weight * saved_1 * second_grad_mean - weight * saved_1 ^ 3 * mean_1 * (x - mean)
 //   second_x = weight * saved_1 ^ 3 * mean_3 * second_grad_mean + weight * saved_1 ^ 3 * mean_1 * mean_2 + weight * saved_1 ^ 3 * mean_2 * second_grad_mean * (x - mean) + 2 * (grad_var * v_x / (count(n) * count(s))) + 3 * (weight * saved_1 ^ 5 * mean_1 * mean_3 * (x - mean)) + v_weight * saved_1 * grad_y - 2 * (grad_var * second_grad_mean / (count(n) * count(s))) - v_weight * saved_1 * mean_2 - weight * saved_1 ^ 3 * mean_3 * v_x - weight * saved_1 ^ 3 * mean_4 * (x - mean) - v_weight * saved_1 ^ 3 * mean_3 * (x - mean) - weight * saved_1 ^ 3 * mean_1 * grad_y
 
-alias some = f32; const many = 1u;
+alias some = f32; const many = 1u; //one
 
 struct Numbers { c: u32, n: u32, s: u32, share: u32 }
 
@@ -68,7 +68,7 @@ fn double_backward_3(@builtin(workgroup_id) group: vec3u, @builtin(local_invocat
   let v_20 = packed_11 * second_grad_mean_1;
   let packed_13 = packed[12u * c + i_c];
   let v_21 = packed_13 * packed_1_2;
-  for (var i = begin + own.x; i < end; i += width) {
+  for (var i = begin + own.x; i < end; i += width) { //turns
     let x_1 = x[base + i];
     let v_3 = x_1 - packed_5;
     let v_x_1 = v_x[base + i];

@@ -4,7 +4,7 @@
 //   second_grad_y = saved_1 * v_x - saved_1 * second_grad_mean - saved_1 ^ 3 * mean_1 * (x - mean)
 //   second_x = saved_1 ^ 3 * mean_1 * mean_2 + saved_1 ^ 3 * mean_3 * second_grad_mean + 2 * (grad_var * v_x / (count(n) * count(s))) + saved_1 ^ 3 * mean_2 * second_grad_mean * (x - mean) + 3 * (saved_1 ^ 5 * mean_1 * mean_3 * (x - mean)) - 2 * (grad_var * second_grad_mean / (count(n) * count(s))) - saved_1 ^ 3 * mean_1 * grad_y - saved_1 ^ 3 * mean_3 * v_x - saved_1 ^ 3 * mean_4 * (x - mean)
 
-alias some = f32; const many = 1u;
+alias some = f32; const many = 1u; //one
 
 struct Numbers { c: u32, n: u32, s: u32, share: u32 }
 
@@ -54,7 +54,7 @@ fn double_backward_7(@builtin(workgroup_id) group: vec3u, @builtin(local_invocat
   let v_11 = v_10 * packed_1_3;
   let v_12 = v_2 * second_grad_mean_1;
   let v_13 = packed_5 * second_grad_mean_1;
-  for (var i = begin + own.x; i < end; i += width) {
+  for (var i = begin + own.x; i < end; i += width) { //turns
     let v_x_1 = v_x[base + i];
     let x_1 = x[base + i];
     let v_1 = x_1 - packed_4;

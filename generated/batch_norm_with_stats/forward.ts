@@ -9,124 +9,65 @@ type Floats = Float32Array | Float64Array;
  *   var = var(x, n, s)
  *   saved_1 = 1 / sqrt(eps + var(x, n, s))
  *   y = bias + weight * saved_1 * (x - mean)
- * Used by weight bias: forward
+ * Used by weight bias: forward, and 1 more
  *
  * @param x [n, c, s]
- * @param bias [c]
- * @param weight [c]
+ * @param bias [c], or absent
+ * @param weight [c], or absent
  * @param mean [c], written
  * @param saved_1 [c], written: saved by forward
  * @param var_ [c], written
  * @param y [n, c, s], written
  */
-export function batch_norm_with_stats_forward_1(x: Floats, bias: Floats, weight: Floats, mean: Floats, saved_1: Floats, var_: Floats, y: Floats, c: number, n: number, s: number, eps: number): void {
-  const sums = new Float64Array(2);
+export function batch_norm_with_stats_forward_1(x: Floats, bias: Floats | undefined, weight: Floats | undefined, mean: Floats, saved_1: Floats, var_: Floats, y: Floats, c: number, n: number, s: number, eps: number): void {
   for (let i_c = 0; i_c < c; i_c++) {
     const base = i_c * s;
     const x_1 = x[base]!;
-    reduce(x, sums, n, c, i_c, s, x_1);
-    const sum = sums[0]!;
+    let sum = 0;
+    let sum_1 = 0;
+    for (let i_n = 0; i_n < n; i_n++) {
+      const base_1 = i_n * c;
+      const base_2 = (base_1 + i_c) * s;
+      let i_s = base_2 + 3;
+      for (; i_s < base_2 + s; i_s += 4) {
+        const d = x[i_s - 3]! - x_1;
+        const d$1 = x[i_s - 2]! - x_1;
+        const d$2 = x[i_s - 1]! - x_1;
+        const d$3 = x[i_s]! - x_1;
+        sum += d + d$1 + d$2 + d$3;
+        sum_1 += d * d + d$1 * d$1 + d$2 * d$2 + d$3 * d$3;
+      }
+      i_s -= 3;
+      for (; i_s < base_2 + s; i_s++) {
+        const d = x[i_s]! - x_1;
+        sum += d;
+        sum_1 += d * d;
+      }
+    }
     const offset = sum * (1 / (n * s));
-    const squares = sums[1]! - sum * offset;
+    const squares = sum_1 - sum * offset;
     const mean_1 = x_1 + offset;
     const variance = (((squares < 0) ? 0 : squares)) / (n * s);
     const saved = (1 / Math.sqrt(variance + eps));
     mean[i_c] = mean_1;
     var_[i_c] = variance;
     saved_1[i_c] = saved;
-    const v = weight[i_c]! * saved;
-    const bias_1 = bias[i_c]!;
-    for (let i_n = 0; i_n < n; i_n++) {
-      const base_1 = i_n * c;
-      const base_2 = (base_1 + i_c) * s;
-      let i_s = base_2;
-      for (; i_s < base_2 + s - 3; i_s += 4) {
-        y[i_s] = v * (x[i_s]! - mean_1) + bias_1;
-        y[i_s + 1] = v * (x[i_s + 1]! - mean_1) + bias_1;
-        y[i_s + 2] = v * (x[i_s + 2]! - mean_1) + bias_1;
-        y[i_s + 3] = v * (x[i_s + 3]! - mean_1) + bias_1;
+    const v = (weight ? weight[i_c]! : 1) * saved;
+    const bias_1 = (bias ? bias[i_c]! : 0);
+    for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
+      const base_3 = i_n_1 * c;
+      const base_4 = (base_3 + i_c) * s;
+      let i_s_1 = base_4 + 3;
+      for (; i_s_1 < base_4 + s; i_s_1 += 4) {
+        y[i_s_1 - 3] = v * (x[i_s_1 - 3]! - mean_1) + bias_1;
+        y[i_s_1 - 2] = v * (x[i_s_1 - 2]! - mean_1) + bias_1;
+        y[i_s_1 - 1] = v * (x[i_s_1 - 1]! - mean_1) + bias_1;
+        y[i_s_1] = v * (x[i_s_1]! - mean_1) + bias_1;
       }
-      for (; i_s < base_2 + s; i_s++) {
-        y[i_s] = v * (x[i_s]! - mean_1) + bias_1;
-      }
-    }
-  }
-}
-
-/**
- * batch_norm_with_stats, forward:
- *   mean = mean(x, n, s)
- *   var = var(x, n, s)
- *   saved_1 = 1 / sqrt(eps + var(x, n, s))
- *   y = saved_1 * (x - mean)
- * Used by no options: forward
- *
- * @param x [n, c, s]
- * @param mean [c], written
- * @param saved_1 [c], written: saved by forward
- * @param var_ [c], written
- * @param y [n, c, s], written
- */
-export function batch_norm_with_stats_forward_2(x: Floats, mean: Floats, saved_1: Floats, var_: Floats, y: Floats, c: number, n: number, s: number, eps: number): void {
-  const sums = new Float64Array(2);
-  for (let i_c = 0; i_c < c; i_c++) {
-    const base = i_c * s;
-    const x_1 = x[base]!;
-    reduce(x, sums, n, c, i_c, s, x_1);
-    const sum = sums[0]!;
-    const offset = sum * (1 / (n * s));
-    const squares = sums[1]! - sum * offset;
-    const mean_1 = x_1 + offset;
-    const variance = (((squares < 0) ? 0 : squares)) / (n * s);
-    const saved = (1 / Math.sqrt(variance + eps));
-    mean[i_c] = mean_1;
-    var_[i_c] = variance;
-    saved_1[i_c] = saved;
-    for (let i_n = 0; i_n < n; i_n++) {
-      const base_1 = i_n * c;
-      const base_2 = (base_1 + i_c) * s;
-      let i_s = base_2;
-      for (; i_s < base_2 + s - 3; i_s += 4) {
-        y[i_s] = saved * (x[i_s]! - mean_1);
-        y[i_s + 1] = saved * (x[i_s + 1]! - mean_1);
-        y[i_s + 2] = saved * (x[i_s + 2]! - mean_1);
-        y[i_s + 3] = saved * (x[i_s + 3]! - mean_1);
-      }
-      for (; i_s < base_2 + s; i_s++) {
-        y[i_s] = saved * (x[i_s]! - mean_1);
+      i_s_1 -= 3;
+      for (; i_s_1 < base_4 + s; i_s_1++) {
+        y[i_s_1] = v * (x[i_s_1]! - mean_1) + bias_1;
       }
     }
   }
-}
-
-
-function reduce(x: Floats, sums: Float64Array, n: number, c: number, i_c: number, s: number, x_1: number): void {
-  let sum = 0;
-  let sum_1 = 0;
-  for (let i_n = 0; i_n < n; i_n++) {
-    const base = i_n * c;
-    const base_1 = (base + i_c) * s;
-    let i_s = base_1;
-    for (; i_s < base_1 + s - 3; i_s += 4) {
-      const d = x[i_s]! - x_1;
-      const d$1 = x[i_s + 1]! - x_1;
-      const d$2 = x[i_s + 2]! - x_1;
-      const d$3 = x[i_s + 3]! - x_1;
-      sum += d;
-      sum += d$1;
-      sum += d$2;
-      sum += d$3;
-      sum_1 += d * d;
-      sum_1 += d$1 * d$1;
-      sum_1 += d$2 * d$2;
-      sum_1 += d$3 * d$3;
-    }
-    for (; i_s < base_1 + s; i_s++) {
-      const d = x[i_s]! - x_1;
-      sum += d;
-      sum_1 += d * d;
-    }
-  }
-  sums[0] = sum;
-  sums[1] = sum_1;
 }

@@ -9,100 +9,53 @@ type Floats = Float32Array | Float64Array;
  *   var_t = 2 * mean((x - mean) * x_t, n, s)
  *   mean_1 = mean((x - mean) * x_t, n, s)
  *   y_t = bias_t + weight * saved_1 * x_t + saved_1 * weight_t * (x - mean) - weight * saved_1 * mean_t - weight * saved_1 ^ 3 * mean_1 * (x - mean)
- * Used by weight bias: jvp
+ * Used by weight bias: jvp, and 1 more
  *
  * @param x [n, c, s]
  * @param mean [c]: saved by forward
  * @param x_t [n, c, s]: the tangent of x
- * @param weight [c]
+ * @param weight [c], or absent
  * @param saved_1 [c]: saved by forward
  * @param mean_t [c], written: the tangent of mean
- * @param bias_t [c]: the tangent of bias
- * @param weight_t [c]: the tangent of weight
+ * @param bias_t [c], or absent: the tangent of bias
+ * @param weight_t [c], or absent: the tangent of weight
  * @param var_t [c], written: the tangent of var
  * @param y_t [n, c, s], written: the tangent of y
  */
-export function batch_norm_with_stats_jvp_1(x: Floats, mean: Floats, x_t: Floats, weight: Floats, saved_1: Floats, mean_t: Floats, bias_t: Floats, weight_t: Floats, var_t: Floats, y_t: Floats, c: number, n: number, s: number): void {
-  const sums = new Float64Array(2);
+export function batch_norm_with_stats_jvp_1(x: Floats, mean: Floats, x_t: Floats, weight: Floats | undefined, saved_1: Floats, mean_t: Floats, bias_t: Floats | undefined, weight_t: Floats | undefined, var_t: Floats, y_t: Floats, c: number, n: number, s: number): void {
   for (let i_c = 0; i_c < c; i_c++) {
     const mean_1 = mean[i_c]!;
-    reduce(x_t, x, sums, n, c, i_c, s, mean_1);
-    const mean_2 = sums[1]! / (n * s);
-    const mean_3 = sums[0]! / (n * s);
+    let sum = 0;
+    let sum_1 = 0;
+    for (let i_n = 0; i_n < n; i_n++) {
+      const base = i_n * c;
+      const base_1 = (base + i_c) * s;
+      for (let i_s = base_1; i_s < base_1 + s; i_s++) {
+        const x_t_1 = x_t[i_s]!;
+        sum += (x[i_s]! - mean_1) * x_t_1;
+        sum_1 += x_t_1;
+      }
+    }
+    const mean_2 = sum_1 / (n * s);
+    const mean_3 = sum / (n * s);
     mean_t[i_c] = mean_2;
     var_t[i_c] = 2 * mean_3;
     const saved = saved_1[i_c]!;
-    const weight_1 = weight[i_c]!;
+    const weight_1 = (weight ? weight[i_c]! : 1);
     const v = saved * saved;
     const v_1 = weight_1 * v;
     const v_2 = v_1 * mean_3;
-    const v_3 = weight_t[i_c]! - v_2;
+    const v_3 = (weight_t ? weight_t[i_c]! : 0) - v_2;
     const v_4 = saved * v_3;
     const v_5 = weight_1 * saved;
-    const bias_t_1 = bias_t[i_c]!;
+    const bias_t_1 = (bias_t ? bias_t[i_c]! : 0);
     const v_6 = v_5 * mean_2;
-    for (let i_n = 0; i_n < n; i_n++) {
-      const base = i_n * c;
-      const base_1 = (base + i_c) * s;
-      for (let i_s = base_1; i_s < base_1 + s; i_s++) {
-        y_t[i_s] = v_4 * (x[i_s]! - mean_1) + v_5 * x_t[i_s]! + bias_t_1 - v_6;
+    for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
+      const base_2 = i_n_1 * c;
+      const base_3 = (base_2 + i_c) * s;
+      for (let i_s_1 = base_3; i_s_1 < base_3 + s; i_s_1++) {
+        y_t[i_s_1] = v_4 * (x[i_s_1]! - mean_1) + v_5 * x_t[i_s_1]! + bias_t_1 - v_6;
       }
     }
   }
-}
-
-/**
- * batch_norm_with_stats, jvp:
- *   mean_t = mean(x_t, n, s)
- *   var_t = 2 * mean((x - mean) * x_t, n, s)
- *   mean_1 = mean((x - mean) * x_t, n, s)
- *   y_t = saved_1 * x_t - saved_1 * mean_t - saved_1 ^ 3 * mean_1 * (x - mean)
- * Used by no options: jvp
- *
- * @param x [n, c, s]
- * @param mean [c]: saved by forward
- * @param x_t [n, c, s]: the tangent of x
- * @param saved_1 [c]: saved by forward
- * @param mean_t [c], written: the tangent of mean
- * @param var_t [c], written: the tangent of var
- * @param y_t [n, c, s], written: the tangent of y
- */
-export function batch_norm_with_stats_jvp_2(x: Floats, mean: Floats, x_t: Floats, saved_1: Floats, mean_t: Floats, var_t: Floats, y_t: Floats, c: number, n: number, s: number): void {
-  const sums = new Float64Array(2);
-  for (let i_c = 0; i_c < c; i_c++) {
-    const mean_1 = mean[i_c]!;
-    reduce(x_t, x, sums, n, c, i_c, s, mean_1);
-    const mean_2 = sums[1]! / (n * s);
-    const mean_3 = sums[0]! / (n * s);
-    mean_t[i_c] = mean_2;
-    var_t[i_c] = 2 * mean_3;
-    const saved = saved_1[i_c]!;
-    const v = saved * saved;
-    const v_1 = v * mean_3;
-    for (let i_n = 0; i_n < n; i_n++) {
-      const base = i_n * c;
-      const base_1 = (base + i_c) * s;
-      for (let i_s = base_1; i_s < base_1 + s; i_s++) {
-        const v_2 = x[i_s]! - mean_1;
-        y_t[i_s] = saved * (x_t[i_s]! - v_1 * v_2 - mean_2);
-      }
-    }
-  }
-}
-
-
-function reduce(x_t: Floats, x: Floats, sums: Float64Array, n: number, c: number, i_c: number, s: number, mean: number): void {
-  let sum = 0;
-  let sum_1 = 0;
-  for (let i_n = 0; i_n < n; i_n++) {
-    const base = i_n * c;
-    const base_1 = (base + i_c) * s;
-    for (let i_s = base_1; i_s < base_1 + s; i_s++) {
-      const x_t_1 = x_t[i_s]!;
-      sum += (x[i_s]! - mean) * x_t_1;
-      sum_1 += x_t_1;
-    }
-  }
-  sums[0] = sum;
-  sums[1] = sum_1;
 }

@@ -8,17 +8,16 @@ type Floats = Float32Array | Float64Array;
  *   mean_1 = mean(weight * grad_y, k, s)
  *   mean_2 = mean(weight * (x - mean) * grad_y, k, s)
  *   dx = weight * invstd * grad_y - invstd * mean_1 - invstd ^ 3 * mean_2 * (x - mean)
- * Used by weight bias: backward for x, and 1 more
+ * Used by weight bias: backward for x, and 3 more
  *
  * @param grad_y [n, g, k, s]: the cotangent of y
- * @param weight [g, k]
+ * @param weight [g, k], or absent
  * @param x [n, g, k, s]
  * @param mean [n, g]: saved by forward
  * @param invstd [n, g]: saved by forward
  * @param dx [n, g, k, s], written: the gradient of x
  */
-export function group_norm_backward_1(grad_y: Floats, weight: Floats, x: Floats, mean: Floats, invstd: Floats, dx: Floats, g: number, k: number, n: number, s: number): void {
-  const sums = new Float64Array(2);
+export function group_norm_backward_1(grad_y: Floats, weight: Floats | undefined, x: Floats, mean: Floats, invstd: Floats, dx: Floats, g: number, k: number, n: number, s: number): void {
   for (let i_n = 0; i_n < n; i_n++) {
     const base = i_n * g;
     for (let i_g = 0; i_g < g; i_g++) {
@@ -28,50 +27,44 @@ export function group_norm_backward_1(grad_y: Floats, weight: Floats, x: Floats,
       let sum = 0;
       let sum_1 = 0;
       for (let i_k = 0; i_k < k; i_k++) {
-        const weight_1 = weight[base_1 + i_k]!;
+        const weight_1 = (weight ? weight[base_1 + i_k]! : 1);
         const base_3 = (base_2 + i_k) * s;
-        let i_s = base_3;
-        for (; i_s < base_3 + s - 3; i_s += 4) {
-          const grad_y_1 = grad_y[i_s]!;
-          const grad_y_1$1 = grad_y[i_s + 1]!;
-          const grad_y_1$2 = grad_y[i_s + 2]!;
-          const grad_y_1$3 = grad_y[i_s + 3]!;
-          sum += weight_1 * (x[i_s]! - mean_1) * grad_y_1;
-          sum += weight_1 * (x[i_s + 1]! - mean_1) * grad_y_1$1;
-          sum += weight_1 * (x[i_s + 2]! - mean_1) * grad_y_1$2;
-          sum += weight_1 * (x[i_s + 3]! - mean_1) * grad_y_1$3;
-          sum_1 += weight_1 * grad_y_1;
-          sum_1 += weight_1 * grad_y_1$1;
-          sum_1 += weight_1 * grad_y_1$2;
-          sum_1 += weight_1 * grad_y_1$3;
+        let i_s = base_3 + 3;
+        for (; i_s < base_3 + s; i_s += 4) {
+          const grad_y_1 = grad_y[i_s - 3]!;
+          const grad_y_1$1 = grad_y[i_s - 2]!;
+          const grad_y_1$2 = grad_y[i_s - 1]!;
+          const grad_y_1$3 = grad_y[i_s]!;
+          sum += weight_1 * (x[i_s - 3]! - mean_1) * grad_y_1 + weight_1 * (x[i_s - 2]! - mean_1) * grad_y_1$1 + weight_1 * (x[i_s - 1]! - mean_1) * grad_y_1$2 + weight_1 * (x[i_s]! - mean_1) * grad_y_1$3;
+          sum_1 += weight_1 * grad_y_1 + weight_1 * grad_y_1$1 + weight_1 * grad_y_1$2 + weight_1 * grad_y_1$3;
         }
+        i_s -= 3;
         for (; i_s < base_3 + s; i_s++) {
           const grad_y_1 = grad_y[i_s]!;
           sum += weight_1 * (x[i_s]! - mean_1) * grad_y_1;
           sum_1 += weight_1 * grad_y_1;
         }
       }
-      sums[0] = sum;
-      sums[1] = sum_1;
-      const mean_2 = sums[1]! / (k * s);
-      const mean_3 = sums[0]! / (k * s);
+      const mean_2 = sum_1 / (k * s);
+      const mean_3 = sum / (k * s);
       const invstd_1 = invstd[base + i_g]!;
       const v = invstd_1 * invstd_1;
       const v_1 = v * mean_3;
       for (let i_k_1 = 0; i_k_1 < k; i_k_1++) {
-        const weight_2 = weight[base_1 + i_k_1]!;
+        const weight_2 = (weight ? weight[base_1 + i_k_1]! : 1);
         const base_4 = (base_2 + i_k_1) * s;
-        let i_s_1 = base_4;
-        for (; i_s_1 < base_4 + s - 3; i_s_1 += 4) {
-          const v_2 = x[i_s_1]! - mean_1;
-          const v_2$1 = x[i_s_1 + 1]! - mean_1;
-          const v_2$2 = x[i_s_1 + 2]! - mean_1;
-          const v_2$3 = x[i_s_1 + 3]! - mean_1;
-          dx[i_s_1] = invstd_1 * (weight_2 * grad_y[i_s_1]! - v_1 * v_2 - mean_2);
-          dx[i_s_1 + 1] = invstd_1 * (weight_2 * grad_y[i_s_1 + 1]! - v_1 * v_2$1 - mean_2);
-          dx[i_s_1 + 2] = invstd_1 * (weight_2 * grad_y[i_s_1 + 2]! - v_1 * v_2$2 - mean_2);
-          dx[i_s_1 + 3] = invstd_1 * (weight_2 * grad_y[i_s_1 + 3]! - v_1 * v_2$3 - mean_2);
+        let i_s_1 = base_4 + 3;
+        for (; i_s_1 < base_4 + s; i_s_1 += 4) {
+          const v_2 = x[i_s_1 - 3]! - mean_1;
+          const v_2$1 = x[i_s_1 - 2]! - mean_1;
+          const v_2$2 = x[i_s_1 - 1]! - mean_1;
+          const v_2$3 = x[i_s_1]! - mean_1;
+          dx[i_s_1 - 3] = invstd_1 * (weight_2 * grad_y[i_s_1 - 3]! - v_1 * v_2 - mean_2);
+          dx[i_s_1 - 2] = invstd_1 * (weight_2 * grad_y[i_s_1 - 2]! - v_1 * v_2$1 - mean_2);
+          dx[i_s_1 - 1] = invstd_1 * (weight_2 * grad_y[i_s_1 - 1]! - v_1 * v_2$2 - mean_2);
+          dx[i_s_1] = invstd_1 * (weight_2 * grad_y[i_s_1]! - v_1 * v_2$3 - mean_2);
         }
+        i_s_1 -= 3;
         for (; i_s_1 < base_4 + s; i_s_1++) {
           const v_2 = x[i_s_1]! - mean_1;
           dx[i_s_1] = invstd_1 * (weight_2 * grad_y[i_s_1]! - v_1 * v_2 - mean_2);
@@ -130,23 +123,22 @@ export function group_norm_backward_2(grad_y: Floats, x: Floats, mean: Floats, w
       const base_4 = i_g_1 * k;
       const base_5 = (base_3 + i_g_1) * k;
       const invstd_1 = invstd[base_3 + i_g_1]!;
-      let i_k_1 = 0;
-      for (; i_k_1 < k - 1; i_k_1 += 2) {
-        const weight_1 = weight[base_4 + i_k_1]!;
-        const weight_1$1 = weight[base_4 + i_k_1 + 1]!;
-        const sum_6 = sum[base_5 + i_k_1]!;
-        const sum_6$1 = sum[base_5 + i_k_1 + 1]!;
-        sum_4 += weight_1 * sum_6;
-        sum_4 += weight_1$1 * sum_6$1;
-        const sum_7 = sum_1[base_5 + i_k_1]!;
-        const sum_7$1 = sum_1[base_5 + i_k_1 + 1]!;
-        sum_5 += weight_1 * sum_7;
-        sum_5 += weight_1$1 * sum_7$1;
-        sums_2[base_4 + i_k_1]! += invstd_1 * sum_7;
-        sums_2[base_4 + i_k_1 + 1]! += invstd_1 * sum_7$1;
-        sums_2[g * k + base_4 + i_k_1]! += sum_6;
-        sums_2[g * k + base_4 + i_k_1 + 1]! += sum_6$1;
+      let i_k_1 = 1;
+      for (; i_k_1 < k; i_k_1 += 2) {
+        const weight_1 = weight[base_4 + i_k_1 - 1]!;
+        const weight_1$1 = weight[base_4 + i_k_1]!;
+        const sum_6 = sum[base_5 + i_k_1 - 1]!;
+        const sum_6$1 = sum[base_5 + i_k_1]!;
+        sum_4 += weight_1 * sum_6 + weight_1$1 * sum_6$1;
+        const sum_7 = sum_1[base_5 + i_k_1 - 1]!;
+        const sum_7$1 = sum_1[base_5 + i_k_1]!;
+        sum_5 += weight_1 * sum_7 + weight_1$1 * sum_7$1;
+        sums_2[base_4 + i_k_1 - 1]! += invstd_1 * sum_7;
+        sums_2[base_4 + i_k_1]! += invstd_1 * sum_7$1;
+        sums_2[g * k + base_4 + i_k_1 - 1]! += sum_6;
+        sums_2[g * k + base_4 + i_k_1]! += sum_6$1;
       }
+      i_k_1 -= 1;
       for (; i_k_1 < k; i_k_1++) {
         const weight_1 = weight[base_4 + i_k_1]!;
         const sum_6 = sum[base_5 + i_k_1]!;
@@ -245,19 +237,18 @@ export function group_norm_backward_3(grad_y: Floats, x: Floats, mean: Floats, w
       const base_4 = i_g_1 * k;
       const base_5 = (base_3 + i_g_1) * k;
       const invstd_1 = invstd[base_3 + i_g_1]!;
-      let i_k_1 = 0;
-      for (; i_k_1 < k - 1; i_k_1 += 2) {
-        const weight_1 = weight[base_4 + i_k_1]!;
-        const weight_1$1 = weight[base_4 + i_k_1 + 1]!;
-        sum_4 += weight_1 * sum[base_5 + i_k_1]!;
-        sum_4 += weight_1$1 * sum[base_5 + i_k_1 + 1]!;
-        const sum_6 = sum_1[base_5 + i_k_1]!;
-        const sum_6$1 = sum_1[base_5 + i_k_1 + 1]!;
-        sum_5 += weight_1 * sum_6;
-        sum_5 += weight_1$1 * sum_6$1;
-        sums_2[base_4 + i_k_1]! += invstd_1 * sum_6;
-        sums_2[base_4 + i_k_1 + 1]! += invstd_1 * sum_6$1;
+      let i_k_1 = 1;
+      for (; i_k_1 < k; i_k_1 += 2) {
+        const weight_1 = weight[base_4 + i_k_1 - 1]!;
+        const weight_1$1 = weight[base_4 + i_k_1]!;
+        sum_4 += weight_1 * sum[base_5 + i_k_1 - 1]! + weight_1$1 * sum[base_5 + i_k_1]!;
+        const sum_6 = sum_1[base_5 + i_k_1 - 1]!;
+        const sum_6$1 = sum_1[base_5 + i_k_1]!;
+        sum_5 += weight_1 * sum_6 + weight_1$1 * sum_6$1;
+        sums_2[base_4 + i_k_1 - 1]! += invstd_1 * sum_6;
+        sums_2[base_4 + i_k_1]! += invstd_1 * sum_6$1;
       }
+      i_k_1 -= 1;
       for (; i_k_1 < k; i_k_1++) {
         const weight_1 = weight[base_4 + i_k_1]!;
         sum_4 += weight_1 * sum[base_5 + i_k_1]!;
@@ -308,61 +299,6 @@ export function group_norm_backward_3(grad_y: Floats, x: Floats, mean: Floats, w
 
 /**
  * group_norm, backward:
- *   mean_1 = mean(grad_y, k, s)
- *   mean_2 = mean((x - mean) * grad_y, k, s)
- *   dx = invstd * grad_y - invstd * mean_1 - invstd ^ 3 * mean_2 * (x - mean)
- * Used by bias: backward for x, and 1 more
- *
- * @param grad_y [n, g, k, s]: the cotangent of y
- * @param x [n, g, k, s]
- * @param mean [n, g]: saved by forward
- * @param invstd [n, g]: saved by forward
- * @param dx [n, g, k, s], written: the gradient of x
- */
-export function group_norm_backward_4(grad_y: Floats, x: Floats, mean: Floats, invstd: Floats, dx: Floats, g: number, k: number, n: number, s: number): void {
-  const sums = new Float64Array(2);
-  for (let i_n = 0; i_n < n; i_n++) {
-    const base = i_n * g;
-    for (let i_g = 0; i_g < g; i_g++) {
-      const base_1 = (base + i_g) * k;
-      const base_2 = base_1 * s;
-      const mean_1 = mean[base + i_g]!;
-      let sum = 0;
-      let sum_1 = 0;
-      let i_s = base_2;
-      for (; i_s < base_2 + k * s - 3; i_s += 4) {
-        const grad_y_1 = grad_y[i_s]!;
-        const grad_y_1$1 = grad_y[i_s + 1]!;
-        const grad_y_1$2 = grad_y[i_s + 2]!;
-        const grad_y_1$3 = grad_y[i_s + 3]!;
-        sum += (x[i_s]! - mean_1) * grad_y_1;
-        sum += (x[i_s + 1]! - mean_1) * grad_y_1$1;
-        sum += (x[i_s + 2]! - mean_1) * grad_y_1$2;
-        sum += (x[i_s + 3]! - mean_1) * grad_y_1$3;
-        sum_1 += grad_y_1;
-        sum_1 += grad_y_1$1;
-        sum_1 += grad_y_1$2;
-        sum_1 += grad_y_1$3;
-      }
-      for (; i_s < base_2 + k * s; i_s++) {
-        const grad_y_1 = grad_y[i_s]!;
-        sum += (x[i_s]! - mean_1) * grad_y_1;
-        sum_1 += grad_y_1;
-      }
-      sums[0] = sum;
-      sums[1] = sum_1;
-      const mean_2 = sums[1]! / (k * s);
-      const mean_3 = sums[0]! / (k * s);
-      const invstd_1 = invstd[base + i_g]!;
-      const v = invstd_1 * invstd_1;
-      const v_1 = v * mean_3;
-      map_1(x, grad_y, dx, base_2, k, s, mean_1, invstd_1, v_1, mean_2);
-    }
-  }
-}
-
-/**
- * group_norm, backward:
  *   sum_1 = sum(grad_y, s)
  *   sum_2 = sum((x - mean) * grad_y, s)
  *   sum_3 = sum(sum_1, k)
@@ -378,7 +314,7 @@ export function group_norm_backward_4(grad_y: Floats, x: Floats, mean: Floats, i
  * @param dbias [g, k], written: the gradient of bias
  * @param dx [n, g, k, s], written: the gradient of x
  */
-export function group_norm_backward_5(grad_y: Floats, x: Floats, mean: Floats, invstd: Floats, dbias: Floats, dx: Floats, g: number, k: number, n: number, s: number): void {
+export function group_norm_backward_4(grad_y: Floats, x: Floats, mean: Floats, invstd: Floats, dbias: Floats, dx: Floats, g: number, k: number, n: number, s: number): void {
   const sum = new Float64Array(n * g * k);
   const sum_1 = new Float64Array(n * g * k);
   const sums = new Float64Array(2);
@@ -406,25 +342,20 @@ export function group_norm_backward_5(grad_y: Floats, x: Floats, mean: Floats, i
       let sum_5 = 0;
       const base_4 = (base_3 + i_g_1) * k;
       const base_5 = i_g_1 * k;
-      let i_k_1 = 0;
-      for (; i_k_1 < k - 3; i_k_1 += 4) {
-        const sum_6 = sum[base_4 + i_k_1]!;
-        const sum_6$1 = sum[base_4 + i_k_1 + 1]!;
-        const sum_6$2 = sum[base_4 + i_k_1 + 2]!;
-        const sum_6$3 = sum[base_4 + i_k_1 + 3]!;
-        sum_4 += sum_6;
-        sum_4 += sum_6$1;
-        sum_4 += sum_6$2;
-        sum_4 += sum_6$3;
-        sum_5 += sum_1[base_4 + i_k_1]!;
-        sum_5 += sum_1[base_4 + i_k_1 + 1]!;
-        sum_5 += sum_1[base_4 + i_k_1 + 2]!;
-        sum_5 += sum_1[base_4 + i_k_1 + 3]!;
-        sums_2[base_5 + i_k_1]! += sum_6;
-        sums_2[base_5 + i_k_1 + 1]! += sum_6$1;
-        sums_2[base_5 + i_k_1 + 2]! += sum_6$2;
-        sums_2[base_5 + i_k_1 + 3]! += sum_6$3;
+      let i_k_1 = 3;
+      for (; i_k_1 < k; i_k_1 += 4) {
+        const sum_6 = sum[base_4 + i_k_1 - 3]!;
+        const sum_6$1 = sum[base_4 + i_k_1 - 2]!;
+        const sum_6$2 = sum[base_4 + i_k_1 - 1]!;
+        const sum_6$3 = sum[base_4 + i_k_1]!;
+        sum_4 += sum_6 + sum_6$1 + sum_6$2 + sum_6$3;
+        sum_5 += sum_1[base_4 + i_k_1 - 3]! + sum_1[base_4 + i_k_1 - 2]! + sum_1[base_4 + i_k_1 - 1]! + sum_1[base_4 + i_k_1]!;
+        sums_2[base_5 + i_k_1 - 3]! += sum_6;
+        sums_2[base_5 + i_k_1 - 2]! += sum_6$1;
+        sums_2[base_5 + i_k_1 - 1]! += sum_6$2;
+        sums_2[base_5 + i_k_1]! += sum_6$3;
       }
+      i_k_1 -= 3;
       for (; i_k_1 < k; i_k_1++) {
         const sum_6 = sum[base_4 + i_k_1]!;
         sum_4 += sum_6;
@@ -458,7 +389,22 @@ export function group_norm_backward_5(grad_y: Floats, x: Floats, mean: Floats, i
     const v_3 = v_2 * sum_3[i_g_4]!;
     const mean_2 = mean[i_g_4]!;
     const v_4 = sum_2[i_g_4]! / v;
-    map_1(x, grad_y, dx, base_9, k, s, mean_2, invstd_1, v_3, v_4);
+    let i_s = base_9 + 3;
+    for (; i_s < base_9 + k * s; i_s += 4) {
+      const v_5 = x[i_s - 3]! - mean_2;
+      const v_5$1 = x[i_s - 2]! - mean_2;
+      const v_5$2 = x[i_s - 1]! - mean_2;
+      const v_5$3 = x[i_s]! - mean_2;
+      dx[i_s - 3] = invstd_1 * (grad_y[i_s - 3]! - v_3 * v_5 - v_4);
+      dx[i_s - 2] = invstd_1 * (grad_y[i_s - 2]! - v_3 * v_5$1 - v_4);
+      dx[i_s - 1] = invstd_1 * (grad_y[i_s - 1]! - v_3 * v_5$2 - v_4);
+      dx[i_s] = invstd_1 * (grad_y[i_s]! - v_3 * v_5$3 - v_4);
+    }
+    i_s -= 3;
+    for (; i_s < base_9 + k * s; i_s++) {
+      const v_5 = x[i_s]! - mean_2;
+      dx[i_s] = invstd_1 * (grad_y[i_s]! - v_3 * v_5 - v_4);
+    }
   }
 }
 
@@ -466,21 +412,16 @@ export function group_norm_backward_5(grad_y: Floats, x: Floats, mean: Floats, i
 function reduce(grad_y: Floats, x: Floats, sums: Float64Array, base: number, s: number, mean: number): void {
   let sum = 0;
   let sum_1 = 0;
-  let i_s = base;
-  for (; i_s < base + s - 3; i_s += 4) {
-    const grad_y_1 = grad_y[i_s]!;
-    const grad_y_1$1 = grad_y[i_s + 1]!;
-    const grad_y_1$2 = grad_y[i_s + 2]!;
-    const grad_y_1$3 = grad_y[i_s + 3]!;
-    sum += (x[i_s]! - mean) * grad_y_1;
-    sum += (x[i_s + 1]! - mean) * grad_y_1$1;
-    sum += (x[i_s + 2]! - mean) * grad_y_1$2;
-    sum += (x[i_s + 3]! - mean) * grad_y_1$3;
-    sum_1 += grad_y_1;
-    sum_1 += grad_y_1$1;
-    sum_1 += grad_y_1$2;
-    sum_1 += grad_y_1$3;
+  let i_s = base + 3;
+  for (; i_s < base + s; i_s += 4) {
+    const grad_y_1 = grad_y[i_s - 3]!;
+    const grad_y_1$1 = grad_y[i_s - 2]!;
+    const grad_y_1$2 = grad_y[i_s - 1]!;
+    const grad_y_1$3 = grad_y[i_s]!;
+    sum += (x[i_s - 3]! - mean) * grad_y_1 + (x[i_s - 2]! - mean) * grad_y_1$1 + (x[i_s - 1]! - mean) * grad_y_1$2 + (x[i_s]! - mean) * grad_y_1$3;
+    sum_1 += grad_y_1 + grad_y_1$1 + grad_y_1$2 + grad_y_1$3;
   }
+  i_s -= 3;
   for (; i_s < base + s; i_s++) {
     const grad_y_1 = grad_y[i_s]!;
     sum += (x[i_s]! - mean) * grad_y_1;
@@ -491,37 +432,20 @@ function reduce(grad_y: Floats, x: Floats, sums: Float64Array, base: number, s: 
 }
 
 function map(x: Floats, grad_y: Floats, dx: Floats, base: number, s: number, mean: number, invstd: number, weight: number, v: number, v_1: number): void {
-  let i_s = base;
-  for (; i_s < base + s - 3; i_s += 4) {
-    const v_2 = x[i_s]! - mean;
-    const v_2$1 = x[i_s + 1]! - mean;
-    const v_2$2 = x[i_s + 2]! - mean;
-    const v_2$3 = x[i_s + 3]! - mean;
-    dx[i_s] = invstd * (weight * grad_y[i_s]! - v * v_2 - v_1);
-    dx[i_s + 1] = invstd * (weight * grad_y[i_s + 1]! - v * v_2$1 - v_1);
-    dx[i_s + 2] = invstd * (weight * grad_y[i_s + 2]! - v * v_2$2 - v_1);
-    dx[i_s + 3] = invstd * (weight * grad_y[i_s + 3]! - v * v_2$3 - v_1);
+  let i_s = base + 3;
+  for (; i_s < base + s; i_s += 4) {
+    const v_2 = x[i_s - 3]! - mean;
+    const v_2$1 = x[i_s - 2]! - mean;
+    const v_2$2 = x[i_s - 1]! - mean;
+    const v_2$3 = x[i_s]! - mean;
+    dx[i_s - 3] = invstd * (weight * grad_y[i_s - 3]! - v * v_2 - v_1);
+    dx[i_s - 2] = invstd * (weight * grad_y[i_s - 2]! - v * v_2$1 - v_1);
+    dx[i_s - 1] = invstd * (weight * grad_y[i_s - 1]! - v * v_2$2 - v_1);
+    dx[i_s] = invstd * (weight * grad_y[i_s]! - v * v_2$3 - v_1);
   }
+  i_s -= 3;
   for (; i_s < base + s; i_s++) {
     const v_2 = x[i_s]! - mean;
     dx[i_s] = invstd * (weight * grad_y[i_s]! - v * v_2 - v_1);
-  }
-}
-
-function map_1(x: Floats, grad_y: Floats, dx: Floats, base: number, k: number, s: number, mean: number, invstd: number, v: number, mean_1: number): void {
-  let i_s = base;
-  for (; i_s < base + k * s - 3; i_s += 4) {
-    const v_1 = x[i_s]! - mean;
-    const v_1$1 = x[i_s + 1]! - mean;
-    const v_1$2 = x[i_s + 2]! - mean;
-    const v_1$3 = x[i_s + 3]! - mean;
-    dx[i_s] = invstd * (grad_y[i_s]! - v * v_1 - mean_1);
-    dx[i_s + 1] = invstd * (grad_y[i_s + 1]! - v * v_1$1 - mean_1);
-    dx[i_s + 2] = invstd * (grad_y[i_s + 2]! - v * v_1$2 - mean_1);
-    dx[i_s + 3] = invstd * (grad_y[i_s + 3]! - v * v_1$3 - mean_1);
-  }
-  for (; i_s < base + k * s; i_s++) {
-    const v_1 = x[i_s]! - mean;
-    dx[i_s] = invstd * (grad_y[i_s]! - v * v_1 - mean_1);
   }
 }

@@ -4,7 +4,7 @@
 //   mean_1 = mean(weight * grad_y, k, s)
 //   mean_2 = mean(weight * (x - mean) * grad_y, k, s)
 
-alias some = f32; const many = 1u;
+alias some = f32; const many = 1u; //one
 
 struct Numbers { g: u32, k: u32, n: u32, s: u32, share: u32, taken: u32 }
 
@@ -27,6 +27,12 @@ fn sum_of(v: some) -> f32 {
   return select(u.x + u.y + (u.z + u.w), u.x, many == 1u);
 }
 
+fn merge_totals(a: Totals, b: Totals) -> Totals {
+  return Totals(a.sum + b.sum, a.sum_1 + b.sum_1);
+}
+
+//subgroups: fn exchanged(a: Totals, by: u32) -> Totals { return Totals(subgroupShuffleXor(a.sum, by), subgroupShuffleXor(a.sum_1, by)); }
+
 fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Totals {
   let g = numbers.g;
   let k = numbers.k;
@@ -48,7 +54,7 @@ fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Totals {
     var i_k = i / some_s;
     var sum = some(0.0);
     var sum_1 = some(0.0);
-    for (var i_1 = i; i_1 < end_1; i_1 += width) {
+    for (var i_1 = i; i_1 < end_1; i_1 += width) { //turns
       let weight_1 = weight[base + i_k];
       let grad_y_1 = grad_y[(base_1 + i_k) * some_s + i_s];
       sum += weight_1 * grad_y_1;
@@ -69,21 +75,7 @@ fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Totals {
     total.sum += partials[slot];
     total.sum_1 += partials[slot + numbers.n * g];
   }
-  let lane = own.y * width + own.x;
-  for (var span = 1u; span < width; span *= 16u) {
-    merged[lane] = total;
-    workgroupBarrier();
-    let around = min(span * 16u, width);
-    let leader = lane - (own.x % around - own.x % span);
-    total = Totals();
-    for (var i_3 = 0u; i_3 < around; i_3 += span) {
-      let other = merged[leader + i_3];
-      total.sum += other.sum;
-      total.sum_1 += other.sum_1;
-    }
-    workgroupBarrier();
-  }
-  return total;
+  return joined(total, Totals(), own.y * width + own.x, 1u);
 }
 
 @compute @workgroup_size(width, together)
@@ -104,4 +96,22 @@ fn backward_1(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grou
   let invstd_1 = invstd[result];
   packed[result] = invstd_1 * invstd_1 * mean_2;
   packed[n * g + result] = mean_1;
+}
+
+//portable
+
+/** Of all lanes that share a result. */
+fn joined(own: Totals, none: Totals, lane: u32, apart: u32) -> Totals {
+  var total = own;
+  let end = width * apart;
+  for (var span = apart; span < end; span *= 16u) {
+    if (span > apart) { workgroupBarrier(); }
+    merged[lane] = total;
+    workgroupBarrier();
+    let around = min(span * 16u, end);
+    let first = lane - lane % around + lane % span;
+    total = none;
+    for (var i = first; i < first + around; i += span) { total = merge_totals(total, merged[i]); }
+  }
+  return total;
 }

@@ -3,7 +3,7 @@
 // group_norm, backward:
 //   dx = weight * invstd * grad_y - invstd * mean_1 - invstd ^ 3 * mean_2 * (x - mean)
 
-alias some = f32; const many = 1u;
+alias some = f32; const many = 1u; //one
 
 struct Numbers { g: u32, k: u32, n: u32, s: u32, share: u32 }
 
@@ -37,7 +37,7 @@ fn backward_2(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id)
   let packed_1 = packed[i_n * g + i_g];
   let mean_1 = mean[i_n * g + i_g];
   let packed_2 = packed[numbers.n * g + i_n * g + i_g];
-  for (var i = begin + own.x; i < end; i += width) {
+  for (var i = begin + own.x; i < end; i += width) { //turns
     let grad_y_1 = grad_y[base + i];
     let x_1 = x[base + i];
     let v = x_1 - mean_1;

@@ -4,7 +4,7 @@
 //   sum_3 = sum(weight * sum_1, k)
 //   sum_4 = sum(weight * sum_2, k)
 
-alias some = f32; const many = 1u;
+alias some = f32; const many = 1u; //one
 
 struct Numbers { g: u32, k: u32, n: u32, s: u32, share: u32, taken: u32 }
 
@@ -24,6 +24,12 @@ fn sum_of(v: some) -> f32 {
   return select(u.x + u.y + (u.z + u.w), u.x, many == 1u);
 }
 
+fn merge_totals(a: Totals, b: Totals) -> Totals {
+  return Totals(a.sum + b.sum, a.sum_1 + b.sum_1);
+}
+
+//subgroups: fn exchanged(a: Totals, by: u32) -> Totals { return Totals(subgroupShuffleXor(a.sum, by), subgroupShuffleXor(a.sum_1, by)); }
+
 fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Totals {
   let g = numbers.g;
   let n = numbers.n;
@@ -37,7 +43,7 @@ fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Totals {
     let end_1 = min(i + length, end);
     var sum = some(0.0);
     var sum_1 = some(0.0);
-    for (var i_1 = i; i_1 < end_1; i_1 += width) {
+    for (var i_1 = i; i_1 < end_1; i_1 += width) { //turns
       let packed_2 = packed[base + i_1];
       sum += packed_2;
       let packed_3 = packed[n * g * some_k + base + i_1];
@@ -51,21 +57,7 @@ fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Totals {
     total.sum += partials_1[slot];
     total.sum_1 += partials_1[slot + n * g];
   }
-  let lane = own.y * width + own.x;
-  for (var span = 1u; span < width; span *= 16u) {
-    merged[lane] = total;
-    workgroupBarrier();
-    let around = min(span * 16u, width);
-    let leader = lane - (own.x % around - own.x % span);
-    total = Totals();
-    for (var i_3 = 0u; i_3 < around; i_3 += span) {
-      let other = merged[leader + i_3];
-      total.sum += other.sum;
-      total.sum_1 += other.sum_1;
-    }
-    workgroupBarrier();
-  }
-  return total;
+  return joined(total, Totals(), own.y * width + own.x, 1u);
 }
 
 @compute @workgroup_size(width, together)
@@ -85,4 +77,22 @@ fn backward_4(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grou
   let v = f32(numbers.k) * f32(numbers.s);
   packed_1[result] = invstd_1 * invstd_1 / v * total.sum_1;
   packed_1[n * g + result] = total.sum / v;
+}
+
+//portable
+
+/** Of all lanes that share a result. */
+fn joined(own: Totals, none: Totals, lane: u32, apart: u32) -> Totals {
+  var total = own;
+  let end = width * apart;
+  for (var span = apart; span < end; span *= 16u) {
+    if (span > apart) { workgroupBarrier(); }
+    merged[lane] = total;
+    workgroupBarrier();
+    let around = min(span * 16u, end);
+    let first = lane - lane % around + lane % span;
+    total = none;
+    for (var i = first; i < first + around; i += span) { total = merge_totals(total, merged[i]); }
+  }
+  return total;
 }

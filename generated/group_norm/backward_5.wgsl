@@ -4,7 +4,7 @@
 //   dweight = count(n) * count(s) > 0 ? sum(invstd * sum_2, n) : 0
 //   dbias = sum(sum_1, n)
 
-alias some = f32; const many = 1u;
+alias some = f32; const many = 1u; //one
 
 struct Numbers { g: u32, k: u32, n: u32, s: u32, share: u32, taken: u32 }
 
@@ -19,6 +19,12 @@ struct Totals { sum: some, sum_1: some }
 override width = 1u; override together = 64u; override team = 64u;
 var<workgroup> merged: array<Totals, team>;
 
+fn merge_totals(a: Totals, b: Totals) -> Totals {
+  return Totals(a.sum + b.sum, a.sum_1 + b.sum_1);
+}
+
+//subgroups: fn exchanged(a: Totals, by: u32) -> Totals { return Totals(subgroupShuffleXor(a.sum, by), subgroupShuffleXor(a.sum_1, by)); }
+
 fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Totals {
   let g = numbers.g;
   let n = numbers.n;
@@ -31,7 +37,7 @@ fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Totals {
     let end_1 = min(i + length, end);
     var sum = some(0.0);
     var sum_1 = some(0.0);
-    for (var i_1 = i; i_1 < end_1; i_1 += width) {
+    for (var i_1 = i; i_1 < end_1; i_1 += width) { //turns
       let packed_2 = packed[2u * n * g * some_k + i_1 * g * some_k + result];
       sum += packed_2;
       let packed_3 = packed[3u * n * g * some_k + i_1 * g * some_k + result];
@@ -45,21 +51,7 @@ fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Totals {
     total.sum += partials_2[slot];
     total.sum_1 += partials_2[slot + g * some_k];
   }
-  let lane = own.y * together + own.x;
-  for (var span = 1u; span < width; span *= 16u) {
-    merged[lane] = total;
-    workgroupBarrier();
-    let around = min(span * 16u, width);
-    let leader = lane - (own.y % around - own.y % span) * together;
-    total = Totals();
-    for (var i_3 = 0u; i_3 < around; i_3 += span) {
-      let other = merged[leader + i_3 * together];
-      total.sum += other.sum;
-      total.sum_1 += other.sum_1;
-    }
-    workgroupBarrier();
-  }
-  return total;
+  return joined(total, Totals(), own.y * together + own.x, together);
 }
 
 @compute @workgroup_size(together, width)
@@ -78,4 +70,22 @@ fn backward_5(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grou
   let weight_1 = select(some(0.0), total.sum_1, f32(numbers.n) * f32(numbers.s) > 0.0);
   dweight[result] = weight_1;
   dbias[result] = total.sum;
+}
+
+//portable
+
+/** Of all lanes that share a result. */
+fn joined(own: Totals, none: Totals, lane: u32, apart: u32) -> Totals {
+  var total = own;
+  let end = width * apart;
+  for (var span = apart; span < end; span *= 16u) {
+    if (span > apart) { workgroupBarrier(); }
+    merged[lane] = total;
+    workgroupBarrier();
+    let around = min(span * 16u, end);
+    let first = lane - lane % around + lane % span;
+    total = none;
+    for (var i = first; i < first + around; i += span) { total = merge_totals(total, merged[i]); }
+  }
+  return total;
 }

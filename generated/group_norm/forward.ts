@@ -8,17 +8,16 @@ type Floats = Float32Array | Float64Array;
  *   mean = mean(x, k, s)
  *   invstd = 1 / sqrt(eps + var(x, k, s))
  *   y = bias + weight * invstd * (x - mean)
- * Used by weight bias: forward
+ * Used by weight bias: forward, and 3 more
  *
  * @param x [n, g, k, s]
- * @param bias [g, k]
- * @param weight [g, k]
+ * @param bias [g, k], or absent
+ * @param weight [g, k], or absent
  * @param invstd [n, g], written
  * @param mean [n, g], written
  * @param y [n, g, k, s], written
  */
-export function group_norm_forward_1(x: Floats, bias: Floats, weight: Floats, invstd: Floats, mean: Floats, y: Floats, g: number, k: number, n: number, s: number, eps: number): void {
-  const sums = new Float64Array(2);
+export function group_norm_forward_1(x: Floats, bias: Floats | undefined, weight: Floats | undefined, invstd: Floats, mean: Floats, y: Floats, g: number, k: number, n: number, s: number, eps: number): void {
   for (let i_n = 0; i_n < n; i_n++) {
     const base = i_n * g;
     for (let i_g = 0; i_g < g; i_g++) {
@@ -26,206 +25,48 @@ export function group_norm_forward_1(x: Floats, bias: Floats, weight: Floats, in
       const base_2 = base_1 * s;
       const x_1 = x[base_2]!;
       const base_3 = base_1 * s;
-      reduce(x, sums, base_3, k, s, x_1);
-      const sum = sums[0]!;
-      const offset = sum * (1 / (k * s));
-      const squares = sums[1]! - sum * offset;
-      const mean_1 = x_1 + offset;
-      const variance = (((squares < 0) ? 0 : squares)) / (k * s);
-      const invstd_1 = (1 / Math.sqrt(variance + eps));
-      mean[base + i_g] = mean_1;
-      invstd[base + i_g] = invstd_1;
-      const base_4 = i_g * k;
-      const base_5 = (base + i_g) * k;
-      for (let i_k = 0; i_k < k; i_k++) {
-        const v = weight[base_4 + i_k]! * invstd_1;
-        const base_6 = (base_5 + i_k) * s;
-        const bias_1 = bias[base_4 + i_k]!;
-        let i_s = base_6;
-        for (; i_s < base_6 + s - 3; i_s += 4) {
-          y[i_s] = v * (x[i_s]! - mean_1) + bias_1;
-          y[i_s + 1] = v * (x[i_s + 1]! - mean_1) + bias_1;
-          y[i_s + 2] = v * (x[i_s + 2]! - mean_1) + bias_1;
-          y[i_s + 3] = v * (x[i_s + 3]! - mean_1) + bias_1;
-        }
-        for (; i_s < base_6 + s; i_s++) {
-          y[i_s] = v * (x[i_s]! - mean_1) + bias_1;
-        }
+      let sum = 0;
+      let sum_1 = 0;
+      let i_s = base_3 + 3;
+      for (; i_s < base_3 + k * s; i_s += 4) {
+        const d = x[i_s - 3]! - x_1;
+        const d$1 = x[i_s - 2]! - x_1;
+        const d$2 = x[i_s - 1]! - x_1;
+        const d$3 = x[i_s]! - x_1;
+        sum += d + d$1 + d$2 + d$3;
+        sum_1 += d * d + d$1 * d$1 + d$2 * d$2 + d$3 * d$3;
       }
-    }
-  }
-}
-
-/**
- * group_norm, forward:
- *   mean = mean(x, k, s)
- *   invstd = 1 / sqrt(eps + var(x, k, s))
- *   y = weight * invstd * (x - mean)
- * Used by weight: forward
- *
- * @param x [n, g, k, s]
- * @param weight [g, k]
- * @param invstd [n, g], written
- * @param mean [n, g], written
- * @param y [n, g, k, s], written
- */
-export function group_norm_forward_2(x: Floats, weight: Floats, invstd: Floats, mean: Floats, y: Floats, g: number, k: number, n: number, s: number, eps: number): void {
-  const sums = new Float64Array(2);
-  for (let i_n = 0; i_n < n; i_n++) {
-    const base = i_n * g;
-    for (let i_g = 0; i_g < g; i_g++) {
-      const base_1 = (base + i_g) * k;
-      const base_2 = base_1 * s;
-      const x_1 = x[base_2]!;
-      const base_3 = base_1 * s;
-      reduce(x, sums, base_3, k, s, x_1);
-      const sum = sums[0]!;
-      const offset = sum * (1 / (k * s));
-      const squares = sums[1]! - sum * offset;
-      const mean_1 = x_1 + offset;
-      const variance = (((squares < 0) ? 0 : squares)) / (k * s);
-      const invstd_1 = (1 / Math.sqrt(variance + eps));
-      mean[base + i_g] = mean_1;
-      invstd[base + i_g] = invstd_1;
-      const base_4 = i_g * k;
-      const base_5 = (base + i_g) * k;
-      for (let i_k = 0; i_k < k; i_k++) {
-        const v = weight[base_4 + i_k]! * invstd_1;
-        const base_6 = (base_5 + i_k) * s;
-        let i_s = base_6;
-        for (; i_s < base_6 + s - 3; i_s += 4) {
-          y[i_s] = v * (x[i_s]! - mean_1);
-          y[i_s + 1] = v * (x[i_s + 1]! - mean_1);
-          y[i_s + 2] = v * (x[i_s + 2]! - mean_1);
-          y[i_s + 3] = v * (x[i_s + 3]! - mean_1);
-        }
-        for (; i_s < base_6 + s; i_s++) {
-          y[i_s] = v * (x[i_s]! - mean_1);
-        }
-      }
-    }
-  }
-}
-
-/**
- * group_norm, forward:
- *   mean = mean(x, k, s)
- *   invstd = 1 / sqrt(eps + var(x, k, s))
- *   y = bias + invstd * (x - mean)
- * Used by bias: forward
- *
- * @param x [n, g, k, s]
- * @param bias [g, k]
- * @param invstd [n, g], written
- * @param mean [n, g], written
- * @param y [n, g, k, s], written
- */
-export function group_norm_forward_3(x: Floats, bias: Floats, invstd: Floats, mean: Floats, y: Floats, g: number, k: number, n: number, s: number, eps: number): void {
-  const sums = new Float64Array(2);
-  for (let i_n = 0; i_n < n; i_n++) {
-    const base = i_n * g;
-    for (let i_g = 0; i_g < g; i_g++) {
-      const base_1 = (base + i_g) * k;
-      const base_2 = base_1 * s;
-      const x_1 = x[base_2]!;
-      const base_3 = base_1 * s;
-      reduce(x, sums, base_3, k, s, x_1);
-      const sum = sums[0]!;
-      const offset = sum * (1 / (k * s));
-      const squares = sums[1]! - sum * offset;
-      const mean_1 = x_1 + offset;
-      const variance = (((squares < 0) ? 0 : squares)) / (k * s);
-      const invstd_1 = (1 / Math.sqrt(variance + eps));
-      mean[base + i_g] = mean_1;
-      invstd[base + i_g] = invstd_1;
-      const base_4 = (base + i_g) * k;
-      const base_5 = i_g * k;
-      for (let i_k = 0; i_k < k; i_k++) {
-        const base_6 = (base_4 + i_k) * s;
-        const bias_1 = bias[base_5 + i_k]!;
-        let i_s = base_6;
-        for (; i_s < base_6 + s - 3; i_s += 4) {
-          y[i_s] = invstd_1 * (x[i_s]! - mean_1) + bias_1;
-          y[i_s + 1] = invstd_1 * (x[i_s + 1]! - mean_1) + bias_1;
-          y[i_s + 2] = invstd_1 * (x[i_s + 2]! - mean_1) + bias_1;
-          y[i_s + 3] = invstd_1 * (x[i_s + 3]! - mean_1) + bias_1;
-        }
-        for (; i_s < base_6 + s; i_s++) {
-          y[i_s] = invstd_1 * (x[i_s]! - mean_1) + bias_1;
-        }
-      }
-    }
-  }
-}
-
-/**
- * group_norm, forward:
- *   mean = mean(x, k, s)
- *   invstd = 1 / sqrt(eps + var(x, k, s))
- *   y = invstd * (x - mean)
- * Used by no options: forward
- *
- * @param x [n, g, k, s]
- * @param invstd [n, g], written
- * @param mean [n, g], written
- * @param y [n, g, k, s], written
- */
-export function group_norm_forward_4(x: Floats, invstd: Floats, mean: Floats, y: Floats, g: number, k: number, n: number, s: number, eps: number): void {
-  const sums = new Float64Array(2);
-  for (let i_n = 0; i_n < n; i_n++) {
-    const base = i_n * g;
-    for (let i_g = 0; i_g < g; i_g++) {
-      const base_1 = (base + i_g) * k;
-      const base_2 = base_1 * s;
-      const x_1 = x[base_2]!;
-      const base_3 = base_1 * s;
-      reduce(x, sums, base_3, k, s, x_1);
-      const sum = sums[0]!;
-      const offset = sum * (1 / (k * s));
-      const squares = sums[1]! - sum * offset;
-      const mean_1 = x_1 + offset;
-      const variance = (((squares < 0) ? 0 : squares)) / (k * s);
-      const invstd_1 = (1 / Math.sqrt(variance + eps));
-      mean[base + i_g] = mean_1;
-      invstd[base + i_g] = invstd_1;
-      let i_s = base_3;
-      for (; i_s < base_3 + k * s - 3; i_s += 4) {
-        y[i_s] = invstd_1 * (x[i_s]! - mean_1);
-        y[i_s + 1] = invstd_1 * (x[i_s + 1]! - mean_1);
-        y[i_s + 2] = invstd_1 * (x[i_s + 2]! - mean_1);
-        y[i_s + 3] = invstd_1 * (x[i_s + 3]! - mean_1);
-      }
+      i_s -= 3;
       for (; i_s < base_3 + k * s; i_s++) {
-        y[i_s] = invstd_1 * (x[i_s]! - mean_1);
+        const d = x[i_s]! - x_1;
+        sum += d;
+        sum_1 += d * d;
+      }
+      const offset = sum * (1 / (k * s));
+      const squares = sum_1 - sum * offset;
+      const mean_1 = x_1 + offset;
+      const variance = (((squares < 0) ? 0 : squares)) / (k * s);
+      const invstd_1 = (1 / Math.sqrt(variance + eps));
+      mean[base + i_g] = mean_1;
+      invstd[base + i_g] = invstd_1;
+      const base_4 = i_g * k;
+      const base_5 = (base + i_g) * k;
+      for (let i_k = 0; i_k < k; i_k++) {
+        const v = (weight ? weight[base_4 + i_k]! : 1) * invstd_1;
+        const base_6 = (base_5 + i_k) * s;
+        const bias_1 = (bias ? bias[base_4 + i_k]! : 0);
+        let i_s_1 = base_6 + 3;
+        for (; i_s_1 < base_6 + s; i_s_1 += 4) {
+          y[i_s_1 - 3] = v * (x[i_s_1 - 3]! - mean_1) + bias_1;
+          y[i_s_1 - 2] = v * (x[i_s_1 - 2]! - mean_1) + bias_1;
+          y[i_s_1 - 1] = v * (x[i_s_1 - 1]! - mean_1) + bias_1;
+          y[i_s_1] = v * (x[i_s_1]! - mean_1) + bias_1;
+        }
+        i_s_1 -= 3;
+        for (; i_s_1 < base_6 + s; i_s_1++) {
+          y[i_s_1] = v * (x[i_s_1]! - mean_1) + bias_1;
+        }
       }
     }
   }
-}
-
-
-function reduce(x: Floats, sums: Float64Array, base: number, k: number, s: number, x_1: number): void {
-  let sum = 0;
-  let sum_1 = 0;
-  let i_s = base;
-  for (; i_s < base + k * s - 3; i_s += 4) {
-    const d = x[i_s]! - x_1;
-    const d$1 = x[i_s + 1]! - x_1;
-    const d$2 = x[i_s + 2]! - x_1;
-    const d$3 = x[i_s + 3]! - x_1;
-    sum += d;
-    sum += d$1;
-    sum += d$2;
-    sum += d$3;
-    sum_1 += d * d;
-    sum_1 += d$1 * d$1;
-    sum_1 += d$2 * d$2;
-    sum_1 += d$3 * d$3;
-  }
-  for (; i_s < base + k * s; i_s++) {
-    const d = x[i_s]! - x_1;
-    sum += d;
-    sum_1 += d * d;
-  }
-  sums[0] = sum;
-  sums[1] = sum_1;
 }

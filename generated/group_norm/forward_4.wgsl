@@ -3,7 +3,7 @@
 // group_norm, forward:
 //   y = bias + invstd * (x - mean)
 
-alias some = f32; const many = 1u;
+alias some = f32; const many = 1u; //one
 
 struct Numbers { g: u32, k: u32, n: u32, s: u32, share: u32 }
 
@@ -33,7 +33,7 @@ fn forward_4(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
   let base = result * some_s;
   let mean_1 = mean[i_n * g + i_g];
   let bias_1 = bias[i_g * k + i_k];
-  for (var i = begin + own.x; i < end; i += width) {
+  for (var i = begin + own.x; i < end; i += width) { //turns
     let x_1 = x[base + i];
     y[base + i] = invstd_1 * (x_1 - mean_1) + bias_1;
   }

@@ -8,16 +8,16 @@ type Floats = Float32Array | Float64Array;
  *   mean_1 = mean(grad_y, s)
  *   mean_2 = mean((x - mean) * grad_y, s)
  *   dx = weight * invstd * grad_y - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
- * Used by weight bias running_mean running_var use_input_stats: backward for x, and 1 more
+ * Used by weight bias running_mean running_var use_input_stats: backward for x, and 3 more
  *
  * @param grad_y [n, c, s]: the cotangent of y
  * @param x [n, c, s]
  * @param mean [n, c]: saved by forward
- * @param weight [c]
+ * @param weight [c], or absent
  * @param invstd [n, c]: saved by forward
  * @param dx [n, c, s], written: the gradient of x
  */
-export function instance_norm_backward_1(grad_y: Floats, x: Floats, mean: Floats, weight: Floats, invstd: Floats, dx: Floats, c: number, n: number, s: number): void {
+export function instance_norm_backward_1(grad_y: Floats, x: Floats, mean: Floats, weight: Floats | undefined, invstd: Floats, dx: Floats, c: number, n: number, s: number): void {
   const sums = new Float64Array(2);
   for (let i_n = 0; i_n < n; i_n++) {
     const base = i_n * c;
@@ -28,7 +28,7 @@ export function instance_norm_backward_1(grad_y: Floats, x: Floats, mean: Floats
       const mean_2 = sums[1]! / s;
       const mean_3 = sums[0]! / s;
       const invstd_1 = invstd[base + i_c]!;
-      const v = weight[i_c]! * invstd_1;
+      const v = (weight ? weight[i_c]! : 1) * invstd_1;
       const v_1 = invstd_1 * invstd_1;
       const v_2 = v_1 * mean_3;
       map(x, grad_y, dx, base_1, s, mean_1, v, v_2, mean_2);
@@ -138,20 +138,30 @@ export function instance_norm_backward_2(grad_y: Floats, x: Floats, mean: Floats
 /**
  * instance_norm, backward:
  *   dx = weight * invstd * grad_y
- * Used by weight bias running_mean running_var: backward for x
+ * Used by weight bias running_mean running_var: backward for x, and 1 more
  *
  * @param grad_y [n, c, s]: the cotangent of y
- * @param weight [c]
+ * @param weight [c], or absent
  * @param invstd [c]: saved by forward
  * @param dx [n, c, s], written: the gradient of x
  */
-export function instance_norm_backward_3(grad_y: Floats, weight: Floats, invstd: Floats, dx: Floats, c: number, n: number, s: number): void {
+export function instance_norm_backward_3(grad_y: Floats, weight: Floats | undefined, invstd: Floats, dx: Floats, c: number, n: number, s: number): void {
   for (let i_n = 0; i_n < n; i_n++) {
     const base = i_n * c;
     for (let i_c = 0; i_c < c; i_c++) {
-      const v = weight[i_c]! * invstd[i_c]!;
+      const v = (weight ? weight[i_c]! : 1) * invstd[i_c]!;
       const base_1 = (base + i_c) * s;
-      map_1(grad_y, dx, base_1, s, v);
+      let i_s = base_1 + 3;
+      for (; i_s < base_1 + s; i_s += 4) {
+        dx[i_s - 3] = v * grad_y[i_s - 3]!;
+        dx[i_s - 2] = v * grad_y[i_s - 2]!;
+        dx[i_s - 1] = v * grad_y[i_s - 1]!;
+        dx[i_s] = v * grad_y[i_s]!;
+      }
+      i_s -= 3;
+      for (; i_s < base_1 + s; i_s++) {
+        dx[i_s] = v * grad_y[i_s]!;
+      }
     }
   }
 }
@@ -173,7 +183,6 @@ export function instance_norm_backward_3(grad_y: Floats, weight: Floats, invstd:
  * @param dx [n, c, s], written: the gradient of x
  */
 export function instance_norm_backward_4(grad_y: Floats, weight: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, dbias: Floats, dx: Floats, c: number, n: number, s: number): void {
-  const sums = new Float64Array(2);
   for (let i_c = 0; i_c < c; i_c++) {
     const mean_1 = mean[i_c]!;
     const invstd_1 = invstd[i_c]!;
@@ -183,25 +192,20 @@ export function instance_norm_backward_4(grad_y: Floats, weight: Floats, x: Floa
     for (let i_n = 0; i_n < n; i_n++) {
       const base = i_n * c;
       const base_1 = (base + i_c) * s;
-      let i_s = base_1;
-      for (; i_s < base_1 + s - 3; i_s += 4) {
-        const grad_y_1 = grad_y[i_s]!;
-        const grad_y_1$1 = grad_y[i_s + 1]!;
-        const grad_y_1$2 = grad_y[i_s + 2]!;
-        const grad_y_1$3 = grad_y[i_s + 3]!;
-        sum += (x[i_s]! - mean_1) * grad_y_1;
-        sum += (x[i_s + 1]! - mean_1) * grad_y_1$1;
-        sum += (x[i_s + 2]! - mean_1) * grad_y_1$2;
-        sum += (x[i_s + 3]! - mean_1) * grad_y_1$3;
-        sum_1 += grad_y_1;
-        sum_1 += grad_y_1$1;
-        sum_1 += grad_y_1$2;
-        sum_1 += grad_y_1$3;
-        dx[i_s] = v * grad_y_1;
-        dx[i_s + 1] = v * grad_y_1$1;
-        dx[i_s + 2] = v * grad_y_1$2;
-        dx[i_s + 3] = v * grad_y_1$3;
+      let i_s = base_1 + 3;
+      for (; i_s < base_1 + s; i_s += 4) {
+        const grad_y_1 = grad_y[i_s - 3]!;
+        const grad_y_1$1 = grad_y[i_s - 2]!;
+        const grad_y_1$2 = grad_y[i_s - 1]!;
+        const grad_y_1$3 = grad_y[i_s]!;
+        sum += (x[i_s - 3]! - mean_1) * grad_y_1 + (x[i_s - 2]! - mean_1) * grad_y_1$1 + (x[i_s - 1]! - mean_1) * grad_y_1$2 + (x[i_s]! - mean_1) * grad_y_1$3;
+        sum_1 += grad_y_1 + grad_y_1$1 + grad_y_1$2 + grad_y_1$3;
+        dx[i_s - 3] = v * grad_y_1;
+        dx[i_s - 2] = v * grad_y_1$1;
+        dx[i_s - 1] = v * grad_y_1$2;
+        dx[i_s] = v * grad_y_1$3;
       }
+      i_s -= 3;
       for (; i_s < base_1 + s; i_s++) {
         const grad_y_1 = grad_y[i_s]!;
         sum += (x[i_s]! - mean_1) * grad_y_1;
@@ -209,61 +213,8 @@ export function instance_norm_backward_4(grad_y: Floats, weight: Floats, x: Floa
         dx[i_s] = v * grad_y_1;
       }
     }
-    sums[0] = sum;
-    sums[1] = sum_1;
-    dweight[i_c] = invstd_1 * sums[0]!;
-    dbias[i_c] = sums[1]!;
-  }
-}
-
-/**
- * instance_norm, backward:
- *   mean_1 = mean(grad_y, s)
- *   mean_2 = mean((x - mean) * grad_y, s)
- *   dx = invstd * grad_y - invstd * mean_1 - invstd ^ 3 * mean_2 * (x - mean)
- * Used by running_mean running_var use_input_stats: backward for x, and 1 more
- *
- * @param grad_y [n, c, s]: the cotangent of y
- * @param x [n, c, s]
- * @param mean [n, c]: saved by forward
- * @param invstd [n, c]: saved by forward
- * @param dx [n, c, s], written: the gradient of x
- */
-export function instance_norm_backward_5(grad_y: Floats, x: Floats, mean: Floats, invstd: Floats, dx: Floats, c: number, n: number, s: number): void {
-  const sums = new Float64Array(2);
-  for (let i_n = 0; i_n < n; i_n++) {
-    const base = i_n * c;
-    for (let i_c = 0; i_c < c; i_c++) {
-      const base_1 = (base + i_c) * s;
-      const mean_1 = mean[base + i_c]!;
-      reduce(grad_y, x, sums, base_1, s, mean_1);
-      const mean_2 = sums[1]! / s;
-      const mean_3 = sums[0]! / s;
-      const invstd_1 = invstd[base + i_c]!;
-      const v = invstd_1 * invstd_1;
-      const v_1 = v * mean_3;
-      map(x, grad_y, dx, base_1, s, mean_1, invstd_1, v_1, mean_2);
-    }
-  }
-}
-
-/**
- * instance_norm, backward:
- *   dx = invstd * grad_y
- * Used by running_mean running_var: backward for x
- *
- * @param grad_y [n, c, s]: the cotangent of y
- * @param invstd [c]: saved by forward
- * @param dx [n, c, s], written: the gradient of x
- */
-export function instance_norm_backward_6(grad_y: Floats, invstd: Floats, dx: Floats, c: number, n: number, s: number): void {
-  for (let i_n = 0; i_n < n; i_n++) {
-    const base = i_n * c;
-    for (let i_c = 0; i_c < c; i_c++) {
-      const invstd_1 = invstd[i_c]!;
-      const base_1 = (base + i_c) * s;
-      map_1(grad_y, dx, base_1, s, invstd_1);
-    }
+    dweight[i_c] = invstd_1 * sum;
+    dbias[i_c] = sum_1;
   }
 }
 
@@ -271,21 +222,16 @@ export function instance_norm_backward_6(grad_y: Floats, invstd: Floats, dx: Flo
 function reduce(grad_y: Floats, x: Floats, sums: Float64Array, base: number, s: number, mean: number): void {
   let sum = 0;
   let sum_1 = 0;
-  let i_s = base;
-  for (; i_s < base + s - 3; i_s += 4) {
-    const grad_y_1 = grad_y[i_s]!;
-    const grad_y_1$1 = grad_y[i_s + 1]!;
-    const grad_y_1$2 = grad_y[i_s + 2]!;
-    const grad_y_1$3 = grad_y[i_s + 3]!;
-    sum += (x[i_s]! - mean) * grad_y_1;
-    sum += (x[i_s + 1]! - mean) * grad_y_1$1;
-    sum += (x[i_s + 2]! - mean) * grad_y_1$2;
-    sum += (x[i_s + 3]! - mean) * grad_y_1$3;
-    sum_1 += grad_y_1;
-    sum_1 += grad_y_1$1;
-    sum_1 += grad_y_1$2;
-    sum_1 += grad_y_1$3;
+  let i_s = base + 3;
+  for (; i_s < base + s; i_s += 4) {
+    const grad_y_1 = grad_y[i_s - 3]!;
+    const grad_y_1$1 = grad_y[i_s - 2]!;
+    const grad_y_1$2 = grad_y[i_s - 1]!;
+    const grad_y_1$3 = grad_y[i_s]!;
+    sum += (x[i_s - 3]! - mean) * grad_y_1 + (x[i_s - 2]! - mean) * grad_y_1$1 + (x[i_s - 1]! - mean) * grad_y_1$2 + (x[i_s]! - mean) * grad_y_1$3;
+    sum_1 += grad_y_1 + grad_y_1$1 + grad_y_1$2 + grad_y_1$3;
   }
+  i_s -= 3;
   for (; i_s < base + s; i_s++) {
     const grad_y_1 = grad_y[i_s]!;
     sum += (x[i_s]! - mean) * grad_y_1;
@@ -296,32 +242,20 @@ function reduce(grad_y: Floats, x: Floats, sums: Float64Array, base: number, s: 
 }
 
 function map(x: Floats, grad_y: Floats, dx: Floats, base: number, s: number, mean: number, v: number, v_1: number, mean_1: number): void {
-  let i_s = base;
-  for (; i_s < base + s - 3; i_s += 4) {
-    const v_2 = x[i_s]! - mean;
-    const v_2$1 = x[i_s + 1]! - mean;
-    const v_2$2 = x[i_s + 2]! - mean;
-    const v_2$3 = x[i_s + 3]! - mean;
-    dx[i_s] = v * (grad_y[i_s]! - v_1 * v_2 - mean_1);
-    dx[i_s + 1] = v * (grad_y[i_s + 1]! - v_1 * v_2$1 - mean_1);
-    dx[i_s + 2] = v * (grad_y[i_s + 2]! - v_1 * v_2$2 - mean_1);
-    dx[i_s + 3] = v * (grad_y[i_s + 3]! - v_1 * v_2$3 - mean_1);
+  let i_s = base + 3;
+  for (; i_s < base + s; i_s += 4) {
+    const v_2 = x[i_s - 3]! - mean;
+    const v_2$1 = x[i_s - 2]! - mean;
+    const v_2$2 = x[i_s - 1]! - mean;
+    const v_2$3 = x[i_s]! - mean;
+    dx[i_s - 3] = v * (grad_y[i_s - 3]! - v_1 * v_2 - mean_1);
+    dx[i_s - 2] = v * (grad_y[i_s - 2]! - v_1 * v_2$1 - mean_1);
+    dx[i_s - 1] = v * (grad_y[i_s - 1]! - v_1 * v_2$2 - mean_1);
+    dx[i_s] = v * (grad_y[i_s]! - v_1 * v_2$3 - mean_1);
   }
+  i_s -= 3;
   for (; i_s < base + s; i_s++) {
     const v_2 = x[i_s]! - mean;
     dx[i_s] = v * (grad_y[i_s]! - v_1 * v_2 - mean_1);
-  }
-}
-
-function map_1(grad_y: Floats, dx: Floats, base: number, s: number, v: number): void {
-  let i_s = base;
-  for (; i_s < base + s - 3; i_s += 4) {
-    dx[i_s] = v * grad_y[i_s]!;
-    dx[i_s + 1] = v * grad_y[i_s + 1]!;
-    dx[i_s + 2] = v * grad_y[i_s + 2]!;
-    dx[i_s + 3] = v * grad_y[i_s + 3]!;
-  }
-  for (; i_s < base + s; i_s++) {
-    dx[i_s] = v * grad_y[i_s]!;
   }
 }

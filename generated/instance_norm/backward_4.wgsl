@@ -3,7 +3,7 @@
 // instance_norm, backward:
 //   dx = weight * invstd * grad_y
 
-alias some = f32; const many = 1u;
+alias some = f32; const many = 1u; //one
 
 struct Numbers { c: u32, n: u32, s: u32, share: u32 }
 
@@ -27,7 +27,7 @@ fn backward_4(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id)
   let invstd_1 = invstd[i_c];
   let v = weight_1 * invstd_1;
   let base = result * some_s;
-  for (var i = begin + own.x; i < end; i += width) {
+  for (var i = begin + own.x; i < end; i += width) { //turns
     let grad_y_1 = grad_y[base + i];
     dx[base + i] = v * grad_y_1;
   }

@@ -11,18 +11,18 @@ type Floats = Float32Array | Float64Array;
  *   running_mean = count(n) * count(s) > 0 ? (1 - momentum) * running_mean + momentum * mean(mean, n) : running_mean
  *   running_var = count(s) > 0 and count(n) > 0 ? (1 - momentum) * running_var + count(s) * momentum * mean(var_1, n) / (count(s) - 1) : running_var
  *   y = bias + weight * invstd * (x - mean)
- * Used by weight bias running_mean running_var use_input_stats: forward
+ * Used by weight bias running_mean running_var use_input_stats: forward, and 1 more
  *
  * @param x [n, c, s]
  * @param running_mean [c], read and written: state
  * @param running_var [c], read and written: state
  * @param mean [n, c], read and written: saved by forward
- * @param bias [c]
- * @param weight [c]
+ * @param bias [c], or absent
+ * @param weight [c], or absent
  * @param invstd [n, c], read and written: saved by forward
  * @param y [n, c, s], written
  */
-export function instance_norm_forward_1(x: Floats, running_mean: Floats, running_var: Floats, mean: Floats, bias: Floats, weight: Floats, invstd: Floats, y: Floats, c: number, n: number, s: number, eps: number, momentum: number): void {
+export function instance_norm_forward_1(x: Floats, running_mean: Floats, running_var: Floats, mean: Floats, bias: Floats | undefined, weight: Floats | undefined, invstd: Floats, y: Floats, c: number, n: number, s: number, eps: number, momentum: number): void {
   const var_ = new Float64Array(n * c);
   const sums = new Float64Array(2);
   for (let i_n = 0; i_n < n; i_n++) {
@@ -42,7 +42,42 @@ export function instance_norm_forward_1(x: Floats, running_mean: Floats, running
     }
   }
   const sums_1 = new Float64Array(2 * c);
-  reduce_columns(mean, var_, sums_1, n, c);
+  for (let first_row = 0; first_row < n; first_row += 64) {
+    const last_row = Math.min(first_row + 64, n);
+    let i_c_1 = 0;
+    for (; i_c_1 < c - 3; i_c_1 += 4) {
+      let sum_1 = 0, sum_1$1 = 0, sum_1$2 = 0, sum_1$3 = 0;
+      let sum_2 = 0, sum_2$1 = 0, sum_2$2 = 0, sum_2$3 = 0;
+      for (let i_n_1 = first_row * c + i_c_1; i_n_1 < last_row * c; i_n_1 += c) {
+        sum_1 += mean[i_n_1]!;
+        sum_1$1 += mean[i_n_1 + 1]!;
+        sum_1$2 += mean[i_n_1 + 2]!;
+        sum_1$3 += mean[i_n_1 + 3]!;
+        sum_2 += var_[i_n_1]!;
+        sum_2$1 += var_[i_n_1 + 1]!;
+        sum_2$2 += var_[i_n_1 + 2]!;
+        sum_2$3 += var_[i_n_1 + 3]!;
+      }
+      sums_1[i_c_1]! += sum_1;
+      sums_1[i_c_1 + 1]! += sum_1$1;
+      sums_1[i_c_1 + 2]! += sum_1$2;
+      sums_1[i_c_1 + 3]! += sum_1$3;
+      sums_1[c + i_c_1]! += sum_2;
+      sums_1[c + i_c_1 + 1]! += sum_2$1;
+      sums_1[c + i_c_1 + 2]! += sum_2$2;
+      sums_1[c + i_c_1 + 3]! += sum_2$3;
+    }
+    for (; i_c_1 < c; i_c_1++) {
+      let sum_1 = 0;
+      let sum_2 = 0;
+      for (let i_n_1 = first_row * c + i_c_1; i_n_1 < last_row * c; i_n_1 += c) {
+        sum_1 += mean[i_n_1]!;
+        sum_2 += var_[i_n_1]!;
+      }
+      sums_1[i_c_1]! += sum_1;
+      sums_1[c + i_c_1]! += sum_2;
+    }
+  }
   const v = n * s;
   const test = v > 0;
   const v_1 = 1 - momentum;
@@ -52,21 +87,21 @@ export function instance_norm_forward_1(x: Floats, running_mean: Floats, running
   const v_2 = s - 1;
   const v_3 = s / v_2;
   const v_4 = v_3 * momentum;
-  for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
-    const running_mean_1 = running_mean[i_c_1]!;
-    const mean_1 = sums_1[i_c_1]! / n;
-    const running_var_1 = running_var[i_c_1]!;
-    const mean_2 = sums_1[c + i_c_1]! / n;
-    running_mean[i_c_1] = (test ? v_1 * running_mean_1 + momentum * mean_1 : running_mean_1);
-    running_var[i_c_1] = (test_3 ? v_1 * running_var_1 + v_4 * mean_2 : running_var_1);
+  for (let i_c_2 = 0; i_c_2 < c; i_c_2++) {
+    const running_mean_1 = running_mean[i_c_2]!;
+    const mean_1 = sums_1[i_c_2]! / n;
+    const running_var_1 = running_var[i_c_2]!;
+    const mean_2 = sums_1[c + i_c_2]! / n;
+    running_mean[i_c_2] = (test ? v_1 * running_mean_1 + momentum * mean_1 : running_mean_1);
+    running_var[i_c_2] = (test_3 ? v_1 * running_var_1 + v_4 * mean_2 : running_var_1);
   }
-  for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
-    const base_3 = i_n_1 * c;
-    for (let i_c_2 = 0; i_c_2 < c; i_c_2++) {
-      const v_5 = weight[i_c_2]! * invstd[base_3 + i_c_2]!;
-      const base_4 = (base_3 + i_c_2) * s;
-      const mean_3 = mean[base_3 + i_c_2]!;
-      const bias_1 = bias[i_c_2]!;
+  for (let i_n_2 = 0; i_n_2 < n; i_n_2++) {
+    const base_3 = i_n_2 * c;
+    for (let i_c_3 = 0; i_c_3 < c; i_c_3++) {
+      const v_5 = (weight ? weight[i_c_3]! : 1) * invstd[base_3 + i_c_3]!;
+      const base_4 = (base_3 + i_c_3) * s;
+      const mean_3 = mean[base_3 + i_c_3]!;
+      const bias_1 = (bias ? bias[i_c_3]! : 0);
       map(x, y, base_4, s, v_5, mean_3, bias_1);
     }
   }
@@ -101,17 +136,18 @@ export function instance_norm_forward_2(bias: Floats, running_mean: Floats, runn
       map(x, y, base_1, s, v_1, running_mean_1, bias_1);
     }
   }
-  let i_c_1 = 0;
-  for (; i_c_1 < c - 3; i_c_1 += 4) {
+  let i_c_1 = 3;
+  for (; i_c_1 < c; i_c_1 += 4) {
+    invstd[i_c_1 - 3] = (1 / Math.sqrt(running_var[i_c_1 - 3]! + eps));
+    invstd[i_c_1 - 2] = (1 / Math.sqrt(running_var[i_c_1 - 2]! + eps));
+    invstd[i_c_1 - 1] = (1 / Math.sqrt(running_var[i_c_1 - 1]! + eps));
     invstd[i_c_1] = (1 / Math.sqrt(running_var[i_c_1]! + eps));
-    invstd[i_c_1 + 1] = (1 / Math.sqrt(running_var[i_c_1 + 1]! + eps));
-    invstd[i_c_1 + 2] = (1 / Math.sqrt(running_var[i_c_1 + 2]! + eps));
-    invstd[i_c_1 + 3] = (1 / Math.sqrt(running_var[i_c_1 + 3]! + eps));
+    mean[i_c_1 - 3] = running_mean[i_c_1 - 3]!;
+    mean[i_c_1 - 2] = running_mean[i_c_1 - 2]!;
+    mean[i_c_1 - 1] = running_mean[i_c_1 - 1]!;
     mean[i_c_1] = running_mean[i_c_1]!;
-    mean[i_c_1 + 1] = running_mean[i_c_1 + 1]!;
-    mean[i_c_1 + 2] = running_mean[i_c_1 + 2]!;
-    mean[i_c_1 + 3] = running_mean[i_c_1 + 3]!;
   }
+  i_c_1 -= 3;
   for (; i_c_1 < c; i_c_1++) {
     invstd[i_c_1] = (1 / Math.sqrt(running_var[i_c_1]! + eps));
     mean[i_c_1] = running_mean[i_c_1]!;
@@ -123,16 +159,16 @@ export function instance_norm_forward_2(bias: Floats, running_mean: Floats, runn
  *   invstd = 1 / sqrt(eps + var(x, s))
  *   mean = mean(x, s)
  *   y = bias + weight * invstd * (x - mean)
- * Used by weight bias use_input_stats: forward
+ * Used by weight bias use_input_stats: forward, and 1 more
  *
  * @param x [n, c, s]
- * @param bias [c]
- * @param weight [c]
+ * @param bias [c], or absent
+ * @param weight [c], or absent
  * @param invstd [n, c], written: saved by forward
  * @param mean [n, c], written: saved by forward
  * @param y [n, c, s], written
  */
-export function instance_norm_forward_3(x: Floats, bias: Floats, weight: Floats, invstd: Floats, mean: Floats, y: Floats, c: number, n: number, s: number, eps: number): void {
+export function instance_norm_forward_3(x: Floats, bias: Floats | undefined, weight: Floats | undefined, invstd: Floats, mean: Floats, y: Floats, c: number, n: number, s: number, eps: number): void {
   const sums = new Float64Array(2);
   for (let i_n = 0; i_n < n; i_n++) {
     const base = i_n * c;
@@ -149,73 +185,10 @@ export function instance_norm_forward_3(x: Floats, bias: Floats, weight: Floats,
       const mean_1 = x_1 + offset;
       invstd[base + i_c] = invstd_1;
       mean[base + i_c] = mean_1;
-      const v = weight[i_c]! * invstd_1;
-      const bias_1 = bias[i_c]!;
+      const v = (weight ? weight[i_c]! : 1) * invstd_1;
+      const bias_1 = (bias ? bias[i_c]! : 0);
       map(x, y, base_2, s, v, mean_1, bias_1);
     }
-  }
-}
-
-/**
- * instance_norm, forward:
- *   invstd = 1 / sqrt(eps + var(x, s))
- *   mean = mean(x, s)
- *   var_1 = var(x, s)
- *   running_mean = count(n) * count(s) > 0 ? (1 - momentum) * running_mean + momentum * mean(mean, n) : running_mean
- *   running_var = count(s) > 0 and count(n) > 0 ? (1 - momentum) * running_var + count(s) * momentum * mean(var_1, n) / (count(s) - 1) : running_var
- *   y = invstd * (x - mean)
- * Used by running_mean running_var use_input_stats: forward
- *
- * @param x [n, c, s]
- * @param running_mean [c], read and written: state
- * @param running_var [c], read and written: state
- * @param mean [n, c], read and written: saved by forward
- * @param invstd [n, c], read and written: saved by forward
- * @param y [n, c, s], written
- */
-export function instance_norm_forward_4(x: Floats, running_mean: Floats, running_var: Floats, mean: Floats, invstd: Floats, y: Floats, c: number, n: number, s: number, eps: number, momentum: number): void {
-  const var_ = new Float64Array(n * c);
-  const sums = new Float64Array(2);
-  for (let i_n = 0; i_n < n; i_n++) {
-    const base = i_n * c;
-    for (let i_c = 0; i_c < c; i_c++) {
-      const base_1 = (base + i_c) * s;
-      const x_1 = x[base_1]!;
-      const base_2 = (base + i_c) * s;
-      reduce(x, sums, base_2, s, x_1);
-      const sum = sums[0]!;
-      const offset = sum * (1 / s);
-      const squares = sums[1]! - sum * offset;
-      const variance = (((squares < 0) ? 0 : squares)) / s;
-      invstd[base + i_c] = (1 / Math.sqrt(variance + eps));
-      mean[base + i_c] = x_1 + offset;
-      var_[base + i_c] = variance;
-    }
-  }
-  const sums_1 = new Float64Array(2 * c);
-  reduce_columns(mean, var_, sums_1, n, c);
-  const v = n * s;
-  const test = v > 0;
-  const v_1 = 1 - momentum;
-  const test_1 = s > 0;
-  const test_2 = n > 0;
-  const test_3 = test_1 && test_2;
-  const v_2 = s - 1;
-  const v_3 = s / v_2;
-  const v_4 = v_3 * momentum;
-  for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
-    const running_mean_1 = running_mean[i_c_1]!;
-    const mean_1 = sums_1[i_c_1]! / n;
-    const running_var_1 = running_var[i_c_1]!;
-    const mean_2 = sums_1[c + i_c_1]! / n;
-    running_mean[i_c_1] = (test ? v_1 * running_mean_1 + momentum * mean_1 : running_mean_1);
-    running_var[i_c_1] = (test_3 ? v_1 * running_var_1 + v_4 * mean_2 : running_var_1);
-  }
-  for (let i_c_2 = 0; i_c_2 < n * c; i_c_2++) {
-    const invstd_1 = invstd[i_c_2]!;
-    const base_3 = i_c_2 * s;
-    const mean_3 = mean[i_c_2]!;
-    map_1(x, y, base_3, s, invstd_1, mean_3);
   }
 }
 
@@ -231,7 +204,7 @@ export function instance_norm_forward_4(x: Floats, running_mean: Floats, running
  * @param y [n, c, s], written
  * @param invstd [c], written: saved by forward
  */
-export function instance_norm_forward_5(running_mean: Floats, running_var: Floats, x: Floats, y: Floats, invstd: Floats, c: number, n: number, s: number, eps: number): void {
+export function instance_norm_forward_4(running_mean: Floats, running_var: Floats, x: Floats, y: Floats, invstd: Floats, c: number, n: number, s: number, eps: number): void {
   for (let i_n = 0; i_n < n; i_n++) {
     const base = i_n * c;
     for (let i_c = 0; i_c < c; i_c++) {
@@ -239,52 +212,29 @@ export function instance_norm_forward_5(running_mean: Floats, running_var: Float
       const root = (1 / Math.sqrt(v));
       const base_1 = (base + i_c) * s;
       const running_mean_1 = running_mean[i_c]!;
-      map_1(x, y, base_1, s, root, running_mean_1);
+      let i_s = base_1 + 3;
+      for (; i_s < base_1 + s; i_s += 4) {
+        y[i_s - 3] = root * (x[i_s - 3]! - running_mean_1);
+        y[i_s - 2] = root * (x[i_s - 2]! - running_mean_1);
+        y[i_s - 1] = root * (x[i_s - 1]! - running_mean_1);
+        y[i_s] = root * (x[i_s]! - running_mean_1);
+      }
+      i_s -= 3;
+      for (; i_s < base_1 + s; i_s++) {
+        y[i_s] = root * (x[i_s]! - running_mean_1);
+      }
     }
   }
-  let i_c_1 = 0;
-  for (; i_c_1 < c - 3; i_c_1 += 4) {
+  let i_c_1 = 3;
+  for (; i_c_1 < c; i_c_1 += 4) {
+    invstd[i_c_1 - 3] = (1 / Math.sqrt(running_var[i_c_1 - 3]! + eps));
+    invstd[i_c_1 - 2] = (1 / Math.sqrt(running_var[i_c_1 - 2]! + eps));
+    invstd[i_c_1 - 1] = (1 / Math.sqrt(running_var[i_c_1 - 1]! + eps));
     invstd[i_c_1] = (1 / Math.sqrt(running_var[i_c_1]! + eps));
-    invstd[i_c_1 + 1] = (1 / Math.sqrt(running_var[i_c_1 + 1]! + eps));
-    invstd[i_c_1 + 2] = (1 / Math.sqrt(running_var[i_c_1 + 2]! + eps));
-    invstd[i_c_1 + 3] = (1 / Math.sqrt(running_var[i_c_1 + 3]! + eps));
   }
+  i_c_1 -= 3;
   for (; i_c_1 < c; i_c_1++) {
     invstd[i_c_1] = (1 / Math.sqrt(running_var[i_c_1]! + eps));
-  }
-}
-
-/**
- * instance_norm, forward:
- *   invstd = 1 / sqrt(eps + var(x, s))
- *   mean = mean(x, s)
- *   y = invstd * (x - mean)
- * Used by use_input_stats: forward
- *
- * @param x [n, c, s]
- * @param invstd [n, c], written: saved by forward
- * @param mean [n, c], written: saved by forward
- * @param y [n, c, s], written
- */
-export function instance_norm_forward_6(x: Floats, invstd: Floats, mean: Floats, y: Floats, c: number, n: number, s: number, eps: number): void {
-  const sums = new Float64Array(2);
-  for (let i_n = 0; i_n < n; i_n++) {
-    const base = i_n * c;
-    for (let i_c = 0; i_c < c; i_c++) {
-      const base_1 = (base + i_c) * s;
-      const x_1 = x[base_1]!;
-      const base_2 = (base + i_c) * s;
-      reduce(x, sums, base_2, s, x_1);
-      const sum = sums[0]!;
-      const offset = sum * (1 / s);
-      const squares = sums[1]! - sum * offset;
-      const variance = (((squares < 0) ? 0 : squares)) / s;
-      const invstd_1 = (1 / Math.sqrt(variance + eps));
-      const mean_1 = x_1 + offset;
-      invstd[base + i_c] = invstd_1;
-      mean[base + i_c] = mean_1;
-      map_1(x, y, base_2, s, invstd_1, mean_1);
-    }
   }
 }
 
@@ -292,21 +242,16 @@ export function instance_norm_forward_6(x: Floats, invstd: Floats, mean: Floats,
 function reduce(x: Floats, sums: Float64Array, base: number, s: number, x_1: number): void {
   let sum = 0;
   let sum_1 = 0;
-  let i_s = base;
-  for (; i_s < base + s - 3; i_s += 4) {
-    const d = x[i_s]! - x_1;
-    const d$1 = x[i_s + 1]! - x_1;
-    const d$2 = x[i_s + 2]! - x_1;
-    const d$3 = x[i_s + 3]! - x_1;
-    sum += d;
-    sum += d$1;
-    sum += d$2;
-    sum += d$3;
-    sum_1 += d * d;
-    sum_1 += d$1 * d$1;
-    sum_1 += d$2 * d$2;
-    sum_1 += d$3 * d$3;
+  let i_s = base + 3;
+  for (; i_s < base + s; i_s += 4) {
+    const d = x[i_s - 3]! - x_1;
+    const d$1 = x[i_s - 2]! - x_1;
+    const d$2 = x[i_s - 1]! - x_1;
+    const d$3 = x[i_s]! - x_1;
+    sum += d + d$1 + d$2 + d$3;
+    sum_1 += d * d + d$1 * d$1 + d$2 * d$2 + d$3 * d$3;
   }
+  i_s -= 3;
   for (; i_s < base + s; i_s++) {
     const d = x[i_s]! - x_1;
     sum += d;
@@ -316,67 +261,16 @@ function reduce(x: Floats, sums: Float64Array, base: number, s: number, x_1: num
   sums[1] = sum_1;
 }
 
-function reduce_columns(mean: Floats, var_: Float64Array, sums: Float64Array, n: number, c: number): void {
-  for (let first_row = 0; first_row < n; first_row += 64) {
-    const last_row = Math.min(first_row + 64, n);
-    let i_c = 0;
-    for (; i_c < c - 3; i_c += 4) {
-      let sum = 0, sum$1 = 0, sum$2 = 0, sum$3 = 0;
-      let sum_1 = 0, sum_1$1 = 0, sum_1$2 = 0, sum_1$3 = 0;
-      for (let i_n = first_row * c + i_c; i_n < last_row * c; i_n += c) {
-        sum += mean[i_n]!;
-        sum$1 += mean[i_n + 1]!;
-        sum$2 += mean[i_n + 2]!;
-        sum$3 += mean[i_n + 3]!;
-        sum_1 += var_[i_n]!;
-        sum_1$1 += var_[i_n + 1]!;
-        sum_1$2 += var_[i_n + 2]!;
-        sum_1$3 += var_[i_n + 3]!;
-      }
-      sums[i_c]! += sum;
-      sums[i_c + 1]! += sum$1;
-      sums[i_c + 2]! += sum$2;
-      sums[i_c + 3]! += sum$3;
-      sums[c + i_c]! += sum_1;
-      sums[c + i_c + 1]! += sum_1$1;
-      sums[c + i_c + 2]! += sum_1$2;
-      sums[c + i_c + 3]! += sum_1$3;
-    }
-    for (; i_c < c; i_c++) {
-      let sum = 0;
-      let sum_1 = 0;
-      for (let i_n = first_row * c + i_c; i_n < last_row * c; i_n += c) {
-        sum += mean[i_n]!;
-        sum_1 += var_[i_n]!;
-      }
-      sums[i_c]! += sum;
-      sums[c + i_c]! += sum_1;
-    }
-  }
-}
-
 function map(x: Floats, y: Floats, base: number, s: number, v: number, mean: number, bias: number): void {
-  let i_s = base;
-  for (; i_s < base + s - 3; i_s += 4) {
-    y[i_s] = v * (x[i_s]! - mean) + bias;
-    y[i_s + 1] = v * (x[i_s + 1]! - mean) + bias;
-    y[i_s + 2] = v * (x[i_s + 2]! - mean) + bias;
-    y[i_s + 3] = v * (x[i_s + 3]! - mean) + bias;
-  }
-  for (; i_s < base + s; i_s++) {
+  let i_s = base + 3;
+  for (; i_s < base + s; i_s += 4) {
+    y[i_s - 3] = v * (x[i_s - 3]! - mean) + bias;
+    y[i_s - 2] = v * (x[i_s - 2]! - mean) + bias;
+    y[i_s - 1] = v * (x[i_s - 1]! - mean) + bias;
     y[i_s] = v * (x[i_s]! - mean) + bias;
   }
-}
-
-function map_1(x: Floats, y: Floats, base: number, s: number, invstd: number, mean: number): void {
-  let i_s = base;
-  for (; i_s < base + s - 3; i_s += 4) {
-    y[i_s] = invstd * (x[i_s]! - mean);
-    y[i_s + 1] = invstd * (x[i_s + 1]! - mean);
-    y[i_s + 2] = invstd * (x[i_s + 2]! - mean);
-    y[i_s + 3] = invstd * (x[i_s + 3]! - mean);
-  }
+  i_s -= 3;
   for (; i_s < base + s; i_s++) {
-    y[i_s] = invstd * (x[i_s]! - mean);
+    y[i_s] = v * (x[i_s]! - mean) + bias;
   }
 }

@@ -3,7 +3,7 @@
 // instance_norm, kernels that go on from
 //   mean and var of x over s
 
-alias some = f32; const many = 1u;
+alias some = f32; const many = 1u; //one
 
 struct Numbers { c: u32, mapped: u32, n: u32, s: u32, share: u32, taken: u32, eps: f32 }
 
@@ -43,6 +43,12 @@ fn sum_of(v: some) -> f32 {
   return select(u.x + u.y + (u.z + u.w), u.x, many == 1u);
 }
 
+fn merge_totals(a: Moments, b: Moments) -> Moments {
+  return merge_moments(a, b);
+}
+
+//subgroups: alias Totals = Moments; fn exchanged(a: Moments, by: u32) -> Moments { return Moments(subgroupShuffleXor(a.count, by), subgroupShuffleXor(a.mean, by), subgroupShuffleXor(a.squares, by)); }
+
 fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Moments {
   let c = numbers.c;
   let n = numbers.n;
@@ -58,7 +64,7 @@ fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Moments {
     let first = head(x_1);
     var sum = some(0.0);
     var sum_1 = some(0.0);
-    for (var i_1 = i; i_1 < end_1; i_1 += width) {
+    for (var i_1 = i; i_1 < end_1; i_1 += width) { //turns
       let x_2 = x[base + i_1];
       let d = x_2 - first;
       sum += d;
@@ -75,19 +81,7 @@ fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Moments {
     let slot = i_2 * 3u * n * c + result;
     total = merge_moments(total, Moments(partials[slot], partials[slot + n * c], partials[slot + 2u * n * c]));
   }
-  let lane = own.y * width + own.x;
-  for (var span = 1u; span < width; span *= 16u) {
-    merged[lane] = total;
-    workgroupBarrier();
-    let around = min(span * 16u, width);
-    let leader = lane - (own.x % around - own.x % span);
-    total = Moments();
-    for (var i_3 = 0u; i_3 < around; i_3 += span) {
-      total = merge_moments(total, merged[leader + i_3]);
-    }
-    workgroupBarrier();
-  }
-  return total;
+  return joined(total, Moments(), own.y * width + own.x, 1u);
 }
 
 // instance_norm, forward:
@@ -123,7 +117,7 @@ fn forward_1(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
   let base = result * some_s;
   let mean_1 = select(total.mean, total.squares / f32(s), f32(s) == 0.0);
   let bias_1 = bias[i_c];
-  for (var i = begin + own.x; i < end; i += width) {
+  for (var i = begin + own.x; i < end; i += width) { //turns
     let x_1 = x[base + i];
     y[base + i] = v_1 * (x_1 - mean_1) + bias_1;
   }
@@ -167,7 +161,7 @@ fn forward_4(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
   let base = result * some_s;
   let mean_1 = select(total.mean, total.squares / f32(s), f32(s) == 0.0);
   let bias_1 = bias[i_c];
-  for (var i = begin + own.x; i < end; i += width) {
+  for (var i = begin + own.x; i < end; i += width) { //turns
     let x_1 = x[base + i];
     y[base + i] = v_1 * (x_1 - mean_1) + bias_1;
   }
@@ -207,7 +201,7 @@ fn forward_5(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
   let root = inverseSqrt(v);
   let base = result * some_s;
   let mean_1 = select(total.mean, total.squares / f32(s), f32(s) == 0.0);
-  for (var i = begin + own.x; i < end; i += width) {
+  for (var i = begin + own.x; i < end; i += width) { //turns
     let x_1 = x[base + i];
     y_at_4[base + i] = root * (x_1 - mean_1);
   }
@@ -247,7 +241,7 @@ fn forward_7(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
   let root = inverseSqrt(v);
   let base = result * some_s;
   let mean_1 = select(total.mean, total.squares / f32(s), f32(s) == 0.0);
-  for (var i = begin + own.x; i < end; i += width) {
+  for (var i = begin + own.x; i < end; i += width) { //turns
     let x_1 = x[base + i];
     y_at_4[base + i] = root * (x_1 - mean_1);
   }
@@ -255,4 +249,22 @@ fn forward_7(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
     invstd_at_2[result] = root;
     mean_at_3[result] = mean_1;
   }
+}
+
+//portable
+
+/** Of all lanes that share a result. */
+fn joined(own: Moments, none: Moments, lane: u32, apart: u32) -> Moments {
+  var total = own;
+  let end = width * apart;
+  for (var span = apart; span < end; span *= 16u) {
+    if (span > apart) { workgroupBarrier(); }
+    merged[lane] = total;
+    workgroupBarrier();
+    let around = min(span * 16u, end);
+    let first = lane - lane % around + lane % span;
+    total = none;
+    for (var i = first; i < first + around; i += span) { total = merge_totals(total, merged[i]); }
+  }
+  return total;
 }

@@ -4,7 +4,7 @@
 //   running_mean = count(n) * count(s) > 0 ? (1 - momentum) * running_mean + momentum * mean(mean, n) : running_mean
 //   running_var = count(s) > 0 and count(n) > 0 ? (1 - momentum) * running_var + count(s) * momentum * mean(var_1, n) / (count(s) - 1) : running_var
 
-alias some = f32; const many = 1u;
+alias some = f32; const many = 1u; //one
 
 struct Numbers { c: u32, n: u32, s: u32, share: u32, taken: u32, momentum: f32 }
 
@@ -20,6 +20,12 @@ struct Totals { sum: some, sum_1: some }
 override width = 1u; override together = 64u; override team = 64u;
 var<workgroup> merged: array<Totals, team>;
 
+fn merge_totals(a: Totals, b: Totals) -> Totals {
+  return Totals(a.sum + b.sum, a.sum_1 + b.sum_1);
+}
+
+//subgroups: fn exchanged(a: Totals, by: u32) -> Totals { return Totals(subgroupShuffleXor(a.sum, by), subgroupShuffleXor(a.sum_1, by)); }
+
 fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Totals {
   let some_c = numbers.c / many;
   let begin = group.z * numbers.share;
@@ -30,7 +36,7 @@ fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Totals {
     let end_1 = min(i + length, end);
     var sum = some(0.0);
     var sum_1 = some(0.0);
-    for (var i_1 = i; i_1 < end_1; i_1 += width) {
+    for (var i_1 = i; i_1 < end_1; i_1 += width) { //turns
       let mean_1 = mean[i_1 * some_c + result];
       sum += mean_1;
       let packed_1 = packed[i_1 * some_c + result];
@@ -44,21 +50,7 @@ fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Totals {
     total.sum += partials_1[slot];
     total.sum_1 += partials_1[slot + some_c];
   }
-  let lane = own.y * together + own.x;
-  for (var span = 1u; span < width; span *= 16u) {
-    merged[lane] = total;
-    workgroupBarrier();
-    let around = min(span * 16u, width);
-    let leader = lane - (own.y % around - own.y % span) * together;
-    total = Totals();
-    for (var i_3 = 0u; i_3 < around; i_3 += span) {
-      let other = merged[leader + i_3 * together];
-      total.sum += other.sum;
-      total.sum_1 += other.sum_1;
-    }
-    workgroupBarrier();
-  }
-  return total;
+  return joined(total, Totals(), own.y * together + own.x, together);
 }
 
 @compute @workgroup_size(together, width)
@@ -85,4 +77,22 @@ fn forward_2(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) group
   let running_var_2 = select(running_var_1, v * running_var_1 + f32(s) / (f32(s) - 1.0) * momentum * mean_2, f32(s) > 0.0 && f32(n) > 0.0);
   running_mean[result] = running_mean_2;
   running_var[result] = running_var_2;
+}
+
+//portable
+
+/** Of all lanes that share a result. */
+fn joined(own: Totals, none: Totals, lane: u32, apart: u32) -> Totals {
+  var total = own;
+  let end = width * apart;
+  for (var span = apart; span < end; span *= 16u) {
+    if (span > apart) { workgroupBarrier(); }
+    merged[lane] = total;
+    workgroupBarrier();
+    let around = min(span * 16u, end);
+    let first = lane - lane % around + lane % span;
+    total = none;
+    for (var i = first; i < first + around; i += span) { total = merge_totals(total, merged[i]); }
+  }
+  return total;
 }

@@ -18,41 +18,33 @@ type Floats = Float32Array | Float64Array;
  * @param dx [n, d], written: the gradient of x
  */
 export function layer_norm_backward_1(grad_y: Floats, weight: Floats, x: Floats, mean: Floats, invstd: Floats, dx: Floats, d: number, n: number): void {
-  const sums = new Float64Array(2);
   for (let i_n = 0; i_n < n; i_n++) {
     const base = i_n * d;
     const mean_1 = mean[i_n]!;
     let sum = 0;
     let sum_1 = 0;
-    let i_d = 0;
-    for (; i_d < d - 3; i_d += 4) {
-      const weight_1 = weight[i_d]!;
-      const weight_1$1 = weight[i_d + 1]!;
-      const weight_1$2 = weight[i_d + 2]!;
-      const weight_1$3 = weight[i_d + 3]!;
-      const grad_y_1 = grad_y[base + i_d]!;
-      const grad_y_1$1 = grad_y[base + i_d + 1]!;
-      const grad_y_1$2 = grad_y[base + i_d + 2]!;
-      const grad_y_1$3 = grad_y[base + i_d + 3]!;
-      sum += weight_1 * (x[base + i_d]! - mean_1) * grad_y_1;
-      sum += weight_1$1 * (x[base + i_d + 1]! - mean_1) * grad_y_1$1;
-      sum += weight_1$2 * (x[base + i_d + 2]! - mean_1) * grad_y_1$2;
-      sum += weight_1$3 * (x[base + i_d + 3]! - mean_1) * grad_y_1$3;
-      sum_1 += weight_1 * grad_y_1;
-      sum_1 += weight_1$1 * grad_y_1$1;
-      sum_1 += weight_1$2 * grad_y_1$2;
-      sum_1 += weight_1$3 * grad_y_1$3;
+    let i_d = 3;
+    for (; i_d < d; i_d += 4) {
+      const weight_1 = weight[i_d - 3]!;
+      const weight_1$1 = weight[i_d - 2]!;
+      const weight_1$2 = weight[i_d - 1]!;
+      const weight_1$3 = weight[i_d]!;
+      const grad_y_1 = grad_y[base + i_d - 3]!;
+      const grad_y_1$1 = grad_y[base + i_d - 2]!;
+      const grad_y_1$2 = grad_y[base + i_d - 1]!;
+      const grad_y_1$3 = grad_y[base + i_d]!;
+      sum += weight_1 * (x[base + i_d - 3]! - mean_1) * grad_y_1 + weight_1$1 * (x[base + i_d - 2]! - mean_1) * grad_y_1$1 + weight_1$2 * (x[base + i_d - 1]! - mean_1) * grad_y_1$2 + weight_1$3 * (x[base + i_d]! - mean_1) * grad_y_1$3;
+      sum_1 += weight_1 * grad_y_1 + weight_1$1 * grad_y_1$1 + weight_1$2 * grad_y_1$2 + weight_1$3 * grad_y_1$3;
     }
+    i_d -= 3;
     for (; i_d < d; i_d++) {
       const weight_1 = weight[i_d]!;
       const grad_y_1 = grad_y[base + i_d]!;
       sum += weight_1 * (x[base + i_d]! - mean_1) * grad_y_1;
       sum_1 += weight_1 * grad_y_1;
     }
-    sums[0] = sum;
-    sums[1] = sum_1;
-    const mean_2 = sums[1]! / d;
-    const mean_3 = sums[0]! / d;
+    const mean_2 = sum_1 / d;
+    const mean_3 = sum / d;
     const invstd_1 = invstd[i_n]!;
     const v = invstd_1 * invstd_1;
     const v_1 = v * mean_3;
@@ -64,16 +56,16 @@ export function layer_norm_backward_1(grad_y: Floats, weight: Floats, x: Floats,
  * layer_norm, backward:
  *   dweight = sum(invstd * (x - mean) * grad_y, n)
  *   dbias = sum(grad_y, n)
- * Used by weight bias: backward for weight, bias
+ * Used by weight bias: backward for weight, bias, and 1 more
  *
  * @param grad_y [n, d]: the cotangent of y
  * @param x [n, d]
  * @param invstd [n]: saved by forward
  * @param mean [n]: saved by forward
  * @param dweight [d], written: the gradient of weight
- * @param dbias [d], written: the gradient of bias
+ * @param dbias [d], written, or absent: the gradient of bias
  */
-export function layer_norm_backward_2(grad_y: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, dbias: Floats, d: number, n: number): void {
+export function layer_norm_backward_2(grad_y: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, dbias: Floats | undefined, d: number, n: number): void {
   const sums = new Float64Array(2 * d);
   for (let first_row = 0; first_row < n; first_row += 64) {
     const last_row = Math.min(first_row + 64, n);
@@ -122,7 +114,9 @@ export function layer_norm_backward_2(grad_y: Floats, x: Floats, invstd: Floats,
   }
   for (let i_d_1 = 0; i_d_1 < d; i_d_1++) {
     dweight[i_d_1] = sums[d + i_d_1]!;
-    dbias[i_d_1] = sums[i_d_1]!;
+    if (dbias) {
+      dbias[i_d_1] = sums[i_d_1]!;
+    }
   }
 }
 
@@ -133,7 +127,7 @@ export function layer_norm_backward_2(grad_y: Floats, x: Floats, invstd: Floats,
  *   dweight = sum(invstd * (x - mean) * grad_y, n)
  *   dbias = sum(grad_y, n)
  *   dx = weight * invstd * grad_y - invstd * mean_1 - invstd ^ 3 * mean_2 * (x - mean)
- * Used by weight bias: backward for x, weight, bias
+ * Used by weight bias: backward for x, weight, bias, and 1 more
  *
  * @param grad_y [n, d]: the cotangent of y
  * @param weight [d]
@@ -141,10 +135,10 @@ export function layer_norm_backward_2(grad_y: Floats, x: Floats, invstd: Floats,
  * @param invstd [n]: saved by forward
  * @param mean [n]: saved by forward
  * @param dweight [d], written: the gradient of weight
- * @param dbias [d], written: the gradient of bias
+ * @param dbias [d], written, or absent: the gradient of bias
  * @param dx [n, d], written: the gradient of x
  */
-export function layer_norm_backward_3(grad_y: Floats, weight: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, dbias: Floats, dx: Floats, d: number, n: number): void {
+export function layer_norm_backward_3(grad_y: Floats, weight: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, dbias: Floats | undefined, dx: Floats, d: number, n: number): void {
   const mean_1 = new Float64Array(n);
   const mean_2 = new Float64Array(n);
   const sums = new Float64Array(2 * n);
@@ -209,138 +203,9 @@ export function layer_norm_backward_3(grad_y: Floats, weight: Floats, x: Floats,
   }
   for (let i_d_2 = 0; i_d_2 < d; i_d_2++) {
     dweight[i_d_2] = sums_1[d + i_d_2]!;
-    dbias[i_d_2] = sums_1[i_d_2]!;
-  }
-  for (let i_n_2 = 0; i_n_2 < n; i_n_2++) {
-    const invstd_2 = invstd[i_n_2]!;
-    const base_1 = i_n_2 * d;
-    const v = invstd_2 * invstd_2;
-    const v_1 = v * mean_2[i_n_2]!;
-    const mean_4 = mean[i_n_2]!;
-    const mean_5 = mean_1[i_n_2]!;
-    map(x, weight, grad_y, dx, d, base_1, mean_4, invstd_2, v_1, mean_5);
-  }
-}
-
-/**
- * layer_norm, backward:
- *   dweight = sum(invstd * (x - mean) * grad_y, n)
- * Used by weight: backward for weight
- *
- * @param grad_y [n, d]: the cotangent of y
- * @param x [n, d]
- * @param invstd [n]: saved by forward
- * @param mean [n]: saved by forward
- * @param dweight [d], written: the gradient of weight
- */
-export function layer_norm_backward_4(grad_y: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, d: number, n: number): void {
-  const sums = new Float64Array(d);
-  for (let first_row = 0; first_row < n; first_row += 64) {
-    const last_row = Math.min(first_row + 64, n);
-    let i_d = 0;
-    for (; i_d < d - 3; i_d += 4) {
-      let sum = 0, sum$1 = 0, sum$2 = 0, sum$3 = 0;
-      for (let i_n = first_row; i_n < last_row; i_n++) {
-        const invstd_1 = invstd[i_n]!;
-        const base = i_n * d;
-        const mean_1 = mean[i_n]!;
-        sum += invstd_1 * (x[base + i_d]! - mean_1) * grad_y[base + i_d]!;
-        sum$1 += invstd_1 * (x[base + i_d + 1]! - mean_1) * grad_y[base + i_d + 1]!;
-        sum$2 += invstd_1 * (x[base + i_d + 2]! - mean_1) * grad_y[base + i_d + 2]!;
-        sum$3 += invstd_1 * (x[base + i_d + 3]! - mean_1) * grad_y[base + i_d + 3]!;
-      }
-      sums[i_d]! += sum;
-      sums[i_d + 1]! += sum$1;
-      sums[i_d + 2]! += sum$2;
-      sums[i_d + 3]! += sum$3;
+    if (dbias) {
+      dbias[i_d_2] = sums_1[i_d_2]!;
     }
-    for (; i_d < d; i_d++) {
-      let sum = 0;
-      for (let i_n = first_row; i_n < last_row; i_n++) {
-        const base = i_n * d;
-        sum += invstd[i_n]! * (x[base + i_d]! - mean[i_n]!) * grad_y[base + i_d]!;
-      }
-      sums[i_d]! += sum;
-    }
-  }
-  for (let i_d_1 = 0; i_d_1 < d; i_d_1++) {
-    dweight[i_d_1] = sums[i_d_1]!;
-  }
-}
-
-/**
- * layer_norm, backward:
- *   mean_1 = mean(weight * grad_y, d)
- *   mean_2 = mean(weight * (x - mean) * grad_y, d)
- *   dweight = sum(invstd * (x - mean) * grad_y, n)
- *   dx = weight * invstd * grad_y - invstd * mean_1 - invstd ^ 3 * mean_2 * (x - mean)
- * Used by weight: backward for x, weight
- *
- * @param grad_y [n, d]: the cotangent of y
- * @param weight [d]
- * @param x [n, d]
- * @param invstd [n]: saved by forward
- * @param mean [n]: saved by forward
- * @param dweight [d], written: the gradient of weight
- * @param dx [n, d], written: the gradient of x
- */
-export function layer_norm_backward_5(grad_y: Floats, weight: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, dx: Floats, d: number, n: number): void {
-  const mean_1 = new Float64Array(n);
-  const mean_2 = new Float64Array(n);
-  const sums = new Float64Array(2 * n);
-  const sums_1 = new Float64Array(d);
-  const factors = new Float64Array(d);
-  for (let i_d = 0; i_d < d; i_d++) {
-    factors[i_d] = weight[i_d]!;
-  }
-  for (let first_row = 0; first_row < n; first_row += 64) {
-    const last_row = Math.min(first_row + 64, n);
-    let i_d_1 = 0;
-    for (; i_d_1 < d - 1; i_d_1 += 2) {
-      let sum = 0, sum$1 = 0;
-      const factors_1 = factors[i_d_1]!;
-      const factors_1$1 = factors[i_d_1 + 1]!;
-      for (let i_n = first_row; i_n < last_row; i_n++) {
-        const base = i_n * d;
-        const x_1 = x[base + i_d_1]!;
-        const x_1$1 = x[base + i_d_1 + 1]!;
-        const mean_3 = mean[i_n]!;
-        const grad_y_1 = grad_y[base + i_d_1]!;
-        const grad_y_1$1 = grad_y[base + i_d_1 + 1]!;
-        const part = factors_1 * (x_1 - mean_3) * grad_y_1;
-        const part$1 = factors_1$1 * (x_1$1 - mean_3) * grad_y_1$1;
-        sums[i_n]! += part + part$1;
-        const part_1 = factors_1 * grad_y_1;
-        const part_1$1 = factors_1$1 * grad_y_1$1;
-        sums[n + i_n]! += part_1 + part_1$1;
-        const invstd_1 = invstd[i_n]!;
-        sum += invstd_1 * (x_1 - mean_3) * grad_y_1;
-        sum$1 += invstd_1 * (x_1$1 - mean_3) * grad_y_1$1;
-      }
-      sums_1[i_d_1]! += sum;
-      sums_1[i_d_1 + 1]! += sum$1;
-    }
-    for (; i_d_1 < d; i_d_1++) {
-      let sum = 0;
-      const factors_1 = factors[i_d_1]!;
-      for (let i_n = first_row; i_n < last_row; i_n++) {
-        const base = i_n * d;
-        const x_1 = x[base + i_d_1]!;
-        const mean_3 = mean[i_n]!;
-        const grad_y_1 = grad_y[base + i_d_1]!;
-        sums[i_n]! += factors_1 * (x_1 - mean_3) * grad_y_1;
-        sums[n + i_n]! += factors_1 * grad_y_1;
-        sum += invstd[i_n]! * (x_1 - mean_3) * grad_y_1;
-      }
-      sums_1[i_d_1]! += sum;
-    }
-  }
-  for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
-    mean_1[i_n_1] = sums[n + i_n_1]! / d;
-    mean_2[i_n_1] = sums[i_n_1]! / d;
-  }
-  for (let i_d_2 = 0; i_d_2 < d; i_d_2++) {
-    dweight[i_d_2] = sums_1[i_d_2]!;
   }
   for (let i_n_2 = 0; i_n_2 < n; i_n_2++) {
     const invstd_2 = invstd[i_n_2]!;
@@ -366,37 +231,29 @@ export function layer_norm_backward_5(grad_y: Floats, weight: Floats, x: Floats,
  * @param invstd [n]: saved by forward
  * @param dx [n, d], written: the gradient of x
  */
-export function layer_norm_backward_6(grad_y: Floats, x: Floats, mean: Floats, invstd: Floats, dx: Floats, d: number, n: number): void {
-  const sums = new Float64Array(2);
+export function layer_norm_backward_4(grad_y: Floats, x: Floats, mean: Floats, invstd: Floats, dx: Floats, d: number, n: number): void {
   for (let i_n = 0; i_n < n; i_n++) {
     const base = i_n * d;
     const mean_1 = mean[i_n]!;
     let sum = 0;
     let sum_1 = 0;
-    let i_d = base;
-    for (; i_d < base + d - 3; i_d += 4) {
-      const grad_y_1 = grad_y[i_d]!;
-      const grad_y_1$1 = grad_y[i_d + 1]!;
-      const grad_y_1$2 = grad_y[i_d + 2]!;
-      const grad_y_1$3 = grad_y[i_d + 3]!;
-      sum += (x[i_d]! - mean_1) * grad_y_1;
-      sum += (x[i_d + 1]! - mean_1) * grad_y_1$1;
-      sum += (x[i_d + 2]! - mean_1) * grad_y_1$2;
-      sum += (x[i_d + 3]! - mean_1) * grad_y_1$3;
-      sum_1 += grad_y_1;
-      sum_1 += grad_y_1$1;
-      sum_1 += grad_y_1$2;
-      sum_1 += grad_y_1$3;
+    let i_d = base + 3;
+    for (; i_d < base + d; i_d += 4) {
+      const grad_y_1 = grad_y[i_d - 3]!;
+      const grad_y_1$1 = grad_y[i_d - 2]!;
+      const grad_y_1$2 = grad_y[i_d - 1]!;
+      const grad_y_1$3 = grad_y[i_d]!;
+      sum += (x[i_d - 3]! - mean_1) * grad_y_1 + (x[i_d - 2]! - mean_1) * grad_y_1$1 + (x[i_d - 1]! - mean_1) * grad_y_1$2 + (x[i_d]! - mean_1) * grad_y_1$3;
+      sum_1 += grad_y_1 + grad_y_1$1 + grad_y_1$2 + grad_y_1$3;
     }
+    i_d -= 3;
     for (; i_d < base + d; i_d++) {
       const grad_y_1 = grad_y[i_d]!;
       sum += (x[i_d]! - mean_1) * grad_y_1;
       sum_1 += grad_y_1;
     }
-    sums[0] = sum;
-    sums[1] = sum_1;
-    const mean_2 = sums[1]! / d;
-    const mean_3 = sums[0]! / d;
+    const mean_2 = sum_1 / d;
+    const mean_3 = sum / d;
     const invstd_1 = invstd[i_n]!;
     const v = invstd_1 * invstd_1;
     const v_1 = v * mean_3;
@@ -412,7 +269,7 @@ export function layer_norm_backward_6(grad_y: Floats, x: Floats, mean: Floats, i
  * @param grad_y [n, d]: the cotangent of y
  * @param dbias [d], written: the gradient of bias
  */
-export function layer_norm_backward_7(grad_y: Floats, dbias: Floats, d: number, n: number): void {
+export function layer_norm_backward_5(grad_y: Floats, dbias: Floats, d: number, n: number): void {
   const sums = new Float64Array(d);
   for (let first_row = 0; first_row < n; first_row += 64) {
     const last_row = Math.min(first_row + 64, n);
@@ -458,7 +315,7 @@ export function layer_norm_backward_7(grad_y: Floats, dbias: Floats, d: number, 
  * @param dbias [d], written: the gradient of bias
  * @param dx [n, d], written: the gradient of x
  */
-export function layer_norm_backward_8(grad_y: Floats, x: Floats, mean: Floats, invstd: Floats, dbias: Floats, dx: Floats, d: number, n: number): void {
+export function layer_norm_backward_6(grad_y: Floats, x: Floats, mean: Floats, invstd: Floats, dbias: Floats, dx: Floats, d: number, n: number): void {
   const mean_1 = new Float64Array(n);
   const mean_2 = new Float64Array(n);
   const sums = new Float64Array(2 * n);
@@ -523,17 +380,18 @@ export function layer_norm_backward_8(grad_y: Floats, x: Floats, mean: Floats, i
 
 
 function map(x: Floats, weight: Floats, grad_y: Floats, dx: Floats, d: number, base: number, mean: number, invstd: number, v: number, mean_1: number): void {
-  let i_d = 0;
-  for (; i_d < d - 3; i_d += 4) {
-    const v_1 = x[base + i_d]! - mean;
-    const v_1$1 = x[base + i_d + 1]! - mean;
-    const v_1$2 = x[base + i_d + 2]! - mean;
-    const v_1$3 = x[base + i_d + 3]! - mean;
-    dx[base + i_d] = invstd * (weight[i_d]! * grad_y[base + i_d]! - v * v_1 - mean_1);
-    dx[base + i_d + 1] = invstd * (weight[i_d + 1]! * grad_y[base + i_d + 1]! - v * v_1$1 - mean_1);
-    dx[base + i_d + 2] = invstd * (weight[i_d + 2]! * grad_y[base + i_d + 2]! - v * v_1$2 - mean_1);
-    dx[base + i_d + 3] = invstd * (weight[i_d + 3]! * grad_y[base + i_d + 3]! - v * v_1$3 - mean_1);
+  let i_d = 3;
+  for (; i_d < d; i_d += 4) {
+    const v_1 = x[base + i_d - 3]! - mean;
+    const v_1$1 = x[base + i_d - 2]! - mean;
+    const v_1$2 = x[base + i_d - 1]! - mean;
+    const v_1$3 = x[base + i_d]! - mean;
+    dx[base + i_d - 3] = invstd * (weight[i_d - 3]! * grad_y[base + i_d - 3]! - v * v_1 - mean_1);
+    dx[base + i_d - 2] = invstd * (weight[i_d - 2]! * grad_y[base + i_d - 2]! - v * v_1$1 - mean_1);
+    dx[base + i_d - 1] = invstd * (weight[i_d - 1]! * grad_y[base + i_d - 1]! - v * v_1$2 - mean_1);
+    dx[base + i_d] = invstd * (weight[i_d]! * grad_y[base + i_d]! - v * v_1$3 - mean_1);
   }
+  i_d -= 3;
   for (; i_d < d; i_d++) {
     const v_1 = x[base + i_d]! - mean;
     dx[base + i_d] = invstd * (weight[i_d]! * grad_y[base + i_d]! - v * v_1 - mean_1);
@@ -541,17 +399,18 @@ function map(x: Floats, weight: Floats, grad_y: Floats, dx: Floats, d: number, b
 }
 
 function map_1(x: Floats, grad_y: Floats, dx: Floats, base: number, d: number, mean: number, invstd: number, v: number, mean_1: number): void {
-  let i_d = base;
-  for (; i_d < base + d - 3; i_d += 4) {
-    const v_1 = x[i_d]! - mean;
-    const v_1$1 = x[i_d + 1]! - mean;
-    const v_1$2 = x[i_d + 2]! - mean;
-    const v_1$3 = x[i_d + 3]! - mean;
-    dx[i_d] = invstd * (grad_y[i_d]! - v * v_1 - mean_1);
-    dx[i_d + 1] = invstd * (grad_y[i_d + 1]! - v * v_1$1 - mean_1);
-    dx[i_d + 2] = invstd * (grad_y[i_d + 2]! - v * v_1$2 - mean_1);
-    dx[i_d + 3] = invstd * (grad_y[i_d + 3]! - v * v_1$3 - mean_1);
+  let i_d = base + 3;
+  for (; i_d < base + d; i_d += 4) {
+    const v_1 = x[i_d - 3]! - mean;
+    const v_1$1 = x[i_d - 2]! - mean;
+    const v_1$2 = x[i_d - 1]! - mean;
+    const v_1$3 = x[i_d]! - mean;
+    dx[i_d - 3] = invstd * (grad_y[i_d - 3]! - v * v_1 - mean_1);
+    dx[i_d - 2] = invstd * (grad_y[i_d - 2]! - v * v_1$1 - mean_1);
+    dx[i_d - 1] = invstd * (grad_y[i_d - 1]! - v * v_1$2 - mean_1);
+    dx[i_d] = invstd * (grad_y[i_d]! - v * v_1$3 - mean_1);
   }
+  i_d -= 3;
   for (; i_d < base + d; i_d++) {
     const v_1 = x[i_d]! - mean;
     dx[i_d] = invstd * (grad_y[i_d]! - v * v_1 - mean_1);

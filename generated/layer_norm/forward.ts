@@ -32,13 +32,14 @@ export function layer_norm_forward_1(x: Floats, bias: Floats, weight: Floats, in
     const invstd_1 = (1 / Math.sqrt(variance + eps));
     mean[i_n] = mean_1;
     invstd[i_n] = invstd_1;
-    let i_d = 0;
-    for (; i_d < d - 3; i_d += 4) {
+    let i_d = 3;
+    for (; i_d < d; i_d += 4) {
+      y[base_1 + i_d - 3] = weight[i_d - 3]! * invstd_1 * (x[base_1 + i_d - 3]! - mean_1) + bias[i_d - 3]!;
+      y[base_1 + i_d - 2] = weight[i_d - 2]! * invstd_1 * (x[base_1 + i_d - 2]! - mean_1) + bias[i_d - 2]!;
+      y[base_1 + i_d - 1] = weight[i_d - 1]! * invstd_1 * (x[base_1 + i_d - 1]! - mean_1) + bias[i_d - 1]!;
       y[base_1 + i_d] = weight[i_d]! * invstd_1 * (x[base_1 + i_d]! - mean_1) + bias[i_d]!;
-      y[base_1 + i_d + 1] = weight[i_d + 1]! * invstd_1 * (x[base_1 + i_d + 1]! - mean_1) + bias[i_d + 1]!;
-      y[base_1 + i_d + 2] = weight[i_d + 2]! * invstd_1 * (x[base_1 + i_d + 2]! - mean_1) + bias[i_d + 2]!;
-      y[base_1 + i_d + 3] = weight[i_d + 3]! * invstd_1 * (x[base_1 + i_d + 3]! - mean_1) + bias[i_d + 3]!;
     }
+    i_d -= 3;
     for (; i_d < d; i_d++) {
       y[base_1 + i_d] = weight[i_d]! * invstd_1 * (x[base_1 + i_d]! - mean_1) + bias[i_d]!;
     }
@@ -73,13 +74,14 @@ export function layer_norm_forward_2(x: Floats, weight: Floats, invstd: Floats, 
     const invstd_1 = (1 / Math.sqrt(variance + eps));
     mean[i_n] = mean_1;
     invstd[i_n] = invstd_1;
-    let i_d = 0;
-    for (; i_d < d - 3; i_d += 4) {
+    let i_d = 3;
+    for (; i_d < d; i_d += 4) {
+      y[base_1 + i_d - 3] = weight[i_d - 3]! * invstd_1 * (x[base_1 + i_d - 3]! - mean_1);
+      y[base_1 + i_d - 2] = weight[i_d - 2]! * invstd_1 * (x[base_1 + i_d - 2]! - mean_1);
+      y[base_1 + i_d - 1] = weight[i_d - 1]! * invstd_1 * (x[base_1 + i_d - 1]! - mean_1);
       y[base_1 + i_d] = weight[i_d]! * invstd_1 * (x[base_1 + i_d]! - mean_1);
-      y[base_1 + i_d + 1] = weight[i_d + 1]! * invstd_1 * (x[base_1 + i_d + 1]! - mean_1);
-      y[base_1 + i_d + 2] = weight[i_d + 2]! * invstd_1 * (x[base_1 + i_d + 2]! - mean_1);
-      y[base_1 + i_d + 3] = weight[i_d + 3]! * invstd_1 * (x[base_1 + i_d + 3]! - mean_1);
     }
+    i_d -= 3;
     for (; i_d < d; i_d++) {
       y[base_1 + i_d] = weight[i_d]! * invstd_1 * (x[base_1 + i_d]! - mean_1);
     }
@@ -114,13 +116,14 @@ export function layer_norm_forward_3(x: Floats, bias: Floats, invstd: Floats, me
     const invstd_1 = (1 / Math.sqrt(variance + eps));
     mean[i_n] = mean_1;
     invstd[i_n] = invstd_1;
-    let i_d = 0;
-    for (; i_d < d - 3; i_d += 4) {
+    let i_d = 3;
+    for (; i_d < d; i_d += 4) {
+      y[base_1 + i_d - 3] = invstd_1 * (x[base_1 + i_d - 3]! - mean_1) + bias[i_d - 3]!;
+      y[base_1 + i_d - 2] = invstd_1 * (x[base_1 + i_d - 2]! - mean_1) + bias[i_d - 2]!;
+      y[base_1 + i_d - 1] = invstd_1 * (x[base_1 + i_d - 1]! - mean_1) + bias[i_d - 1]!;
       y[base_1 + i_d] = invstd_1 * (x[base_1 + i_d]! - mean_1) + bias[i_d]!;
-      y[base_1 + i_d + 1] = invstd_1 * (x[base_1 + i_d + 1]! - mean_1) + bias[i_d + 1]!;
-      y[base_1 + i_d + 2] = invstd_1 * (x[base_1 + i_d + 2]! - mean_1) + bias[i_d + 2]!;
-      y[base_1 + i_d + 3] = invstd_1 * (x[base_1 + i_d + 3]! - mean_1) + bias[i_d + 3]!;
     }
+    i_d -= 3;
     for (; i_d < d; i_d++) {
       y[base_1 + i_d] = invstd_1 * (x[base_1 + i_d]! - mean_1) + bias[i_d]!;
     }
@@ -154,13 +157,14 @@ export function layer_norm_forward_4(x: Floats, invstd: Floats, mean: Floats, y:
     const invstd_1 = (1 / Math.sqrt(variance + eps));
     mean[i_n] = mean_1;
     invstd[i_n] = invstd_1;
-    let i_d = base_1;
-    for (; i_d < base_1 + d - 3; i_d += 4) {
+    let i_d = base_1 + 3;
+    for (; i_d < base_1 + d; i_d += 4) {
+      y[i_d - 3] = invstd_1 * (x[i_d - 3]! - mean_1);
+      y[i_d - 2] = invstd_1 * (x[i_d - 2]! - mean_1);
+      y[i_d - 1] = invstd_1 * (x[i_d - 1]! - mean_1);
       y[i_d] = invstd_1 * (x[i_d]! - mean_1);
-      y[i_d + 1] = invstd_1 * (x[i_d + 1]! - mean_1);
-      y[i_d + 2] = invstd_1 * (x[i_d + 2]! - mean_1);
-      y[i_d + 3] = invstd_1 * (x[i_d + 3]! - mean_1);
     }
+    i_d -= 3;
     for (; i_d < base_1 + d; i_d++) {
       y[i_d] = invstd_1 * (x[i_d]! - mean_1);
     }
@@ -171,21 +175,16 @@ export function layer_norm_forward_4(x: Floats, invstd: Floats, mean: Floats, y:
 function reduce(x: Floats, sums: Float64Array, base: number, d: number, x_1: number): void {
   let sum = 0;
   let sum_1 = 0;
-  let i_d = base;
-  for (; i_d < base + d - 3; i_d += 4) {
-    const d_1 = x[i_d]! - x_1;
-    const d_1$1 = x[i_d + 1]! - x_1;
-    const d_1$2 = x[i_d + 2]! - x_1;
-    const d_1$3 = x[i_d + 3]! - x_1;
-    sum += d_1;
-    sum += d_1$1;
-    sum += d_1$2;
-    sum += d_1$3;
-    sum_1 += d_1 * d_1;
-    sum_1 += d_1$1 * d_1$1;
-    sum_1 += d_1$2 * d_1$2;
-    sum_1 += d_1$3 * d_1$3;
+  let i_d = base + 3;
+  for (; i_d < base + d; i_d += 4) {
+    const d_1 = x[i_d - 3]! - x_1;
+    const d_1$1 = x[i_d - 2]! - x_1;
+    const d_1$2 = x[i_d - 1]! - x_1;
+    const d_1$3 = x[i_d]! - x_1;
+    sum += d_1 + d_1$1 + d_1$2 + d_1$3;
+    sum_1 += d_1 * d_1 + d_1$1 * d_1$1 + d_1$2 * d_1$2 + d_1$3 * d_1$3;
   }
+  i_d -= 3;
   for (; i_d < base + d; i_d++) {
     const d_1 = x[i_d]! - x_1;
     sum += d_1;

@@ -3,7 +3,7 @@
 // layer_norm, kernels that go on from
 //   mean and var of x over d
 
-alias some = f32; const many = 1u;
+alias some = f32; const many = 1u; //one
 
 struct Numbers { d: u32, mapped: u32, n: u32, share: u32, taken: u32, eps: f32 }
 
@@ -44,6 +44,12 @@ fn sum_of(v: some) -> f32 {
   return select(u.x + u.y + (u.z + u.w), u.x, many == 1u);
 }
 
+fn merge_totals(a: Moments, b: Moments) -> Moments {
+  return merge_moments(a, b);
+}
+
+//subgroups: alias Totals = Moments; fn exchanged(a: Moments, by: u32) -> Moments { return Moments(subgroupShuffleXor(a.count, by), subgroupShuffleXor(a.mean, by), subgroupShuffleXor(a.squares, by)); }
+
 fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Moments {
   let n = numbers.n;
   let some_d = numbers.d / many;
@@ -58,7 +64,7 @@ fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Moments {
     let first = head(x_1);
     var sum = some(0.0);
     var sum_1 = some(0.0);
-    for (var i_1 = i; i_1 < end_1; i_1 += width) {
+    for (var i_1 = i; i_1 < end_1; i_1 += width) { //turns
       let x_2 = x[base + i_1];
       let d_1 = x_2 - first;
       sum += d_1;
@@ -75,19 +81,7 @@ fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Moments {
     let slot = i_2 * 3u * n + result;
     total = merge_moments(total, Moments(partials[slot], partials[slot + n], partials[slot + 2u * n]));
   }
-  let lane = own.y * width + own.x;
-  for (var span = 1u; span < width; span *= 16u) {
-    merged[lane] = total;
-    workgroupBarrier();
-    let around = min(span * 16u, width);
-    let leader = lane - (own.x % around - own.x % span);
-    total = Moments();
-    for (var i_3 = 0u; i_3 < around; i_3 += span) {
-      total = merge_moments(total, merged[leader + i_3]);
-    }
-    workgroupBarrier();
-  }
-  return total;
+  return joined(total, Moments(), own.y * width + own.x, 1u);
 }
 
 // layer_norm, forward:
@@ -117,7 +111,7 @@ fn forward_1(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
   let root = inverseSqrt(v);
   let base = result * some_d;
   let mean_1 = select(total.mean, total.squares / f32(d), f32(d) == 0.0);
-  for (var i = begin + own.x; i < end; i += width) {
+  for (var i = begin + own.x; i < end; i += width) { //turns
     let weight_1 = weight[i];
     let x_1 = x[base + i];
     let bias_1 = bias[i];
@@ -157,7 +151,7 @@ fn forward_2(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
   let root = inverseSqrt(v);
   let base = result * some_d;
   let mean_1 = select(total.mean, total.squares / f32(d), f32(d) == 0.0);
-  for (var i = begin + own.x; i < end; i += width) {
+  for (var i = begin + own.x; i < end; i += width) { //turns
     let weight_1 = weight_at_2[i];
     let x_1 = x[base + i];
     y_at_5[base + i] = weight_1 * root * (x_1 - mean_1);
@@ -196,7 +190,7 @@ fn forward_3(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
   let root = inverseSqrt(v);
   let base = result * some_d;
   let mean_1 = select(total.mean, total.squares / f32(d), f32(d) == 0.0);
-  for (var i = begin + own.x; i < end; i += width) {
+  for (var i = begin + own.x; i < end; i += width) { //turns
     let x_1 = x[base + i];
     let bias_1 = bias[i];
     y_at_5[base + i] = root * (x_1 - mean_1) + bias_1;
@@ -235,7 +229,7 @@ fn forward_4(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
   let root = inverseSqrt(v);
   let base = result * some_d;
   let mean_1 = select(total.mean, total.squares / f32(d), f32(d) == 0.0);
-  for (var i = begin + own.x; i < end; i += width) {
+  for (var i = begin + own.x; i < end; i += width) { //turns
     let x_1 = x[base + i];
     y_at_4[base + i] = root * (x_1 - mean_1);
   }
@@ -243,4 +237,22 @@ fn forward_4(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
     mean_at_3[result] = mean_1;
     invstd_at_2[result] = root;
   }
+}
+
+//portable
+
+/** Of all lanes that share a result. */
+fn joined(own: Moments, none: Moments, lane: u32, apart: u32) -> Moments {
+  var total = own;
+  let end = width * apart;
+  for (var span = apart; span < end; span *= 16u) {
+    if (span > apart) { workgroupBarrier(); }
+    merged[lane] = total;
+    workgroupBarrier();
+    let around = min(span * 16u, end);
+    let first = lane - lane % around + lane % span;
+    total = none;
+    for (var i = first; i < first + around; i += span) { total = merge_totals(total, merged[i]); }
+  }
+  return total;
 }

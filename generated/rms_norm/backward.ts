@@ -16,22 +16,18 @@ type Floats = Float32Array | Float64Array;
  * @param dx [n, d], written: the gradient of x
  */
 export function rms_norm_backward_1(grad_y: Floats, weight: Floats, x: Floats, invrms: Floats, dx: Floats, d: number, n: number): void {
-  const sums = new Float64Array(1);
   for (let i_n = 0; i_n < n; i_n++) {
     const base = i_n * d;
     let sum = 0;
-    let i_d = 0;
-    for (; i_d < d - 3; i_d += 4) {
-      sum += weight[i_d]! * grad_y[base + i_d]! * x[base + i_d]!;
-      sum += weight[i_d + 1]! * grad_y[base + i_d + 1]! * x[base + i_d + 1]!;
-      sum += weight[i_d + 2]! * grad_y[base + i_d + 2]! * x[base + i_d + 2]!;
-      sum += weight[i_d + 3]! * grad_y[base + i_d + 3]! * x[base + i_d + 3]!;
+    let i_d = 3;
+    for (; i_d < d; i_d += 4) {
+      sum += weight[i_d - 3]! * grad_y[base + i_d - 3]! * x[base + i_d - 3]! + weight[i_d - 2]! * grad_y[base + i_d - 2]! * x[base + i_d - 2]! + weight[i_d - 1]! * grad_y[base + i_d - 1]! * x[base + i_d - 1]! + weight[i_d]! * grad_y[base + i_d]! * x[base + i_d]!;
     }
+    i_d -= 3;
     for (; i_d < d; i_d++) {
       sum += weight[i_d]! * grad_y[base + i_d]! * x[base + i_d]!;
     }
-    sums[0] = sum;
-    const mean = sums[0]! / d;
+    const mean = sum / d;
     const invrms_1 = invrms[i_n]!;
     const v = invrms_1 * invrms_1;
     const v_1 = v * mean;
@@ -180,32 +176,29 @@ export function rms_norm_backward_3(grad_y: Floats, weight: Floats, x: Floats, i
  * @param dx [n, d], written: the gradient of x
  */
 export function rms_norm_backward_4(grad_y: Floats, x: Floats, invrms: Floats, dx: Floats, d: number, n: number): void {
-  const sums = new Float64Array(1);
   for (let i_n = 0; i_n < n; i_n++) {
     const base = i_n * d;
     let sum = 0;
-    let i_d = base;
-    for (; i_d < base + d - 3; i_d += 4) {
-      sum += grad_y[i_d]! * x[i_d]!;
-      sum += grad_y[i_d + 1]! * x[i_d + 1]!;
-      sum += grad_y[i_d + 2]! * x[i_d + 2]!;
-      sum += grad_y[i_d + 3]! * x[i_d + 3]!;
+    let i_d = base + 3;
+    for (; i_d < base + d; i_d += 4) {
+      sum += grad_y[i_d - 3]! * x[i_d - 3]! + grad_y[i_d - 2]! * x[i_d - 2]! + grad_y[i_d - 1]! * x[i_d - 1]! + grad_y[i_d]! * x[i_d]!;
     }
+    i_d -= 3;
     for (; i_d < base + d; i_d++) {
       sum += grad_y[i_d]! * x[i_d]!;
     }
-    sums[0] = sum;
-    const mean = sums[0]! / d;
+    const mean = sum / d;
     const invrms_1 = invrms[i_n]!;
     const v = invrms_1 * invrms_1;
     const v_1 = v * mean;
-    let i_d_1 = base;
-    for (; i_d_1 < base + d - 3; i_d_1 += 4) {
+    let i_d_1 = base + 3;
+    for (; i_d_1 < base + d; i_d_1 += 4) {
+      dx[i_d_1 - 3] = invrms_1 * (grad_y[i_d_1 - 3]! - v_1 * x[i_d_1 - 3]!);
+      dx[i_d_1 - 2] = invrms_1 * (grad_y[i_d_1 - 2]! - v_1 * x[i_d_1 - 2]!);
+      dx[i_d_1 - 1] = invrms_1 * (grad_y[i_d_1 - 1]! - v_1 * x[i_d_1 - 1]!);
       dx[i_d_1] = invrms_1 * (grad_y[i_d_1]! - v_1 * x[i_d_1]!);
-      dx[i_d_1 + 1] = invrms_1 * (grad_y[i_d_1 + 1]! - v_1 * x[i_d_1 + 1]!);
-      dx[i_d_1 + 2] = invrms_1 * (grad_y[i_d_1 + 2]! - v_1 * x[i_d_1 + 2]!);
-      dx[i_d_1 + 3] = invrms_1 * (grad_y[i_d_1 + 3]! - v_1 * x[i_d_1 + 3]!);
     }
+    i_d_1 -= 3;
     for (; i_d_1 < base + d; i_d_1++) {
       dx[i_d_1] = invrms_1 * (grad_y[i_d_1]! - v_1 * x[i_d_1]!);
     }
@@ -214,17 +207,18 @@ export function rms_norm_backward_4(grad_y: Floats, x: Floats, invrms: Floats, d
 
 
 function map(weight: Floats, grad_y: Floats, x: Floats, dx: Floats, d: number, base: number, invrms: number, v: number): void {
-  let i_d = 0;
-  for (; i_d < d - 3; i_d += 4) {
-    const v_1 = weight[i_d]! * grad_y[base + i_d]!;
-    const v_1$1 = weight[i_d + 1]! * grad_y[base + i_d + 1]!;
-    const v_1$2 = weight[i_d + 2]! * grad_y[base + i_d + 2]!;
-    const v_1$3 = weight[i_d + 3]! * grad_y[base + i_d + 3]!;
-    dx[base + i_d] = invrms * (v_1 - v * x[base + i_d]!);
-    dx[base + i_d + 1] = invrms * (v_1$1 - v * x[base + i_d + 1]!);
-    dx[base + i_d + 2] = invrms * (v_1$2 - v * x[base + i_d + 2]!);
-    dx[base + i_d + 3] = invrms * (v_1$3 - v * x[base + i_d + 3]!);
+  let i_d = 3;
+  for (; i_d < d; i_d += 4) {
+    const v_1 = weight[i_d - 3]! * grad_y[base + i_d - 3]!;
+    const v_1$1 = weight[i_d - 2]! * grad_y[base + i_d - 2]!;
+    const v_1$2 = weight[i_d - 1]! * grad_y[base + i_d - 1]!;
+    const v_1$3 = weight[i_d]! * grad_y[base + i_d]!;
+    dx[base + i_d - 3] = invrms * (v_1 - v * x[base + i_d - 3]!);
+    dx[base + i_d - 2] = invrms * (v_1$1 - v * x[base + i_d - 2]!);
+    dx[base + i_d - 1] = invrms * (v_1$2 - v * x[base + i_d - 1]!);
+    dx[base + i_d] = invrms * (v_1$3 - v * x[base + i_d]!);
   }
+  i_d -= 3;
   for (; i_d < d; i_d++) {
     const v_1 = weight[i_d]! * grad_y[base + i_d]!;
     dx[base + i_d] = invrms * (v_1 - v * x[base + i_d]!);

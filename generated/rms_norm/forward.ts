@@ -22,13 +22,14 @@ export function rms_norm_forward_1(x: Floats, weight: Floats, invrms: Floats, y:
     const mean = sums[0]! / d;
     const invrms_1 = (1 / Math.sqrt(mean + eps));
     invrms[i_n] = invrms_1;
-    let i_d = 0;
-    for (; i_d < d - 3; i_d += 4) {
+    let i_d = 3;
+    for (; i_d < d; i_d += 4) {
+      y[base + i_d - 3] = weight[i_d - 3]! * invrms_1 * x[base + i_d - 3]!;
+      y[base + i_d - 2] = weight[i_d - 2]! * invrms_1 * x[base + i_d - 2]!;
+      y[base + i_d - 1] = weight[i_d - 1]! * invrms_1 * x[base + i_d - 1]!;
       y[base + i_d] = weight[i_d]! * invrms_1 * x[base + i_d]!;
-      y[base + i_d + 1] = weight[i_d + 1]! * invrms_1 * x[base + i_d + 1]!;
-      y[base + i_d + 2] = weight[i_d + 2]! * invrms_1 * x[base + i_d + 2]!;
-      y[base + i_d + 3] = weight[i_d + 3]! * invrms_1 * x[base + i_d + 3]!;
     }
+    i_d -= 3;
     for (; i_d < d; i_d++) {
       y[base + i_d] = weight[i_d]! * invrms_1 * x[base + i_d]!;
     }
@@ -53,13 +54,14 @@ export function rms_norm_forward_2(x: Floats, invrms: Floats, y: Floats, d: numb
     const mean = sums[0]! / d;
     const invrms_1 = (1 / Math.sqrt(mean + eps));
     invrms[i_n] = invrms_1;
-    let i_d = base;
-    for (; i_d < base + d - 3; i_d += 4) {
+    let i_d = base + 3;
+    for (; i_d < base + d; i_d += 4) {
+      y[i_d - 3] = invrms_1 * x[i_d - 3]!;
+      y[i_d - 2] = invrms_1 * x[i_d - 2]!;
+      y[i_d - 1] = invrms_1 * x[i_d - 1]!;
       y[i_d] = invrms_1 * x[i_d]!;
-      y[i_d + 1] = invrms_1 * x[i_d + 1]!;
-      y[i_d + 2] = invrms_1 * x[i_d + 2]!;
-      y[i_d + 3] = invrms_1 * x[i_d + 3]!;
     }
+    i_d -= 3;
     for (; i_d < base + d; i_d++) {
       y[i_d] = invrms_1 * x[i_d]!;
     }
@@ -69,17 +71,15 @@ export function rms_norm_forward_2(x: Floats, invrms: Floats, y: Floats, d: numb
 
 function reduce(x: Floats, sums: Float64Array, base: number, d: number): void {
   let sum = 0;
-  let i_d = base;
-  for (; i_d < base + d - 3; i_d += 4) {
-    const x_1 = x[i_d]!;
-    const x_1$1 = x[i_d + 1]!;
-    const x_1$2 = x[i_d + 2]!;
-    const x_1$3 = x[i_d + 3]!;
-    sum += x_1 * x_1;
-    sum += x_1$1 * x_1$1;
-    sum += x_1$2 * x_1$2;
-    sum += x_1$3 * x_1$3;
+  let i_d = base + 3;
+  for (; i_d < base + d; i_d += 4) {
+    const x_1 = x[i_d - 3]!;
+    const x_1$1 = x[i_d - 2]!;
+    const x_1$2 = x[i_d - 1]!;
+    const x_1$3 = x[i_d]!;
+    sum += x_1 * x_1 + x_1$1 * x_1$1 + x_1$2 * x_1$2 + x_1$3 * x_1$3;
   }
+  i_d -= 3;
   for (; i_d < base + d; i_d++) {
     const x_1 = x[i_d]!;
     sum += x_1 * x_1;

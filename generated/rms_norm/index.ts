@@ -4,7 +4,7 @@ import { rms_norm_forward_1, rms_norm_forward_2 } from './forward.ts';
 import { rms_norm_backward_1, rms_norm_backward_2, rms_norm_backward_3, rms_norm_backward_4 } from './backward.ts';
 import { module as forward_module } from './forward.wasm.ts';
 import { module as backward_module } from './backward.wasm.ts';
-import type { BindingDescription, CpuKernelDescription, DirectionDescription, GpuKernelDescription, Numbers, OpDescription, OpTypes, TilesDescription, UniformDescription, WasmKernelDescription, WasmPhaseDescription } from 'normgrad/runtime';
+import type { BindingDescription, DirectionDescription, GpuKernelDescription, Numbers, OpDescription, OpTypes, TilesDescription, UniformDescription, WasmKernelDescription, WasmPhaseDescription } from 'normgrad/runtime';
 
 /** What a call of rms_norm takes and gives. */
 export interface RmsNormTypes extends OpTypes {
@@ -24,6 +24,7 @@ function describe(): OpDescription<RmsNormTypes> {
     (n) => n.n! * n.d!,
     (n) => n.n! * n.$taken!,
     (n) => Math.floor(n.d! / n.$many!),
+    (n) => n.n! + 80,
     (n) => n.d! * n.$blocks!,
     (n) => Math.floor((n.n! + 123) / 124),
     (n) => n.d!,
@@ -42,18 +43,18 @@ function describe(): OpDescription<RmsNormTypes> {
     { name: 'grad_y', role: 'cotangent', of: 'y', axes: ['n', 'd'], access: 'read' },
     { name: 'invrms', role: 'saved', of: 'invrms', axes: ['n'], access: 'read' },
     { name: 'dx', role: 'gradient', of: 'x', axes: ['n', 'd'], access: 'write' },
-    { name: 'packed', role: 'scratch', of: 'packed', axes: ['n'], access: 'read_write', length: f[1]! },
+    { name: 'packed', role: 'scratch', of: 'packed', axes: ['n'], access: 'read_write', length: f[6]! },
     { name: 'dweight', role: 'gradient', of: 'weight', axes: ['d'], access: 'write' },
-    { name: 'partials', role: 'scratch', of: 'partials', axes: ['d'], access: 'read_write', length: f[6]!, dtype: 'f64' },
-    { name: 'partials', role: 'scratch', of: 'partials', axes: ['d'], access: 'read_write', length: f[10]! },
-    { name: 'partials_1', role: 'scratch', of: 'partials_1', axes: ['n'], access: 'read_write', length: f[11]!, dtype: 'f64' },
-    { name: 'partials_1', role: 'scratch', of: 'partials_1', axes: ['d'], access: 'read_write', length: f[10]! },
+    { name: 'partials', role: 'scratch', of: 'partials', axes: ['d'], access: 'read_write', length: f[7]!, dtype: 'f64' },
+    { name: 'partials', role: 'scratch', of: 'partials', axes: ['d'], access: 'read_write', length: f[11]! },
+    { name: 'partials_1', role: 'scratch', of: 'partials_1', axes: ['n'], access: 'read_write', length: f[12]!, dtype: 'f64' },
+    { name: 'partials_1', role: 'scratch', of: 'partials_1', axes: ['d'], access: 'read_write', length: f[11]! },
   ];
   const b = (...places: readonly number[]) => places.map((i) => bindings[i]!);
   const p: readonly (WasmPhaseDescription)[] = [
     { kept: f[1]!, units: f[2]!, elements: f[3]!, blocks: '$blocks', routines: [{ name: 'reduce_1', over: 'parts' }, { name: 'finish_1', over: 'kept' }, { name: 'map_1', over: 'parts' }], together: 'phase_1' },
-    { kept: f[2]!, units: f[7]!, elements: f[3]!, blocks: '$blocks', routines: [{ name: 'reduce_2', over: 'parts' }], together: 'reduce_2' },
-    { kept: f[8]!, units: f[9]!, elements: f[8]!, blocks: '$blocks_1', routines: [{ name: 'finish_2', over: 'kept' }], together: 'finish_2' },
+    { kept: f[2]!, units: f[8]!, elements: f[3]!, blocks: '$blocks', routines: [{ name: 'reduce_2', over: 'parts' }], together: 'reduce_2' },
+    { kept: f[9]!, units: f[10]!, elements: f[9]!, blocks: '$blocks_1', routines: [{ name: 'finish_2', over: 'kept' }], together: 'finish_2' },
     { kept: f[1]!, units: f[2]!, elements: f[3]!, blocks: '$blocks_2', routines: [{ name: 'reduce_3', over: 'parts' }, { name: 'finish_3', over: 'kept' }, { name: 'map_2', over: 'parts' }], together: 'phase_2' },
     { kept: f[1]!, units: f[2]!, elements: f[3]!, blocks: '$blocks', routines: [{ name: 'reduce_1', over: 'parts' }, { name: 'finish_1', over: 'kept' }, { name: 'map_2', over: 'parts' }], together: 'phase_2' },
     { kept: f[1]!, units: f[2]!, elements: f[3]!, blocks: '$blocks', routines: [{ name: 'reduce_4', over: 'parts' }, { name: 'finish_1', over: 'kept' }, { name: 'map_3', over: 'parts' }], together: 'phase_3' },
@@ -72,6 +73,7 @@ function describe(): OpDescription<RmsNormTypes> {
     [{ name: 'd', type: 'u32' }, { name: 'n', type: 'u32' }, { name: '$share', type: 'u32' }, { name: '$taken', type: 'u32' }],
     [{ name: 'd', type: 'u32' }, { name: 'n', type: 'u32' }, { name: '$blocks', type: 'u32' }, { name: '$blocks_2', type: 'u32' }],
   ];
+  const subgroups = new URL('../subgroups.txt', import.meta.url);
   /** A kernel of these bindings, uniforms and tiles by number. */
   const k = (
     name: string,
@@ -79,16 +81,8 @@ function describe(): OpDescription<RmsNormTypes> {
     bindings: readonly number[],
     uniforms: number,
     tiles: number,
-  ): GpuKernelDescription => ({ name, source, bindings: b(...bindings), uniforms: u[uniforms]!, tiles: t[tiles]! });
+  ): GpuKernelDescription => ({ name, source, subgroups, bindings: b(...bindings), uniforms: u[uniforms]!, tiles: t[tiles]! });
 
-  const cpu = {
-    forward_1: { name: 'forward_1', run: rms_norm_forward_1, bindings: b(0, 1, 2, 3), uniforms: u[0]! },
-    backward_1: { name: 'backward_1', run: rms_norm_backward_1, bindings: b(7, 1, 0, 8, 9), uniforms: u[3]! },
-    backward_2: { name: 'backward_2', run: rms_norm_backward_2, bindings: b(7, 0, 8, 11), uniforms: u[3]! },
-    backward_3: { name: 'backward_3', run: rms_norm_backward_3, bindings: b(7, 1, 0, 8, 11, 9), uniforms: u[3]! },
-    forward_2: { name: 'forward_2', run: rms_norm_forward_2, bindings: b(0, 2, 3), uniforms: u[0]! },
-    backward_4: { name: 'backward_4', run: rms_norm_backward_4, bindings: b(7, 0, 8, 9), uniforms: u[3]! },
-  } satisfies { [name: string]: CpuKernelDescription };
 
   const wasm = {
     forward_1: { name: 'forward_1', module: forward_module, bindings: b(1, 0, 4, 3, 5), uniforms: u[1]!, slots: [0, 1, 2, 3, 4, 5, 6, 7, 8], phases: [p[0]!] },
@@ -109,12 +103,12 @@ function describe(): OpDescription<RmsNormTypes> {
   } satisfies { [name: string]: GpuKernelDescription };
 
   const d: readonly DirectionDescription[] = [
-    { cpu: [cpu.forward_1], wasm: [wasm.forward_1], gpu: [gpu.forward_1] },
-    { cpu: [cpu.backward_1], wasm: [wasm.backward_1], gpu: [gpu.backward_1] },
-    { cpu: [cpu.backward_2], wasm: [wasm.backward_2], gpu: [gpu.backward_2] },
-    { cpu: [cpu.backward_3], wasm: [wasm.backward_3], gpu: [gpu.backward_1, gpu.backward_3] },
-    { cpu: [cpu.forward_2], wasm: [wasm.forward_2], gpu: [gpu.forward_2] },
-    { cpu: [cpu.backward_4], wasm: [wasm.backward_4], gpu: [gpu.backward_4] },
+    { cpu: [{ name: 'forward_1', run: rms_norm_forward_1, bindings: b(0, 1, 2, 3), uniforms: u[0]! }], wasm: [wasm.forward_1], gpu: [gpu.forward_1] },
+    { cpu: [{ name: 'backward_1', run: rms_norm_backward_1, bindings: b(7, 1, 0, 8, 9), uniforms: u[3]! }], wasm: [wasm.backward_1], gpu: [gpu.backward_1] },
+    { cpu: [{ name: 'backward_2', run: rms_norm_backward_2, bindings: b(7, 0, 8, 11), uniforms: u[3]! }], wasm: [wasm.backward_2], gpu: [gpu.backward_2] },
+    { cpu: [{ name: 'backward_3', run: rms_norm_backward_3, bindings: b(7, 1, 0, 8, 11, 9), uniforms: u[3]! }], wasm: [wasm.backward_3], gpu: [gpu.backward_1, gpu.backward_3] },
+    { cpu: [{ name: 'forward_2', run: rms_norm_forward_2, bindings: b(0, 2, 3), uniforms: u[0]! }], wasm: [wasm.forward_2], gpu: [gpu.forward_2] },
+    { cpu: [{ name: 'backward_4', run: rms_norm_backward_4, bindings: b(7, 0, 8, 9), uniforms: u[3]! }], wasm: [wasm.backward_4], gpu: [gpu.backward_4] },
   ];
 
   return {
