@@ -1,104 +1,24 @@
 /** The module that describes one op to the runtime, with types precise enough that a wrong call does not compile. */
 import type { CompiledDirection, CompiledOp } from '../compile.ts';
 import type { Condition } from '../graph/formulas.ts';
-import { mapCode } from '../kernel/collect.ts';
-import {
-  type Binding,
-  type Code,
-  type Kernel,
-  name,
-  type Statement,
-  type Tiles,
-  type Uniform,
-} from '../kernel/kernel.ts';
+import { type Code, type Kernel, name, type Statement } from '../kernel/kernel.ts';
 import { createNames } from '../kernel/names.ts';
 import { createNest } from '../kernel/nest.ts';
 import { createScalars } from '../kernel/scalar.ts';
-import type { Argument, Dimension, Entry, Return } from '../spec/spec.ts';
+import type { Argument, Dimension, Return } from '../spec/spec.ts';
+import { kernelText, makeGpuKernel, moduleName } from './describe-kernel.ts';
+import { createTables } from './describe-tables.ts';
 import { functionName } from './functions.ts';
 import { type EmitOptions, header } from './header.ts';
+import { key, lines, list, quote, record, strings } from './literals.ts';
 import type { EmittedOp, NamedKernel } from './op.ts';
+import { typesName, typesOf } from './op-types.ts';
 import { printCode, printStatements } from './printer.ts';
 import { indented, printFile, type Structure } from './source.ts';
 import { typescript } from './typescript.ts';
-import type { ModulePhase } from './wasm-plan.ts';
-import { subgroupsFile } from './wgsl-lanes.ts';
 
-export const typesName = (entry: Entry): string =>
-  `${entry.name.replace(/(?:^|_)([a-z0-9])/gi, (_, c: string) => c.toUpperCase())}Types`;
-
-const quote = (text: string): string => `'${text.replace(/[\\']/g, '\\$&').replace(/\n/g, '\\n')}'`;
-const key = (text: string): string => (/^[A-Za-z_]\w*$/.test(text) ? text : quote(text));
-const list = (items: readonly string[]): string => `[${items.join(', ')}]`;
-const strings = (items: readonly string[]): string => list(items.map(quote));
-const oneOf = (items: readonly string[]): string =>
-  items.length === 0 ? 'never' : items.map(quote).join(' | ');
-const record = (entries: readonly (readonly [string, string])[]): string =>
-  entries.length === 0 ? '{}' : `{ ${entries.map(([k, v]) => `${key(k)}: ${v}`).join(', ')} }`;
-const lines = (entries: readonly string[]): string =>
-  entries.length === 0 ? '' : `\n${entries.map((e) => `  ${e},`).join('\n')}\n`;
-
-/** What the caller calls a number of the code: an axis, an attribute, or by a `$` and a name what is chosen. */
-export const numberName = (kernel: Kernel, id: string): string =>
-  id === 'many' ? `$${id}` : (kernel.uniforms.find((u) => u.name === id)?.of ?? id);
-
-/** A number of elements as a function of the call's numbers. */
-function asFunction(code: Code, kernel: Kernel): string {
-  const numbered = mapCode(code, (id, type) => name(`n.${numberName(kernel, id)}`, type));
-  const value = printCode(numbered, typescript).replace(/n\.([A-Za-z_$][\w$]*)/g, 'n.$1!');
-  return value.includes('n.') ? `(n) => ${value}` : `() => ${value}`;
-}
-
-/** What kernels have in common is said once, in tables: `f[3]!` is a number, and `b(0, 3)` are bindings. */
-interface Tables {
-  readonly bindings: (texts: readonly string[]) => string;
-  readonly number: (text: string) => string;
-  readonly phase: (text: string) => string;
-  readonly tiles: (text: string) => string;
-  readonly uniforms: (text: string) => string;
-  readonly declarations: () => string[];
-}
-
-function createTables(): Tables {
-  const types = {
-    f: '(n: Numbers) => number',
-    p: 'WasmPhaseDescription',
-    t: 'TilesDescription',
-    u: 'readonly UniformDescription[]',
-  };
-  const tables = { f: new Map<string, string>(), p: new Map(), t: new Map(), u: new Map() };
-  const refer =
-    (table: keyof typeof tables) =>
-    (text: string): string => {
-      const known = tables[table].get(text) ?? `${table}[${tables[table].size}]!`;
-      tables[table].set(text, known);
-      return known;
-    };
-  const declare = (table: keyof typeof tables): string =>
-    `const ${table}: readonly (${types[table]})[] = [${lines([...tables[table].keys()])}];`;
-  const bindings = new Map<string, number>();
-  const place = (text: string): number => {
-    const known = bindings.get(text) ?? bindings.size;
-    bindings.set(text, known);
-    return known;
-  };
-  const declareBindings =
-    (): string => `const bindings: readonly BindingDescription[] = [${lines([...bindings.keys()])}];
-const b = (...places: readonly number[]) => places.map((i) => bindings[i]!);`;
-  return {
-    bindings: (texts) => `b(${texts.map(place).join(', ')})`,
-    number: refer('f'),
-    phase: refer('p'),
-    tiles: refer('t'),
-    uniforms: refer('u'),
-    // functions first, which the others refer to
-    declarations: () =>
-      (['f', 'b', 'p', 't', 'u'] as const).flatMap((table) => {
-        if (table === 'b') return bindings.size > 0 ? [declareBindings()] : [];
-        return tables[table].size > 0 ? [declare(table)] : [];
-      }),
-  };
-}
+/** What descriptions call their tables. */
+const reserved = ['b', 'bindings', 'd', 'f', 'k', 'p', 't', 'u', 'cpu', 'gpu', 'wasm'];
 
 const kernelTypes = {
   typescript: { name: 'cpu', kind: 'cpu', type: 'CpuKernelDescription' },
@@ -110,17 +30,7 @@ export async function describeOp(emitted: Omit<EmittedOp, 'files'>, options: Emi
   const { op, kernels } = emitted;
   const { entry } = op;
   const functions = kernels.filter(({ kernel }) => kernel.target === 'cpu');
-  const modules = new Set(kernels.filter(({ kernel }) => kernel.target === 'wasm').map(({ file }) => file));
-  const imports = [
-    ...[...new Set(functions.map((f) => f.file))].map((path) => ({
-      moduleSpecifier: `./${path.split('/').at(-1)}`,
-      namedImports: functions.filter((f) => f.file === path).map((f) => functionName(op, f)),
-    })),
-    ...[...modules].map((path) => ({
-      moduleSpecifier: `./${path.split('/').at(-1)}`,
-      namedImports: [`module as ${moduleName(path)}`],
-    })),
-  ];
+  const modules = modulesOf(kernels);
   const tables = createTables();
   const texts = new Map(kernels.map((named) => [named, kernelText(emitted, named, tables)]));
   const isAlone = runAlone(op, emitted, options);
@@ -163,20 +73,7 @@ export async function describeOp(emitted: Omit<EmittedOp, 'files'>, options: Emi
   const constants = [...tables.declarations(), ...makers, ...kernelTables, directions];
   const type = `OpDescription<${typesName(entry)}>`;
   // in a function that is marked as free of effects, so that a bundler leaves out an op that nobody imports
-  const names = createNames([
-    'b',
-    'bindings',
-    'd',
-    'f',
-    'k',
-    'p',
-    't',
-    'u',
-    'cpu',
-    'gpu',
-    'wasm',
-    ...[...modules].map(moduleName),
-  ]);
+  const names = createNames([...reserved, ...[...modules].map(moduleName)]);
   const id = names.fresh(entry.name);
   const describe = names.fresh('describe');
   const description = `function ${describe}(): ${type} {
@@ -202,7 +99,9 @@ ${id === entry.name ? 'export ' : ''}const ${id}: ${type} = /* @__PURE__ */ ${de
   return printFile(
     header(options),
     (inset) => [
-      ...imports.map((declaration): Structure => ({ kind: 'ImportDeclaration', ...declaration })),
+      ...importsOf(op, kernels).map(
+        (declaration): Structure => ({ kind: 'ImportDeclaration', ...declaration }),
+      ),
       {
         kind: 'ImportDeclaration',
         moduleSpecifier: 'normgrad/runtime',
@@ -214,6 +113,28 @@ ${id === entry.name ? 'export ' : ''}const ${id}: ${type} = /* @__PURE__ */ ${de
     ],
     options.tools.print,
   );
+}
+
+/** The files of the WebAssembly modules. */
+const modulesOf = (kernels: readonly NamedKernel[]): Set<string> =>
+  new Set(kernels.filter(({ kernel }) => kernel.target === 'wasm').map(({ file }) => file));
+
+/** The functions and modules that a description refers to. */
+function importsOf(
+  op: CompiledOp,
+  kernels: readonly NamedKernel[],
+): { moduleSpecifier: string; namedImports: string[] }[] {
+  const functions = kernels.filter(({ kernel }) => kernel.target === 'cpu');
+  return [
+    ...[...new Set(functions.map((f) => f.file))].map((path) => ({
+      moduleSpecifier: `./${path.split('/').at(-1)}`,
+      namedImports: functions.filter((f) => f.file === path).map((f) => functionName(op, f)),
+    })),
+    ...[...modulesOf(kernels)].map((path) => ({
+      moduleSpecifier: `./${path.split('/').at(-1)}`,
+      namedImports: [`module as ${moduleName(path)}`],
+    })),
+  ];
 }
 
 const typesUsed = ({ targets }: EmitOptions): string[] => [
@@ -237,114 +158,6 @@ const returnText = ({ name, dimensions, differentiable }: Return): string =>
   ]);
 
 const kernelKey = ({ name }: NamedKernel): string => name;
-
-/** The name of a file's module where the op is described. */
-const moduleName = (path: string): string => `${path.split('/').at(-1)!.split('.')[0]}_module`;
-
-function bindingText(
-  { name, role, of, axes, access, optional, length, dtype }: Binding,
-  kernel: Kernel,
-  tables: Tables,
-): string {
-  const parts: [string, string][] = [
-    ['name', quote(name)],
-    ['role', quote(role)],
-    ['of', quote(of)],
-    ['axes', strings(axes)],
-    ['access', quote(access)],
-  ];
-  if (optional) parts.push(['optional', 'true']);
-  if (length) parts.push(['length', tables.number(asFunction(length, kernel))]);
-  if (dtype) parts.push(['dtype', quote(dtype)]);
-  return record(parts);
-}
-
-/** Said once, since there are many GPU kernels. */
-const makeGpuKernel = `const subgroups = new URL('../${subgroupsFile}', import.meta.url);
-/** A kernel of these bindings, uniforms and tiles by number. */
-const k = (
-  name: string,
-  source: URL,
-  bindings: readonly number[],
-  uniforms: number,
-  tiles: number,
-): GpuKernelDescription => ({ name, source, subgroups, bindings: b(...bindings), uniforms: u[uniforms]!, tiles: t[tiles]! });`;
-
-/** The numbers in a reference to a table. */
-const numbersIn = (reference: string): string[] => reference.match(/\d+/g) ?? [];
-
-function kernelText({ op, planOf }: Omit<EmittedOp, 'files'>, named: NamedKernel, tables: Tables): string {
-  const { kernel } = named;
-  const bindings = tables.bindings(kernel.bindings.map((binding) => bindingText(binding, kernel, tables)));
-  const uniforms = tables.uniforms(list(kernel.uniforms.map(uniformText)));
-  if (kernel.target === 'gpu') {
-    const tiles = tables.tiles(tilesText(kernel.tiles!, kernel, tables));
-    const numbers = [uniforms, tiles].flatMap(numbersIn);
-    const parts = [quote(named.name), urlOf(named.file), list(numbersIn(bindings)), ...numbers];
-    return `k(${parts.join(', ')})`;
-  }
-  const parts: [string, string][] = [['name', quote(named.name)]];
-  if (kernel.target === 'cpu') parts.push(['run', functionName(op, named)]);
-  else parts.push(['module', moduleName(named.file)]);
-  parts.push(['bindings', bindings]);
-  parts.push(['uniforms', uniforms]);
-  if (kernel.target === 'wasm') {
-    const plan = planOf(named);
-    parts.push(['slots', list(plan.argumentsOf(kernel).map(({ slot }) => String(slot)))]);
-    const phases = plan.phasesOf(kernel).map((phase) => tables.phase(phaseText(phase, kernel, tables)));
-    parts.push(['phases', list(phases)]);
-  }
-  return record(parts);
-}
-
-const urlOf = (file: string): string => `new URL(${quote(`./${file.split('/').at(-1)}`)}, import.meta.url)`;
-
-const uniformText = ({ of, type }: Uniform): string =>
-  record([
-    ['name', quote(of)],
-    ['type', quote(type)],
-  ]);
-
-function phaseText({ phase, routines, together }: ModulePhase, kernel: Kernel, tables: Tables): string {
-  const { kept, units, elements, blocks } = phase;
-  const described = phase.routines.map(({ over }, i) =>
-    record([
-      ['name', quote(routines[i]!)],
-      ['over', quote(over)],
-    ]),
-  );
-  return record([
-    ['kept', tables.number(asFunction(kept, kernel))],
-    ['units', tables.number(asFunction(units, kernel))],
-    ['elements', tables.number(asFunction(elements, kernel))],
-    ['blocks', quote(blocks.of)],
-    ['routines', list(described)],
-    ['together', quote(together)],
-  ]);
-}
-
-function tilesText(tiles: Tiles, kernel: Kernel, tables: Tables): string {
-  const { kept, over } = tiles;
-  const described = Object.entries(describeTiles(tiles, kernel)).map(
-    ([key, value]) => [key, typeof value === 'string' ? quote(value) : String(value)] as const,
-  );
-  return record([
-    ['kept', tables.number(asFunction(kept, kernel))],
-    ['over', tables.number(asFunction(over, kernel))],
-    ...described,
-  ]);
-}
-
-/** What is not a formula. */
-export const describeTiles = ({ isAcross, splits, maps }: Tiles, { shared, vector }: Kernel) => ({
-  ...(vector !== undefined && { vector }),
-  ...(isAcross && { isAcross }),
-  ...(shared.length > 0 && {
-    shared: shared.reduce((sum, { reals }) => sum + reals, 0),
-  }),
-  ...(splits && { splits }),
-  ...(maps && { maps }),
-});
 
 /** Whether a CPU kernel is run by directions that run the same kernels on all targets, and so are described once. */
 function runAlone(
@@ -440,48 +253,4 @@ function argumentText(a: Argument): string {
     parts.push(['default', String(a.default)]);
   }
   return record(parts);
-}
-
-function typesOf(entry: Entry): {
-  name: string;
-  isExported: boolean;
-  extends: string[];
-  properties: { name: string; type: string; isReadonly: boolean }[];
-  docs: string[];
-} {
-  const tensors = entry.arguments.filter((a) => a.kind === 'tensor');
-  const attributes = entry.arguments.filter((a) => a.kind !== 'tensor');
-  const isInferable = (a: Argument): boolean => a.kind === 'int' && entry.axes.includes(a.name);
-  const property = (name: string, type: string): { name: string; type: string; isReadonly: boolean } => ({
-    name,
-    type,
-    isReadonly: true,
-  });
-  return {
-    name: typesName(entry),
-    isExported: true,
-    docs: [`What a call of ${entry.name} takes and gives.`],
-    extends: ['OpTypes'],
-    properties: [
-      property('tensors', record(tensors.map((t) => [t.name, t.optional ? "'optional'" : "'required'"]))),
-      property(
-        'attributes',
-        attributes.length === 0
-          ? '{}'
-          : `{ ${attributes
-              .map((a) => {
-                const optional = ('default' in a && a.default !== undefined) || isInferable(a);
-                return `${key(a.name)}${optional ? '?' : ''}: ${a.kind === 'bool' ? 'boolean' : 'number'}`;
-              })
-              .join('; ')} }`,
-      ),
-      property('returns', oneOf(entry.returns.map((r) => r.name))),
-      property(
-        'differentiableReturns',
-        oneOf(entry.returns.filter((r) => r.differentiable).map((r) => r.name)),
-      ),
-      property('differentiable', oneOf(tensors.filter((t) => t.differentiable).map((t) => t.name))),
-      property('layouts', oneOf(entry.layouts.map((order) => order.join(' ')))),
-    ],
-  };
 }

@@ -11,12 +11,13 @@ import {
 } from '../kernel/kernel.ts';
 import { identifier } from '../kernel/names.ts';
 import type { Argument, Entry } from '../spec/spec.ts';
-import { describeTiles, numberName, typesName } from './describe.ts';
+import { describeTiles, numberName } from './describe-kernel.ts';
 import { functionName } from './functions.ts';
 import { type EmitOptions, header } from './header.ts';
 import type { EmittedOp, NamedKernel } from './op.ts';
+import { typesName } from './op-types.ts';
 import type { ModulePlan } from './wasm-plan.ts';
-import { printFormula } from './wgsl.ts';
+import { printFormula } from './wgsl-language.ts';
 
 export const emitIndex = (emitted: readonly EmittedOp[], options: EmitOptions): string => {
   const exports = emitted.map(

@@ -1,0 +1,51 @@
+/** The types of an op's calls. */
+import type { Argument, Entry } from '../spec/spec.ts';
+import { key, oneOf, record } from './literals.ts';
+
+export const typesName = (entry: Entry): string =>
+  `${entry.name.replace(/(?:^|_)([a-z0-9])/gi, (_, c: string) => c.toUpperCase())}Types`;
+
+/** An interface for the runtime's generic types, so that a wrong call does not compile. */
+export function typesOf(entry: Entry): {
+  name: string;
+  isExported: boolean;
+  extends: string[];
+  properties: { name: string; type: string; isReadonly: boolean }[];
+  docs: string[];
+} {
+  const tensors = entry.arguments.filter((a) => a.kind === 'tensor');
+  const attributes = entry.arguments.filter((a) => a.kind !== 'tensor');
+  const isInferable = (a: Argument): boolean => a.kind === 'int' && entry.axes.includes(a.name);
+  const property = (name: string, type: string): { name: string; type: string; isReadonly: boolean } => ({
+    name,
+    type,
+    isReadonly: true,
+  });
+  return {
+    name: typesName(entry),
+    isExported: true,
+    docs: [`What a call of ${entry.name} takes and gives.`],
+    extends: ['OpTypes'],
+    properties: [
+      property('tensors', record(tensors.map((t) => [t.name, t.optional ? "'optional'" : "'required'"]))),
+      property(
+        'attributes',
+        attributes.length === 0
+          ? '{}'
+          : `{ ${attributes
+              .map((a) => {
+                const optional = ('default' in a && a.default !== undefined) || isInferable(a);
+                return `${key(a.name)}${optional ? '?' : ''}: ${a.kind === 'bool' ? 'boolean' : 'number'}`;
+              })
+              .join('; ')} }`,
+      ),
+      property('returns', oneOf(entry.returns.map((r) => r.name))),
+      property(
+        'differentiableReturns',
+        oneOf(entry.returns.filter((r) => r.differentiable).map((r) => r.name)),
+      ),
+      property('differentiable', oneOf(tensors.filter((t) => t.differentiable).map((t) => t.name))),
+      property('layouts', oneOf(entry.layouts.map((order) => order.join(' ')))),
+    ],
+  };
+}
