@@ -8,7 +8,7 @@ import { fewBindings } from '../bound.ts';
 import type { Kernel } from '../kernel.ts';
 import { inputsOf } from '../tensors.ts';
 import { block, type Context, finishKernel, guarded, openKernel, openWalk, walk } from './build.ts';
-import { inParts } from './parts.ts';
+import { inParts, leave } from './parts.ts';
 import { both, isZero, openTile, rangeOf, type Tile } from './tile.ts';
 
 /** A kernel for each space, with what is as small as what the kernel keeps; and more where one would bind too much. */
@@ -17,8 +17,11 @@ export function mapKernels(outputs: readonly ProgramOutput[], context: Context):
   if (!largest) return [];
   const space = axesOf(largest.axes);
   const isWhole = ({ axes }: ProgramOutput): boolean => sameAxes(axesOf(axes), space);
+  const whole = outputs.filter(isWhole);
   const kept = keptOf(outputs, space, context);
-  const isOwn = (output: ProgramOutput): boolean => isWhole(output) || sameAxes(axesOf(output.axes), kept);
+  // one lane stores what is small, when others may not have read it yet
+  const isOwn = (output: ProgramOutput): boolean =>
+    isWhole(output) || (sameAxes(axesOf(output.axes), kept) && overwritten([output], whole).length === 0);
   const fitting = (own: readonly ProgramOutput[]): Kernel[] => {
     const kernel = mapKernel(own, space, kept, context);
     if (!context.isCut || kernel.bindings.length <= fewBindings) return [kernel];
@@ -27,12 +30,28 @@ export function mapKernels(outputs: readonly ProgramOutput[], context: Context):
       const parts = inParts([context.scalars.of(own[0]!.expr)], context, fewBindings - 1);
       return [...parts.kernels, mapKernel(own, space, kept, parts.context)];
     }
-    // state is stored last, after all else has been read
     const half = Math.ceil(own.length / 2);
-    return [own.slice(0, half), own.slice(half)].flatMap((part) => mapKernels(part, context));
+    return inTurn(own.slice(0, half), own.slice(half), (part) => mapKernels(part, context));
+  };
+  /** Kernels for some outputs, and then for others, which need the old values of the states among the first. */
+  const inTurn = (
+    first: readonly ProgramOutput[],
+    second: readonly ProgramOutput[],
+    kernelsOf: (outputs: readonly ProgramOutput[]) => Kernel[],
+  ): Kernel[] => {
+    const old = leave(overwritten(first, second).map(context.scalars.of), context);
+    return [...old.kernels, ...kernelsOf(first), ...mapKernels(second, old.context)];
   };
   const rest = outputs.filter((output) => !isOwn(output));
-  return [...fitting(outputs.filter(isOwn)), ...mapKernels(rest, context)];
+  return inTurn(outputs.filter(isOwn), rest, fitting);
+}
+
+/** The states among some outputs that others read. */
+function overwritten(outputs: readonly ProgramOutput[], readers: readonly ProgramOutput[]): Expr[] {
+  const states = new Set(outputs.flatMap(({ role, of }) => (role === 'state' ? [of] : [])));
+  return inputsOf(readers.map(({ expr }) => expr)).filter(
+    (node) => node.role === 'input' && states.has(node.of),
+  );
 }
 
 /** What a kernel keeps, so that what is over it is read once. */

@@ -27,8 +27,16 @@ export function inParts(
   most: number,
   own: ReadonlySet<Expr> = new Set(),
 ): InParts {
+  return leave(partsOf(roots, context.packed.found, most, own), context, own);
+}
+
+/** Kernels that leave these values, each computed with the help of those before it. */
+export function leave(
+  parts: readonly Scalar[],
+  context: Context,
+  own: ReadonlySet<Expr> = new Set(),
+): InParts {
   const { packed, buffers } = context;
-  const parts = partsOf(roots, packed.found, most, own);
   const packings = packingsOf(parts, context);
   /** With the parts that are known when so many have been computed. */
   const after = (count: number): Context => {
