@@ -48,7 +48,7 @@ const leastPerLane = 4;
 /** Lanes that keep a device busy: most GPUs, and a CPU. */
 const busyLanes = 65536;
 const busyLanesOfCpu = 64;
-/** Partial results that are merged at most; and how much finer to cut what leaves none. */
+/** Partial results that are merged at most; and how much finer to cut what leaves none, and so has no such limit. */
 const mostPartials = 64;
 const finer = 4;
 
