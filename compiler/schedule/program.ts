@@ -228,9 +228,7 @@ export function programsOf(forward: Forward): Programs {
   };
 }
 
-/**
- * A gradient summed over no elements is zero, also where statistics of no elements, which are not finite, multiply it.
- */
+/** A gradient summed over no elements is zero, also where something that is not finite multiplies the sum. */
 function zeroOnEmpty(gradient: Expr): Expr {
   if (gradient.op !== 'add' || gradient.atom) return guarded(gradient, guardOf(gradient, gradient.axes));
   const terms = new Map<Expr, Term[]>([[truth(true), [[gradient.constant, number(1)]]]]);
@@ -243,7 +241,7 @@ function zeroOnEmpty(gradient: Expr): Expr {
 
 const guarded = (e: Expr, guard: Expr): Expr => (guard.op === 'truth' ? e : rawMask(guard, e));
 
-/** That there is something to sum, for sums which statistics of the same elements, or their number, may multiply. */
+/** That there is something to sum, for sums that something multiplies, or statistics of the same elements, or their number. */
 function guardOf(e: Expr, axes: Axes): Expr {
   const nodes = topological([e]);
   const reductions = nodes.filter(isReduction);
@@ -253,10 +251,14 @@ function guardOf(e: Expr, axes: Axes): Expr {
       : [],
   );
   const risks: Axes[] = [axesOf(divisors), ...reductions.filter(isPrimal).map(({ over }) => over)];
-  // without elements along its own axes there is no gradient at all
-  const summed = reductions.filter((r) => !isPrimal(r)).map((r) => difference(r.over, axes));
-  const isRisky = (over: Axes): boolean => risks.some((risk) => overlaps(risk, over));
-  const counts = [...new Set(summed.filter(isRisky).map(count))];
+  const factors = e.op === 'mul' ? e.factors.map(([factor]) => factor) : [];
+  const summed = reductions
+    .filter((r) => !isPrimal(r))
+    // without elements along its own axes there is no gradient at all
+    .map((r) => ({ over: difference(r.over, axes), isFactor: factors.includes(r) }));
+  const isRisky = ({ over, isFactor }: (typeof summed)[number]): boolean =>
+    isFactor || risks.some((risk) => overlaps(risk, over));
+  const counts = [...new Set(summed.filter(isRisky).map(({ over }) => count(over)))];
   return counts.map((elements) => compare('>', elements, number(0))).reduce(and, truth(true));
 }
 

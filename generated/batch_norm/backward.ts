@@ -69,7 +69,7 @@ export function batch_norm_backward_1(grad_y: Floats, x: Floats, invstd: Floats,
  * batch_norm, backward:
  *   dweight = count(n) * count(s) > 0 ? invstd * sum((x - mean) * grad_y, n, s) : 0
  *   dbias = sum(grad_y, n, s)
- * Used by weight bias running_mean running_var training [n, c, s]: backward for weight, bias, and 3 more
+ * Used by weight bias running_mean running_var training [n, c, s]: backward for weight, bias, and 5 more
  *
  * @param grad_y [n, c, s]: the cotangent of y
  * @param x [n, c, s]
@@ -194,7 +194,7 @@ export function batch_norm_backward_3(grad_y: Floats, x: Floats, invstd: Floats,
  * batch_norm, backward:
  *   dweight = count(n) * count(s) > 0 ? invstd * sum((x - mean) * grad_y, n, s) : 0
  *   dbias = sum(grad_y, n, s)
- * Used by weight bias running_mean running_var training [n, s, c]: backward for weight, bias, and 3 more
+ * Used by weight bias running_mean running_var training [n, s, c]: backward for weight, bias, and 5 more
  *
  * @param grad_y [n, s, c]: the cotangent of y
  * @param x [n, s, c]
@@ -255,32 +255,7 @@ export function batch_norm_backward_5(grad_y: Floats, weight: Floats | undefined
 
 /**
  * batch_norm, backward:
- *   dweight = invstd * sum((x - mean) * grad_y, n, s)
- *   dbias = sum(grad_y, n, s)
- * Used by weight bias running_mean running_var [n, c, s]: backward for weight, bias, and 1 more
- *
- * @param grad_y [n, c, s]: the cotangent of y
- * @param x [n, c, s]
- * @param invstd [c]: saved by forward
- * @param mean [c]: saved by forward
- * @param dweight [c], written: the gradient of weight
- * @param dbias [c], written, or absent: the gradient of bias
- */
-export function batch_norm_backward_6(grad_y: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, dbias: Floats | undefined, c: number, n: number, s: number): void {
-  const sums = new Float64Array(2);
-  for (let i_c = 0; i_c < c; i_c++) {
-    const mean_1 = mean[i_c]!;
-    reduce(grad_y, x, sums, n, c, i_c, s, mean_1);
-    dweight[i_c] = invstd[i_c]! * sums[0]!;
-    if (dbias) {
-      dbias[i_c] = sums[1]!;
-    }
-  }
-}
-
-/**
- * batch_norm, backward:
- *   dweight = invstd * sum((x - mean) * grad_y, n, s)
+ *   dweight = count(n) * count(s) > 0 ? invstd * sum((x - mean) * grad_y, n, s) : 0
  *   dbias = sum(grad_y, n, s)
  *   dx = weight * invstd * grad_y
  * Used by weight bias running_mean running_var [n, c, s]: backward for x, weight, bias, and 1 more
@@ -294,11 +269,13 @@ export function batch_norm_backward_6(grad_y: Floats, x: Floats, invstd: Floats,
  * @param dbias [c], written, or absent: the gradient of bias
  * @param dx [n, c, s], written: the gradient of x
  */
-export function batch_norm_backward_7(grad_y: Floats, weight: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, dbias: Floats | undefined, dx: Floats, c: number, n: number, s: number): void {
+export function batch_norm_backward_6(grad_y: Floats, weight: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, dbias: Floats | undefined, dx: Floats, c: number, n: number, s: number): void {
+  const v = n * s;
+  const test = v > 0;
   for (let i_c = 0; i_c < c; i_c++) {
     const mean_1 = mean[i_c]!;
     const invstd_1 = invstd[i_c]!;
-    const v = weight[i_c]! * invstd_1;
+    const v_1 = weight[i_c]! * invstd_1;
     let sum = 0;
     let sum_1 = 0;
     for (let i_n = 0; i_n < n; i_n++) {
@@ -312,20 +289,20 @@ export function batch_norm_backward_7(grad_y: Floats, weight: Floats, x: Floats,
         const grad_y_1$3 = grad_y[i_s]!;
         sum += (x[i_s - 3]! - mean_1) * grad_y_1 + (x[i_s - 2]! - mean_1) * grad_y_1$1 + (x[i_s - 1]! - mean_1) * grad_y_1$2 + (x[i_s]! - mean_1) * grad_y_1$3;
         sum_1 += grad_y_1 + grad_y_1$1 + grad_y_1$2 + grad_y_1$3;
-        dx[i_s - 3] = v * grad_y_1;
-        dx[i_s - 2] = v * grad_y_1$1;
-        dx[i_s - 1] = v * grad_y_1$2;
-        dx[i_s] = v * grad_y_1$3;
+        dx[i_s - 3] = v_1 * grad_y_1;
+        dx[i_s - 2] = v_1 * grad_y_1$1;
+        dx[i_s - 1] = v_1 * grad_y_1$2;
+        dx[i_s] = v_1 * grad_y_1$3;
       }
       i_s -= 3;
       for (; i_s < base_1 + s; i_s++) {
         const grad_y_1 = grad_y[i_s]!;
         sum += (x[i_s]! - mean_1) * grad_y_1;
         sum_1 += grad_y_1;
-        dx[i_s] = v * grad_y_1;
+        dx[i_s] = v_1 * grad_y_1;
       }
     }
-    dweight[i_c] = invstd_1 * sum;
+    dweight[i_c] = (test ? invstd_1 * sum : 0);
     if (dbias) {
       dbias[i_c] = sum_1;
     }
@@ -342,7 +319,7 @@ export function batch_norm_backward_7(grad_y: Floats, weight: Floats, x: Floats,
  * @param invstd [c]: saved by forward
  * @param dx [n, s, c], written: the gradient of x
  */
-export function batch_norm_backward_8(grad_y: Floats, weight: Floats | undefined, invstd: Floats, dx: Floats, c: number, n: number, s: number): void {
+export function batch_norm_backward_7(grad_y: Floats, weight: Floats | undefined, invstd: Floats, dx: Floats, c: number, n: number, s: number): void {
   const factors = new Float64Array(c);
   for (let i_c = 0; i_c < c; i_c++) {
     factors[i_c] = (weight ? weight[i_c]! : 1) * invstd[i_c]!;
@@ -373,35 +350,7 @@ export function batch_norm_backward_8(grad_y: Floats, weight: Floats | undefined
 
 /**
  * batch_norm, backward:
- *   dweight = invstd * sum((x - mean) * grad_y, n, s)
- *   dbias = sum(grad_y, n, s)
- * Used by weight bias running_mean running_var [n, s, c]: backward for weight, bias, and 1 more
- *
- * @param grad_y [n, s, c]: the cotangent of y
- * @param x [n, s, c]
- * @param invstd [c]: saved by forward
- * @param mean [c]: saved by forward
- * @param dweight [c], written: the gradient of weight
- * @param dbias [c], written, or absent: the gradient of bias
- */
-export function batch_norm_backward_9(grad_y: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, dbias: Floats | undefined, c: number, n: number, s: number): void {
-  const sums = new Float64Array(2 * c);
-  const factors = new Float64Array(c);
-  for (let i_c = 0; i_c < c; i_c++) {
-    factors[i_c] = mean[i_c]!;
-  }
-  reduce_columns(factors, grad_y, x, sums, n, s, c);
-  for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
-    dweight[i_c_1] = invstd[i_c_1]! * sums[i_c_1]!;
-    if (dbias) {
-      dbias[i_c_1] = sums[c + i_c_1]!;
-    }
-  }
-}
-
-/**
- * batch_norm, backward:
- *   dweight = invstd * sum((x - mean) * grad_y, n, s)
+ *   dweight = count(n) * count(s) > 0 ? invstd * sum((x - mean) * grad_y, n, s) : 0
  *   dbias = sum(grad_y, n, s)
  *   dx = weight * invstd * grad_y
  * Used by weight bias running_mean running_var [n, s, c]: backward for x, weight, bias, and 1 more
@@ -415,7 +364,7 @@ export function batch_norm_backward_9(grad_y: Floats, x: Floats, invstd: Floats,
  * @param dbias [c], written, or absent: the gradient of bias
  * @param dx [n, s, c], written: the gradient of x
  */
-export function batch_norm_backward_10(grad_y: Floats, weight: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, dbias: Floats | undefined, dx: Floats, c: number, n: number, s: number): void {
+export function batch_norm_backward_8(grad_y: Floats, weight: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, dbias: Floats | undefined, dx: Floats, c: number, n: number, s: number): void {
   const sums = new Float64Array(2 * c);
   const factors = new Float64Array(2 * c);
   for (let i_c = 0; i_c < c; i_c++) {
@@ -478,8 +427,12 @@ export function batch_norm_backward_10(grad_y: Floats, weight: Floats, x: Floats
       sums[c + i_c_1]! += sum_1;
     }
   }
+  const v = n * s;
+  const test = v > 0;
   for (let i_c_2 = 0; i_c_2 < c; i_c_2++) {
-    dweight[i_c_2] = invstd[i_c_2]! * sums[i_c_2]!;
+    const sum_2 = sums[i_c_2]!;
+    const invstd_1 = invstd[i_c_2]!;
+    dweight[i_c_2] = (test ? invstd_1 * sum_2 : 0);
     if (dbias) {
       dbias[i_c_2] = sums[c + i_c_2]!;
     }
@@ -494,7 +447,7 @@ export function batch_norm_backward_10(grad_y: Floats, weight: Floats, x: Floats
  * @param grad_y [n, c, s]: the cotangent of y
  * @param dbias [c], written: the gradient of bias
  */
-export function batch_norm_backward_11(grad_y: Floats, dbias: Floats, c: number, n: number, s: number): void {
+export function batch_norm_backward_9(grad_y: Floats, dbias: Floats, c: number, n: number, s: number): void {
   for (let i_c = 0; i_c < c; i_c++) {
     let sum = 0;
     for (let i_n = 0; i_n < n; i_n++) {
@@ -521,7 +474,7 @@ export function batch_norm_backward_11(grad_y: Floats, dbias: Floats, c: number,
  * @param grad_y [n, s, c]: the cotangent of y
  * @param dbias [c], written: the gradient of bias
  */
-export function batch_norm_backward_12(grad_y: Floats, dbias: Floats, c: number, n: number, s: number): void {
+export function batch_norm_backward_10(grad_y: Floats, dbias: Floats, c: number, n: number, s: number): void {
   const sums = new Float64Array(c);
   for (let first_row = 0; first_row < n * s; first_row += 64) {
     const last_row = Math.min(first_row + 64, n * s);
@@ -563,7 +516,7 @@ export function batch_norm_backward_12(grad_y: Floats, dbias: Floats, c: number,
  * @param dbias [c], written: the gradient of bias
  * @param dx [n, c, s], written: the gradient of x
  */
-export function batch_norm_backward_13(grad_y: Floats, invstd: Floats, dbias: Floats, dx: Floats, c: number, n: number, s: number): void {
+export function batch_norm_backward_11(grad_y: Floats, invstd: Floats, dbias: Floats, dx: Floats, c: number, n: number, s: number): void {
   for (let i_c = 0; i_c < c; i_c++) {
     const invstd_1 = invstd[i_c]!;
     let sum = 0;
@@ -604,7 +557,7 @@ export function batch_norm_backward_13(grad_y: Floats, invstd: Floats, dbias: Fl
  * @param dbias [c], written: the gradient of bias
  * @param dx [n, s, c], written: the gradient of x
  */
-export function batch_norm_backward_14(grad_y: Floats, invstd: Floats, dbias: Floats, dx: Floats, c: number, n: number, s: number): void {
+export function batch_norm_backward_12(grad_y: Floats, invstd: Floats, dbias: Floats, dx: Floats, c: number, n: number, s: number): void {
   const sums = new Float64Array(c);
   const factors = new Float64Array(c);
   for (let i_c = 0; i_c < c; i_c++) {

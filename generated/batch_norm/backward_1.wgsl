@@ -184,33 +184,12 @@ fn backward_4(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grou
 }
 
 // batch_norm, backward:
-//   dweight = invstd * sum((x - mean) * grad_y, n, s)
-//   dbias = sum(grad_y, n, s)
-@compute @workgroup_size(width, together)
-fn backward_12(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) own: vec3u) {
-  let c = numbers.c;
-  let result = (group.x + group.y * 65535u) * together + own.y;
-  let total = reduced(result, group, own, numbers);
-  if (0u < own.x || result >= c) { return; }
-  if (1u < groups.z) {
-    let slot = group.z * 2u * c + result;
-    partials[slot] = total.sum;
-    partials[slot + c] = total.sum_1;
-    return;
-  }
-  let invstd_1 = invstd_at_4[result];
-  let weight_1 = invstd_1 * total.sum_1;
-  dweight[result] = weight_1;
-  dbias[result] = total.sum;
-}
-
-// batch_norm, backward:
 //   dweight = count(n) * count(s) > 0 ? invstd * sum((x - mean) * grad_y, n, s) : 0
 //   mean_1 = mean(grad_y, n, s)
 //   mean_2 = mean((x - mean) * grad_y, n, s)
 //   dx = weight * invstd * grad_y - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
 @compute @workgroup_size(width, together)
-fn backward_18(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
+fn backward_16(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let numbers = numbers_at_8;
   let c = numbers.c;
   let mapped = numbers.mapped;
@@ -264,7 +243,7 @@ fn backward_18(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id
 //   mean_2 = mean((x - mean) * grad_y, n, s)
 //   dx = invstd * grad_y - invstd * mean_1 - invstd ^ 3 * mean_2 * (x - mean)
 @compute @workgroup_size(width, together)
-fn backward_25(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
+fn backward_21(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let numbers = numbers_at_6;
   let c = numbers.c;
   let mapped = numbers.mapped;
@@ -313,7 +292,7 @@ fn backward_25(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id
 //   mean_2 = mean((x - mean) * grad_y, n, s)
 //   dx = invstd * grad_y - invstd * mean_1 - invstd ^ 3 * mean_2 * (x - mean)
 @compute @workgroup_size(width, together)
-fn backward_27(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
+fn backward_23(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let c = numbers.c;
   let mapped = numbers.mapped;
   let n = numbers.n;

@@ -155,33 +155,12 @@ fn backward_9(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grou
 }
 
 // batch_norm, backward:
-//   dweight = invstd * sum((x - mean) * grad_y, n, s)
-//   dbias = sum(grad_y, n, s)
-@compute @workgroup_size(together, width)
-fn backward_15(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) own: vec3u) {
-  let some_c = numbers.c / many;
-  let result = (group.x + group.y * 65535u) * together + own.x;
-  let total = reduced(result, group, own, numbers);
-  if (0u < own.y || result >= some_c) { return; }
-  if (1u < groups.z) {
-    let slot = group.z * 2u * some_c + result;
-    partials[slot] = total.sum;
-    partials[slot + some_c] = total.sum_1;
-    return;
-  }
-  let invstd_1 = invstd_at_4[result];
-  let weight_1 = invstd_1 * total.sum_1;
-  dweight[result] = weight_1;
-  dbias[result] = total.sum;
-}
-
-// batch_norm, backward:
 //   dweight = count(n) * count(s) > 0 ? invstd * sum((x - mean) * grad_y, n, s) : 0
 //   mean_1 = mean(grad_y, n, s)
 //   mean_2 = mean((x - mean) * grad_y, n, s)
 //   dx = weight * invstd * grad_y - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
 @compute @workgroup_size(together, width)
-fn backward_20(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
+fn backward_18(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let numbers = numbers_at_8;
   let mapped = numbers.mapped;
   let n = numbers.n;
@@ -223,7 +202,7 @@ fn backward_20(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id
 //   mean_2 = mean((x - mean) * grad_y, n, s)
 //   dx = invstd * grad_y - invstd * mean_1 - invstd ^ 3 * mean_2 * (x - mean)
 @compute @workgroup_size(together, width)
-fn backward_28(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
+fn backward_24(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let numbers = numbers_at_6;
   let mapped = numbers.mapped;
   let n = numbers.n;
@@ -260,7 +239,7 @@ fn backward_28(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id
 //   mean_2 = mean((x - mean) * grad_y, n, s)
 //   dx = invstd * grad_y - invstd * mean_1 - invstd ^ 3 * mean_2 * (x - mean)
 @compute @workgroup_size(together, width)
-fn backward_30(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
+fn backward_26(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let mapped = numbers.mapped;
   let n = numbers.n;
   let s = numbers.s;

@@ -245,7 +245,7 @@ export function batch_norm_double_backward_2(grad_y: Floats, v_x: Floats, x: Flo
 
 /**
  * batch_norm, double_backward:
- *   second_weight = invstd * sum(grad_y * v_x, n, s)
+ *   second_weight = count(n) * count(s) > 0 ? invstd * sum(grad_y * v_x, n, s) : 0
  *   second_grad_y = v_bias + weight * invstd * v_x + v_weight * invstd * (x - mean)
  *   second_x = v_weight * invstd * grad_y
  *   second_bias = 0
@@ -265,10 +265,12 @@ export function batch_norm_double_backward_2(grad_y: Floats, v_x: Floats, x: Flo
  * @param second_bias [c], written, or absent: the second-order gradient of bias
  */
 export function batch_norm_double_backward_3(grad_y: Floats, v_bias: Floats | undefined, v_weight: Floats, v_x: Floats, weight: Floats, x: Floats, invstd: Floats, mean: Floats, second_weight: Floats, second_grad_y: Floats, second_x: Floats, second_bias: Floats | undefined, c: number, n: number, s: number): void {
+  const v = n * s;
+  const test = v > 0;
   for (let i_c = 0; i_c < c; i_c++) {
     const invstd_1 = invstd[i_c]!;
-    const v = weight[i_c]! * invstd_1;
-    const v_1 = v_weight[i_c]! * invstd_1;
+    const v_1 = weight[i_c]! * invstd_1;
+    const v_2 = v_weight[i_c]! * invstd_1;
     const mean_1 = mean[i_c]!;
     const v_bias_1 = (v_bias ? v_bias[i_c]! : 0);
     let sum = 0;
@@ -279,11 +281,11 @@ export function batch_norm_double_backward_3(grad_y: Floats, v_bias: Floats | un
         const grad_y_1 = grad_y[i_s]!;
         const v_x_1 = v_x[i_s]!;
         sum += grad_y_1 * v_x_1;
-        second_grad_y[i_s] = v * v_x_1 + v_1 * (x[i_s]! - mean_1) + v_bias_1;
-        second_x[i_s] = v_1 * grad_y_1;
+        second_grad_y[i_s] = v_1 * v_x_1 + v_2 * (x[i_s]! - mean_1) + v_bias_1;
+        second_x[i_s] = v_2 * grad_y_1;
       }
     }
-    second_weight[i_c] = invstd_1 * sum;
+    second_weight[i_c] = (test ? invstd_1 * sum : 0);
     if (second_bias) {
       second_bias[i_c] = 0;
     }
@@ -292,7 +294,7 @@ export function batch_norm_double_backward_3(grad_y: Floats, v_bias: Floats | un
 
 /**
  * batch_norm, double_backward:
- *   second_weight = invstd * sum(grad_y * v_x, n, s)
+ *   second_weight = count(n) * count(s) > 0 ? invstd * sum(grad_y * v_x, n, s) : 0
  *   second_grad_y = v_bias + weight * invstd * v_x + v_weight * invstd * (x - mean)
  *   second_x = v_weight * invstd * grad_y
  *   second_bias = 0
@@ -339,8 +341,12 @@ export function batch_norm_double_backward_4(grad_y: Floats, v_bias: Floats | un
       sums[i_c_1]! += sum;
     }
   }
+  const v = n * s;
+  const test = v > 0;
   for (let i_c_2 = 0; i_c_2 < c; i_c_2++) {
-    second_weight[i_c_2] = invstd[i_c_2]! * sums[i_c_2]!;
+    const sum_1 = sums[i_c_2]!;
+    const invstd_2 = invstd[i_c_2]!;
+    second_weight[i_c_2] = (test ? invstd_2 * sum_1 : 0);
   }
   if (second_bias) {
     map(second_bias, c);

@@ -161,7 +161,7 @@ export function batch_norm_add_relu_backward_2(grad_y: Floats, bias: Floats | un
 
 /**
  * batch_norm_add_relu, backward:
- *   dweight = invstd * sum((x - mean) * (bias + residual + weight * invstd * (x - mean) > 0 ? grad_y : 0), n, s)
+ *   dweight = count(n) * count(s) > 0 ? invstd * sum((x - mean) * (bias + residual + weight * invstd * (x - mean) > 0 ? grad_y : 0), n, s) : 0
  *   dbias = sum(bias + residual + weight * invstd * (x - mean) > 0 ? grad_y : 0, n, s)
  *   dx = weight * invstd * (bias + residual + weight * invstd * (x - mean) > 0 ? grad_y : 0)
  *   dresidual = bias + residual + weight * invstd * (x - mean) > 0 ? grad_y : 0
@@ -180,9 +180,11 @@ export function batch_norm_add_relu_backward_2(grad_y: Floats, bias: Floats | un
  * @param dresidual [n, c, s], written: the gradient of residual
  */
 export function batch_norm_add_relu_backward_3(grad_y: Floats, bias: Floats, residual: Floats, weight: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, dbias: Floats, dx: Floats, dresidual: Floats, c: number, n: number, s: number): void {
+  const v = n * s;
+  const test = v > 0;
   for (let i_c = 0; i_c < c; i_c++) {
     const invstd_1 = invstd[i_c]!;
-    const v = weight[i_c]! * invstd_1;
+    const v_1 = weight[i_c]! * invstd_1;
     const mean_1 = mean[i_c]!;
     const bias_1 = bias[i_c]!;
     let sum = 0;
@@ -194,29 +196,29 @@ export function batch_norm_add_relu_backward_3(grad_y: Floats, bias: Floats, res
       for (; i_s < base_1 + s; i_s += 2) {
         const residual_1 = residual[i_s - 1]!;
         const residual_1$1 = residual[i_s]!;
-        const v_1 = x[i_s - 1]! - mean_1;
-        const v_1$1 = x[i_s]! - mean_1;
+        const v_2 = x[i_s - 1]! - mean_1;
+        const v_2$1 = x[i_s]! - mean_1;
         const grad_y_1 = grad_y[i_s - 1]!;
         const grad_y_1$1 = grad_y[i_s]!;
-        sum += (((residual_1 + v * v_1 + bias_1 > 0) ? v_1 * grad_y_1 : 0)) + (((residual_1$1 + v * v_1$1 + bias_1 > 0) ? v_1$1 * grad_y_1$1 : 0));
-        sum_1 += (((residual_1 + v * v_1 + bias_1 > 0) ? grad_y_1 : 0)) + (((residual_1$1 + v * v_1$1 + bias_1 > 0) ? grad_y_1$1 : 0));
-        dx[i_s - 1] = v * (((residual_1 + v * v_1 + bias_1 > 0) ? grad_y_1 : 0));
-        dx[i_s] = v * (((residual_1$1 + v * v_1$1 + bias_1 > 0) ? grad_y_1$1 : 0));
-        dresidual[i_s - 1] = ((residual_1 + v * v_1 + bias_1 > 0) ? grad_y_1 : 0);
-        dresidual[i_s] = ((residual_1$1 + v * v_1$1 + bias_1 > 0) ? grad_y_1$1 : 0);
+        sum += (((residual_1 + v_1 * v_2 + bias_1 > 0) ? v_2 * grad_y_1 : 0)) + (((residual_1$1 + v_1 * v_2$1 + bias_1 > 0) ? v_2$1 * grad_y_1$1 : 0));
+        sum_1 += (((residual_1 + v_1 * v_2 + bias_1 > 0) ? grad_y_1 : 0)) + (((residual_1$1 + v_1 * v_2$1 + bias_1 > 0) ? grad_y_1$1 : 0));
+        dx[i_s - 1] = v_1 * (((residual_1 + v_1 * v_2 + bias_1 > 0) ? grad_y_1 : 0));
+        dx[i_s] = v_1 * (((residual_1$1 + v_1 * v_2$1 + bias_1 > 0) ? grad_y_1$1 : 0));
+        dresidual[i_s - 1] = ((residual_1 + v_1 * v_2 + bias_1 > 0) ? grad_y_1 : 0);
+        dresidual[i_s] = ((residual_1$1 + v_1 * v_2$1 + bias_1 > 0) ? grad_y_1$1 : 0);
       }
       i_s -= 1;
       for (; i_s < base_1 + s; i_s++) {
         const residual_1 = residual[i_s]!;
-        const v_1 = x[i_s]! - mean_1;
+        const v_2 = x[i_s]! - mean_1;
         const grad_y_1 = grad_y[i_s]!;
-        sum += ((residual_1 + v * v_1 + bias_1 > 0) ? v_1 * grad_y_1 : 0);
-        sum_1 += ((residual_1 + v * v_1 + bias_1 > 0) ? grad_y_1 : 0);
-        dx[i_s] = v * (((residual_1 + v * v_1 + bias_1 > 0) ? grad_y_1 : 0));
-        dresidual[i_s] = ((residual_1 + v * v_1 + bias_1 > 0) ? grad_y_1 : 0);
+        sum += ((residual_1 + v_1 * v_2 + bias_1 > 0) ? v_2 * grad_y_1 : 0);
+        sum_1 += ((residual_1 + v_1 * v_2 + bias_1 > 0) ? grad_y_1 : 0);
+        dx[i_s] = v_1 * (((residual_1 + v_1 * v_2 + bias_1 > 0) ? grad_y_1 : 0));
+        dresidual[i_s] = ((residual_1 + v_1 * v_2 + bias_1 > 0) ? grad_y_1 : 0);
       }
     }
-    dweight[i_c] = invstd_1 * sum;
+    dweight[i_c] = (test ? invstd_1 * sum : 0);
     dbias[i_c] = sum_1;
   }
 }

@@ -197,7 +197,7 @@ export function batch_norm_per_activation_backward_2(grad_y: Floats, weight: Flo
 
 /**
  * batch_norm_per_activation, backward:
- *   dweight = invstd * sum((x - mean) * grad_y, n)
+ *   dweight = count(n) > 0 ? invstd * sum((x - mean) * grad_y, n) : 0
  *   dbias = sum(grad_y, n)
  *   dx = weight * invstd * grad_y
  * Used by weight bias running_mean running_var: backward for x, weight, bias
@@ -262,10 +262,13 @@ export function batch_norm_per_activation_backward_3(grad_y: Floats, weight: Flo
       sums[c * s + i_s_1]! += sum_1;
     }
   }
+  const test = n > 0;
   for (let i_c = 0; i_c < c; i_c++) {
     const base_2 = i_c * s;
     for (let i_s_2 = 0; i_s_2 < s; i_s_2++) {
-      dweight[base_2 + i_s_2] = invstd[base_2 + i_s_2]! * sums[base_2 + i_s_2]!;
+      const sum_2 = sums[base_2 + i_s_2]!;
+      const invstd_1 = invstd[base_2 + i_s_2]!;
+      dweight[base_2 + i_s_2] = (test ? invstd_1 * sum_2 : 0);
       dbias[base_2 + i_s_2] = sums[c * s + base_2 + i_s_2]!;
     }
   }

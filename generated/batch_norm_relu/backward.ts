@@ -145,7 +145,7 @@ export function batch_norm_relu_backward_2(grad_y: Floats, bias: Floats | undefi
 
 /**
  * batch_norm_relu, backward:
- *   dweight = invstd * sum((x - mean) * (bias + weight * invstd * (x - mean) > 0 ? grad_y : 0), n, s)
+ *   dweight = count(n) * count(s) > 0 ? invstd * sum((x - mean) * (bias + weight * invstd * (x - mean) > 0 ? grad_y : 0), n, s) : 0
  *   dbias = sum(bias + weight * invstd * (x - mean) > 0 ? grad_y : 0, n, s)
  *   dx = weight * invstd * (bias + weight * invstd * (x - mean) > 0 ? grad_y : 0)
  * Used by weight bias running_mean running_var: backward for x, weight, bias
@@ -161,9 +161,11 @@ export function batch_norm_relu_backward_2(grad_y: Floats, bias: Floats | undefi
  * @param dx [n, c, s], written: the gradient of x
  */
 export function batch_norm_relu_backward_3(grad_y: Floats, bias: Floats, weight: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, dbias: Floats, dx: Floats, c: number, n: number, s: number): void {
+  const v = n * s;
+  const test = v > 0;
   for (let i_c = 0; i_c < c; i_c++) {
     const invstd_1 = invstd[i_c]!;
-    const v = weight[i_c]! * invstd_1;
+    const v_1 = weight[i_c]! * invstd_1;
     const mean_1 = mean[i_c]!;
     const bias_1 = bias[i_c]!;
     let sum = 0;
@@ -173,31 +175,31 @@ export function batch_norm_relu_backward_3(grad_y: Floats, bias: Floats, weight:
       const base_1 = (base + i_c) * s;
       let i_s = base_1 + 3;
       for (; i_s < base_1 + s; i_s += 4) {
-        const v_1 = x[i_s - 3]! - mean_1;
-        const v_1$1 = x[i_s - 2]! - mean_1;
-        const v_1$2 = x[i_s - 1]! - mean_1;
-        const v_1$3 = x[i_s]! - mean_1;
+        const v_2 = x[i_s - 3]! - mean_1;
+        const v_2$1 = x[i_s - 2]! - mean_1;
+        const v_2$2 = x[i_s - 1]! - mean_1;
+        const v_2$3 = x[i_s]! - mean_1;
         const grad_y_1 = grad_y[i_s - 3]!;
         const grad_y_1$1 = grad_y[i_s - 2]!;
         const grad_y_1$2 = grad_y[i_s - 1]!;
         const grad_y_1$3 = grad_y[i_s]!;
-        sum += (((v * v_1 + bias_1 > 0) ? v_1 * grad_y_1 : 0)) + (((v * v_1$1 + bias_1 > 0) ? v_1$1 * grad_y_1$1 : 0)) + (((v * v_1$2 + bias_1 > 0) ? v_1$2 * grad_y_1$2 : 0)) + (((v * v_1$3 + bias_1 > 0) ? v_1$3 * grad_y_1$3 : 0));
-        sum_1 += (((v * v_1 + bias_1 > 0) ? grad_y_1 : 0)) + (((v * v_1$1 + bias_1 > 0) ? grad_y_1$1 : 0)) + (((v * v_1$2 + bias_1 > 0) ? grad_y_1$2 : 0)) + (((v * v_1$3 + bias_1 > 0) ? grad_y_1$3 : 0));
-        dx[i_s - 3] = v * (((v * v_1 + bias_1 > 0) ? grad_y_1 : 0));
-        dx[i_s - 2] = v * (((v * v_1$1 + bias_1 > 0) ? grad_y_1$1 : 0));
-        dx[i_s - 1] = v * (((v * v_1$2 + bias_1 > 0) ? grad_y_1$2 : 0));
-        dx[i_s] = v * (((v * v_1$3 + bias_1 > 0) ? grad_y_1$3 : 0));
+        sum += (((v_1 * v_2 + bias_1 > 0) ? v_2 * grad_y_1 : 0)) + (((v_1 * v_2$1 + bias_1 > 0) ? v_2$1 * grad_y_1$1 : 0)) + (((v_1 * v_2$2 + bias_1 > 0) ? v_2$2 * grad_y_1$2 : 0)) + (((v_1 * v_2$3 + bias_1 > 0) ? v_2$3 * grad_y_1$3 : 0));
+        sum_1 += (((v_1 * v_2 + bias_1 > 0) ? grad_y_1 : 0)) + (((v_1 * v_2$1 + bias_1 > 0) ? grad_y_1$1 : 0)) + (((v_1 * v_2$2 + bias_1 > 0) ? grad_y_1$2 : 0)) + (((v_1 * v_2$3 + bias_1 > 0) ? grad_y_1$3 : 0));
+        dx[i_s - 3] = v_1 * (((v_1 * v_2 + bias_1 > 0) ? grad_y_1 : 0));
+        dx[i_s - 2] = v_1 * (((v_1 * v_2$1 + bias_1 > 0) ? grad_y_1$1 : 0));
+        dx[i_s - 1] = v_1 * (((v_1 * v_2$2 + bias_1 > 0) ? grad_y_1$2 : 0));
+        dx[i_s] = v_1 * (((v_1 * v_2$3 + bias_1 > 0) ? grad_y_1$3 : 0));
       }
       i_s -= 3;
       for (; i_s < base_1 + s; i_s++) {
-        const v_1 = x[i_s]! - mean_1;
+        const v_2 = x[i_s]! - mean_1;
         const grad_y_1 = grad_y[i_s]!;
-        sum += ((v * v_1 + bias_1 > 0) ? v_1 * grad_y_1 : 0);
-        sum_1 += ((v * v_1 + bias_1 > 0) ? grad_y_1 : 0);
-        dx[i_s] = v * (((v * v_1 + bias_1 > 0) ? grad_y_1 : 0));
+        sum += ((v_1 * v_2 + bias_1 > 0) ? v_2 * grad_y_1 : 0);
+        sum_1 += ((v_1 * v_2 + bias_1 > 0) ? grad_y_1 : 0);
+        dx[i_s] = v_1 * (((v_1 * v_2 + bias_1 > 0) ? grad_y_1 : 0));
       }
     }
-    dweight[i_c] = invstd_1 * sum;
+    dweight[i_c] = (test ? invstd_1 * sum : 0);
     dbias[i_c] = sum_1;
   }
 }

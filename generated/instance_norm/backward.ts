@@ -168,7 +168,7 @@ export function instance_norm_backward_3(grad_y: Floats, weight: Floats | undefi
 
 /**
  * instance_norm, backward:
- *   dweight = invstd * sum((x - mean) * grad_y, n, s)
+ *   dweight = count(n) * count(s) > 0 ? invstd * sum((x - mean) * grad_y, n, s) : 0
  *   dbias = sum(grad_y, n, s)
  *   dx = weight * invstd * grad_y
  * Used by weight bias running_mean running_var: backward for x, weight, bias
@@ -183,10 +183,12 @@ export function instance_norm_backward_3(grad_y: Floats, weight: Floats | undefi
  * @param dx [n, c, s], written: the gradient of x
  */
 export function instance_norm_backward_4(grad_y: Floats, weight: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, dbias: Floats, dx: Floats, c: number, n: number, s: number): void {
+  const v = n * s;
+  const test = v > 0;
   for (let i_c = 0; i_c < c; i_c++) {
     const mean_1 = mean[i_c]!;
     const invstd_1 = invstd[i_c]!;
-    const v = weight[i_c]! * invstd_1;
+    const v_1 = weight[i_c]! * invstd_1;
     let sum = 0;
     let sum_1 = 0;
     for (let i_n = 0; i_n < n; i_n++) {
@@ -200,20 +202,20 @@ export function instance_norm_backward_4(grad_y: Floats, weight: Floats, x: Floa
         const grad_y_1$3 = grad_y[i_s]!;
         sum += (x[i_s - 3]! - mean_1) * grad_y_1 + (x[i_s - 2]! - mean_1) * grad_y_1$1 + (x[i_s - 1]! - mean_1) * grad_y_1$2 + (x[i_s]! - mean_1) * grad_y_1$3;
         sum_1 += grad_y_1 + grad_y_1$1 + grad_y_1$2 + grad_y_1$3;
-        dx[i_s - 3] = v * grad_y_1;
-        dx[i_s - 2] = v * grad_y_1$1;
-        dx[i_s - 1] = v * grad_y_1$2;
-        dx[i_s] = v * grad_y_1$3;
+        dx[i_s - 3] = v_1 * grad_y_1;
+        dx[i_s - 2] = v_1 * grad_y_1$1;
+        dx[i_s - 1] = v_1 * grad_y_1$2;
+        dx[i_s] = v_1 * grad_y_1$3;
       }
       i_s -= 3;
       for (; i_s < base_1 + s; i_s++) {
         const grad_y_1 = grad_y[i_s]!;
         sum += (x[i_s]! - mean_1) * grad_y_1;
         sum_1 += grad_y_1;
-        dx[i_s] = v * grad_y_1;
+        dx[i_s] = v_1 * grad_y_1;
       }
     }
-    dweight[i_c] = invstd_1 * sum;
+    dweight[i_c] = (test ? invstd_1 * sum : 0);
     dbias[i_c] = sum_1;
   }
 }
