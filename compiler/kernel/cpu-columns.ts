@@ -42,7 +42,7 @@ export function columnLoops(
   };
   const found = (scalar: Scalar): Code | undefined => {
     const isColumn = scalar.axes.includes(line[0]!) && scalar.axes.every((axis) => axes.includes(axis));
-    if (!isColumn || scalar.type !== 'real') return undefined;
+    if (!isColumn || scalar.type !== 'real' || isSaved(scalar)) return undefined;
     return find(scalar, () => nest.scalar(scalar));
   };
   const body: readonly Statement[] = nest.scope([], () => {
@@ -66,3 +66,7 @@ export function columnLoops(
   }
   nest.push({ do: 'outlined', name: id, body });
 }
+
+/** What callers always pass, and no kernel has to look for. */
+const isSaved = (scalar: Scalar): boolean =>
+  scalar.is === 'leaf' && scalar.expr.op === 'input' && scalar.expr.role === 'saved';

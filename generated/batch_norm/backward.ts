@@ -116,75 +116,70 @@ export function batch_norm_backward_3(grad_y: Floats, x: Floats, invstd: Floats,
   const mean_1 = new Float64Array(c);
   const mean_2 = new Float64Array(c);
   const sums = new Float64Array(2 * c);
-  const factors = new Float64Array(c);
-  for (let i_c = 0; i_c < c; i_c++) {
-    factors[i_c] = mean[i_c]!;
-  }
-  reduce_columns(factors, grad_y, x, sums, n, s, c);
+  reduce_columns(mean, grad_y, x, sums, n, s, c);
   const v = n * s;
   const test = v > 0;
-  for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
-    const sum = sums[i_c_1]!;
-    const sum_1 = sums[c + i_c_1]!;
+  for (let i_c = 0; i_c < c; i_c++) {
+    const sum = sums[i_c]!;
+    const sum_1 = sums[c + i_c]!;
     const mean_3 = sum_1 / (n * s);
     const mean_4 = sum / (n * s);
     if (dweight) {
-      const invstd_1 = invstd[i_c_1]!;
-      dweight[i_c_1] = (test ? invstd_1 * sum : 0);
+      const invstd_1 = invstd[i_c]!;
+      dweight[i_c] = (test ? invstd_1 * sum : 0);
     }
     if (dbias) {
-      dbias[i_c_1] = sum_1;
+      dbias[i_c] = sum_1;
     }
-    mean_1[i_c_1] = mean_3;
-    mean_2[i_c_1] = mean_4;
+    mean_1[i_c] = mean_3;
+    mean_2[i_c] = mean_4;
   }
-  const factors_1 = new Float64Array(4 * c);
-  for (let i_c_2 = 0; i_c_2 < c; i_c_2++) {
-    const invstd_2 = invstd[i_c_2]!;
-    factors_1[i_c_2] = (weight ? weight[i_c_2]! : 1) * invstd_2;
-    factors_1[c + i_c_2] = invstd_2 * invstd_2 * mean_2[i_c_2]!;
-    factors_1[2 * c + i_c_2] = mean[i_c_2]!;
-    factors_1[3 * c + i_c_2] = mean_1[i_c_2]!;
+  const factors = new Float64Array(3 * c);
+  for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
+    const invstd_2 = invstd[i_c_1]!;
+    factors[i_c_1] = (weight ? weight[i_c_1]! : 1) * invstd_2;
+    factors[c + i_c_1] = invstd_2 * invstd_2 * mean_2[i_c_1]!;
+    factors[2 * c + i_c_1] = mean_1[i_c_1]!;
   }
   for (let first_row = 0; first_row < n * s; first_row += 64) {
     const last_row = Math.min(first_row + 64, n * s);
-    let i_c_3 = 0;
-    for (; i_c_3 < c - 3; i_c_3 += 4) {
-      const factors_2 = factors_1[i_c_3]!;
-      const factors_2$1 = factors_1[i_c_3 + 1]!;
-      const factors_2$2 = factors_1[i_c_3 + 2]!;
-      const factors_2$3 = factors_1[i_c_3 + 3]!;
-      const factors_3 = factors_1[c + i_c_3]!;
-      const factors_3$1 = factors_1[c + i_c_3 + 1]!;
-      const factors_3$2 = factors_1[c + i_c_3 + 2]!;
-      const factors_3$3 = factors_1[c + i_c_3 + 3]!;
-      const factors_4 = factors_1[2 * c + i_c_3]!;
-      const factors_4$1 = factors_1[2 * c + i_c_3 + 1]!;
-      const factors_4$2 = factors_1[2 * c + i_c_3 + 2]!;
-      const factors_4$3 = factors_1[2 * c + i_c_3 + 3]!;
-      const factors_5 = factors_1[3 * c + i_c_3]!;
-      const factors_5$1 = factors_1[3 * c + i_c_3 + 1]!;
-      const factors_5$2 = factors_1[3 * c + i_c_3 + 2]!;
-      const factors_5$3 = factors_1[3 * c + i_c_3 + 3]!;
-      for (let i_s = first_row * c + i_c_3; i_s < last_row * c; i_s += c) {
-        const v_1 = x[i_s]! - factors_4;
-        const v_1$1 = x[i_s + 1]! - factors_4$1;
-        const v_1$2 = x[i_s + 2]! - factors_4$2;
-        const v_1$3 = x[i_s + 3]! - factors_4$3;
-        dx[i_s] = factors_2 * (grad_y[i_s]! - factors_3 * v_1 - factors_5);
-        dx[i_s + 1] = factors_2$1 * (grad_y[i_s + 1]! - factors_3$1 * v_1$1 - factors_5$1);
-        dx[i_s + 2] = factors_2$2 * (grad_y[i_s + 2]! - factors_3$2 * v_1$2 - factors_5$2);
-        dx[i_s + 3] = factors_2$3 * (grad_y[i_s + 3]! - factors_3$3 * v_1$3 - factors_5$3);
+    let i_c_2 = 0;
+    for (; i_c_2 < c - 3; i_c_2 += 4) {
+      const factors_1 = factors[i_c_2]!;
+      const factors_1$1 = factors[i_c_2 + 1]!;
+      const factors_1$2 = factors[i_c_2 + 2]!;
+      const factors_1$3 = factors[i_c_2 + 3]!;
+      const factors_2 = factors[c + i_c_2]!;
+      const factors_2$1 = factors[c + i_c_2 + 1]!;
+      const factors_2$2 = factors[c + i_c_2 + 2]!;
+      const factors_2$3 = factors[c + i_c_2 + 3]!;
+      const mean_5 = mean[i_c_2]!;
+      const mean_5$1 = mean[i_c_2 + 1]!;
+      const mean_5$2 = mean[i_c_2 + 2]!;
+      const mean_5$3 = mean[i_c_2 + 3]!;
+      const factors_3 = factors[2 * c + i_c_2]!;
+      const factors_3$1 = factors[2 * c + i_c_2 + 1]!;
+      const factors_3$2 = factors[2 * c + i_c_2 + 2]!;
+      const factors_3$3 = factors[2 * c + i_c_2 + 3]!;
+      for (let i_s = first_row * c + i_c_2; i_s < last_row * c; i_s += c) {
+        const v_1 = x[i_s]! - mean_5;
+        const v_1$1 = x[i_s + 1]! - mean_5$1;
+        const v_1$2 = x[i_s + 2]! - mean_5$2;
+        const v_1$3 = x[i_s + 3]! - mean_5$3;
+        dx[i_s] = factors_1 * (grad_y[i_s]! - factors_2 * v_1 - factors_3);
+        dx[i_s + 1] = factors_1$1 * (grad_y[i_s + 1]! - factors_2$1 * v_1$1 - factors_3$1);
+        dx[i_s + 2] = factors_1$2 * (grad_y[i_s + 2]! - factors_2$2 * v_1$2 - factors_3$2);
+        dx[i_s + 3] = factors_1$3 * (grad_y[i_s + 3]! - factors_2$3 * v_1$3 - factors_3$3);
       }
     }
-    for (; i_c_3 < c; i_c_3++) {
-      const factors_2 = factors_1[i_c_3]!;
-      const factors_3 = factors_1[c + i_c_3]!;
-      const factors_4 = factors_1[2 * c + i_c_3]!;
-      const factors_5 = factors_1[3 * c + i_c_3]!;
-      for (let i_s = first_row * c + i_c_3; i_s < last_row * c; i_s += c) {
-        const v_1 = x[i_s]! - factors_4;
-        dx[i_s] = factors_2 * (grad_y[i_s]! - factors_3 * v_1 - factors_5);
+    for (; i_c_2 < c; i_c_2++) {
+      const factors_1 = factors[i_c_2]!;
+      const factors_2 = factors[c + i_c_2]!;
+      const mean_5 = mean[i_c_2]!;
+      const factors_3 = factors[2 * c + i_c_2]!;
+      for (let i_s = first_row * c + i_c_2; i_s < last_row * c; i_s += c) {
+        const v_1 = x[i_s]! - mean_5;
+        dx[i_s] = factors_1 * (grad_y[i_s]! - factors_2 * v_1 - factors_3);
       }
     }
   }
@@ -205,19 +200,15 @@ export function batch_norm_backward_3(grad_y: Floats, x: Floats, invstd: Floats,
  */
 export function batch_norm_backward_4(grad_y: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, dbias: Floats | undefined, c: number, n: number, s: number): void {
   const sums = new Float64Array(2 * c);
-  const factors = new Float64Array(c);
-  for (let i_c = 0; i_c < c; i_c++) {
-    factors[i_c] = mean[i_c]!;
-  }
-  reduce_columns(factors, grad_y, x, sums, n, s, c);
+  reduce_columns(mean, grad_y, x, sums, n, s, c);
   const v = n * s;
   const test = v > 0;
-  for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
-    const sum = sums[i_c_1]!;
-    const invstd_1 = invstd[i_c_1]!;
-    dweight[i_c_1] = (test ? invstd_1 * sum : 0);
+  for (let i_c = 0; i_c < c; i_c++) {
+    const sum = sums[i_c]!;
+    const invstd_1 = invstd[i_c]!;
+    dweight[i_c] = (test ? invstd_1 * sum : 0);
     if (dbias) {
-      dbias[i_c_1] = sums[c + i_c_1]!;
+      dbias[i_c] = sums[c + i_c]!;
     }
   }
 }
@@ -366,10 +357,9 @@ export function batch_norm_backward_7(grad_y: Floats, weight: Floats | undefined
  */
 export function batch_norm_backward_8(grad_y: Floats, weight: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, dbias: Floats | undefined, dx: Floats, c: number, n: number, s: number): void {
   const sums = new Float64Array(2 * c);
-  const factors = new Float64Array(2 * c);
+  const factors = new Float64Array(c);
   for (let i_c = 0; i_c < c; i_c++) {
-    factors[i_c] = mean[i_c]!;
-    factors[c + i_c] = weight[i_c]! * invstd[i_c]!;
+    factors[i_c] = weight[i_c]! * invstd[i_c]!;
   }
   for (let first_row = 0; first_row < n * s; first_row += 64) {
     const last_row = Math.min(first_row + 64, n * s);
@@ -377,31 +367,31 @@ export function batch_norm_backward_8(grad_y: Floats, weight: Floats, x: Floats,
     for (; i_c_1 < c - 3; i_c_1 += 4) {
       let sum = 0, sum$1 = 0, sum$2 = 0, sum$3 = 0;
       let sum_1 = 0, sum_1$1 = 0, sum_1$2 = 0, sum_1$3 = 0;
+      const mean_1 = mean[i_c_1]!;
+      const mean_1$1 = mean[i_c_1 + 1]!;
+      const mean_1$2 = mean[i_c_1 + 2]!;
+      const mean_1$3 = mean[i_c_1 + 3]!;
       const factors_1 = factors[i_c_1]!;
       const factors_1$1 = factors[i_c_1 + 1]!;
       const factors_1$2 = factors[i_c_1 + 2]!;
       const factors_1$3 = factors[i_c_1 + 3]!;
-      const factors_2 = factors[c + i_c_1]!;
-      const factors_2$1 = factors[c + i_c_1 + 1]!;
-      const factors_2$2 = factors[c + i_c_1 + 2]!;
-      const factors_2$3 = factors[c + i_c_1 + 3]!;
       for (let i_s = first_row * c + i_c_1; i_s < last_row * c; i_s += c) {
         const grad_y_1 = grad_y[i_s]!;
         const grad_y_1$1 = grad_y[i_s + 1]!;
         const grad_y_1$2 = grad_y[i_s + 2]!;
         const grad_y_1$3 = grad_y[i_s + 3]!;
-        sum += (x[i_s]! - factors_1) * grad_y_1;
-        sum$1 += (x[i_s + 1]! - factors_1$1) * grad_y_1$1;
-        sum$2 += (x[i_s + 2]! - factors_1$2) * grad_y_1$2;
-        sum$3 += (x[i_s + 3]! - factors_1$3) * grad_y_1$3;
+        sum += (x[i_s]! - mean_1) * grad_y_1;
+        sum$1 += (x[i_s + 1]! - mean_1$1) * grad_y_1$1;
+        sum$2 += (x[i_s + 2]! - mean_1$2) * grad_y_1$2;
+        sum$3 += (x[i_s + 3]! - mean_1$3) * grad_y_1$3;
         sum_1 += grad_y_1;
         sum_1$1 += grad_y_1$1;
         sum_1$2 += grad_y_1$2;
         sum_1$3 += grad_y_1$3;
-        dx[i_s] = factors_2 * grad_y_1;
-        dx[i_s + 1] = factors_2$1 * grad_y_1$1;
-        dx[i_s + 2] = factors_2$2 * grad_y_1$2;
-        dx[i_s + 3] = factors_2$3 * grad_y_1$3;
+        dx[i_s] = factors_1 * grad_y_1;
+        dx[i_s + 1] = factors_1$1 * grad_y_1$1;
+        dx[i_s + 2] = factors_1$2 * grad_y_1$2;
+        dx[i_s + 3] = factors_1$3 * grad_y_1$3;
       }
       sums[i_c_1]! += sum;
       sums[i_c_1 + 1]! += sum$1;
@@ -415,13 +405,13 @@ export function batch_norm_backward_8(grad_y: Floats, weight: Floats, x: Floats,
     for (; i_c_1 < c; i_c_1++) {
       let sum = 0;
       let sum_1 = 0;
+      const mean_1 = mean[i_c_1]!;
       const factors_1 = factors[i_c_1]!;
-      const factors_2 = factors[c + i_c_1]!;
       for (let i_s = first_row * c + i_c_1; i_s < last_row * c; i_s += c) {
         const grad_y_1 = grad_y[i_s]!;
-        sum += (x[i_s]! - factors_1) * grad_y_1;
+        sum += (x[i_s]! - mean_1) * grad_y_1;
         sum_1 += grad_y_1;
-        dx[i_s] = factors_2 * grad_y_1;
+        dx[i_s] = factors_1 * grad_y_1;
       }
       sums[i_c_1]! += sum;
       sums[c + i_c_1]! += sum_1;
@@ -559,20 +549,16 @@ export function batch_norm_backward_11(grad_y: Floats, invstd: Floats, dbias: Fl
  */
 export function batch_norm_backward_12(grad_y: Floats, invstd: Floats, dbias: Floats, dx: Floats, c: number, n: number, s: number): void {
   const sums = new Float64Array(c);
-  const factors = new Float64Array(c);
-  for (let i_c = 0; i_c < c; i_c++) {
-    factors[i_c] = invstd[i_c]!;
-  }
   for (let first_row = 0; first_row < n * s; first_row += 64) {
     const last_row = Math.min(first_row + 64, n * s);
-    let i_c_1 = 0;
-    for (; i_c_1 < c - 3; i_c_1 += 4) {
+    let i_c = 0;
+    for (; i_c < c - 3; i_c += 4) {
       let sum = 0, sum$1 = 0, sum$2 = 0, sum$3 = 0;
-      const factors_1 = factors[i_c_1]!;
-      const factors_1$1 = factors[i_c_1 + 1]!;
-      const factors_1$2 = factors[i_c_1 + 2]!;
-      const factors_1$3 = factors[i_c_1 + 3]!;
-      for (let i_s = first_row * c + i_c_1; i_s < last_row * c; i_s += c) {
+      const invstd_1 = invstd[i_c]!;
+      const invstd_1$1 = invstd[i_c + 1]!;
+      const invstd_1$2 = invstd[i_c + 2]!;
+      const invstd_1$3 = invstd[i_c + 3]!;
+      for (let i_s = first_row * c + i_c; i_s < last_row * c; i_s += c) {
         const grad_y_1 = grad_y[i_s]!;
         const grad_y_1$1 = grad_y[i_s + 1]!;
         const grad_y_1$2 = grad_y[i_s + 2]!;
@@ -581,29 +567,29 @@ export function batch_norm_backward_12(grad_y: Floats, invstd: Floats, dbias: Fl
         sum$1 += grad_y_1$1;
         sum$2 += grad_y_1$2;
         sum$3 += grad_y_1$3;
-        dx[i_s] = factors_1 * grad_y_1;
-        dx[i_s + 1] = factors_1$1 * grad_y_1$1;
-        dx[i_s + 2] = factors_1$2 * grad_y_1$2;
-        dx[i_s + 3] = factors_1$3 * grad_y_1$3;
+        dx[i_s] = invstd_1 * grad_y_1;
+        dx[i_s + 1] = invstd_1$1 * grad_y_1$1;
+        dx[i_s + 2] = invstd_1$2 * grad_y_1$2;
+        dx[i_s + 3] = invstd_1$3 * grad_y_1$3;
       }
-      sums[i_c_1]! += sum;
-      sums[i_c_1 + 1]! += sum$1;
-      sums[i_c_1 + 2]! += sum$2;
-      sums[i_c_1 + 3]! += sum$3;
+      sums[i_c]! += sum;
+      sums[i_c + 1]! += sum$1;
+      sums[i_c + 2]! += sum$2;
+      sums[i_c + 3]! += sum$3;
     }
-    for (; i_c_1 < c; i_c_1++) {
+    for (; i_c < c; i_c++) {
       let sum = 0;
-      const factors_1 = factors[i_c_1]!;
-      for (let i_s = first_row * c + i_c_1; i_s < last_row * c; i_s += c) {
+      const invstd_1 = invstd[i_c]!;
+      for (let i_s = first_row * c + i_c; i_s < last_row * c; i_s += c) {
         const grad_y_1 = grad_y[i_s]!;
         sum += grad_y_1;
-        dx[i_s] = factors_1 * grad_y_1;
+        dx[i_s] = invstd_1 * grad_y_1;
       }
-      sums[i_c_1]! += sum;
+      sums[i_c]! += sum;
     }
   }
-  for (let i_c_2 = 0; i_c_2 < c; i_c_2++) {
-    dbias[i_c_2] = sums[i_c_2]!;
+  for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
+    dbias[i_c_1] = sums[i_c_1]!;
   }
 }
 
@@ -634,26 +620,26 @@ function reduce(grad_y: Floats, x: Floats, sums: Float64Array, n: number, c: num
   sums[1] = sum_1;
 }
 
-function reduce_columns(factors: Float64Array, grad_y: Floats, x: Floats, sums: Float64Array, n: number, s: number, c: number): void {
+function reduce_columns(mean: Floats, grad_y: Floats, x: Floats, sums: Float64Array, n: number, s: number, c: number): void {
   for (let first_row = 0; first_row < n * s; first_row += 64) {
     const last_row = Math.min(first_row + 64, n * s);
     let i_c = 0;
     for (; i_c < c - 3; i_c += 4) {
       let sum = 0, sum$1 = 0, sum$2 = 0, sum$3 = 0;
       let sum_1 = 0, sum_1$1 = 0, sum_1$2 = 0, sum_1$3 = 0;
-      const factors_1 = factors[i_c]!;
-      const factors_1$1 = factors[i_c + 1]!;
-      const factors_1$2 = factors[i_c + 2]!;
-      const factors_1$3 = factors[i_c + 3]!;
+      const mean_1 = mean[i_c]!;
+      const mean_1$1 = mean[i_c + 1]!;
+      const mean_1$2 = mean[i_c + 2]!;
+      const mean_1$3 = mean[i_c + 3]!;
       for (let i_s = first_row * c + i_c; i_s < last_row * c; i_s += c) {
         const grad_y_1 = grad_y[i_s]!;
         const grad_y_1$1 = grad_y[i_s + 1]!;
         const grad_y_1$2 = grad_y[i_s + 2]!;
         const grad_y_1$3 = grad_y[i_s + 3]!;
-        sum += (x[i_s]! - factors_1) * grad_y_1;
-        sum$1 += (x[i_s + 1]! - factors_1$1) * grad_y_1$1;
-        sum$2 += (x[i_s + 2]! - factors_1$2) * grad_y_1$2;
-        sum$3 += (x[i_s + 3]! - factors_1$3) * grad_y_1$3;
+        sum += (x[i_s]! - mean_1) * grad_y_1;
+        sum$1 += (x[i_s + 1]! - mean_1$1) * grad_y_1$1;
+        sum$2 += (x[i_s + 2]! - mean_1$2) * grad_y_1$2;
+        sum$3 += (x[i_s + 3]! - mean_1$3) * grad_y_1$3;
         sum_1 += grad_y_1;
         sum_1$1 += grad_y_1$1;
         sum_1$2 += grad_y_1$2;
@@ -671,10 +657,10 @@ function reduce_columns(factors: Float64Array, grad_y: Floats, x: Floats, sums: 
     for (; i_c < c; i_c++) {
       let sum = 0;
       let sum_1 = 0;
-      const factors_1 = factors[i_c]!;
+      const mean_1 = mean[i_c]!;
       for (let i_s = first_row * c + i_c; i_s < last_row * c; i_s += c) {
         const grad_y_1 = grad_y[i_s]!;
-        sum += (x[i_s]! - factors_1) * grad_y_1;
+        sum += (x[i_s]! - mean_1) * grad_y_1;
         sum_1 += grad_y_1;
       }
       sums[i_c]! += sum;

@@ -25,128 +25,123 @@ export function batch_norm_per_activation_backward_1(grad_y: Floats, x: Floats, 
   const mean_1 = new Float64Array(c * s);
   const mean_2 = new Float64Array(c * s);
   const sums = new Float64Array(2 * c * s);
-  const factors = new Float64Array(c * s);
-  for (let i_s = 0; i_s < c * s; i_s++) {
-    factors[i_s] = mean[i_s]!;
-  }
   for (let first_row = 0; first_row < n; first_row += 64) {
     const last_row = Math.min(first_row + 64, n);
-    let i_s_1 = 0;
-    for (; i_s_1 < c * s - 3; i_s_1 += 4) {
+    let i_s = 0;
+    for (; i_s < c * s - 3; i_s += 4) {
       let sum = 0, sum$1 = 0, sum$2 = 0, sum$3 = 0;
       let sum_1 = 0, sum_1$1 = 0, sum_1$2 = 0, sum_1$3 = 0;
-      const factors_1 = factors[i_s_1]!;
-      const factors_1$1 = factors[i_s_1 + 1]!;
-      const factors_1$2 = factors[i_s_1 + 2]!;
-      const factors_1$3 = factors[i_s_1 + 3]!;
+      const mean_3 = mean[i_s]!;
+      const mean_3$1 = mean[i_s + 1]!;
+      const mean_3$2 = mean[i_s + 2]!;
+      const mean_3$3 = mean[i_s + 3]!;
       for (let i_n = first_row; i_n < last_row; i_n++) {
         const base = i_n * c;
         const base_1 = base * s;
-        const grad_y_1 = grad_y[base_1 + i_s_1]!;
-        const grad_y_1$1 = grad_y[base_1 + i_s_1 + 1]!;
-        const grad_y_1$2 = grad_y[base_1 + i_s_1 + 2]!;
-        const grad_y_1$3 = grad_y[base_1 + i_s_1 + 3]!;
-        sum += (x[base_1 + i_s_1]! - factors_1) * grad_y_1;
-        sum$1 += (x[base_1 + i_s_1 + 1]! - factors_1$1) * grad_y_1$1;
-        sum$2 += (x[base_1 + i_s_1 + 2]! - factors_1$2) * grad_y_1$2;
-        sum$3 += (x[base_1 + i_s_1 + 3]! - factors_1$3) * grad_y_1$3;
+        const grad_y_1 = grad_y[base_1 + i_s]!;
+        const grad_y_1$1 = grad_y[base_1 + i_s + 1]!;
+        const grad_y_1$2 = grad_y[base_1 + i_s + 2]!;
+        const grad_y_1$3 = grad_y[base_1 + i_s + 3]!;
+        sum += (x[base_1 + i_s]! - mean_3) * grad_y_1;
+        sum$1 += (x[base_1 + i_s + 1]! - mean_3$1) * grad_y_1$1;
+        sum$2 += (x[base_1 + i_s + 2]! - mean_3$2) * grad_y_1$2;
+        sum$3 += (x[base_1 + i_s + 3]! - mean_3$3) * grad_y_1$3;
         sum_1 += grad_y_1;
         sum_1$1 += grad_y_1$1;
         sum_1$2 += grad_y_1$2;
         sum_1$3 += grad_y_1$3;
       }
-      sums[i_s_1]! += sum;
-      sums[i_s_1 + 1]! += sum$1;
-      sums[i_s_1 + 2]! += sum$2;
-      sums[i_s_1 + 3]! += sum$3;
-      sums[c * s + i_s_1]! += sum_1;
-      sums[c * s + i_s_1 + 1]! += sum_1$1;
-      sums[c * s + i_s_1 + 2]! += sum_1$2;
-      sums[c * s + i_s_1 + 3]! += sum_1$3;
+      sums[i_s]! += sum;
+      sums[i_s + 1]! += sum$1;
+      sums[i_s + 2]! += sum$2;
+      sums[i_s + 3]! += sum$3;
+      sums[c * s + i_s]! += sum_1;
+      sums[c * s + i_s + 1]! += sum_1$1;
+      sums[c * s + i_s + 2]! += sum_1$2;
+      sums[c * s + i_s + 3]! += sum_1$3;
     }
-    for (; i_s_1 < c * s; i_s_1++) {
+    for (; i_s < c * s; i_s++) {
       let sum = 0;
       let sum_1 = 0;
-      const factors_1 = factors[i_s_1]!;
+      const mean_3 = mean[i_s]!;
       for (let i_n = first_row; i_n < last_row; i_n++) {
         const base = i_n * c;
         const base_1 = base * s;
-        const grad_y_1 = grad_y[base_1 + i_s_1]!;
-        sum += (x[base_1 + i_s_1]! - factors_1) * grad_y_1;
+        const grad_y_1 = grad_y[base_1 + i_s]!;
+        sum += (x[base_1 + i_s]! - mean_3) * grad_y_1;
         sum_1 += grad_y_1;
       }
-      sums[i_s_1]! += sum;
-      sums[c * s + i_s_1]! += sum_1;
+      sums[i_s]! += sum;
+      sums[c * s + i_s]! += sum_1;
     }
   }
   const test = n > 0;
   for (let i_c = 0; i_c < c; i_c++) {
     const base_2 = i_c * s;
-    for (let i_s_2 = 0; i_s_2 < s; i_s_2++) {
-      const sum_2 = sums[base_2 + i_s_2]!;
-      const sum_3 = sums[c * s + base_2 + i_s_2]!;
-      const mean_3 = sum_3 / n;
-      const mean_4 = sum_2 / n;
+    for (let i_s_1 = 0; i_s_1 < s; i_s_1++) {
+      const sum_2 = sums[base_2 + i_s_1]!;
+      const sum_3 = sums[c * s + base_2 + i_s_1]!;
+      const mean_4 = sum_3 / n;
+      const mean_5 = sum_2 / n;
       if (dweight && dbias) {
-        const invstd_1 = invstd[base_2 + i_s_2]!;
-        dweight[base_2 + i_s_2] = (test ? invstd_1 * sum_2 : 0);
-        dbias[base_2 + i_s_2] = sum_3;
+        const invstd_1 = invstd[base_2 + i_s_1]!;
+        dweight[base_2 + i_s_1] = (test ? invstd_1 * sum_2 : 0);
+        dbias[base_2 + i_s_1] = sum_3;
       }
-      mean_1[base_2 + i_s_2] = mean_3;
-      mean_2[base_2 + i_s_2] = mean_4;
+      mean_1[base_2 + i_s_1] = mean_4;
+      mean_2[base_2 + i_s_1] = mean_5;
     }
   }
-  const factors_2 = new Float64Array(4 * c * s);
-  for (let i_s_3 = 0; i_s_3 < c * s; i_s_3++) {
-    const invstd_2 = invstd[i_s_3]!;
-    factors_2[i_s_3] = (weight ? weight[i_s_3]! : 1) * invstd_2;
-    factors_2[c * s + i_s_3] = invstd_2 * invstd_2 * mean_2[i_s_3]!;
-    factors_2[2 * c * s + i_s_3] = mean[i_s_3]!;
-    factors_2[3 * c * s + i_s_3] = mean_1[i_s_3]!;
+  const factors = new Float64Array(3 * c * s);
+  for (let i_s_2 = 0; i_s_2 < c * s; i_s_2++) {
+    const invstd_2 = invstd[i_s_2]!;
+    factors[i_s_2] = (weight ? weight[i_s_2]! : 1) * invstd_2;
+    factors[c * s + i_s_2] = invstd_2 * invstd_2 * mean_2[i_s_2]!;
+    factors[2 * c * s + i_s_2] = mean_1[i_s_2]!;
   }
   for (let first_row_1 = 0; first_row_1 < n; first_row_1 += 64) {
     const last_row_1 = Math.min(first_row_1 + 64, n);
-    let i_s_4 = 0;
-    for (; i_s_4 < c * s - 3; i_s_4 += 4) {
-      const factors_3 = factors_2[i_s_4]!;
-      const factors_3$1 = factors_2[i_s_4 + 1]!;
-      const factors_3$2 = factors_2[i_s_4 + 2]!;
-      const factors_3$3 = factors_2[i_s_4 + 3]!;
-      const factors_4 = factors_2[c * s + i_s_4]!;
-      const factors_4$1 = factors_2[c * s + i_s_4 + 1]!;
-      const factors_4$2 = factors_2[c * s + i_s_4 + 2]!;
-      const factors_4$3 = factors_2[c * s + i_s_4 + 3]!;
-      const factors_5 = factors_2[2 * c * s + i_s_4]!;
-      const factors_5$1 = factors_2[2 * c * s + i_s_4 + 1]!;
-      const factors_5$2 = factors_2[2 * c * s + i_s_4 + 2]!;
-      const factors_5$3 = factors_2[2 * c * s + i_s_4 + 3]!;
-      const factors_6 = factors_2[3 * c * s + i_s_4]!;
-      const factors_6$1 = factors_2[3 * c * s + i_s_4 + 1]!;
-      const factors_6$2 = factors_2[3 * c * s + i_s_4 + 2]!;
-      const factors_6$3 = factors_2[3 * c * s + i_s_4 + 3]!;
+    let i_s_3 = 0;
+    for (; i_s_3 < c * s - 3; i_s_3 += 4) {
+      const factors_1 = factors[i_s_3]!;
+      const factors_1$1 = factors[i_s_3 + 1]!;
+      const factors_1$2 = factors[i_s_3 + 2]!;
+      const factors_1$3 = factors[i_s_3 + 3]!;
+      const factors_2 = factors[c * s + i_s_3]!;
+      const factors_2$1 = factors[c * s + i_s_3 + 1]!;
+      const factors_2$2 = factors[c * s + i_s_3 + 2]!;
+      const factors_2$3 = factors[c * s + i_s_3 + 3]!;
+      const mean_6 = mean[i_s_3]!;
+      const mean_6$1 = mean[i_s_3 + 1]!;
+      const mean_6$2 = mean[i_s_3 + 2]!;
+      const mean_6$3 = mean[i_s_3 + 3]!;
+      const factors_3 = factors[2 * c * s + i_s_3]!;
+      const factors_3$1 = factors[2 * c * s + i_s_3 + 1]!;
+      const factors_3$2 = factors[2 * c * s + i_s_3 + 2]!;
+      const factors_3$3 = factors[2 * c * s + i_s_3 + 3]!;
       for (let i_n_1 = first_row_1; i_n_1 < last_row_1; i_n_1++) {
         const base_3 = i_n_1 * c;
         const base_4 = base_3 * s;
-        const v = x[base_4 + i_s_4]! - factors_5;
-        const v$1 = x[base_4 + i_s_4 + 1]! - factors_5$1;
-        const v$2 = x[base_4 + i_s_4 + 2]! - factors_5$2;
-        const v$3 = x[base_4 + i_s_4 + 3]! - factors_5$3;
-        dx[base_4 + i_s_4] = factors_3 * (grad_y[base_4 + i_s_4]! - factors_4 * v - factors_6);
-        dx[base_4 + i_s_4 + 1] = factors_3$1 * (grad_y[base_4 + i_s_4 + 1]! - factors_4$1 * v$1 - factors_6$1);
-        dx[base_4 + i_s_4 + 2] = factors_3$2 * (grad_y[base_4 + i_s_4 + 2]! - factors_4$2 * v$2 - factors_6$2);
-        dx[base_4 + i_s_4 + 3] = factors_3$3 * (grad_y[base_4 + i_s_4 + 3]! - factors_4$3 * v$3 - factors_6$3);
+        const v = x[base_4 + i_s_3]! - mean_6;
+        const v$1 = x[base_4 + i_s_3 + 1]! - mean_6$1;
+        const v$2 = x[base_4 + i_s_3 + 2]! - mean_6$2;
+        const v$3 = x[base_4 + i_s_3 + 3]! - mean_6$3;
+        dx[base_4 + i_s_3] = factors_1 * (grad_y[base_4 + i_s_3]! - factors_2 * v - factors_3);
+        dx[base_4 + i_s_3 + 1] = factors_1$1 * (grad_y[base_4 + i_s_3 + 1]! - factors_2$1 * v$1 - factors_3$1);
+        dx[base_4 + i_s_3 + 2] = factors_1$2 * (grad_y[base_4 + i_s_3 + 2]! - factors_2$2 * v$2 - factors_3$2);
+        dx[base_4 + i_s_3 + 3] = factors_1$3 * (grad_y[base_4 + i_s_3 + 3]! - factors_2$3 * v$3 - factors_3$3);
       }
     }
-    for (; i_s_4 < c * s; i_s_4++) {
-      const factors_3 = factors_2[i_s_4]!;
-      const factors_4 = factors_2[c * s + i_s_4]!;
-      const factors_5 = factors_2[2 * c * s + i_s_4]!;
-      const factors_6 = factors_2[3 * c * s + i_s_4]!;
+    for (; i_s_3 < c * s; i_s_3++) {
+      const factors_1 = factors[i_s_3]!;
+      const factors_2 = factors[c * s + i_s_3]!;
+      const mean_6 = mean[i_s_3]!;
+      const factors_3 = factors[2 * c * s + i_s_3]!;
       for (let i_n_1 = first_row_1; i_n_1 < last_row_1; i_n_1++) {
         const base_3 = i_n_1 * c;
         const base_4 = base_3 * s;
-        const v = x[base_4 + i_s_4]! - factors_5;
-        dx[base_4 + i_s_4] = factors_3 * (grad_y[base_4 + i_s_4]! - factors_4 * v - factors_6);
+        const v = x[base_4 + i_s_3]! - mean_6;
+        dx[base_4 + i_s_3] = factors_1 * (grad_y[base_4 + i_s_3]! - factors_2 * v - factors_3);
       }
     }
   }
@@ -213,10 +208,9 @@ export function batch_norm_per_activation_backward_2(grad_y: Floats, weight: Flo
  */
 export function batch_norm_per_activation_backward_3(grad_y: Floats, weight: Floats, x: Floats, invstd: Floats, mean: Floats, dweight: Floats, dbias: Floats, dx: Floats, c: number, n: number, s: number): void {
   const sums = new Float64Array(2 * c * s);
-  const factors = new Float64Array(2 * c * s);
+  const factors = new Float64Array(c * s);
   for (let i_s = 0; i_s < c * s; i_s++) {
-    factors[i_s] = mean[i_s]!;
-    factors[c * s + i_s] = weight[i_s]! * invstd[i_s]!;
+    factors[i_s] = weight[i_s]! * invstd[i_s]!;
   }
   for (let first_row = 0; first_row < n; first_row += 64) {
     const last_row = Math.min(first_row + 64, n);
@@ -224,21 +218,21 @@ export function batch_norm_per_activation_backward_3(grad_y: Floats, weight: Flo
     for (; i_s_1 < c * s - 1; i_s_1 += 2) {
       let sum = 0, sum$1 = 0;
       let sum_1 = 0, sum_1$1 = 0;
+      const mean_1 = mean[i_s_1]!;
+      const mean_1$1 = mean[i_s_1 + 1]!;
       const factors_1 = factors[i_s_1]!;
       const factors_1$1 = factors[i_s_1 + 1]!;
-      const factors_2 = factors[c * s + i_s_1]!;
-      const factors_2$1 = factors[c * s + i_s_1 + 1]!;
       for (let i_n = first_row; i_n < last_row; i_n++) {
         const base = i_n * c;
         const base_1 = base * s;
         const grad_y_1 = grad_y[base_1 + i_s_1]!;
         const grad_y_1$1 = grad_y[base_1 + i_s_1 + 1]!;
-        sum += (x[base_1 + i_s_1]! - factors_1) * grad_y_1;
-        sum$1 += (x[base_1 + i_s_1 + 1]! - factors_1$1) * grad_y_1$1;
+        sum += (x[base_1 + i_s_1]! - mean_1) * grad_y_1;
+        sum$1 += (x[base_1 + i_s_1 + 1]! - mean_1$1) * grad_y_1$1;
         sum_1 += grad_y_1;
         sum_1$1 += grad_y_1$1;
-        dx[base_1 + i_s_1] = factors_2 * grad_y_1;
-        dx[base_1 + i_s_1 + 1] = factors_2$1 * grad_y_1$1;
+        dx[base_1 + i_s_1] = factors_1 * grad_y_1;
+        dx[base_1 + i_s_1 + 1] = factors_1$1 * grad_y_1$1;
       }
       sums[i_s_1]! += sum;
       sums[i_s_1 + 1]! += sum$1;
@@ -248,15 +242,15 @@ export function batch_norm_per_activation_backward_3(grad_y: Floats, weight: Flo
     for (; i_s_1 < c * s; i_s_1++) {
       let sum = 0;
       let sum_1 = 0;
+      const mean_1 = mean[i_s_1]!;
       const factors_1 = factors[i_s_1]!;
-      const factors_2 = factors[c * s + i_s_1]!;
       for (let i_n = first_row; i_n < last_row; i_n++) {
         const base = i_n * c;
         const base_1 = base * s;
         const grad_y_1 = grad_y[base_1 + i_s_1]!;
-        sum += (x[base_1 + i_s_1]! - factors_1) * grad_y_1;
+        sum += (x[base_1 + i_s_1]! - mean_1) * grad_y_1;
         sum_1 += grad_y_1;
-        dx[base_1 + i_s_1] = factors_2 * grad_y_1;
+        dx[base_1 + i_s_1] = factors_1 * grad_y_1;
       }
       sums[i_s_1]! += sum;
       sums[c * s + i_s_1]! += sum_1;
