@@ -9,6 +9,7 @@ import type { ReduceStage, Stage } from '../schedule/stages.ts';
 import type { Entry } from '../spec/spec.ts';
 import { createBody, storeEpilogue } from './body.ts';
 import { collectBindings, collectUniforms, prune } from './collect.ts';
+import { joinLoops } from './cpu-join.ts';
 import { type Builder, eachAlone, elementsOf, loops, sidesOf } from './cpu-loops.ts';
 import { mapElements } from './cpu-map.ts';
 import { defineSpread, partsIn, reduceRows, reduceSpread } from './cpu-reduce.ts';
@@ -50,7 +51,7 @@ export function lowerCpu(
     else inTurn(builder, fused, isRead);
   }
 
-  const body = prune(nest.finish());
+  const body = prune(joinLoops(nest.finish()));
   const bindings = collectBindings(body, used).filter(({ role }) => role !== 'scratch');
   return {
     target: 'cpu',

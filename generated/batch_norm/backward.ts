@@ -113,72 +113,65 @@ export function batch_norm_backward_2(grad_y: Floats, x: Floats, invstd: Floats,
  * @param dx [n, s, c], written: the gradient of x
  */
 export function batch_norm_backward_3(grad_y: Floats, x: Floats, invstd: Floats, mean: Floats, weight: Floats | undefined, dweight: Floats | undefined, dbias: Floats | undefined, dx: Floats, c: number, n: number, s: number): void {
-  const mean_1 = new Float64Array(c);
-  const mean_2 = new Float64Array(c);
   const sums = new Float64Array(2 * c);
   reduce_columns(mean, grad_y, x, sums, n, s, c);
+  const factors = new Float64Array(3 * c);
   const v = n * s;
   const test = v > 0;
   for (let i_c = 0; i_c < c; i_c++) {
     const sum = sums[i_c]!;
     const sum_1 = sums[c + i_c]!;
-    const mean_3 = sum_1 / (n * s);
-    const mean_4 = sum / (n * s);
+    const invstd_1 = invstd[i_c]!;
+    const mean_1 = sum_1 / (n * s);
+    const mean_2 = sum / (n * s);
     if (dweight) {
-      const invstd_1 = invstd[i_c]!;
       dweight[i_c] = (test ? invstd_1 * sum : 0);
     }
     if (dbias) {
       dbias[i_c] = sum_1;
     }
-    mean_1[i_c] = mean_3;
-    mean_2[i_c] = mean_4;
-  }
-  const factors = new Float64Array(3 * c);
-  for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
-    const invstd_2 = invstd[i_c_1]!;
-    factors[i_c_1] = (weight ? weight[i_c_1]! : 1) * invstd_2;
-    factors[c + i_c_1] = invstd_2 * invstd_2 * mean_2[i_c_1]!;
-    factors[2 * c + i_c_1] = mean_1[i_c_1]!;
+    factors[i_c] = (weight ? weight[i_c]! : 1) * invstd_1;
+    factors[c + i_c] = invstd_1 * invstd_1 * mean_2;
+    factors[2 * c + i_c] = mean_1;
   }
   for (let first_row = 0; first_row < n * s; first_row += 64) {
     const last_row = Math.min(first_row + 64, n * s);
-    let i_c_2 = 0;
-    for (; i_c_2 < c - 3; i_c_2 += 4) {
-      const factors_1 = factors[i_c_2]!;
-      const factors_1$1 = factors[i_c_2 + 1]!;
-      const factors_1$2 = factors[i_c_2 + 2]!;
-      const factors_1$3 = factors[i_c_2 + 3]!;
-      const factors_2 = factors[c + i_c_2]!;
-      const factors_2$1 = factors[c + i_c_2 + 1]!;
-      const factors_2$2 = factors[c + i_c_2 + 2]!;
-      const factors_2$3 = factors[c + i_c_2 + 3]!;
-      const mean_5 = mean[i_c_2]!;
-      const mean_5$1 = mean[i_c_2 + 1]!;
-      const mean_5$2 = mean[i_c_2 + 2]!;
-      const mean_5$3 = mean[i_c_2 + 3]!;
-      const factors_3 = factors[2 * c + i_c_2]!;
-      const factors_3$1 = factors[2 * c + i_c_2 + 1]!;
-      const factors_3$2 = factors[2 * c + i_c_2 + 2]!;
-      const factors_3$3 = factors[2 * c + i_c_2 + 3]!;
-      for (let i_s = first_row * c + i_c_2; i_s < last_row * c; i_s += c) {
-        const v_1 = x[i_s]! - mean_5;
-        const v_1$1 = x[i_s + 1]! - mean_5$1;
-        const v_1$2 = x[i_s + 2]! - mean_5$2;
-        const v_1$3 = x[i_s + 3]! - mean_5$3;
+    let i_c_1 = 0;
+    for (; i_c_1 < c - 3; i_c_1 += 4) {
+      const factors_1 = factors[i_c_1]!;
+      const factors_1$1 = factors[i_c_1 + 1]!;
+      const factors_1$2 = factors[i_c_1 + 2]!;
+      const factors_1$3 = factors[i_c_1 + 3]!;
+      const factors_2 = factors[c + i_c_1]!;
+      const factors_2$1 = factors[c + i_c_1 + 1]!;
+      const factors_2$2 = factors[c + i_c_1 + 2]!;
+      const factors_2$3 = factors[c + i_c_1 + 3]!;
+      const mean_3 = mean[i_c_1]!;
+      const mean_3$1 = mean[i_c_1 + 1]!;
+      const mean_3$2 = mean[i_c_1 + 2]!;
+      const mean_3$3 = mean[i_c_1 + 3]!;
+      const factors_3 = factors[2 * c + i_c_1]!;
+      const factors_3$1 = factors[2 * c + i_c_1 + 1]!;
+      const factors_3$2 = factors[2 * c + i_c_1 + 2]!;
+      const factors_3$3 = factors[2 * c + i_c_1 + 3]!;
+      for (let i_s = first_row * c + i_c_1; i_s < last_row * c; i_s += c) {
+        const v_1 = x[i_s]! - mean_3;
+        const v_1$1 = x[i_s + 1]! - mean_3$1;
+        const v_1$2 = x[i_s + 2]! - mean_3$2;
+        const v_1$3 = x[i_s + 3]! - mean_3$3;
         dx[i_s] = factors_1 * (grad_y[i_s]! - factors_2 * v_1 - factors_3);
         dx[i_s + 1] = factors_1$1 * (grad_y[i_s + 1]! - factors_2$1 * v_1$1 - factors_3$1);
         dx[i_s + 2] = factors_1$2 * (grad_y[i_s + 2]! - factors_2$2 * v_1$2 - factors_3$2);
         dx[i_s + 3] = factors_1$3 * (grad_y[i_s + 3]! - factors_2$3 * v_1$3 - factors_3$3);
       }
     }
-    for (; i_c_2 < c; i_c_2++) {
-      const factors_1 = factors[i_c_2]!;
-      const factors_2 = factors[c + i_c_2]!;
-      const mean_5 = mean[i_c_2]!;
-      const factors_3 = factors[2 * c + i_c_2]!;
-      for (let i_s = first_row * c + i_c_2; i_s < last_row * c; i_s += c) {
-        const v_1 = x[i_s]! - mean_5;
+    for (; i_c_1 < c; i_c_1++) {
+      const factors_1 = factors[i_c_1]!;
+      const factors_2 = factors[c + i_c_1]!;
+      const mean_3 = mean[i_c_1]!;
+      const factors_3 = factors[2 * c + i_c_1]!;
+      for (let i_s = first_row * c + i_c_1; i_s < last_row * c; i_s += c) {
+        const v_1 = x[i_s]! - mean_3;
         dx[i_s] = factors_1 * (grad_y[i_s]! - factors_2 * v_1 - factors_3);
       }
     }

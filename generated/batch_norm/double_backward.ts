@@ -131,11 +131,6 @@ export function batch_norm_double_backward_1(grad_y: Floats, v_x: Floats, x: Flo
  * @param second_bias [c], written, or absent: the second-order gradient of bias
  */
 export function batch_norm_double_backward_2(grad_y: Floats, v_x: Floats, x: Floats, invstd: Floats, mean: Floats, v_bias: Floats | undefined, v_weight: Floats | undefined, weight: Floats | undefined, second_weight: Floats | undefined, second_grad_y: Floats, second_x: Floats, second_bias: Floats | undefined, c: number, n: number, s: number): void {
-  const mean_1 = new Float64Array(c);
-  const mean_2 = new Float64Array(c);
-  const mean_3 = new Float64Array(c);
-  const mean_4 = new Float64Array(c);
-  const mean_5 = new Float64Array(c);
   const sums = new Float64Array(5 * c);
   for (let first_row = 0; first_row < n * s; first_row += 64) {
     const last_row = Math.min(first_row + 64, n * s);
@@ -145,13 +140,13 @@ export function batch_norm_double_backward_2(grad_y: Floats, v_x: Floats, x: Flo
       let sum_2 = 0;
       let sum_3 = 0;
       let sum_4 = 0;
-      const mean_6 = mean[i_c]!;
+      const mean_1 = mean[i_c]!;
       for (let i_s = first_row * c + i_c; i_s < last_row * c; i_s += c) {
         const x_1 = x[i_s]!;
         const grad_y_1 = grad_y[i_s]!;
-        sum += (x_1 - mean_6) * grad_y_1;
+        sum += (x_1 - mean_1) * grad_y_1;
         const v_x_1 = v_x[i_s]!;
-        sum_1 += (x_1 - mean_6) * v_x_1;
+        sum_1 += (x_1 - mean_1) * v_x_1;
         sum_2 += grad_y_1;
         sum_3 += grad_y_1 * v_x_1;
         sum_4 += v_x_1;
@@ -163,72 +158,60 @@ export function batch_norm_double_backward_2(grad_y: Floats, v_x: Floats, x: Flo
       sums[4 * c + i_c]! += sum_4;
     }
   }
+  const factors = new Float64Array(10 * c);
   const v = n * s;
   const test = v > 0;
   for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
     const sum_5 = sums[i_c_1]!;
     const sum_6 = sums[3 * c + i_c_1]!;
     const sum_7 = sums[4 * c + i_c_1]!;
-    const mean_7 = sums[c + i_c_1]! / (n * s);
-    const mean_8 = sums[2 * c + i_c_1]! / (n * s);
-    const mean_9 = sum_7 / (n * s);
-    const mean_10 = sum_5 / (n * s);
-    const mean_11 = sum_6 / (n * s);
+    const invstd_1 = invstd[i_c_1]!;
+    const mean_2 = sums[c + i_c_1]! / (n * s);
+    const mean_3 = sums[2 * c + i_c_1]! / (n * s);
+    const mean_4 = sum_7 / (n * s);
+    const mean_5 = sum_5 / (n * s);
+    const mean_6 = sum_6 / (n * s);
     if (second_weight) {
-      const invstd_1 = invstd[i_c_1]!;
-      second_weight[i_c_1] = (test ? invstd_1 * (sum_6 - invstd_1 * invstd_1 * mean_7 * sum_5 - mean_8 * sum_7) : 0);
+      second_weight[i_c_1] = (test ? invstd_1 * (sum_6 - invstd_1 * invstd_1 * mean_2 * sum_5 - mean_3 * sum_7) : 0);
     }
-    mean_1[i_c_1] = mean_9;
-    mean_2[i_c_1] = mean_7;
-    mean_3[i_c_1] = mean_8;
-    mean_4[i_c_1] = mean_10;
-    mean_5[i_c_1] = mean_11;
-  }
-  const factors = new Float64Array(10 * c);
-  for (let i_c_2 = 0; i_c_2 < c; i_c_2++) {
-    const weight_1 = (weight ? weight[i_c_2]! : 1);
-    const invstd_2 = invstd[i_c_2]!;
-    const v_1 = weight_1 * invstd_2;
-    factors[i_c_2] = v_1;
-    const v_weight_1 = (v_weight ? v_weight[i_c_2]! : 0);
-    const v_2 = invstd_2 * invstd_2;
+    const weight_1 = (weight ? weight[i_c_1]! : 1);
+    const v_1 = weight_1 * invstd_1;
+    factors[i_c_1] = v_1;
+    const v_weight_1 = (v_weight ? v_weight[i_c_1]! : 0);
+    const v_2 = invstd_1 * invstd_1;
     const v_3 = weight_1 * v_2;
-    const mean_12 = mean_2[i_c_2]!;
-    const v_4 = v_3 * mean_12;
+    const v_4 = v_3 * mean_2;
     const v_5 = v_weight_1 - v_4;
-    factors[c + i_c_2] = invstd_2 * v_5;
-    factors[2 * c + i_c_2] = (v_bias ? v_bias[i_c_2]! : 0);
-    const mean_13 = mean_1[i_c_2]!;
-    factors[3 * c + i_c_2] = v_1 * mean_13;
-    const mean_14 = mean_4[i_c_2]!;
-    const mean_15 = mean_3[i_c_2]!;
-    factors[4 * c + i_c_2] = v_2 * (3 * weight_1 * v_2 * mean_12 * mean_14 + weight_1 * mean_13 * mean_15 - v_weight_1 * mean_14 - weight_1 * mean_5[i_c_2]!);
-    factors[5 * c + i_c_2] = v_5;
-    factors[6 * c + i_c_2] = v_3 * mean_13 * mean_14;
-    factors[7 * c + i_c_2] = v_4 * mean_15;
-    factors[8 * c + i_c_2] = v_3 * mean_14;
-    factors[9 * c + i_c_2] = v_weight_1 * mean_15;
+    factors[c + i_c_1] = invstd_1 * v_5;
+    factors[2 * c + i_c_1] = (v_bias ? v_bias[i_c_1]! : 0);
+    factors[3 * c + i_c_1] = v_1 * mean_4;
+    factors[4 * c + i_c_1] = v_2 * (3 * weight_1 * v_2 * mean_2 * mean_5 + weight_1 * mean_4 * mean_3 - v_weight_1 * mean_5 - weight_1 * mean_6);
+    factors[5 * c + i_c_1] = v_5;
+    factors[6 * c + i_c_1] = v_3 * mean_4 * mean_5;
+    factors[7 * c + i_c_1] = v_4 * mean_3;
+    factors[8 * c + i_c_1] = v_3 * mean_5;
+    factors[9 * c + i_c_1] = v_weight_1 * mean_3;
   }
   for (let first_row_1 = 0; first_row_1 < n * s; first_row_1 += 64) {
     const last_row_1 = Math.min(first_row_1 + 64, n * s);
-    for (let i_c_3 = 0; i_c_3 < c; i_c_3++) {
-      const factors_1 = factors[i_c_3]!;
-      const factors_2 = factors[c + i_c_3]!;
-      const mean_16 = mean[i_c_3]!;
-      const factors_3 = factors[2 * c + i_c_3]!;
-      const factors_4 = factors[3 * c + i_c_3]!;
-      const invstd_3 = invstd[i_c_3]!;
-      const factors_5 = factors[4 * c + i_c_3]!;
-      const factors_6 = factors[5 * c + i_c_3]!;
-      const factors_7 = factors[6 * c + i_c_3]!;
-      const factors_8 = factors[7 * c + i_c_3]!;
-      const factors_9 = factors[8 * c + i_c_3]!;
-      const factors_10 = factors[9 * c + i_c_3]!;
-      for (let i_s_1 = first_row_1 * c + i_c_3; i_s_1 < last_row_1 * c; i_s_1 += c) {
+    for (let i_c_2 = 0; i_c_2 < c; i_c_2++) {
+      const factors_1 = factors[i_c_2]!;
+      const factors_2 = factors[c + i_c_2]!;
+      const mean_7 = mean[i_c_2]!;
+      const factors_3 = factors[2 * c + i_c_2]!;
+      const factors_4 = factors[3 * c + i_c_2]!;
+      const invstd_2 = invstd[i_c_2]!;
+      const factors_5 = factors[4 * c + i_c_2]!;
+      const factors_6 = factors[5 * c + i_c_2]!;
+      const factors_7 = factors[6 * c + i_c_2]!;
+      const factors_8 = factors[7 * c + i_c_2]!;
+      const factors_9 = factors[8 * c + i_c_2]!;
+      const factors_10 = factors[9 * c + i_c_2]!;
+      for (let i_s_1 = first_row_1 * c + i_c_2; i_s_1 < last_row_1 * c; i_s_1 += c) {
         const v_x_2 = v_x[i_s_1]!;
-        const v_6 = x[i_s_1]! - mean_16;
+        const v_6 = x[i_s_1]! - mean_7;
         second_grad_y[i_s_1] = factors_1 * v_x_2 + factors_2 * v_6 + factors_3 - factors_4;
-        second_x[i_s_1] = invstd_3 * (factors_5 * v_6 + factors_6 * grad_y[i_s_1]! + factors_7 + factors_8 - factors_9 * v_x_2 - factors_10);
+        second_x[i_s_1] = invstd_2 * (factors_5 * v_6 + factors_6 * grad_y[i_s_1]! + factors_7 + factors_8 - factors_9 * v_x_2 - factors_10);
       }
     }
   }

@@ -153,6 +153,7 @@ export function batch_norm_forward_2(running_mean: Floats | undefined, running_v
       sums[c + i_c_1]! += sum_1;
     }
   }
+  const factors = new Float64Array(3 * c);
   const v = n * s;
   const v_1 = v - 1;
   const v_2 = n / v_1;
@@ -174,12 +175,9 @@ export function batch_norm_forward_2(running_mean: Floats | undefined, running_v
       const running_var_1 = running_var[i_c_2]!;
       running_var[i_c_2] = (test ? v_5 * running_var_1 + v_4 * variance : running_var_1);
     }
-  }
-  const factors = new Float64Array(3 * c);
-  for (let i_c_3 = 0; i_c_3 < c; i_c_3++) {
-    factors[i_c_3] = (weight ? weight[i_c_3]! : 1) * invstd[i_c_3]!;
-    factors[c + i_c_3] = mean[i_c_3]!;
-    factors[2 * c + i_c_3] = (bias ? bias[i_c_3]! : 0);
+    factors[i_c_2] = (weight ? weight[i_c_2]! : 1) * invstd[i_c_2]!;
+    factors[c + i_c_2] = mean[i_c_2]!;
+    factors[2 * c + i_c_2] = (bias ? bias[i_c_2]! : 0);
   }
   map_columns(factors, x, y, n, s, c);
 }

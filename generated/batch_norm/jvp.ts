@@ -72,48 +72,43 @@ export function batch_norm_jvp_1(x: Floats, mean: Floats, x_t: Floats, weight: F
  * @param y_t [n, s, c], written: the tangent of y
  */
 export function batch_norm_jvp_2(x: Floats, mean: Floats, x_t: Floats, weight: Floats | undefined, invstd: Floats, bias_t: Floats | undefined, weight_t: Floats | undefined, y_t: Floats, c: number, n: number, s: number): void {
-  const mean_1 = new Float64Array(c);
-  const mean_2 = new Float64Array(c);
   const sums = new Float64Array(2 * c);
   for (let first_row = 0; first_row < n * s; first_row += 64) {
     const last_row = Math.min(first_row + 64, n * s);
     for (let i_c = 0; i_c < c; i_c++) {
       let sum = 0;
       let sum_1 = 0;
-      const mean_3 = mean[i_c]!;
+      const mean_1 = mean[i_c]!;
       for (let i_s = first_row * c + i_c; i_s < last_row * c; i_s += c) {
         const x_t_1 = x_t[i_s]!;
-        sum += (x[i_s]! - mean_3) * x_t_1;
+        sum += (x[i_s]! - mean_1) * x_t_1;
         sum_1 += x_t_1;
       }
       sums[i_c]! += sum;
       sums[c + i_c]! += sum_1;
     }
   }
-  for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
-    mean_1[i_c_1] = sums[c + i_c_1]! / (n * s);
-    mean_2[i_c_1] = sums[i_c_1]! / (n * s);
-  }
   const factors = new Float64Array(4 * c);
-  for (let i_c_2 = 0; i_c_2 < c; i_c_2++) {
-    const invstd_1 = invstd[i_c_2]!;
-    const weight_1 = (weight ? weight[i_c_2]! : 1);
-    factors[i_c_2] = invstd_1 * ((weight_t ? weight_t[i_c_2]! : 0) - weight_1 * (invstd_1 * invstd_1) * mean_2[i_c_2]!);
+  for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
+    const mean_2 = sums[i_c_1]! / (n * s);
+    const invstd_1 = invstd[i_c_1]!;
+    const weight_1 = (weight ? weight[i_c_1]! : 1);
+    factors[i_c_1] = invstd_1 * ((weight_t ? weight_t[i_c_1]! : 0) - weight_1 * (invstd_1 * invstd_1) * mean_2);
     const v = weight_1 * invstd_1;
-    factors[c + i_c_2] = v;
-    factors[2 * c + i_c_2] = (bias_t ? bias_t[i_c_2]! : 0);
-    factors[3 * c + i_c_2] = v * mean_1[i_c_2]!;
+    factors[c + i_c_1] = v;
+    factors[2 * c + i_c_1] = (bias_t ? bias_t[i_c_1]! : 0);
+    factors[3 * c + i_c_1] = v * (sums[c + i_c_1]! / (n * s));
   }
   for (let first_row_1 = 0; first_row_1 < n * s; first_row_1 += 64) {
     const last_row_1 = Math.min(first_row_1 + 64, n * s);
-    for (let i_c_3 = 0; i_c_3 < c; i_c_3++) {
-      const factors_1 = factors[i_c_3]!;
-      const mean_4 = mean[i_c_3]!;
-      const factors_2 = factors[c + i_c_3]!;
-      const factors_3 = factors[2 * c + i_c_3]!;
-      const factors_4 = factors[3 * c + i_c_3]!;
-      for (let i_s_1 = first_row_1 * c + i_c_3; i_s_1 < last_row_1 * c; i_s_1 += c) {
-        y_t[i_s_1] = factors_1 * (x[i_s_1]! - mean_4) + factors_2 * x_t[i_s_1]! + factors_3 - factors_4;
+    for (let i_c_2 = 0; i_c_2 < c; i_c_2++) {
+      const factors_1 = factors[i_c_2]!;
+      const mean_3 = mean[i_c_2]!;
+      const factors_2 = factors[c + i_c_2]!;
+      const factors_3 = factors[2 * c + i_c_2]!;
+      const factors_4 = factors[3 * c + i_c_2]!;
+      for (let i_s_1 = first_row_1 * c + i_c_2; i_s_1 < last_row_1 * c; i_s_1 += c) {
+        y_t[i_s_1] = factors_1 * (x[i_s_1]! - mean_3) + factors_2 * x_t[i_s_1]! + factors_3 - factors_4;
       }
     }
   }
