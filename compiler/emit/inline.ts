@@ -1,19 +1,28 @@
-/** Puts loads that are used once where they are used: the loops read better, and are shorter. */
+/** Puts values that are used once where they are used: code is shorter, and of loads the loops read better. */
 import { codesOf, eachOperand, mapOperands, operandsOf } from '../kernel/collect.ts';
-import type { Code, Statement } from '../kernel/kernel.ts';
+import { type Code, isVector, type Statement } from '../kernel/kernel.ts';
 import { mapCodes } from '../kernel/rewrite.ts';
 
 type Let = Extract<Statement, { do: 'let' }>;
 
-export function inlineLoads(statements: readonly Statement[]): Statement[] {
+/** Whether a value may stand in a statement for its name; for others in it values may stand by then. */
+type Fits = (value: Code, user: Listed) => boolean;
+
+/** Of loads, and of what is just stored. */
+export const inlineLoads = (statements: readonly Statement[]): Statement[] => inline(statements, isReadable);
+
+/** Of all values. */
+export const inlineValues = (statements: readonly Statement[]): Statement[] => inline(statements, isAsOften);
+
+function inline(statements: readonly Statement[], fits: Fits): Statement[] {
   const list: Listed[] = statements.map((s) => {
-    const statement = 'body' in s && s.do !== 'outlined' ? { ...s, body: inlineLoads(s.body) } : s;
+    const statement = 'body' in s && s.do !== 'outlined' ? { ...s, body: inline(s.body, fits) } : s;
     return { statement, uses: usesOf(statement), put: new Map() };
   });
   const users = usersIn(list);
   return list.flatMap(({ statement, put }, at) => {
     const settled = put.size > 0 ? mapCodes(statement, (code) => substitute(code, put)) : statement;
-    const user = settled.do === 'let' ? onlyUser(settled, at, list, users) : undefined;
+    const user = settled.do === 'let' ? onlyUser(settled, at, list, users, fits) : undefined;
     if (settled.do !== 'let' || !user) return [settled];
     user.put.set(settled.name, settled.value);
     return [];
@@ -54,33 +63,43 @@ function usersIn(list: readonly Listed[]): Map<string, number[]> {
   return users;
 }
 
-/**
- * The only statement that uses a value, where it can stand for the value's name: loads, and what is just stored, if
- * nothing is stored in between that they read.
- */
+/** The only statement that uses a value, if its place is as good: nothing is stored in between that it reads. */
 function onlyUser(
   { name: id, value }: Let,
   at: number,
   list: readonly Listed[],
   users: ReadonlyMap<string, readonly number[]>,
+  fits: Fits,
 ): Listed | undefined {
   const [only, ...others] = users.get(id) ?? [];
   if (only === undefined || others.length > 0) return undefined;
   const user = list[only]!;
-  if (user.uses.get(id) !== 1) return undefined;
-  const { statement, put } = user;
-  const isStillName = (code: Code): boolean => code.code === 'name' && !put.has(code.name);
-  const isStored =
-    statement.do === 'store' &&
-    (isStillName(statement.value) || (statement.value.code === 'binary' && isStillName(statement.value.b)));
-  if (value.code !== 'load' && !isStored) return undefined;
-  const read = arraysIn(value);
+  if (user.uses.get(id) !== 1 || !fits(value, user)) return undefined;
+  const read = readBy(value);
   const isSafe = ({ statement: s }: Listed): boolean =>
-    !('body' in s) && !(s.do === 'store' && read.has(s.array));
+    !('body' in s) && !(s.do === 'store' && read.has(s.array)) && !(s.do === 'assign' && read.has(s.name));
   return list.slice(at + 1, only).every(isSafe) ? user : undefined;
 }
 
-function arraysIn(code: Code): Set<string> {
-  const own = code.code === 'load' ? [code.array] : [];
-  return new Set([...own, ...operandsOf(code).flatMap((operand) => [...arraysIn(operand)])]);
+/** Loads, and what is just stored. */
+function isReadable(value: Code, { statement, put }: Listed): boolean {
+  const isStillName = (code: Code): boolean => code.code === 'name' && !put.has(code.name);
+  return (
+    value.code === 'load' ||
+    (statement.do === 'store' &&
+      (isStillName(statement.value) || (statement.value.code === 'binary' && isStillName(statement.value.b))))
+  );
+}
+
+/** Whatever is computed as often as what uses it: for each copy of a vector, or once. */
+function isAsOften(value: Code, { statement: s }: Listed): boolean {
+  if (s.do === 'repeat' || s.do === 'rows') return false;
+  return isVector(value) === ('value' in s && isVector(s.value));
+}
+
+/** The arrays and names that an expression reads. */
+function readBy(code: Code): Set<string> {
+  const own =
+    code.code === 'load' ? [code.array] : code.code === 'name' || code.code === 'fold' ? [code.name] : [];
+  return new Set([...own, ...operandsOf(code).flatMap((operand) => [...readBy(operand)])]);
 }
