@@ -136,12 +136,14 @@ export interface WasmPhaseDescription {
   readonly kept: (n: Numbers) => number;
   /** Into how many blocks a kept index can be cut. */
   readonly units: (n: Numbers) => number;
+  /** How many blocks it has to have for the same block of neighbours to lie side by side in memory. */
+  readonly strips: (n: Numbers) => number;
   /** Elements visited. */
   readonly elements: (n: Numbers) => number;
   /** The number that says into how many blocks a kept index is cut: for the runtime to decide. */
   readonly blocks: string;
   readonly routines: readonly WasmRoutineDescription[];
-  /** The function that runs all routines for each kept index in turn. */
+  /** The function that runs all routines for a range of kept indices. */
   readonly together: string;
 }
 

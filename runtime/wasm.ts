@@ -8,8 +8,10 @@ import { mostChunks, openThreads, type SharedRoutine, type SharedRoutines, type 
 const fewElements = 32768;
 /** Parts that a phase of few kept indices is cut into. It does not depend on the threads, so neither do results. */
 const parts = 16;
-/** A phase whose kept indices alone make this many parts is not cut further. */
+/** A phase of this many kept indices has parts enough. */
 const enoughKept = 8;
+/** Elements that caches hold until they are read again. Where there are more, they are walked in the order of memory. */
+const cachedElements = 2 ** 20;
 
 /** A kernel whose phases were cut for a call. */
 export interface WasmLaunch extends WasmKernelDescription {
@@ -47,7 +49,8 @@ export function makeRunner({ memory, threads: team, load }: Machine, threads: nu
         const [kept, elements] = [phase.kept(given), phase.elements(given)];
         const blocks = blocksOf(phase, kept, elements, given);
         numbers[phase.blocks] = blocks;
-        if (blocks === 1) return [{ routine: shared[phase.together]!, items: kept, elements }];
+        if (blocks === 1 || kept >= enoughKept)
+          return [{ routine: shared[phase.together]!, items: kept, elements }];
         return phase.routines.map(({ name, over }) => ({
           routine: shared[name]!,
           items: over === 'parts' ? kept * blocks : kept,
@@ -74,7 +77,8 @@ export function makeRunner({ memory, threads: team, load }: Machine, threads: nu
 }
 
 function blocksOf(phase: WasmPhaseDescription, kept: number, elements: number, numbers: Numbers): number {
-  if (kept === 0 || kept >= enoughKept || elements < 2 * fewElements) return 1;
+  if (elements < 2 * fewElements) return 1;
+  if (kept >= enoughKept) return elements < cachedElements ? 1 : phase.strips(numbers);
   return Math.max(1, Math.min(phase.units(numbers), Math.ceil(parts / kept)));
 }
 

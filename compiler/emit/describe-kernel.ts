@@ -93,7 +93,7 @@ const uniformText = ({ of, type }: Uniform): string =>
   ]);
 
 function phaseText({ phase, routines, together }: ModulePhase, kernel: Kernel, tables: Tables): string {
-  const { kept, units, elements, blocks } = phase;
+  const { kept, units, strips, elements, blocks } = phase;
   const described = phase.routines.map(({ over }, i) =>
     record([
       ['name', quote(routines[i]!)],
@@ -103,6 +103,7 @@ function phaseText({ phase, routines, together }: ModulePhase, kernel: Kernel, t
   return record([
     ['kept', tables.number(asFunction(kept, kernel))],
     ['units', tables.number(asFunction(units, kernel))],
+    ['strips', tables.number(asFunction(strips, kernel))],
     ['elements', tables.number(asFunction(elements, kernel))],
     ['blocks', quote(blocks.of)],
     ['routines', list(described)],

@@ -4,6 +4,7 @@ import { mapCode } from '../kernel/collect.ts';
 import {
   type Binding,
   type Code,
+  isIndex,
   type Kernel,
   name,
   type ReductionReport,
@@ -271,6 +272,7 @@ function describePhases(kernel: Kernel, plan: ModulePlan): { readonly together: 
       kept,
       together,
       units: formulaOf(phase.units, kernel),
+      ...(!isIndex(phase.strips, 1) && { strips: formulaOf(phase.strips, kernel) }),
       blocks: phase.blocks.name,
       routines: Object.fromEntries(routines.map((name, i) => [name, phase.routines[i]!.over])),
     };

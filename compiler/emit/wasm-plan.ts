@@ -21,18 +21,25 @@ export interface ModuleRoutine {
   readonly used: readonly Argument[];
 }
 
+/** A function that runs several routines in turn. */
+export interface Sequence {
+  readonly routines: readonly { readonly name: string; readonly over: Routine['over'] }[];
+  /** Where the number of blocks lies. */
+  readonly slot: number;
+}
+
 /** A phase of a kernel, by the names under which the module exports it. */
 export interface ModulePhase {
   readonly phase: Phase;
   readonly routines: readonly string[];
-  /** What runs all of them for each kept index in turn. */
+  /** What runs all of them for a range of kept indices. */
   readonly together: string;
 }
 
 export interface ModulePlan {
   readonly routines: readonly ModuleRoutine[];
-  /** Functions that run several routines in turn, by their names. */
-  readonly sequences: ReadonlyMap<string, readonly string[]>;
+  /** By their names. */
+  readonly sequences: ReadonlyMap<string, Sequence>;
   readonly phasesOf: (kernel: Kernel) => readonly ModulePhase[];
   /** The numbers of a kernel's calls: its bindings' addresses in order, then its uniforms. */
   readonly argumentsOf: (kernel: Kernel) => readonly Argument[];
@@ -50,7 +57,7 @@ export function planModule(kernels: readonly Kernel[]): ModulePlan {
     ...uniforms.map(({ name, type }) => ({ name, slot: slotOf(`${type} ${name}`), isReal: type === 'f32' })),
   ];
   const routines = new Map<string, ModuleRoutine>();
-  const sequences = new Map<string, readonly string[]>();
+  const sequences = new Map<string, Sequence>();
   const namesOfSequences = new Map<string, string>();
   const counts = new Map<string, number>();
   const fresh = (base: string): string => {
@@ -67,12 +74,13 @@ export function planModule(kernels: readonly Kernel[]): ModulePlan {
     routines.set(key, known);
     return known.name;
   };
-  const sequence = (names: readonly string[]): string => {
+  const sequence = (names: readonly string[], { routines: own, blocks }: Phase): string => {
     if (names.length === 1) return names[0]!;
-    const key = names.join(' ');
+    const slot = slotOf(`${blocks.type} ${blocks.name}`);
+    const key = [slot, ...names].join(' ');
     const known = namesOfSequences.get(key) ?? fresh('phase');
     namesOfSequences.set(key, known);
-    sequences.set(known, names);
+    sequences.set(known, { slot, routines: names.map((name, i) => ({ name, over: own[i]!.over })) });
     return known;
   };
   const phases = new Map(
@@ -80,7 +88,7 @@ export function planModule(kernels: readonly Kernel[]): ModulePlan {
       kernel,
       kernel.phases.map((phase): ModulePhase => {
         const names = phase.routines.map((routine) => add(kernel, routine));
-        return { phase, routines: names, together: sequence(names) };
+        return { phase, routines: names, together: sequence(names, phase) };
       }),
     ]),
   );
@@ -95,7 +103,7 @@ export function planModule(kernels: readonly Kernel[]): ModulePlan {
 /** A module as it is assembled: data alone. */
 export interface ModuleCode {
   readonly routines: readonly RoutineCode[];
-  readonly sequences: ReadonlyMap<string, readonly string[]>;
+  readonly sequences: ReadonlyMap<string, Sequence>;
 }
 
 export interface RoutineCode {

@@ -16,6 +16,7 @@ import {
   type ModulePlan,
   type ModuleRoutine,
   type RoutineCode,
+  type Sequence,
 } from './wasm-plan.ts';
 import { wasmText } from './wasm-text.ts';
 
@@ -138,19 +139,37 @@ function addRoutine(
   m.addFunctionExport(name, name);
 }
 
-/** Several routines in turn, for each kept index of the range. */
-function addSequence(binaryen: Binaryen, m: Module, name: string, routines: readonly string[]): void {
+/**
+ * Several routines in turn for kept indices of a range: for each of them where they are not cut into blocks; otherwise for
+ * all of them, with the same block of one after the other, as they lie in memory.
+ */
+function addSequence(binaryen: Binaryen, m: Module, name: string, { routines, slot }: Sequence): void {
   const { i32, none } = binaryen;
-  const at = (): Ref => m.local.get(1, i32);
-  const next = (): Ref => m.i32.add(at(), m.i32.const(1));
-  const calls = routines.map((routine) => m.call(routine, [m.local.get(0, i32), at(), next()], none));
-  const body = m.loop(
-    'each',
+  const [numbers, begin, end, blocks, block, kept] = [0, 1, 2, 3, 4, 5] as const;
+  const get = (local: number): Ref => m.local.get(local, i32);
+  const next = (x: Ref): Ref => m.i32.add(x, m.i32.const(1));
+  const call = (routine: string, from: Ref, to: Ref): Ref => m.call(routine, [get(numbers), from, to], none);
+  /** Counts a local up from where it is. */
+  const count = (label: string, local: number, below: number, body: readonly Ref[]): Ref => {
+    const turn = m.block(null, [...body, m.local.set(local, next(get(local))), m.br(label)]);
+    return m.loop(label, m.if(m.i32.lt_u(get(local), get(below)), turn));
+  };
+  const alone = routines.map((routine) => call(routine.name, get(begin), next(get(begin))));
+  const inBlocks = ({ name: routine, over }: Sequence['routines'][number], i: number): Ref[] => {
+    if (over === 'kept') return [call(routine, get(begin), get(end))];
+    const part = (): Ref => m.i32.add(m.i32.mul(get(kept), get(blocks)), get(block));
+    const eachKept = count(`kept_${i}`, kept, end, [call(routine, part(), next(part()))]);
+    const start = m.local.set(kept, get(begin));
+    return [m.local.set(block, m.i32.const(0)), count(`blocks_${i}`, block, blocks, [start, eachKept])];
+  };
+  const body = [
+    m.local.set(blocks, m.i32.load(slot * slotBytes, 4, get(numbers))),
     m.if(
-      m.i32.lt_u(at(), m.local.get(2, i32)),
-      m.block(null, [...calls, m.local.set(1, next()), m.br('each')]),
+      m.i32.eq(get(blocks), m.i32.const(1)),
+      count('each', begin, end, alone),
+      m.block(null, routines.flatMap(inBlocks)),
     ),
-  );
-  m.addFunction(name, parametersOf(binaryen), none, [], body);
+  ];
+  m.addFunction(name, parametersOf(binaryen), none, [i32, i32, i32], m.block(null, body));
   m.addFunctionExport(name, name);
 }

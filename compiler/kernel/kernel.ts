@@ -234,6 +234,11 @@ export interface Phase {
   /** How many kept indices, and how many units of work, at most, one of them can be cut into. */
   readonly kept: Code;
   readonly units: Code;
+  /**
+   * How many blocks a kept index has to have for the same block of neighbours to lie side by side in memory: one where
+   * whole kept indices do.
+   */
+  readonly strips: Code;
   /** Elements visited, to tell how much work it is. */
   readonly elements: Code;
   /** The uniform that says how many blocks a kept index is cut into. */

@@ -10,7 +10,15 @@ import { finishGroup } from './wasm-finish.ts';
 import { joinMapping, type Mapping, mapElements, mappingsOf } from './wasm-map.ts';
 import { prepare, preparedFor, prepareParts } from './wasm-prepare.ts';
 import { columnParts, describeReduction, type Reduction } from './wasm-reduction.ts';
-import { type Builder, type Context, closeRoutine, openRoutine, roughUnits, sizeOf } from './wasm-routine.ts';
+import {
+  type Builder,
+  type Context,
+  closeRoutine,
+  openRoutine,
+  roughUnits,
+  sizeOf,
+  stripsOf,
+} from './wasm-routine.ts';
 import { reduceRows } from './wasm-rows.ts';
 import { splatLoads } from './wasm-splat.ts';
 
@@ -76,7 +84,7 @@ function columnPhases(making: Making, reduction: Reduction, blocks: Phase['block
   );
   const elements = elementsOf(context, reduction.stage.space);
   return [
-    { kept, units, elements, blocks, routines: [taken] },
+    { kept, units, strips: index(1), elements, blocks, routines: [taken] },
     plain(context, sizeOf(context, reduction.kept), finish(making, reduction)),
   ];
 }
@@ -112,6 +120,7 @@ function rowPhase(
   return {
     kept: sizeOf(context, first.kept),
     units: distinct(units).reduce(greatest),
+    strips: stripsOf(context, first.over.slice(0, -1), first.over.at(-1)!),
     elements: elementsOf(context, first.stage.space),
     blocks,
     routines,
@@ -140,6 +149,7 @@ function mapPhases(making: Making, stage: Stage, mapping: Mapping): Phase[] {
   phases.push({
     kept: sizeOf(context, mapping.kept),
     units: mapping.lanes.length > 0 ? roughUnits(context, [...mapping.rows, mapping.lanes]) : index(1),
+    strips: index(1),
     elements: elementsOf(context, mapping.outputs[0]!.axes),
     blocks,
     routines: [routine(making, stage, 'map', 'parts', body, found)],
@@ -149,7 +159,8 @@ function mapPhases(making: Making, stage: Stage, mapping: Mapping): Phase[] {
 
 /** A phase of one routine, which is not cut into blocks. */
 function plain({ tensors }: Context, kept: Code, only: Routine): Phase {
-  return { kept, units: index(1), elements: kept, blocks: tensors.decided('blocks'), routines: [only] };
+  const blocks = tensors.decided('blocks');
+  return { kept, units: index(1), strips: index(1), elements: kept, blocks, routines: [only] };
 }
 
 /** Groups are merged from blocks and finished, each kept index for itself. */

@@ -161,8 +161,7 @@ export function unitsOf(
   const settle = builder.nest.local;
   const rows = settle('rows', roundUp(sizeOf(builder, rowGroups), each));
   const width = settle('width', times(sizeOf(builder, [lanes]), each));
-  const least = greatest(index(1), binary('/', index(chunk), greatest(index(1), width)));
-  const rowsEach = settle('rows_each', least);
+  const rowsEach = settle('rows_each', rowsEachOf(width));
   const pieces = settle('pieces', roundUp(width, index(chunk)));
   const count = settle('units', binary('*', roundUp(rows, rowsEach), pieces));
   return { rows, width, rowsEach, pieces, count };
@@ -171,6 +170,23 @@ export function unitsOf(
 /** About how many units there are, for the runtime to decide into how many blocks they are worth cutting. */
 export const roughUnits = (context: Context, groups: readonly AxisGroup[]): Code =>
   roundUp(sizeOf(context, groups), index(chunk));
+
+/** How many rows of a width make a unit. */
+const rowsEachOf = (width: Code): Code =>
+  greatest(index(1), binary('/', index(chunk), greatest(index(1), width)));
+
+/** Elements of rows that are worth it: of shorter ones, too many make a unit; of longer ones, the next is far away anyway. */
+const [shortRow, longRow] = [64, 4096];
+
+/** How many units of whole rows there are, for rows that are worth it. */
+export function stripsOf(context: Context, rowGroups: readonly AxisGroup[], lanes: AxisGroup): Code {
+  if (rowGroups.length === 0) return index(1);
+  const width = sizeOf(context, [lanes]);
+  const isNotShort = least(index(1), binary('/', width, index(shortRow)));
+  const isNotLong = least(index(1), binary('/', index(longRow), greatest(index(1), width)));
+  const units = roundUp(sizeOf(context, rowGroups), rowsEachOf(width));
+  return greatest(index(1), times(isNotShort, isNotLong, units));
+}
 
 /** Visits the units of some blocks; `unit` gets the rows and the piece of each row that are its own. */
 export function unitLoop(

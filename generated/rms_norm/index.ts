@@ -21,6 +21,7 @@ function describe(): OpDescription<RmsNormTypes> {
     (n) => n.n! * n.$blocks!,
     (n) => n.n!,
     (n) => Math.floor((n.d! + 1023) / 1024),
+    () => 1,
     (n) => n.n! * n.d!,
     (n) => n.n! * n.$taken!,
     (n) => Math.floor(n.d! / n.$many!),
@@ -28,7 +29,6 @@ function describe(): OpDescription<RmsNormTypes> {
     (n) => n.d! * n.$blocks!,
     (n) => Math.floor((n.n! + 123) / 124),
     (n) => n.d!,
-    () => 1,
     (n) => n.d! * n.$taken!,
     (n) => n.n! * n.$blocks_2!,
   ];
@@ -39,29 +39,29 @@ function describe(): OpDescription<RmsNormTypes> {
     { name: 'y', role: 'output', of: 'y', axes: ['n', 'd'], access: 'write' },
     { name: 'invrms', role: 'output', of: 'invrms', axes: ['n'], access: 'read_write' },
     { name: 'partials', role: 'scratch', of: 'partials', axes: ['n'], access: 'read_write', length: f[0]!, dtype: 'f64' },
-    { name: 'partials', role: 'scratch', of: 'partials', axes: ['n'], access: 'read_write', length: f[4]! },
+    { name: 'partials', role: 'scratch', of: 'partials', axes: ['n'], access: 'read_write', length: f[5]! },
     { name: 'grad_y', role: 'cotangent', of: 'y', axes: ['n', 'd'], access: 'read' },
     { name: 'invrms', role: 'saved', of: 'invrms', axes: ['n'], access: 'read' },
     { name: 'dx', role: 'gradient', of: 'x', axes: ['n', 'd'], access: 'write' },
-    { name: 'packed', role: 'scratch', of: 'packed', axes: ['n'], access: 'read_write', length: f[6]! },
+    { name: 'packed', role: 'scratch', of: 'packed', axes: ['n'], access: 'read_write', length: f[7]! },
     { name: 'dweight', role: 'gradient', of: 'weight', axes: ['d'], access: 'write' },
-    { name: 'partials', role: 'scratch', of: 'partials', axes: ['d'], access: 'read_write', length: f[7]!, dtype: 'f64' },
+    { name: 'partials', role: 'scratch', of: 'partials', axes: ['d'], access: 'read_write', length: f[8]!, dtype: 'f64' },
     { name: 'partials', role: 'scratch', of: 'partials', axes: ['d'], access: 'read_write', length: f[11]! },
     { name: 'partials_1', role: 'scratch', of: 'partials_1', axes: ['n'], access: 'read_write', length: f[12]!, dtype: 'f64' },
     { name: 'partials_1', role: 'scratch', of: 'partials_1', axes: ['d'], access: 'read_write', length: f[11]! },
   ];
   const b = (...places: readonly number[]) => places.map((i) => bindings[i]!);
   const p: readonly (WasmPhaseDescription)[] = [
-    { kept: f[1]!, units: f[2]!, elements: f[3]!, blocks: '$blocks', routines: [{ name: 'reduce_1', over: 'parts' }, { name: 'finish_1', over: 'kept' }, { name: 'map_1', over: 'parts' }], together: 'phase_1' },
-    { kept: f[2]!, units: f[8]!, elements: f[3]!, blocks: '$blocks', routines: [{ name: 'reduce_2', over: 'parts' }], together: 'reduce_2' },
-    { kept: f[9]!, units: f[10]!, elements: f[9]!, blocks: '$blocks_1', routines: [{ name: 'finish_2', over: 'kept' }], together: 'finish_2' },
-    { kept: f[1]!, units: f[2]!, elements: f[3]!, blocks: '$blocks_2', routines: [{ name: 'reduce_3', over: 'parts' }, { name: 'finish_3', over: 'kept' }, { name: 'map_2', over: 'parts' }], together: 'phase_2' },
-    { kept: f[1]!, units: f[2]!, elements: f[3]!, blocks: '$blocks', routines: [{ name: 'reduce_1', over: 'parts' }, { name: 'finish_1', over: 'kept' }, { name: 'map_2', over: 'parts' }], together: 'phase_2' },
-    { kept: f[1]!, units: f[2]!, elements: f[3]!, blocks: '$blocks', routines: [{ name: 'reduce_4', over: 'parts' }, { name: 'finish_1', over: 'kept' }, { name: 'map_3', over: 'parts' }], together: 'phase_3' },
+    { kept: f[1]!, units: f[2]!, strips: f[3]!, elements: f[4]!, blocks: '$blocks', routines: [{ name: 'reduce_1', over: 'parts' }, { name: 'finish_1', over: 'kept' }, { name: 'map_1', over: 'parts' }], together: 'phase_1' },
+    { kept: f[2]!, units: f[9]!, strips: f[3]!, elements: f[4]!, blocks: '$blocks', routines: [{ name: 'reduce_2', over: 'parts' }], together: 'reduce_2' },
+    { kept: f[10]!, units: f[3]!, strips: f[3]!, elements: f[10]!, blocks: '$blocks_1', routines: [{ name: 'finish_2', over: 'kept' }], together: 'finish_2' },
+    { kept: f[1]!, units: f[2]!, strips: f[3]!, elements: f[4]!, blocks: '$blocks_2', routines: [{ name: 'reduce_3', over: 'parts' }, { name: 'finish_3', over: 'kept' }, { name: 'map_2', over: 'parts' }], together: 'phase_2' },
+    { kept: f[1]!, units: f[2]!, strips: f[3]!, elements: f[4]!, blocks: '$blocks', routines: [{ name: 'reduce_1', over: 'parts' }, { name: 'finish_1', over: 'kept' }, { name: 'map_2', over: 'parts' }], together: 'phase_2' },
+    { kept: f[1]!, units: f[2]!, strips: f[3]!, elements: f[4]!, blocks: '$blocks', routines: [{ name: 'reduce_4', over: 'parts' }, { name: 'finish_1', over: 'kept' }, { name: 'map_3', over: 'parts' }], together: 'phase_3' },
   ];
   const t: readonly (TilesDescription)[] = [
-    { kept: f[1]!, over: f[5]!, vector: 'd', shared: 1, splits: true, maps: true },
-    { kept: f[5]!, over: f[1]!, vector: 'd', isAcross: true, shared: 4, splits: true },
+    { kept: f[1]!, over: f[6]!, vector: 'd', shared: 1, splits: true, maps: true },
+    { kept: f[6]!, over: f[1]!, vector: 'd', isAcross: true, shared: 4, splits: true },
   ];
   const u: readonly (readonly UniformDescription[])[] = [
     [{ name: 'd', type: 'u32' }, { name: 'n', type: 'u32' }, { name: 'eps', type: 'f32' }],

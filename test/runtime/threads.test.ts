@@ -8,6 +8,7 @@ import { startSession } from '../../cli/session.ts';
 import { ownElements } from '../../compiler/kernel/kernel.ts';
 import { type CpuDevice, cpu } from '../../runtime/index.ts';
 import { ownBytes } from '../../runtime/wasm.ts';
+import { farthest } from '../compiler/near.ts';
 import { normals, randomOf } from '../compiler/random.ts';
 import { compileSpec } from '../compiler/targets.ts';
 
@@ -26,26 +27,40 @@ const shapes = [
   [3, 37, 1111],
   [2, 2, 5],
 ];
+/** Larger than caches: rows are walked as they lie in memory, one by one or several at once. */
+const large = [
+  [37, 41, 700],
+  [241, 19, 231],
+];
+
+const drawn = new Map<string, number[]>();
+/** Random numbers, drawn once for each use. */
+function draw(of: string, length: number): number[] {
+  const key = `${of} ${length}`;
+  const data = drawn.get(key) ?? normals(randomOf(of), length);
+  drawn.set(key, data);
+  return data;
+}
 
 /** All results of a forward and a backward. */
 async function resultsOf(device: CpuDevice, shape: readonly number[], layout: string): Promise<number[][]> {
   const length = shape.reduce((a, b) => a * b);
-  const per = (of: string) => ({ shape: [shape[1]!], data: normals(randomOf(of), shape[1]!) });
+  const per = (of: string) => ({ shape: [shape[1]!], data: draw(of, shape[1]!) });
   const inputs = new Map([
-    ['x', { shape, data: normals(randomOf('x'), length) }],
+    ['x', { shape, data: draw('x', length) }],
     ['weight', per('weight')],
     ['bias', per('bias')],
   ]);
   const call = { inputs, attributes: { training: true } };
   const session = await startSession({ device, dtype: 'f32' }, op, call, layout);
   const outputs = await session.outputs();
-  const gradients = await session.gradients(new Map([['y', normals(randomOf('ct'), length)]]));
+  const gradients = await session.gradients(new Map([['y', draw('ct', length)]]));
   session.dispose();
   return [...outputs.values(), ...gradients.values()].map((data) => [...data]);
 }
 
 for (const layout of ['n c s', 'n s c']) {
-  for (const shape of shapes) {
+  for (const shape of layout === 'n c s' ? [...shapes, large[0]!] : shapes) {
     test(`the same bits on 1, 2 and 4 threads, ${shape} [${layout}]`, async () => {
       const one = await resultsOf(cpu({ target: 'wasm', threads: 1 }), shape, layout);
       for (const threads of [2, 4]) {
@@ -59,6 +74,19 @@ for (const layout of ['n c s', 'n s c']) {
     });
   }
 }
+
+test('data larger than caches gives the same results as elsewhere', async () => {
+  for (const shape of large) {
+    const [actual, expected] = await Promise.all(
+      (['wasm', 'typescript'] as const).map((target) =>
+        resultsOf(cpu({ target, threads: 1 }), shape, 'n c s'),
+      ),
+    );
+    for (const [i, values] of actual!.entries()) {
+      assert.is(farthest(values, expected![i]!, 1e-5, 1), undefined, `${shape}, result ${i}`);
+    }
+  }
+});
 
 test('two devices of a process take turns', async () => {
   const [a, b] = [cpu({ target: 'wasm', threads: 2 }), cpu({ target: 'wasm', threads: 3 })];
