@@ -89,7 +89,6 @@ const language: Language = {
   select: (test, then, otherwise) => `(${test} ? ${then} : ${otherwise})`,
   equal: { '==': '===', '!=': '!==' },
   statements: {
-    comment: ({ text }) => `// ${text}`,
     let: ({ name, value }, print) => `const ${name} = ${print(value)};`,
     var: ({ name, value, copies = [] }, print) =>
       `let ${[name, ...copies].map((id) => `${id} = ${print(value)}`).join(', ')};`,
@@ -167,5 +166,4 @@ export function helpersOf(kernels: readonly Kernel[]): string[] {
   return (Object.keys(helpers) as Call[]).filter((fn) => used.has(fn)).map((fn) => helpers[fn]!);
 }
 
-export const typescriptNumber = number;
 export { language as typescript };

@@ -96,8 +96,6 @@ export function createCoder(
 
   function statement(s: Statement): Ref[] {
     switch (s.do) {
-      case 'comment':
-        return [];
       case 'let':
       case 'var':
         return [m.local.set(declare(copied(ofRow(s.name), scope.copy), s.value.type), emit(s.value))];

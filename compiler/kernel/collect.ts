@@ -69,7 +69,6 @@ export function codesOf(statement: Statement): readonly Code[] {
     case 'if':
     case 'return_if':
       return [statement.test];
-    case 'comment':
     case 'outlined':
     case 'each':
     case 'accumulator':

@@ -82,11 +82,11 @@ export function forLoop(
   limit: Code,
   body: (position: Code) => void,
   base = 'i',
-  { step = index(1), ...options }: ScopeOptions & { readonly step?: Code } = {},
+  options: ScopeOptions = {},
 ): void {
   const id = names.fresh(base);
   const statements = nest.scope(axes, () => body(name(id, 'index')), options);
-  nest.push({ do: 'for', axes, name: id, from, below: limit, step, body: statements });
+  nest.push({ do: 'for', axes, name: id, from, below: limit, step: index(1), body: statements });
 }
 
 /**
@@ -97,7 +97,7 @@ export function partLoop(
   builder: Builder,
   kept: readonly AxisGroup[],
   blocks: Code,
-  body: (block: Code, part: Code) => void,
+  body: (block: Code) => void,
 ): void {
   const { nest, begin, end } = builder;
   const first = openVariable(builder, 'first', begin);
@@ -119,9 +119,9 @@ export function partLoop(
     kept.flat(),
     begin,
     end,
-    (part) => {
+    () => {
       for (const { group, at } of placed) place(builder, group, at);
-      body(block, part);
+      body(block);
       nest.push(...advance([{ at: block, size: blocks }, ...placed]));
     },
     'part',
