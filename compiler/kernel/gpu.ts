@@ -1,7 +1,7 @@
 /**
  * Stages to WGSL-shaped kernels. Each is spread over workgroups by what it keeps, a tile of kept indices each. How many
  * lanes a workgroup has, how many of them share a kept index, and into how many blocks its elements are cut, are numbers
- * that the runtime chooses: see `planOf` there.
+ * that the runtime chooses: see `planOf` in `runtime/model.ts`.
  */
 import type { Axes } from '../graph/axes.ts';
 import type { Program } from '../schedule/program.ts';
@@ -99,7 +99,7 @@ function openUnits(
   program: Program,
   units: readonly Unit[],
   layout: readonly string[],
-  planOf: (unit: Unit) => Plan,
+  planFor: (unit: Unit) => Plan,
 ): (unit: Unit) => readonly Kernel[] {
   const tensors = createTensors(entry, program, layout);
   // these have the same names in every program too
@@ -118,17 +118,17 @@ function openUnits(
         unit.kind === 'reduce' &&
         unit.map === stage &&
         unit.group === group &&
-        planOf(unit).fusion === 'always',
+        planFor(unit).fusion === 'always',
     );
   const preparedFor = (stage: Stage): Group | undefined => {
     const unit = units.find((one) => stagesIn(one).includes(stage))!;
-    return planOf(unit).prepared;
+    return planFor(unit).prepared;
   };
   const packed = packSmallValues(stages, scalars, tensors, inOrder, { isAtHand, preparedFor });
   const common = { tensors, scalars, inOrder, buffers: [...buffers, ...packed.buffers] };
   const contextOf = (unit: Unit, ...own: readonly Stage[]): Context => {
     const found: Found = (scalar) => own.map((stage) => packed.in(stage)(scalar)).find((at) => at);
-    const { isCut = false, isInParts = false } = planOf(unit);
+    const { isCut = false, isInParts = false } = planFor(unit);
     return { ...common, isCut, isInParts, packed: { found, by: packed.by } };
   };
 
@@ -158,13 +158,13 @@ function openUnits(
   const kernelsOf = (unit: Unit): readonly Kernel[] => {
     if (unit.kind === 'map') return mapKernels(unit.stage.outputs, contextOf(unit, unit.stage));
     if (!unit.map) return reduced(unit);
-    const { fusion } = planOf(unit);
+    const { fusion } = planFor(unit);
     if (fusion === 'always') return [fused(unit, true)];
     const apart = [...reduced(unit), ...mapKernels(unit.map.outputs, contextOf(unit, unit.map))];
     return fusion === 'never' ? apart : [{ ...fused(unit, false), otherwise: apart }];
   };
   return (unit) => {
-    const { prepared } = planOf(unit);
+    const { prepared } = planFor(unit);
     return [...(prepared ? prepareKernels(prepared, contextOf(unit)) : []), ...kernelsOf(unit)];
   };
 }

@@ -46,7 +46,7 @@ export interface ReduceStage {
   readonly riders: readonly ProgramOutput[];
 }
 
-/** Outputs computed element by element, each over its own axes, in one dispatch. */
+/** Outputs computed element by element, each over its own axes. */
 export interface MapStage {
   readonly kind: 'map';
   readonly outputs: readonly ProgramOutput[];

@@ -38,8 +38,8 @@ export interface Tile {
 /**
  * The lanes of one kept index are neighbours where the innermost axis is among `over`; where it is kept, the lanes of
  * neighbouring kept indices are. Either way neighbouring lanes read neighbouring elements. How many lanes share a kept
- * index, and into how many blocks its elements are cut, the runtime chooses: see `planOf` there. In a function the kept
- * index is `given`.
+ * index, and into how many blocks its elements are cut, the runtime chooses: see `planOf` in `runtime/model.ts`. In a
+ * function the kept index is `given`.
  */
 export function openTile(
   builder: Builder,
