@@ -1,5 +1,5 @@
 /** How many storage buffers a stage binds: devices allow a kernel few. */
-import type { Stage } from '../schedule/stages.ts';
+import { isBareScratch, type Stage } from '../schedule/stages.ts';
 import { expressionsOf, inputsOf, outputsOf } from './tensors.ts';
 
 /** Storage buffers that every device allows a kernel (the default limit of WebGPU). */
@@ -7,9 +7,8 @@ export const fewBindings = 8;
 
 /** Distinct buffers of a stage, what earlier stages hand over in one. */
 export function boundBy(stage: Stage): number {
-  const buffers = inputsOf(expressionsOf(stage)).map(({ role, of, axes }) => {
-    const isHandedOver = role === 'scratch' && !of.includes(' ');
-    return isHandedOver ? `packed ${axes.join(' ')}` : `${role} ${of}`;
-  });
+  const buffers = inputsOf(expressionsOf(stage)).map((node) =>
+    isBareScratch(node) ? `packed ${node.axes.join(' ')}` : `${node.role} ${node.of}`,
+  );
   return new Set(buffers).size + outputsOf(stage).filter(({ role }) => role !== 'scratch').length;
 }

@@ -5,7 +5,7 @@
  */
 import type { Axes } from '../graph/axes.ts';
 import type { Program } from '../schedule/program.ts';
-import { type Group, handleOf, type Stage } from '../schedule/stages.ts';
+import { type Group, handleOf, isBareScratch, type Stage } from '../schedule/stages.ts';
 import type { Entry } from '../spec/spec.ts';
 import { fewBindings } from './bound.ts';
 import { apart } from './gpu/apart.ts';
@@ -106,10 +106,10 @@ function openUnits(
   for (const base of allChosen) tensors.chosen(base);
   const inOrder = (axes: Axes): string[] => layout.filter((axis) => axes.includes(axis));
   const stages = units.flatMap(stagesIn);
-  // every buffer has its name before any local can take it
+  // every buffer has its name before any local can take it; scratch that no output holds is packed
   const buffers = [
-    ...inputsOf(stages.flatMap(expressionsOf)).filter(isBuffer).map(tensors.ofInput),
-    ...stages.flatMap(outputsOf).filter(isBuffer).map(tensors.ofOutput),
+    ...inputsOf(stages.flatMap(expressionsOf)).flatMap((n) => (isBareScratch(n) ? [] : tensors.ofInput(n))),
+    ...stages.flatMap(outputsOf).flatMap((o) => (isBareScratch(o) ? [] : tensors.ofOutput(o))),
   ];
   const scalars = createScalars();
   const isAtHand = (stage: Stage, group: Group): boolean =>
@@ -168,10 +168,6 @@ function openUnits(
     return [...(prepared ? prepareKernels(prepared, contextOf(unit)) : []), ...kernelsOf(unit)];
   };
 }
-
-/** Scratch is packed, unless it is what an output's handle says. */
-const isBuffer = ({ role, of }: { readonly role: string; readonly of: string }): boolean =>
-  role !== 'scratch' || of.includes(' ');
 
 /** Whether a stage needs what follows from a group's results. */
 const reads = (stage: Stage, { epilogue }: Group): boolean => {

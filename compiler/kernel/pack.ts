@@ -5,7 +5,7 @@
  */
 import { type Axes, sameAxes } from '../graph/axes.ts';
 import { type Expr, isReduction } from '../graph/expr.ts';
-import { type Group, handleOf, type Stage } from '../schedule/stages.ts';
+import { type Group, handleOf, isBareScratch, isHandle, type Stage } from '../schedule/stages.ts';
 import { boundBy, fewBindings } from './bound.ts';
 import { type Binding, binary, type Code, index, times } from './kernel.ts';
 import { operands, type Scalar, type Scalars } from './scalar.ts';
@@ -168,9 +168,7 @@ function fitsInto(group: Group, packed: Iterable<Scalar>, stages: readonly Stage
   const producer = stages.find((stage) => stage.kind === 'reduce' && stage.groups.includes(group));
   if (!producer) return true;
   const own = inputsOf(expressionsOf(producer));
-  const needed = [...packed]
-    .flatMap(leavesOf)
-    .filter((leaf) => leaf.op === 'input' && leaf.role !== 'scratch');
+  const needed = [...packed].flatMap(leavesOf).filter((leaf) => leaf.op === 'input' && !isHandle(leaf));
   const more = new Set(needed.filter((leaf) => !own.some((node) => node === leaf)));
   return boundBy(producer) + more.size + 1 <= fewBindings;
 }
@@ -178,11 +176,7 @@ function fitsInto(group: Group, packed: Iterable<Scalar>, stages: readonly Stage
 /** Whether it rests on a value that no output holds. */
 const holdsScratch = (scalar: Scalar): boolean => leavesOf(scalar).some(isScratch);
 
-const isHandle = (expr: Expr): boolean => expr.op === 'input' && expr.role === 'scratch';
-
-/** The handle of an output names its role too. */
-const isScratch = (expr: Expr): boolean =>
-  isHandle(expr) && !(expr as Extract<Expr, { op: 'input' }>).of.includes(' ');
+const isScratch = (expr: Expr): boolean => expr.op === 'input' && isBareScratch(expr);
 
 const ownersOf = (scalar: Scalar, owners: ReadonlyMap<Expr, Group>): Set<Group> =>
   new Set(leavesOf(scalar).flatMap((leaf) => owners.get(leaf) ?? []));

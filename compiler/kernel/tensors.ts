@@ -3,7 +3,7 @@
 import { type Expr, topological } from '../graph/expr.ts';
 import { tensorName } from '../graph/print.ts';
 import type { Program, ProgramOutput } from '../schedule/program.ts';
-import type { Stage } from '../schedule/stages.ts';
+import { outputOf, type Stage } from '../schedule/stages.ts';
 import type { Entry } from '../spec/spec.ts';
 import { type Binding, type Code, name, type Role, type Uniform } from './kernel.ts';
 import { createNames, type Names } from './names.ts';
@@ -75,8 +75,8 @@ export function createTensors(entry: Entry, program: Program, layout: readonly s
 
   return {
     ofInput: (node) => {
-      const [role, of] = node.role === 'scratch' ? node.of.split(' ') : [];
-      if (role && of) return make(role as Role, of, node.axes);
+      const output = outputOf(node);
+      if (output) return make(output.role, output.of, node.axes);
       return make(node.role === 'input' ? argumentRole(node.of) : node.role, node.of, node.axes);
     },
     ofOutput: (output) => make(output.role, output.of, output.axes),
