@@ -6,12 +6,10 @@ import type { Direction } from '../spec/spec.ts';
 import { describeOp } from './describe.ts';
 import { emitFunctions } from './functions.ts';
 import { type EmitOptions, header } from './header.ts';
+import { identityOfKernel } from './identity.ts';
 import { emitOpManifests } from './package.ts';
-import { printStatements } from './printer.ts';
-import { kernelText } from './typescript.ts';
 import { emitWasm } from './wasm.ts';
 import { type ModulePlan, planModule } from './wasm-plan.ts';
-import { wasmText } from './wasm-text.ts';
 import { printModule, printWgsl, reductionText } from './wgsl.ts';
 
 /** A kernel with its name and where it is emitted. */
@@ -43,7 +41,7 @@ export const titleOf = ({ direction, wrt }: Pick<CompiledDirection, 'direction' 
 
 export async function emitOp(op: CompiledOp, options: EmitOptions): Promise<EmittedOp> {
   const folder = op.entry.name;
-  const byContent = new Map<
+  const byIdentity = new Map<
     string,
     {
       name: string;
@@ -56,11 +54,11 @@ export async function emitOp(op: CompiledOp, options: EmitOptions): Promise<Emit
   >();
   const names = new Map<Kernel, string>();
   const counts = new Map<string, number>();
-  const contents = new Map<Kernel, string>();
+  const identities = new Map<Kernel, string>();
   const register = (kernel: Kernel, direction: Direction, user: string): void => {
-    const content = contents.get(kernel) ?? contentOf(kernel);
-    contents.set(kernel, content);
-    let known = byContent.get(content);
+    const identity = identities.get(kernel) ?? identityOfKernel(kernel);
+    identities.set(kernel, identity);
+    let known = byIdentity.get(identity);
     if (!known) {
       const counter = `${kernel.target} ${direction}`;
       const k = (counts.get(counter) ?? 0) + 1;
@@ -68,7 +66,7 @@ export async function emitOp(op: CompiledOp, options: EmitOptions): Promise<Emit
       const name = `${direction}_${k}`;
       const file = `${folder}/${fileFor(kernel.target, direction, k)}`;
       known = { name, kernel, direction, users: new Set(), formulas: new Set(), file };
-      byContent.set(content, known);
+      byIdentity.set(identity, known);
     }
     known.users.add(user);
     for (const formula of kernel.formulas) known.formulas.add(formula);
@@ -88,7 +86,7 @@ export async function emitOp(op: CompiledOp, options: EmitOptions): Promise<Emit
     }
   }
   const kernels = shareModules(
-    [...byContent.values()].map(
+    [...byIdentity.values()].map(
       (k): NamedKernel => ({ ...k, users: [...k.users], formulas: [...k.formulas] }),
     ),
   );
@@ -173,23 +171,6 @@ function fileFor(target: Kernel['target'], direction: Direction, k: number): str
   const base = part === 1 ? direction : `${direction}_${part}`;
   return target === 'wasm' ? `${base}.wasm.ts` : `${base}.ts`;
 }
-
-/** Two kernels with equal contents do the same. */
-function contentOf(kernel: Kernel): string {
-  const { target, bindings, uniforms, tiles, reductions, phases } = kernel;
-  const cuts = phases.map(({ kept, units, routines }) => [
-    kept,
-    units,
-    routines.map(({ body }) => body.length),
-  ]);
-  return JSON.stringify([target, bindings, uniforms, tiles, reductions, cuts, bodies[target](kernel)]);
-}
-
-const bodies: { readonly [T in Kernel['target']]: (kernel: Kernel) => string } = {
-  cpu: kernelText,
-  wasm: ({ body }) => printStatements(body, wasmText, ''),
-  gpu: (kernel) => printWgsl(kernel, 'main', []),
-};
 
 /** What a kernel computes and who runs it, for the comment above it. */
 export function commentOf(op: CompiledOp, { formulas, users, direction }: NamedKernel): string[] {

@@ -145,20 +145,6 @@ function printLoops({ name, parameters, body }: LoopFunction): string {
   return `function ${name}(${head}): void {\n${printStatements(body, language, '  ')}\n}`;
 }
 
-/** What a kernel does, as one text. */
-export const kernelText = ({ body }: Kernel): string => printStatements(body, identity, '');
-
-const identity: Language = {
-  ...language,
-  fold: (merge, name) => `fold(${merge}, ${name})`,
-  statements: {
-    ...language.statements,
-    lanes: ({ name, from, below, copies, body }, print, block) =>
-      `lanes ${name} ${print(from)} ${print(below)} ${copies} ${block(body)}`,
-    accumulator: ({ name, copies, identity }) => `${name} ${copies} ${identity}`,
-  },
-};
-
 /** The source of the helpers that some kernels call, in a fixed order. */
 export function helpersOf(kernels: readonly Kernel[]): string[] {
   const used = new Set<Call>();
