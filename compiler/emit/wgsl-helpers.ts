@@ -1,4 +1,5 @@
 /** Functions of WGSL modules, and how they are called. */
+import { invariant } from '../diagnostics.ts';
 import type { Call } from '../graph/expr.ts';
 import { eachCode } from '../kernel/collect.ts';
 import type { CodeType, LaneMerge, Statement } from '../kernel/kernel.ts';
@@ -167,6 +168,7 @@ export function printCall(fn: Call, args: readonly string[], type: CodeType): st
 export function helpersOf(body: readonly Statement[]): string[] {
   const used = new Map<string, string>();
   const use = (helper: Helper, type: 'f32' | 'some'): void => {
+    invariant(type === 'f32' || /\bT\b/.test(helpers[helper]), `${helper} is computed of one real at a time`);
     for (const inner of needs[helper] ?? []) use(inner, type);
     const named = (name: string): string => (type === 'some' ? ofSome(name) : name);
     const text = helpers[helper].replace(/@(\w+)/g, (_, name) => named(name)).replace(/\bT\b/g, type);

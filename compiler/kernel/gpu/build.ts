@@ -70,8 +70,27 @@ export interface Builder extends Context {
 
 export type Tensor = Omit<Binding, 'access'>;
 
-/** Functions that are computed of one real at a time. */
-const ofReals: ReadonlySet<Call> = new Set(['erf', 'sin', 'cos', 'pow']);
+/** Whether a function is computed of all that a lane takes at once, or of one real at a time, as its helper in WGSL is. */
+const computedOf: { readonly [K in Call]: 'lanes' | 'real' } = {
+  exp: 'lanes',
+  log: 'lanes',
+  log1p: 'lanes',
+  expm1: 'lanes',
+  tanh: 'lanes',
+  sigmoid: 'lanes',
+  softplus: 'lanes',
+  erf: 'real',
+  sin: 'real',
+  cos: 'real',
+  abs: 'lanes',
+  sign: 'lanes',
+  floor: 'lanes',
+  relu: 'lanes',
+  min: 'lanes',
+  max: 'lanes',
+  pow: 'real',
+  clamp: 'lanes',
+};
 const usesThem = (stages: readonly Stage[], handedOver: Iterable<Scalar>): boolean => {
   const computed = stages.flatMap(expressionsOf).map(createScalars().of);
   return [...computed, ...handedOver].some(callsThem);
@@ -82,7 +101,7 @@ const knownToCall = new WeakMap<Scalar, boolean>();
 function callsThem(scalar: Scalar): boolean {
   const known =
     knownToCall.get(scalar) ??
-    ((scalar.is === 'call' && ofReals.has(scalar.fn)) || operands(scalar).some(callsThem));
+    ((scalar.is === 'call' && computedOf[scalar.fn] === 'real') || operands(scalar).some(callsThem));
   knownToCall.set(scalar, known);
   return known;
 }
