@@ -59,7 +59,7 @@ const k = (
 ): GpuKernelDescription => ({ name, source, subgroups, bindings: b(...bindings), uniforms: u[uniforms]!, tiles: t[tiles]! });`,
 };
 
-export function kernelText(
+export function describedKernel(
   { op, planOf }: Omit<EmittedOp, 'files'>,
   named: NamedKernel,
   tables: Tables,

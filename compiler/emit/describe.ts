@@ -7,7 +7,7 @@ import { createNames } from '../kernel/names.ts';
 import { createNest } from '../kernel/nest.ts';
 import { createScalars } from '../kernel/scalar.ts';
 import type { Argument, Dimension, Return } from '../spec/spec.ts';
-import { kernelText, makeGpuKernel, moduleName } from './describe-kernel.ts';
+import { describedKernel, makeGpuKernel, moduleName } from './describe-kernel.ts';
 import { createTables, type Declaration } from './describe-tables.ts';
 import { functionName } from './functions.ts';
 import { type EmitOptions, header } from './header.ts';
@@ -33,7 +33,7 @@ export async function describeOp(emitted: Omit<EmittedOp, 'files'>, options: Emi
   const functions = kernels.filter(({ kernel }) => kernel.target === 'cpu');
   const modules = modulesOf(kernels);
   const tables = createTables();
-  const texts = new Map(kernels.map((named) => [named, kernelText(emitted, named, tables)]));
+  const texts = new Map(kernels.map((named) => [named, describedKernel(emitted, named, tables)]));
   const isAlone = runAlone(op, emitted, options);
   const alone = new Map(
     functions.filter(isAlone).map((named): [string, string] => [named.name, texts.get(named)!]),
@@ -60,7 +60,7 @@ export async function describeOp(emitted: Omit<EmittedOp, 'files'>, options: Emi
     lines(
       kernels
         .filter((named) => named.kernel.target === target && !isAlone(named))
-        .map((named) => `${key(kernelKey(named))}: ${texts.get(named)}`),
+        .map((named) => `${key(named.name)}: ${texts.get(named)}`),
     );
   const kernelTables = (['typescript', 'wasm', 'wgsl'] as const)
     .filter((target) => options.targets.includes(target))
@@ -149,8 +149,6 @@ const returnText = ({ name, dimensions, differentiable }: Return): string =>
     ['dimensions', dimensionsText(dimensions)],
     ...(differentiable ? [['differentiable', 'true'] as const] : []),
   ]);
-
-const kernelKey = ({ name }: NamedKernel): string => name;
 
 /** Whether a CPU kernel is run by directions that run the same kernels on all targets, and so are described once. */
 function runAlone(

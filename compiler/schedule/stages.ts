@@ -188,7 +188,8 @@ interface ReadyGroup {
   readonly reductions: Ready[];
 }
 
-const linear: ReadonlySet<string> = new Set(['sum', 'mean', 'var']);
+/** What the first two moments of an operand give. */
+const fromMoments: ReadonlySet<string> = new Set(['sum', 'mean', 'var']);
 
 const keyOf = (r: Ready): GroupKey => `${r.x.axes.join(' ')} over ${r.over.join(' ')}`;
 
@@ -276,8 +277,7 @@ function accumulationsOf(reductions: readonly Ready[]): Accumulation[] {
   const byOperand = new Map<string, Accumulation>();
   for (const { op, x, over } of reductions) {
     const monoid: Monoid = op === 'var' ? 'moments' : op === 'mean' ? 'sum' : op;
-    const isLinear = monoid === 'sum' || monoid === 'moments';
-    const key = `${isLinear ? 'linear' : monoid} ${x.id}`;
+    const key = `${fromMoments.has(op) ? 'moments' : monoid} ${x.id}`;
     if (byOperand.get(key)?.monoid !== 'moments') byOperand.set(key, { monoid, x, over });
   }
   return [...byOperand.values()]
@@ -304,7 +304,7 @@ function shareCommonSums(pending: readonly ProgramOutput[]): ProgramOutput[] {
   const split = (e: Expr): Expr => {
     if (!isReduction(e) || e.x.depth > 0 || (e.op !== 'sum' && e.op !== 'mean')) return e;
     // the same operand summed over fewer axes anyway: only the others are left
-    const part = ready.find((r) => r.x === e.x && isStrictSubset(r.over, e.over) && linear.has(r.op));
+    const part = ready.find((r) => r.x === e.x && isStrictSubset(r.over, e.over) && fromMoments.has(r.op));
     if (part) return reduce(e.op, reduce(e.op, e.x, part.over), difference(e.over, part.over));
     const space = e.x.axes.join(' ');
     const shared = common.get(space) ?? [];

@@ -9,7 +9,7 @@ import type { Kernel } from '../kernel.ts';
 import { inputsOf } from '../tensors.ts';
 import { block, type Context, finishKernel, guarded, openKernel, openWalk, walk } from './build.ts';
 import { inParts, leave } from './parts.ts';
-import { both, isZero, openTile, rangeOf, type Tile } from './tile.ts';
+import { both, equalsZero, openTile, rangeOf, type Tile } from './tile.ts';
 
 /** A kernel for each space, with what is as small as what the kernel keeps; and more where one would bind too much. */
 export function mapKernels(outputs: readonly ProgramOutput[], context: Context): Kernel[] {
@@ -92,7 +92,7 @@ function mapKernel(outputs: readonly ProgramOutput[], space: Axes, kept: Axes, c
       walk(builder, tile.elements, start, end, openWalk(builder, tile.elements, start), () => {
         storeOutputs(nest, tensors, outputs.filter(isWhole));
       });
-      const isOwner = both(isZero(tile.item), isZero(block));
+      const isOwner = both(equalsZero(tile.item), equalsZero(block));
       if (small.length > 0) guarded(builder, isOwner, [], () => storeOutputs(nest, tensors, small));
     },
     { lanes: vector },

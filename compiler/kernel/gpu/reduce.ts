@@ -21,7 +21,7 @@ import { defineResults, epilogue } from './merge.ts';
 import { inParts } from './parts.ts';
 import { partialsOf, placesOf, reductionOf } from './reduction.ts';
 import type { Total } from './state.ts';
-import { both, either, isZero, openTile, rangeOf, type Tile } from './tile.ts';
+import { both, either, equalsZero, openTile, rangeOf, type Tile } from './tile.ts';
 
 /** A stage of one group. Partials take a binding, of which there may be too few. */
 export function reduceKernel(stage: ReduceStage, context: Context): Kernel {
@@ -75,7 +75,7 @@ function lower(stage: ReduceStage, map: MapStage | undefined, context: Context, 
       });
       const totals = reduction.totalsIn(id);
       // all lanes of a kept index have its result; the first one leaves partials, or goes on with it unless all do
-      const leaves = map ? isZero(tensors.chosen('mapped')) : below(index(1), blocks);
+      const leaves = map ? equalsZero(tensors.chosen('mapped')) : below(index(1), blocks);
       const isOther = below(index(0), tile.item);
       const isDone = !map ? isOther : splits ? both(isOther, leaves) : undefined;
       nest.push({ do: 'return_if', test: isDone ? either(isDone, tile.isOutside) : tile.isOutside });
@@ -111,10 +111,15 @@ function goOn(builder: Builder, group: Group, map: MapStage, tile: Tile, splits:
     const whole = map.outputs.filter((output) => !isSmall(output));
     storeOutputs(nest, tensors, whole);
   });
-  guarded(builder, splits ? both(isZero(tile.item), isZero(block)) : isZero(tile.item), [], () => {
-    epilogue(builder, group);
-    storeOutputs(nest, tensors, map.outputs.filter(isSmall));
-  });
+  guarded(
+    builder,
+    splits ? both(equalsZero(tile.item), equalsZero(block)) : equalsZero(tile.item),
+    [],
+    () => {
+      epilogue(builder, group);
+      storeOutputs(nest, tensors, map.outputs.filter(isSmall));
+    },
+  );
 }
 
 function leavePartials(builder: Builder, group: Group, totals: readonly Total[], partials: Tensor): void {

@@ -17,7 +17,13 @@ import {
 
 export const both = (a: Code, b: Code): Code => ({ code: 'logic', type: 'bool', operator: 'and', a, b });
 export const either = (a: Code, b: Code): Code => ({ code: 'logic', type: 'bool', operator: 'or', a, b });
-export const isZero = (a: Code): Code => ({ code: 'compare', type: 'bool', operator: '==', a, b: index(0) });
+export const equalsZero = (a: Code): Code => ({
+  code: 'compare',
+  type: 'bool',
+  operator: '==',
+  a,
+  b: index(0),
+});
 
 export interface Tile {
   /** Whether neighbouring elements belong to different kept indices. */
