@@ -2,8 +2,8 @@
 import { isBareScratch, type Stage } from '../schedule/stages.ts';
 import { expressionsOf, inputsOf, outputsOf } from './tensors.ts';
 
-/** Storage buffers that every device allows a kernel (the default limit of WebGPU). */
-export const fewBindings = 8;
+/** Storage buffers that every device allows a kernel (WebGPU's default maxStorageBuffersPerShaderStage). */
+export const mostStorageBuffers = 8;
 
 /** Distinct buffers of a stage, what earlier stages hand over in one. */
 export function boundBy(stage: Stage): number {

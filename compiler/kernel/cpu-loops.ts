@@ -1,6 +1,7 @@
 /** What CPU kernels are built of: loops over groups of axes, and loops that take several elements side by side. */
 import type { Axes } from '../graph/axes.ts';
 import { formula } from '../graph/print.ts';
+import { isOptimised } from '../schedule/program.ts';
 import type { Accumulation, Group } from '../schedule/stages.ts';
 import type { Direction } from '../spec/spec.ts';
 import type { AxisGroup } from './axis-groups.ts';
@@ -27,11 +28,10 @@ export interface Sides {
 }
 
 /**
- * Each turn of a loop finds arrays and their lengths anew, so that several elements a turn cost much less. What trains
- * is unrolled; of the rest, two columns share cache lines, and code stays small.
+ * Each turn of a loop finds arrays and their lengths anew, so that several elements a turn cost much less.
  */
 export const sidesOf = (direction: Direction): Sides =>
-  direction === 'forward' || direction === 'backward' ? { rows: 4, columns: 4 } : { rows: 1, columns: 1 };
+  isOptimised(direction) ? { rows: 4, columns: 4 } : { rows: 1, columns: 1 };
 
 /** Rows taken in for a few columns at a time: so many share what is read or computed once a column. */
 export const rowChunk = 64;

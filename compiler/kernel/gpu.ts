@@ -4,10 +4,10 @@
  * that the runtime chooses: see `planOf` in `runtime/model.ts`.
  */
 import type { Axes } from '../graph/axes.ts';
-import type { Program } from '../schedule/program.ts';
+import { isOptimised, type Program } from '../schedule/program.ts';
 import { type Group, handleOf, isBareScratch, type Stage } from '../schedule/stages.ts';
 import type { Entry } from '../spec/spec.ts';
-import { fewBindings } from './bound.ts';
+import { mostStorageBuffers } from './bound.ts';
 import { apart } from './gpu/apart.ts';
 import type { Context } from './gpu/build.ts';
 import { mapKernels } from './gpu/map.ts';
@@ -37,11 +37,12 @@ interface Plan {
 /** What is left where no other plan will do. */
 const lastPlan: Plan = { fusion: 'never', isCut: true, isInParts: true };
 
-/** A choice between kernels takes many, so there is none where training does not come by. */
+/** A choice between kernels takes many, so only some directions have one. */
 function plansOf(unit: Unit, { direction }: Program): Plan[] {
   const stages = stagesIn(unit);
-  const isTraining = direction === 'forward' || direction === 'backward';
-  const fusions: Plan['fusion'][] = isTraining ? ['always', 'whole', 'never'] : ['always', 'never'];
+  const fusions: Plan['fusion'][] = isOptimised(direction)
+    ? ['always', 'whole', 'never']
+    : ['always', 'never'];
   const direct = (stages.length > 1 ? fusions : (['never'] as const)).map((fusion): Plan => ({ fusion }));
   const prepared = preparationFor(stages);
   const others = prepared ? direct.filter(({ fusion }) => fusion !== 'whole') : [];
@@ -91,7 +92,7 @@ export function lowerGpu(
 }
 
 const isBindable = ({ bindings, otherwise = [] }: Kernel): boolean =>
-  bindings.length <= fewBindings && otherwise.every(isBindable);
+  bindings.length <= mostStorageBuffers && otherwise.every(isBindable);
 
 /** What gives the kernels of each unit, as it is planned; units are asked for in order. */
 function openUnits(
@@ -136,7 +137,7 @@ function openUnits(
     const { stage } = unit;
     const context = contextOf(unit, stage);
     const kernel = reduceKernel(stage, context);
-    if (!context.isCut || kernel.bindings.length <= fewBindings) return [kernel];
+    if (!context.isCut || kernel.bindings.length <= mostStorageBuffers) return [kernel];
     return [...reduceKernels({ ...stage, riders: [] }, context), ...mapKernels(stage.riders, context)];
   };
   /** One kernel for both; it computes for itself what it has the group's results for. */

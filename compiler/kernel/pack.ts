@@ -6,7 +6,7 @@
 import { type Axes, sameAxes } from '../graph/axes.ts';
 import { type Expr, isReduction } from '../graph/expr.ts';
 import { type Group, handleOf, isBareScratch, isHandle, type Stage } from '../schedule/stages.ts';
-import { boundBy, fewBindings } from './bound.ts';
+import { boundBy, mostStorageBuffers } from './bound.ts';
 import { type Binding, binary, type Code, index, times } from './kernel.ts';
 import { operands, type Scalar, type Scalars } from './scalar.ts';
 import { expressionsOf, inputsOf, type Tensors } from './tensors.ts';
@@ -78,7 +78,7 @@ export function packSmallValues(
         ? ['everything', 'prepared']
         : isUnbound
           ? ['computed']
-          : boundBy(stage) > fewBindings
+          : boundBy(stage) > mostStorageBuffers
             ? ['everything', 'dependents']
             : ['dependents'];
       const roots = exprs.map(scalars.of);
@@ -170,7 +170,7 @@ function fitsInto(group: Group, packed: Iterable<Scalar>, stages: readonly Stage
   const own = inputsOf(expressionsOf(producer));
   const needed = [...packed].flatMap(leavesOf).filter((leaf) => leaf.op === 'input' && !isHandle(leaf));
   const more = new Set(needed.filter((leaf) => !own.some((node) => node === leaf)));
-  return boundBy(producer) + more.size + 1 <= fewBindings;
+  return boundBy(producer) + more.size + 1 <= mostStorageBuffers;
 }
 
 /** Whether it rests on a value that no output holds. */

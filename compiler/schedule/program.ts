@@ -39,6 +39,10 @@ export interface Program {
   readonly outputs: readonly ProgramOutput[];
 }
 
+/** Whether code may be larger to be faster: training and inference run these all the time, the others are seldom asked for. */
+export const isOptimised = (direction: Direction): boolean =>
+  direction === 'forward' || direction === 'backward';
+
 export interface Programs {
   readonly forward: Program;
   readonly backward: readonly Program[];
@@ -125,6 +129,9 @@ export function differentiable({ entry, variant }: Forward): Differentiable[] {
   });
 }
 
+/** The language has it that an entry of up to so many differentiable arguments generates all subsets of their gradients. */
+const mostForAllSubsets = 4;
+
 /** The subsets of gradients that an entry generates, each in signature order. */
 export function subsetsOf(entry: Entry, names: readonly string[]): string[][] {
   const inOrder = (subset: readonly string[]): string[] => names.filter((name) => subset.includes(name));
@@ -134,7 +141,7 @@ export function subsetsOf(entry: Entry, names: readonly string[]): string[][] {
     ).values(),
   ];
   if (entry.wrt) return unique([...entry.wrt.map(inOrder), [...names]]);
-  if (names.length > 4) return unique([...names.map((name) => [name]), [...names]]);
+  if (names.length > mostForAllSubsets) return unique([...names.map((name) => [name]), [...names]]);
   const subsets = Array.from({ length: 2 ** names.length - 1 }, (_, bits) =>
     names.filter((_, i) => ((bits + 1) >> i) & 1),
   );

@@ -1,7 +1,7 @@
 /** Kernels that compute what is as small as kept indices, and hand it over to one that would bind too much otherwise. */
 import { type Axes, sameAxes } from '../../graph/axes.ts';
 import type { Group, Stage } from '../../schedule/stages.ts';
-import { fewBindings } from '../bound.ts';
+import { mostStorageBuffers } from '../bound.ts';
 import type { Kernel } from '../kernel.ts';
 import { inputsIn, leavesOf, type Packing, packedIndex } from '../pack.ts';
 import type { Scalar } from '../scalar.ts';
@@ -28,7 +28,7 @@ export function prepareKernels(group: Group, context: Context): Kernel[] {
   for (const slot of packing.slots) {
     const last = parts.at(-1);
     const together = new Set([...(last ?? []), slot].flatMap(([scalar]) => inputsIn(scalar)));
-    if (last && together.size < fewBindings) last.push(slot);
+    if (last && together.size < mostStorageBuffers) last.push(slot);
     else parts.push([slot]);
   }
   return parts.map((slots) => prepareKernel(group.kept, packing, slots, context));

@@ -2,7 +2,7 @@
 import type { ProgramOutput } from '../../schedule/program.ts';
 import { type Group, handleOf, type MapStage, type ReduceStage } from '../../schedule/stages.ts';
 import { storeOutputs } from '../body.ts';
-import { fewBindings } from '../bound.ts';
+import { mostStorageBuffers } from '../bound.ts';
 import { below, type Code, index, type Kernel, name } from '../kernel.ts';
 import { expressionsOf } from '../tensors.ts';
 import {
@@ -26,13 +26,13 @@ import { both, either, equalsZero, openTile, rangeOf, type Tile } from './tile.t
 /** A stage of one group. Partials take a binding, of which there may be too few. */
 export function reduceKernel(stage: ReduceStage, context: Context): Kernel {
   const kernel = lower(stage, undefined, context, true);
-  return kernel.bindings.length > fewBindings ? lower(stage, undefined, context, false) : kernel;
+  return kernel.bindings.length > mostStorageBuffers ? lower(stage, undefined, context, false) : kernel;
 }
 
 /** The same, and where it would bind too much, kernels before it that leave parts of what it reads. */
 export function reduceKernels(stage: ReduceStage, context: Context): Kernel[] {
   const kernel = reduceKernel(stage, context);
-  if (!context.isInParts || kernel.bindings.length <= fewBindings) return [kernel];
+  if (!context.isInParts || kernel.bindings.length <= mostStorageBuffers) return [kernel];
   const [group] = stage.groups as [Group];
   const written = kernel.bindings.filter(({ access }) => access !== 'read').length;
   const roots = [
@@ -41,7 +41,7 @@ export function reduceKernels(stage: ReduceStage, context: Context): Kernel[] {
   ];
   // one buffer is for partials
   const own = new Set(group.epilogue.map(handleOf));
-  const parts = inParts(roots, context, fewBindings - written - 1, own);
+  const parts = inParts(roots, context, mostStorageBuffers - written - 1, own);
   return [...parts.kernels, reduceKernel(stage, parts.context)];
 }
 
