@@ -4,12 +4,14 @@ import { formula } from '../graph/print.ts';
 import { isOptimised } from '../schedule/program.ts';
 import type { Accumulation, Group } from '../schedule/stages.ts';
 import type { Direction } from '../spec/spec.ts';
-import type { AxisGroup } from './axis-groups.ts';
-import { type Code, index, name, real, type Statement, times } from './kernel.ts';
-import { monoids } from './monoids.ts';
+import { type AxisGroup, place, sizeOf } from './axis-groups.ts';
+import { type Code, index, name, real, type Statement } from './kernel.ts';
+import { isShifted, monoids } from './monoids.ts';
 import type { Names } from './names.ts';
 import type { Nest, NestOptions } from './nest.ts';
 import type { Tensors } from './tensors.ts';
+
+export { sizeOf };
 
 export interface Builder {
   readonly tensors: Tensors;
@@ -35,17 +37,6 @@ export const sidesOf = (direction: Direction): Sides =>
 
 /** Rows taken in for a few columns at a time: so many share what is read or computed once a column. */
 export const rowChunk = 64;
-
-export const sizeOf = ({ tensors }: Builder, groups: readonly AxisGroup[]): Code =>
-  times(...groups.flat().map(tensors.size));
-export const elementsOf = (builder: Builder, axes: Axes): Code =>
-  times(...builder.inOrder(axes).map(builder.tensors.size));
-
-/** Neighbouring axes are walked as one, which is placed at the last of them. */
-function place({ nest }: Builder, group: AxisGroup, position: Code): void {
-  for (const axis of group.slice(0, -1)) nest.at(axis, index(0));
-  nest.at(group.at(-1)!, position);
-}
 
 /** A loop over some axes as one. */
 export function loop(
@@ -122,7 +113,6 @@ export const sorted = ({ accumulations }: Group): Accumulation[] => {
 };
 
 export const partsOf = ({ monoid }: Accumulation): readonly number[] => monoids[monoid].running;
-export const isShifted = ({ monoid }: Accumulation): boolean => monoids[monoid].isShifted;
 
 /** The operand at the first of the elements it is reduced over: the shift of its moments. */
 export function firstOf({ nest }: Builder, accumulation: Accumulation): Code {

@@ -3,7 +3,7 @@
  * lanes a workgroup has, how many of them share a kept index, and into how many blocks its elements are cut, are numbers
  * that the runtime chooses: see `planOf` in `runtime/model.ts`.
  */
-import type { Axes } from '../graph/axes.ts';
+import { orderOf } from '../graph/axes.ts';
 import { isOptimised, type Program } from '../schedule/program.ts';
 import { type Group, handleOf, isBareScratch, type Stage } from '../schedule/stages.ts';
 import type { Entry } from '../spec/spec.ts';
@@ -59,8 +59,7 @@ export function lowerGpu(
   stages: readonly Stage[],
   layout: readonly string[],
 ): Kernel[] {
-  const inOrder = (axes: Axes): string[] => layout.filter((axis) => axes.includes(axis));
-  let units = unitsOf(stages, inOrder);
+  let units = unitsOf(stages, orderOf(layout));
   const plans = new Map<Unit, Plan[]>();
   const plansFor = (unit: Unit): Plan[] => {
     const own = plans.get(unit) ?? plansOf(unit, program);
@@ -105,7 +104,7 @@ function openUnits(
   const tensors = createTensors(entry, program, layout);
   // these have the same names in every program too
   for (const base of allChosen) tensors.chosen(base);
-  const inOrder = (axes: Axes): string[] => layout.filter((axis) => axes.includes(axis));
+  const { inOrder } = tensors;
   const stages = units.flatMap(stagesIn);
   // every buffer has its name before any local can take it; scratch that no output holds is packed
   const buffers = [
@@ -125,7 +124,7 @@ function openUnits(
     const unit = units.find((one) => stagesIn(one).includes(stage))!;
     return planFor(unit).prepared;
   };
-  const packed = packSmallValues(stages, scalars, tensors, inOrder, { isAtHand, preparedFor });
+  const packed = packSmallValues(stages, scalars, tensors, { isAtHand, preparedFor });
   const common = { tensors, scalars, inOrder, buffers: [...buffers, ...packed.buffers] };
   const contextOf = (unit: Unit, ...own: readonly Stage[]): Context => {
     const found: Found = (scalar) => own.map((stage) => packed.in(stage)(scalar)).find((at) => at);

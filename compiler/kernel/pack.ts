@@ -3,7 +3,7 @@
  * done once, where the reductions finish, and handed over in one packed buffer: fewer bindings, of which devices
  * allow few, and fewer operations for each element.
  */
-import { type Axes, sameAxes } from '../graph/axes.ts';
+import { sameAxes } from '../graph/axes.ts';
 import { type Expr, isReduction } from '../graph/expr.ts';
 import { type Group, handleOf, isBareScratch, isHandle, type Stage } from '../schedule/stages.ts';
 import { boundBy, mostStorageBuffers } from './bound.ts';
@@ -55,7 +55,6 @@ export function packSmallValues(
   stages: readonly Stage[],
   scalars: Scalars,
   tensors: Tensors,
-  inOrder: (axes: Axes) => string[],
   {
     dtype,
     gap = 0,
@@ -96,7 +95,7 @@ export function packSmallValues(
   }
   const packings = new Map<Group, Packing>();
   for (const [group, own] of slots) {
-    const kept = inOrder(group.kept);
+    const kept = tensors.inOrder(group.kept);
     const length = packedLength(own.size, gap, kept, tensors.size);
     packings.set(group, { kept, gap, slots: own, buffer: tensors.scratch('packed', kept, length, dtype) });
   }

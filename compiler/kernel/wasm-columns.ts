@@ -5,13 +5,12 @@
 import type { Accumulation } from '../schedule/stages.ts';
 import { storeOutputs } from './body.ts';
 import { asVector, below, binary, type Code, index, least, load, name, real, times } from './kernel.ts';
-import { monoids } from './monoids.ts';
+import { isShifted, monoids } from './monoids.ts';
 import { type Rows, rowLoop } from './wasm-abreast.ts';
 import { openRepeated } from './wasm-join.ts';
 import {
   columnParts,
   copiesAbreast,
-  isShifted,
   mergeChunk,
   openRunning,
   partialAt,

@@ -6,6 +6,7 @@ import {
   difference,
   isStrictSubset,
   isSubset,
+  orderOf,
   overlaps,
   sameAxes,
 } from '../graph/axes.ts';
@@ -151,11 +152,10 @@ export function subsetsOf(entry: Entry, names: readonly string[]): string[][] {
 /** Every direction of one variant, and the forward with what the others need saved. */
 export function programsOf(forward: Forward): Programs {
   const { entry } = forward;
-  const order = (axes: Axes): string[] => entry.axes.filter((axis) => axes.includes(axis));
   const gradients = gradientsOf(forward);
   const wrt = differentiable(forward);
   const wants = (direction: Direction): boolean => entry.generate.includes(direction);
-  const saved = savedValues(forward, order);
+  const saved = savedValues(forward, orderOf(entry.axes));
 
   const gradientOutputs = (subset: readonly string[]): ProgramOutput[] =>
     wrt

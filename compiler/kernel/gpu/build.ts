@@ -2,7 +2,7 @@
 import type { Axes } from '../../graph/axes.ts';
 import type { Call } from '../../graph/expr.ts';
 import type { Stage } from '../../schedule/stages.ts';
-import { createBody } from '../body.ts';
+import { createBody, openVariable, type Variable } from '../body.ts';
 import { arraysIn, collectBindings, collectUniforms, mapCode, prune } from '../collect.ts';
 import {
   type Binding,
@@ -230,18 +230,17 @@ export function planWalk(builder: Builder, axes: readonly string[], step: Code, 
 }
 
 /** Where along its axes a walk is: variables, or nothing where one position tells. */
-export type Positions = readonly Code[];
+export type Positions = readonly Variable[];
 
 /** The positions of an element, to start from. */
 export function openWalk(builder: Builder, { axes, isJoined }: Walk, start: Code): Positions {
   if (isJoined) return [];
-  const { nest, names, size } = builder;
-  const positions: Code[] = [];
+  const { nest, size } = builder;
+  const positions: Variable[] = [];
   let rest = start;
   for (let i = axes.length - 1; i >= 0; i--) {
-    const id = names.fresh(`i_${axes[i]}`);
-    nest.push({ do: 'var', name: id, value: i === 0 ? rest : binary('%', rest, size(axes[i]!)) });
-    positions.unshift(name(id, 'index'));
+    const position = i === 0 ? rest : binary('%', rest, size(axes[i]!));
+    positions.unshift(openVariable(builder, `i_${axes[i]}`, position));
     if (i > 0) rest = quotient(nest, rest, size(axes[i]!), i);
   }
   return positions;
@@ -266,7 +265,7 @@ export function walk(
   const { axes, step, strides } = elements;
   const set = (i: number, operator: '+' | '-', by: Code): Statement => ({
     do: 'assign',
-    name: (at[i] as Extract<Code, { code: 'name' }>).name,
+    name: at[i]!.name,
     value: binary(operator, at[i]!, by),
   });
   forLoop(builder, axes, start, end, step, (position) => {
