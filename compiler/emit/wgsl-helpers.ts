@@ -168,7 +168,6 @@ export function printCall(fn: Call, args: readonly string[], type: CodeType): st
 export function helpersOf(body: readonly Statement[]): string[] {
   const used = new Map<string, string>();
   const use = (helper: Helper, type: 'f32' | 'some'): void => {
-    invariant(type === 'f32' || /\bT\b/.test(helpers[helper]), `${helper} is computed of one real at a time`);
     for (const inner of needs[helper] ?? []) use(inner, type);
     const named = (name: string): string => (type === 'some' ? ofSome(name) : name);
     const text = helpers[helper].replace(/@(\w+)/g, (_, name) => named(name)).replace(/\bT\b/g, type);
@@ -178,6 +177,8 @@ export function helpersOf(body: readonly Statement[]): string[] {
     );
   };
   eachCode(body, (code) => {
+    if (code.code === 'call' && code.type === 'vector')
+      invariant(takesSome(code.fn), `${code.fn} of vectors`);
     if (code.code === 'call' && calls[code.fn].helper)
       use(calls[code.fn].helper!, code.type === 'vector' ? 'some' : 'f32');
     if (code.code === 'first') use('head', 'f32');
@@ -187,6 +188,12 @@ export function helpersOf(body: readonly Statement[]): string[] {
     if (isInfinite) use('infinity', 'f32');
   });
   return [...used].sort(([a], [b]) => orderOf(a) - orderOf(b)).map(([, text]) => text);
+}
+
+/** Whether a function is defined for several elements at once. */
+function takesSome(fn: Call): boolean {
+  const { helper } = calls[fn];
+  return helper === undefined || /\bT\b/.test(helpers[helper]);
 }
 
 const orderOf = (key: string): number => Object.keys(helpers).indexOf(key.split(' ')[0]!);
