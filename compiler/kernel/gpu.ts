@@ -15,7 +15,7 @@ import { preparationFor, prepareKernels } from './gpu/prepare.ts';
 import { fusedKernel, reduceKernel, reduceKernels } from './gpu/reduce.ts';
 import { type ReduceUnit, type Unit, unitsOf } from './gpu/units.ts';
 import type { Kernel } from './kernel.ts';
-import { type Found, packSmallValues } from './pack.ts';
+import { type Found, type Preparation, packSmallValues } from './pack.ts';
 import { createScalars } from './scalar.ts';
 import { allChosen, createTensors, expressionsOf, inputsOf, outputsOf } from './tensors.ts';
 
@@ -27,7 +27,7 @@ interface Plan {
    */
   readonly fusion: 'always' | 'whole' | 'never';
   /** What is as small as kept indices is computed before, and handed over in one buffer. */
-  readonly prepared?: Group;
+  readonly prepared?: Preparation;
   /** Outputs of one map may go to several kernels, which read the same data. */
   readonly isCut?: boolean;
   /** Formulas of too many tensors are computed in parts, which take memory. */
@@ -120,7 +120,7 @@ function openUnits(
         unit.group === group &&
         planFor(unit).fusion === 'always',
     );
-  const preparedFor = (stage: Stage): Group | undefined => {
+  const preparedFor = (stage: Stage): Preparation | undefined => {
     const unit = units.find((one) => stagesIn(one).includes(stage))!;
     return planFor(unit).prepared;
   };
