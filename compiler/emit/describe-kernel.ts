@@ -1,7 +1,7 @@
 /** Kernels as the runtime is told of them. */
 import { mapCode } from '../kernel/collect.ts';
 import { type Binding, type Code, type Kernel, name, type Tiles, type Uniform } from '../kernel/kernel.ts';
-import type { Tables } from './describe-tables.ts';
+import type { Declaration, Tables } from './describe-tables.ts';
 import { functionName } from './functions.ts';
 import { list, quote, record, strings } from './literals.ts';
 import type { EmittedOp, NamedKernel } from './op.ts';
@@ -16,9 +16,12 @@ export const numberName = (kernel: Kernel, id: string): string =>
 
 /** A number of elements as a function of the call's numbers. */
 function asFunction(code: Code, kernel: Kernel): string {
-  const numbered = mapCode(code, (id, type) => name(`n.${numberName(kernel, id)}`, type));
-  const value = printCode(numbered, typescript).replace(/n\.([A-Za-z_$][\w$]*)/g, 'n.$1!');
-  return value.includes('n.') ? `(n) => ${value}` : `() => ${value}`;
+  let isConstant = true;
+  const numbered = mapCode(code, (id, type) => {
+    isConstant = false;
+    return name(`n.${numberName(kernel, id)}!`, type);
+  });
+  return `${isConstant ? '()' : '(n)'} => ${printCode(numbered, typescript)}`;
 }
 
 /** The name of a file's module where the op is described. */
@@ -43,7 +46,9 @@ function bindingText(
 }
 
 /** Said once, since there are many GPU kernels. */
-export const makeGpuKernel = `const subgroups = new URL('../${subgroupsFile}', import.meta.url);
+export const makeGpuKernel: Declaration = {
+  type: 'GpuKernelDescription',
+  text: `const subgroups = new URL('../${subgroupsFile}', import.meta.url);
 /** A kernel of these bindings, uniforms and tiles by number. */
 const k = (
   name: string,
@@ -51,12 +56,10 @@ const k = (
   bindings: readonly number[],
   uniforms: number,
   tiles: number,
-): GpuKernelDescription => ({ name, source, subgroups, bindings: b(...bindings), uniforms: u[uniforms]!, tiles: t[tiles]! });`;
+): GpuKernelDescription => ({ name, source, subgroups, bindings: b(...bindings), uniforms: u[uniforms]!, tiles: t[tiles]! });`,
+};
 
-/** The numbers in a reference to a table. */
-const numbersIn = (reference: string): string[] => reference.match(/\d+/g) ?? [];
-
-export function kernelText(
+export function describedKernel(
   { op, planOf }: Omit<EmittedOp, 'files'>,
   named: NamedKernel,
   tables: Tables,
@@ -66,15 +69,15 @@ export function kernelText(
   const uniforms = tables.uniforms(list(kernel.uniforms.map(uniformText)));
   if (kernel.target === 'gpu') {
     const tiles = tables.tiles(tilesText(kernel.tiles!, kernel, tables));
-    const numbers = [uniforms, tiles].flatMap(numbersIn);
-    const parts = [quote(named.name), urlOf(named.file), list(numbersIn(bindings)), ...numbers];
+    const places = list(bindings.places.map(String));
+    const parts = [quote(named.name), urlOf(named.file), places, ...uniforms.places, ...tiles.places];
     return `k(${parts.join(', ')})`;
   }
   const parts: [string, string][] = [['name', quote(named.name)]];
   if (kernel.target === 'cpu') parts.push(['run', functionName(op, named)]);
   else parts.push(['module', moduleName(named.file)]);
-  parts.push(['bindings', bindings]);
-  parts.push(['uniforms', uniforms]);
+  parts.push(['bindings', bindings.text]);
+  parts.push(['uniforms', uniforms.text]);
   if (kernel.target === 'wasm') {
     const plan = planOf(named);
     parts.push(['slots', list(plan.argumentsOf(kernel).map(({ slot }) => String(slot)))]);

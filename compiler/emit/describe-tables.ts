@@ -1,53 +1,76 @@
 /** Tables of an op's description, so that what its kernels have in common is said once. */
 import { lines } from './literals.ts';
 
-/** Each gives a reference to what it is given: `f[3]!` is a number, and `b(0, 3)` are bindings. */
+/** How a table is referred to, as by `u[3]!`, or bindings by `b(0, 3)`; and the places in it. */
+export interface Reference {
+  readonly text: string;
+  readonly places: readonly number[];
+}
+
+/** A constant of a description, and the type of the runtime that it is declared with. */
+export interface Declaration {
+  readonly text: string;
+  readonly type: string;
+}
+
+/** Each gives a reference to what it is given. */
 export interface Tables {
-  readonly bindings: (texts: readonly string[]) => string;
+  readonly bindings: (texts: readonly string[]) => Reference;
   readonly number: (text: string) => string;
   readonly phase: (text: string) => string;
-  readonly tiles: (text: string) => string;
-  readonly uniforms: (text: string) => string;
-  readonly declarations: () => string[];
+  readonly tiles: (text: string) => Reference;
+  readonly uniforms: (text: string) => Reference;
+  /** Of the tables that have something in them; each refers to those before it alone. */
+  readonly declarations: () => Declaration[];
 }
 
 export function createTables(): Tables {
-  const types = {
-    f: '(n: Numbers) => number',
-    p: 'WasmPhaseDescription',
-    t: 'TilesDescription',
-    u: 'readonly UniformDescription[]',
+  const functions = createTable('f', 'Numbers', '((n: Numbers) => number)');
+  const bindings = createTable('bindings', 'BindingDescription');
+  const phases = createTable('p', 'WasmPhaseDescription', '(WasmPhaseDescription)');
+  const tiles = createTable('t', 'TilesDescription', '(TilesDescription)');
+  const uniforms = createTable('u', 'UniformDescription', '(readonly UniformDescription[])');
+  const several = 'const b = (...places: readonly number[]) => places.map((i) => bindings[i]!);';
+  return {
+    bindings: (texts) => {
+      const places = texts.map(bindings.placeOf);
+      return { text: `b(${places.join(', ')})`, places };
+    },
+    number: (text) => functions.refer(text).text,
+    phase: (text) => phases.refer(text).text,
+    tiles: tiles.refer,
+    uniforms: uniforms.refer,
+    declarations: () => [
+      ...functions.declarations(),
+      ...bindings.declarations().map(({ text, type }) => ({ text: `${text}\n${several}`, type })),
+      ...[phases, tiles, uniforms].flatMap((table) => table.declarations()),
+    ],
   };
-  const tables = { f: new Map<string, string>(), p: new Map(), t: new Map(), u: new Map() };
-  const refer =
-    (table: keyof typeof tables) =>
-    (text: string): string => {
-      const known = tables[table].get(text) ?? `${table}[${tables[table].size}]!`;
-      tables[table].set(text, known);
-      return known;
-    };
-  const declare = (table: keyof typeof tables): string =>
-    `const ${table}: readonly (${types[table]})[] = [${lines([...tables[table].keys()])}];`;
-  const bindings = new Map<string, number>();
-  const place = (text: string): number => {
-    const known = bindings.get(text) ?? bindings.size;
-    bindings.set(text, known);
+}
+
+interface Table {
+  readonly placeOf: (text: string) => number;
+  readonly refer: (text: string) => Reference;
+  readonly declarations: () => Declaration[];
+}
+
+/** An array of texts, each once; `element` is what it has, which mentions `type`. */
+function createTable(id: string, type: string, element = type): Table {
+  const places = new Map<string, number>();
+  const placeOf = (text: string): number => {
+    const known = places.get(text) ?? places.size;
+    places.set(text, known);
     return known;
   };
-  const declareBindings =
-    (): string => `const bindings: readonly BindingDescription[] = [${lines([...bindings.keys()])}];
-const b = (...places: readonly number[]) => places.map((i) => bindings[i]!);`;
   return {
-    bindings: (texts) => `b(${texts.map(place).join(', ')})`,
-    number: refer('f'),
-    phase: refer('p'),
-    tiles: refer('t'),
-    uniforms: refer('u'),
-    // functions first, which the others refer to
+    placeOf,
+    refer: (text) => {
+      const place = placeOf(text);
+      return { text: `${id}[${place}]!`, places: [place] };
+    },
     declarations: () =>
-      (['f', 'b', 'p', 't', 'u'] as const).flatMap((table) => {
-        if (table === 'b') return bindings.size > 0 ? [declareBindings()] : [];
-        return tables[table].size > 0 ? [declare(table)] : [];
-      }),
+      places.size === 0
+        ? []
+        : [{ text: `const ${id}: readonly ${element}[] = [${lines([...places.keys()])}];`, type }],
   };
 }

@@ -1,13 +1,14 @@
 /** The module that describes one op to the runtime, with types precise enough that a wrong call does not compile. */
 import type { CompiledDirection, CompiledOp } from '../compile.ts';
+import { invariant } from '../diagnostics.ts';
 import type { Condition } from '../graph/formulas.ts';
 import { type Code, type Kernel, name, type Statement } from '../kernel/kernel.ts';
 import { createNames } from '../kernel/names.ts';
 import { createNest } from '../kernel/nest.ts';
 import { createScalars } from '../kernel/scalar.ts';
 import type { Argument, Dimension, Return } from '../spec/spec.ts';
-import { kernelText, makeGpuKernel, moduleName } from './describe-kernel.ts';
-import { createTables } from './describe-tables.ts';
+import { describedKernel, makeGpuKernel, moduleName } from './describe-kernel.ts';
+import { createTables, type Declaration } from './describe-tables.ts';
 import { functionName } from './functions.ts';
 import { type EmitOptions, header } from './header.ts';
 import { key, lines, list, quote, record, strings } from './literals.ts';
@@ -32,7 +33,7 @@ export async function describeOp(emitted: Omit<EmittedOp, 'files'>, options: Emi
   const functions = kernels.filter(({ kernel }) => kernel.target === 'cpu');
   const modules = modulesOf(kernels);
   const tables = createTables();
-  const texts = new Map(kernels.map((named) => [named, kernelText(emitted, named, tables)]));
+  const texts = new Map(kernels.map((named) => [named, describedKernel(emitted, named, tables)]));
   const isAlone = runAlone(op, emitted, options);
   const alone = new Map(
     functions.filter(isAlone).map((named): [string, string] => [named.name, texts.get(named)!]),
@@ -59,25 +60,30 @@ export async function describeOp(emitted: Omit<EmittedOp, 'files'>, options: Emi
     lines(
       kernels
         .filter((named) => named.kernel.target === target && !isAlone(named))
-        .map((named) => `${key(kernelKey(named))}: ${texts.get(named)}`),
+        .map((named) => `${key(named.name)}: ${texts.get(named)}`),
     );
   const kernelTables = (['typescript', 'wasm', 'wgsl'] as const)
     .filter((target) => options.targets.includes(target))
-    .map((target) => {
+    .flatMap((target): Declaration[] => {
       const { name: id, kind, type } = kernelTypes[target];
       const table = byTarget(kind);
-      return table === '' ? '' : `\nconst ${id} = {${table}} satisfies { [name: string]: ${type} };`;
+      if (table === '') return [];
+      return [{ text: `\nconst ${id} = {${table}} satisfies { [name: string]: ${type} };`, type }];
     });
-  const directions = `\nconst d: readonly DirectionDescription[] = [${lines([...runs.keys()])}];`;
+  const directions: Declaration = {
+    text: `\nconst d: readonly DirectionDescription[] = [${lines([...runs.keys()])}];`,
+    type: 'DirectionDescription',
+  };
   const makers = options.targets.includes('wgsl') ? [makeGpuKernel] : [];
   const constants = [...tables.declarations(), ...makers, ...kernelTables, directions];
+  const imported = new Set(['OpDescription', 'OpTypes', ...constants.map((constant) => constant.type)]);
   const type = `OpDescription<${typesName(entry)}>`;
   // in a function that is marked as free of effects, so that a bundler leaves out an op that nobody imports
   const names = createNames([...reserved, ...[...modules].map(moduleName)]);
   const id = names.fresh(entry.name);
   const describe = names.fresh('describe');
   const description = `function ${describe}(): ${type} {
-${indented(`${constants.join('\n')}
+${indented(`${constants.map(({ text }) => text).join('\n')}
 
 return {
   name: ${quote(entry.name)},
@@ -106,7 +112,7 @@ ${id === entry.name ? 'export ' : ''}const ${id}: ${type} = /* @__PURE__ */ ${de
         kind: 'ImportDeclaration',
         moduleSpecifier: 'normgrad/runtime',
         isTypeOnly: true,
-        namedImports: typesUsed(options).filter((type) => type === 'OpTypes' || description.includes(type)),
+        namedImports: [...imported].sort(),
       },
       { kind: 'Interface', ...typesOf(entry) },
       ...[description, ...exported].map(inset),
@@ -137,27 +143,12 @@ function importsOf(
   ];
 }
 
-const typesUsed = ({ targets }: EmitOptions): string[] => [
-  'BindingDescription',
-  ...(targets.includes('typescript') ? ['CpuKernelDescription'] : []),
-  'DirectionDescription',
-  ...(targets.includes('wgsl') ? ['GpuKernelDescription'] : []),
-  'Numbers',
-  'OpDescription',
-  'OpTypes',
-  ...(targets.includes('wgsl') ? ['TilesDescription'] : []),
-  'UniformDescription',
-  ...(targets.includes('wasm') ? ['WasmKernelDescription', 'WasmPhaseDescription'] : []),
-];
-
 const returnText = ({ name, dimensions, differentiable }: Return): string =>
   record([
     ['name', quote(name)],
     ['dimensions', dimensionsText(dimensions)],
     ...(differentiable ? [['differentiable', 'true'] as const] : []),
   ]);
-
-const kernelKey = ({ name }: NamedKernel): string => name;
 
 /** Whether a CPU kernel is run by directions that run the same kernels on all targets, and so are described once. */
 function runAlone(
@@ -220,7 +211,8 @@ function testText({ test }: Condition): string {
     size,
     leaf: (expr) => {
       if (expr.op === 'size') return { code: 'real', type: 'real', x: size(expr.axis) };
-      return name(`n.${expr.op === 'parameter' ? expr.name : ''}!`, 'real');
+      invariant(expr.op === 'parameter', `a condition on ${expr.op}`);
+      return name(`n.${expr.name}!`, 'real');
     },
   });
   const value = nest.value(test);

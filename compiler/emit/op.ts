@@ -6,12 +6,10 @@ import type { Direction } from '../spec/spec.ts';
 import { describeOp } from './describe.ts';
 import { emitFunctions } from './functions.ts';
 import { type EmitOptions, header } from './header.ts';
+import { identityOfKernel } from './identity.ts';
 import { emitOpManifests } from './package.ts';
-import { printStatements } from './printer.ts';
-import { kernelText } from './typescript.ts';
 import { emitWasm } from './wasm.ts';
 import { type ModulePlan, planModule } from './wasm-plan.ts';
-import { wasmText } from './wasm-text.ts';
 import { printModule, printWgsl, reductionText } from './wgsl.ts';
 
 /** A kernel with its name and where it is emitted. */
@@ -42,80 +40,107 @@ export const titleOf = ({ direction, wrt }: Pick<CompiledDirection, 'direction' 
   wrt.length > 0 ? `${direction} for ${wrt.join(', ')}` : direction;
 
 export async function emitOp(op: CompiledOp, options: EmitOptions): Promise<EmittedOp> {
-  const folder = op.entry.name;
-  const byContent = new Map<
-    string,
-    {
-      name: string;
-      kernel: Kernel;
-      direction: Direction;
-      users: Set<string>;
-      formulas: Set<string>;
-      file: string;
-    }
-  >();
-  const names = new Map<Kernel, string>();
-  const counts = new Map<string, number>();
-  const contents = new Map<Kernel, string>();
-  const register = (kernel: Kernel, direction: Direction, user: string): void => {
-    const content = contents.get(kernel) ?? contentOf(kernel);
-    contents.set(kernel, content);
-    let known = byContent.get(content);
-    if (!known) {
-      const counter = `${kernel.target} ${direction}`;
-      const k = (counts.get(counter) ?? 0) + 1;
-      counts.set(counter, k);
-      const name = `${direction}_${k}`;
-      const file = `${folder}/${fileFor(kernel.target, direction, k)}`;
-      known = { name, kernel, direction, users: new Set(), formulas: new Set(), file };
-      byContent.set(content, known);
-    }
-    known.users.add(user);
-    for (const formula of kernel.formulas) known.formulas.add(formula);
-    names.set(kernel, known.name);
-  };
+  const { kernels, nameOf } = registerKernels(op, options);
+  const plans = plansOf(kernels);
+  const emitted: Omit<EmittedOp, 'files'> = { op, kernels, nameOf, planOf: ({ file }) => plans.get(file)! };
+  const texts = textsOf(emitted, plans, options);
+  const files = await Promise.all(texts.map(async ([file, text]) => [file, await text] as const));
+  return { ...emitted, files: new Map(files) };
+}
+
+/** All kernels of an op with the variants that run them. */
+function registerKernels(op: CompiledOp, options: EmitOptions): Pick<EmittedOp, 'kernels' | 'nameOf'> {
+  const registry = createRegistry(op.entry.name);
   for (const { key, layouts } of op.variants) {
     for (const { order, directions } of layouts) {
       for (const direction of directions) {
         const layout = layouts.length > 1 ? ` [${order.join(', ')}]` : '';
         const user = `${key || 'no options'}${layout}: ${titleOf(direction)}`;
-        if (options.targets.includes('typescript')) register(direction.cpu, direction.direction, user);
-        if (options.targets.includes('wasm')) register(direction.wasm, direction.direction, user);
-        if (options.targets.includes('wgsl'))
-          for (const kernel of direction.gpu)
-            for (const one of [kernel, ...(kernel.otherwise ?? [])]) register(one, direction.direction, user);
+        for (const kernel of kernelsOf(direction, options))
+          registry.register(kernel, direction.direction, user);
       }
     }
   }
-  const kernels = shareModules(
-    [...byContent.values()].map(
-      (k): NamedKernel => ({ ...k, users: [...k.users], formulas: [...k.formulas] }),
-    ),
-  );
-  const plans = new Map(
+  return { kernels: shareModules(registry.kernels()), nameOf: registry.nameOf };
+}
+
+/** What a direction runs on the targets that are emitted. */
+const kernelsOf = ({ cpu, wasm, gpu }: CompiledDirection, { targets }: EmitOptions): Kernel[] => [
+  ...(targets.includes('typescript') ? [cpu] : []),
+  ...(targets.includes('wasm') ? [wasm] : []),
+  ...(targets.includes('wgsl') ? gpu.flatMap((kernel) => [kernel, ...(kernel.otherwise ?? [])]) : []),
+];
+
+interface Registry {
+  readonly register: (kernel: Kernel, direction: Direction, user: string) => void;
+  readonly kernels: () => NamedKernel[];
+  readonly nameOf: (kernel: Kernel) => string;
+}
+
+/** A kernel while its users are being found. */
+type Registered = Omit<NamedKernel, 'users' | 'formulas'> & {
+  readonly users: Set<string>;
+  readonly formulas: Set<string>;
+};
+
+/** Names kernels by their direction and a number, and equal ones alike. */
+function createRegistry(folder: string): Registry {
+  const byIdentity = new Map<string, Registered>();
+  const names = new Map<Kernel, string>();
+  const identities = new Map<Kernel, string>();
+  const counts = new Map<string, number>();
+  const name = (kernel: Kernel, direction: Direction): Registered => {
+    const counter = `${kernel.target} ${direction}`;
+    const k = (counts.get(counter) ?? 0) + 1;
+    counts.set(counter, k);
+    const file = `${folder}/${fileFor(kernel.target, direction, k)}`;
+    return { name: `${direction}_${k}`, kernel, direction, users: new Set(), formulas: new Set(), file };
+  };
+  return {
+    register: (kernel, direction, user) => {
+      const identity = identities.get(kernel) ?? identityOfKernel(kernel);
+      identities.set(kernel, identity);
+      const known = byIdentity.get(identity) ?? name(kernel, direction);
+      byIdentity.set(identity, known);
+      known.users.add(user);
+      for (const formula of kernel.formulas) known.formulas.add(formula);
+      names.set(kernel, known.name);
+    },
+    kernels: () =>
+      [...byIdentity.values()].map((k) => ({ ...k, users: [...k.users], formulas: [...k.formulas] })),
+    nameOf: (kernel) => names.get(kernel)!,
+  };
+}
+
+/** The plan of each WebAssembly module, by its file. */
+const plansOf = (kernels: readonly NamedKernel[]): Map<string, ModulePlan> =>
+  new Map(
     [...membersByFile(kernels, 'wasm')].map(([file, members]) => [
       file,
       planModule(members.map(({ kernel }) => kernel)),
     ]),
   );
-  const emitted: Omit<EmittedOp, 'files'> = {
-    op,
-    kernels,
-    nameOf: (kernel) => names.get(kernel)!,
-    planOf: ({ file }) => plans.get(file)!,
-  };
-  // What tools do is begun first and awaited last: they may be on another thread.
-  const texts: (readonly [file: string, text: string | Promise<string>])[] = [];
-  for (const [file, members] of membersByFile(kernels, 'wasm'))
-    texts.push([file, emitWasm(op, members, plans.get(file)!, options)]);
-  for (const [file, members] of membersByFile(kernels, 'cpu'))
-    texts.push([file, emitFunctions(op, members, options)]);
-  texts.push([`${folder}/index.ts`, describeOp(emitted, options)]);
-  for (const [file, members] of membersByFile(kernels, 'gpu'))
-    texts.push([file, moduleText(op, members, options)]);
-  for (const [name, content] of emitOpManifests(emitted, options)) texts.push([`${folder}/${name}`, content]);
-  const files = await Promise.all(texts.map(async ([file, text]) => [file, await text] as const));
-  return { ...emitted, files: new Map(files) };
+
+/** What tools do is begun first and awaited last: they may be on another thread. */
+function textsOf(
+  emitted: Omit<EmittedOp, 'files'>,
+  plans: ReadonlyMap<string, ModulePlan>,
+  options: EmitOptions,
+): (readonly [file: string, text: string | Promise<string>])[] {
+  const { op, kernels } = emitted;
+  const folder = op.entry.name;
+  const each = <T>(
+    target: Kernel['target'],
+    textOf: (members: readonly NamedKernel[], file: string) => T,
+  ): (readonly [file: string, text: T])[] =>
+    [...membersByFile(kernels, target)].map(([file, members]) => [file, textOf(members, file)]);
+  return [
+    ...each('wasm', (members, file) => emitWasm(op, members, plans.get(file)!, options)),
+    ...each('cpu', (members) => emitFunctions(op, members, options)),
+    [`${folder}/index.ts`, describeOp(emitted, options)],
+    ...each('gpu', (members) => moduleText(op, members, options)),
+    ...[...emitOpManifests(emitted, options)].map(([name, text]) => [`${folder}/${name}`, text] as const),
+  ];
 }
 
 /** GPU kernels that have a function that reduces in common share a file, and with it their uniforms. */
@@ -173,23 +198,6 @@ function fileFor(target: Kernel['target'], direction: Direction, k: number): str
   const base = part === 1 ? direction : `${direction}_${part}`;
   return target === 'wasm' ? `${base}.wasm.ts` : `${base}.ts`;
 }
-
-/** Two kernels with equal contents do the same. */
-function contentOf(kernel: Kernel): string {
-  const { target, bindings, uniforms, tiles, reductions, phases } = kernel;
-  const cuts = phases.map(({ kept, units, routines }) => [
-    kept,
-    units,
-    routines.map(({ body }) => body.length),
-  ]);
-  return JSON.stringify([target, bindings, uniforms, tiles, reductions, cuts, bodies[target](kernel)]);
-}
-
-const bodies: { readonly [T in Kernel['target']]: (kernel: Kernel) => string } = {
-  cpu: kernelText,
-  wasm: ({ body }) => printStatements(body, wasmText, ''),
-  gpu: (kernel) => printWgsl(kernel, 'main', []),
-};
 
 /** What a kernel computes and who runs it, for the comment above it. */
 export function commentOf(op: CompiledOp, { formulas, users, direction }: NamedKernel): string[] {

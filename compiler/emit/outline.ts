@@ -49,7 +49,7 @@ export function outline(kernels: readonly Kernel[], language: Language): Outline
       candidates.set(key, [...(candidates.get(key) ?? []), { statement, body, parameters }]);
     });
   }
-  const names = createNames(kernels.flatMap(namesIn));
+  const names = createNames(kernels.flatMap(namesDeclaredIn));
   const functions: LoopFunction[] = [];
   const calls = new Map<Outlined, { name: string; parameters: readonly Parameter[] }>();
   for (const members of candidates.values()) {
@@ -115,7 +115,7 @@ const declares = (s: Statement): string[] =>
     ? [s.name, ...(s.do === 'var' ? (s.copies ?? []) : [])]
     : [];
 
-function namesIn({ bindings, uniforms, body }: Kernel): string[] {
+function namesDeclaredIn({ bindings, uniforms, body }: Kernel): string[] {
   const names = [...bindings, ...uniforms].map(({ name }) => name);
   eachStatement(body, (s) => names.push(...declares(s)));
   return names;

@@ -4,7 +4,7 @@ import type { Code, CodeType, LaneMerge, Operator, Statement } from '../kernel/k
 
 export interface Language {
   readonly number: (value: number, type: 'index' | 'real') => string;
-  readonly load: (array: string, index: string, absent?: number) => string;
+  readonly load: (array: string, index: string, absent: number | undefined, type: CodeType) => string;
   readonly toReal: (x: string) => string;
   readonly sqrt: (x: string) => string;
   readonly rsqrt: (x: string) => string;
@@ -19,7 +19,7 @@ export interface Language {
   /** Of a vector's lanes; only for targets that have them. */
   readonly splat?: (x: string) => string;
   readonly first?: (x: string) => string;
-  readonly fold?: (merge: LaneMerge, accumulator: string) => string;
+  readonly fold?: (merge: LaneMerge, accumulator: string, copies: number) => string;
   /** Only for WebAssembly. */
   readonly own?: string;
   readonly joined?: (rows: string, width: string, wanted: number) => string;
@@ -73,7 +73,7 @@ export function printCode(code: Code, language: Language): string {
     case 'name':
       return code.name;
     case 'load':
-      return language.load(code.array, print(code.index), code.absent);
+      return language.load(code.array, print(code.index), code.absent, code.type);
     case 'binary': {
       const own = strength[code.operator];
       if (code.type === 'index' && code.operator === '/')
@@ -100,7 +100,7 @@ export function printCode(code: Code, language: Language): string {
     case 'first':
       return language.first!(print(code.x));
     case 'fold':
-      return language.fold!(code.merge, code.name);
+      return language.fold!(code.merge, code.name, code.copies);
     case 'make':
       return `${code.name}(${code.args.map(print).join(', ')})`;
     case 'call':

@@ -89,7 +89,6 @@ const language: Language = {
   select: (test, then, otherwise) => `(${test} ? ${then} : ${otherwise})`,
   equal: { '==': '===', '!=': '!==' },
   statements: {
-    comment: ({ text }) => `// ${text}`,
     let: ({ name, value }, print) => `const ${name} = ${print(value)};`,
     var: ({ name, value, copies = [] }, print) =>
       `let ${[name, ...copies].map((id) => `${id} = ${print(value)}`).join(', ')};`,
@@ -146,20 +145,6 @@ function printLoops({ name, parameters, body }: LoopFunction): string {
   return `function ${name}(${head}): void {\n${printStatements(body, language, '  ')}\n}`;
 }
 
-/** What a kernel does, as one text. */
-export const kernelText = ({ body }: Kernel): string => printStatements(body, identity, '');
-
-const identity: Language = {
-  ...language,
-  fold: (merge, name) => `fold(${merge}, ${name})`,
-  statements: {
-    ...language.statements,
-    lanes: ({ name, from, below, copies, body }, print, block) =>
-      `lanes ${name} ${print(from)} ${print(below)} ${copies} ${block(body)}`,
-    accumulator: ({ name, copies, identity }) => `${name} ${copies} ${identity}`,
-  },
-};
-
 /** The source of the helpers that some kernels call, in a fixed order. */
 export function helpersOf(kernels: readonly Kernel[]): string[] {
   const used = new Set<Call>();
@@ -167,5 +152,4 @@ export function helpersOf(kernels: readonly Kernel[]): string[] {
   return (Object.keys(helpers) as Call[]).filter((fn) => used.has(fn)).map((fn) => helpers[fn]!);
 }
 
-export const typescriptNumber = number;
 export { language as typescript };

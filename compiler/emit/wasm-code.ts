@@ -96,8 +96,6 @@ export function createCoder(
 
   function statement(s: Statement): Ref[] {
     switch (s.do) {
-      case 'comment':
-        return [];
       case 'let':
       case 'var':
         return [m.local.set(declare(copied(ofRow(s.name), scope.copy), s.value.type), emit(s.value))];
@@ -162,7 +160,7 @@ export function createCoder(
     const [first, apart, next, end, turns] = [newIndex(), newIndex(), newIndex(), newIndex(), newIndex()];
     const known = body.filter((s) => s.do === 'let');
     const loops = body.filter((s) => s.do !== 'let');
-    const own = namesIn(known).add(name);
+    const own = namesDeclaredIn(known).add(name);
     const turn = (count: number): Ref[] => {
       scope.rows = { abreast: count, own, isLeft: count < abreast };
       let place = first;
@@ -203,7 +201,7 @@ export function createCoder(
     const [bytes, limit, left] = [newIndex(), newIndex(), newIndex()];
     const mask = newLocal('mask');
     const sideBySide = scope.rows?.isLeft ? 1 : s.copies;
-    const inner = namesIn(s.body);
+    const inner = namesDeclaredIn(s.body);
     const [pointers, setup] = pointersOf(s, inner);
     const outside = new Set(scope.names().filter((name) => !inner.has(name)));
     const expand = (copies: number, rest?: Lanes['rest']): Ref[] => {
@@ -277,7 +275,7 @@ export function createCoder(
 }
 
 /** Names that statements define. */
-function namesIn(body: readonly Statement[]): Set<string> {
+function namesDeclaredIn(body: readonly Statement[]): Set<string> {
   const names = new Set<string>();
   eachStatement(body, (s) => {
     if ('name' in s && s.do !== 'assign') names.add(s.name);

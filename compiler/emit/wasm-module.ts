@@ -18,7 +18,7 @@ export function loadBinaryen(): Promise<Binaryen> {
 /** The largest shared memory that 32-bit addresses reach, in pages of 64 KiB. */
 const pages = 65536;
 
-/** An empty module over the runtime's memory, with the scalar functions it may call. */
+/** An empty module over the runtime's memory. */
 export function openModule(binaryen: Binaryen): Module {
   const m = new binaryen.Module();
   const { Features } = binaryen;

@@ -1,8 +1,7 @@
 /** What one WebAssembly module holds: kernels share the place of their numbers, and routines that come out equal. */
 import { eachCode, eachStatement } from '../kernel/collect.ts';
 import type { Binding, Kernel, Phase, Routine } from '../kernel/kernel.ts';
-import { printStatements } from './printer.ts';
-import { wasmText } from './wasm-text.ts';
+import { identityOf } from './identity.ts';
 
 /** A number of a call, and where it lies: 8 bytes each. */
 export interface Argument {
@@ -66,10 +65,9 @@ export function planModule(kernels: readonly Kernel[]): ModulePlan {
     return `${base}_${k}`;
   };
   const add = (kernel: Kernel, routine: Routine): string => {
-    const text = printStatements(routine.body, wasmText, '    ');
     const names = namesUsed(routine);
     const used = argumentsOf(kernel).filter(({ name }) => names.has(name));
-    const key = JSON.stringify([routine.begin, routine.end, routine.over, text, used]);
+    const key = JSON.stringify([identityOf(routine), used]);
     const known = routines.get(key) ?? { name: fresh(routine.name), routine, kernel, used };
     routines.set(key, known);
     return known.name;

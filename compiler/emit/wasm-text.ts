@@ -23,7 +23,6 @@ export const wasmText: Language = {
   equal: { '==': '==', '!=': '!=' },
   block: (inner) => `:\n${inner}`,
   statements: {
-    comment: ({ text }) => `// ${text}`,
     let: ({ name, value }, print) => `${name} = ${print(value)}`,
     var: ({ name, value }, print) => `var ${name} = ${print(value)}`,
     assign: ({ name, value }, print) => `${name} = ${print(value)}`,

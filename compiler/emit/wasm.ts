@@ -71,11 +71,11 @@ function printRoutine({ name, routine }: ModuleRoutine): string[] {
   eachStatement(routine.body, (s) => {
     if (s.do === 'repeat') repeats.set(s.name, s);
   });
-  const load: Language['load'] = (array, position) => {
+  const load: Language['load'] = (array, position, ...of) => {
     const source = repeats.get(array);
-    if (!source) return wasmText.load(array, position);
+    if (!source) return wasmText.load(array, position, ...of);
     const start = isIndex(source.at, 0) ? '' : `${printCode(source.at, wasmText)} + `;
-    return wasmText.load(source.array, start + position);
+    return wasmText.load(source.array, start + position, ...of);
   };
   const language: Language = { ...wasmText, load };
   const text = printStatements(withoutIndices(routine.body), language, '  ');

@@ -1,4 +1,5 @@
 /** Functions of WGSL modules, and how they are called. */
+import { invariant } from '../diagnostics.ts';
 import type { Call } from '../graph/expr.ts';
 import { eachCode } from '../kernel/collect.ts';
 import type { CodeType, LaneMerge, Statement } from '../kernel/kernel.ts';
@@ -30,7 +31,7 @@ fn sigmoid(x: T) -> T {
 fn softplus(x: T) -> T {
   return max(x, T(0.0)) + @log1p(exp(-abs(x)));
 }`,
-  log1p: `/** log(1 + x), exact for small x too (Kahan). */
+  log1p: `/** log(1 + x): near 0 a polynomial, where log() promises no digits. Beyond, rounding 1 + x alone costs up to 2e-6 of it. */
 fn log1p(x: T) -> T {
   let near = x * (1.0 - x * (0.5 - x * (0.33333333 - x * (0.25 - x * 0.2))));
   return select(log(1.0 + x), near, abs(x) < T(0.03));
@@ -176,6 +177,8 @@ export function helpersOf(body: readonly Statement[]): string[] {
     );
   };
   eachCode(body, (code) => {
+    if (code.code === 'call' && code.type === 'vector')
+      invariant(takesSome(code.fn), `${code.fn} of vectors`);
     if (code.code === 'call' && calls[code.fn].helper)
       use(calls[code.fn].helper!, code.type === 'vector' ? 'some' : 'f32');
     if (code.code === 'first') use('head', 'f32');
@@ -185,6 +188,12 @@ export function helpersOf(body: readonly Statement[]): string[] {
     if (isInfinite) use('infinity', 'f32');
   });
   return [...used].sort(([a], [b]) => orderOf(a) - orderOf(b)).map(([, text]) => text);
+}
+
+/** Whether a function is defined for several elements at once. */
+function takesSome(fn: Call): boolean {
+  const { helper } = calls[fn];
+  return helper === undefined || /\bT\b/.test(helpers[helper]);
 }
 
 const orderOf = (key: string): number => Object.keys(helpers).indexOf(key.split(' ')[0]!);

@@ -47,18 +47,13 @@ export const language: Language = {
   isLean: true,
   equal: { '==': '==', '!=': '!=' },
   statements: {
-    comment: ({ text }) => `// ${text}`,
     let: ({ name, value }, print) => `let ${name} = ${bare(value, print)};`,
     var: ({ name, value }, print) => `var ${name} = ${bare(value, print)};`,
     assign: ({ name, value }, print) => {
       const isOwn = value.code === 'binary' && value.a.code === 'name' && value.a.name === name;
       return isOwn ? `${name} ${value.operator}= ${print(value.b)};` : `${name} = ${print(value)};`;
     },
-    array: ({ name, length, fill }, print) => {
-      const declaration = `var ${name}: array<f32, ${print(length).replace('u', '')}>;`;
-      if (fill === 0) return declaration;
-      return `${declaration} for (var k = 0u; k < ${print(length)}; k++) { ${name}[k] = ${number(fill, 'real')}; }`;
-    },
+    array: () => elsewhere('array'),
     store: ({ array, index, value }, print) => `${array}[${print(index)}] = ${print(value)};`,
     for: ({ axes, name, from, below, step, body }, print, block) => {
       const next = isIndex(step, 1) ? `${name}++` : `${name} += ${print(step)}`;

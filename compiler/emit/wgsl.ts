@@ -1,5 +1,5 @@
 /** Prints GPU kernels as WGSL modules, each kernel an entry point. */
-import { arraysIn, eachCode, eachStatement, mapNames, namesIn } from '../kernel/collect.ts';
+import { arraysIn, eachCode, eachStatement, namesIn } from '../kernel/collect.ts';
 import {
   type Kernel,
   type MergeFunction,
@@ -10,7 +10,7 @@ import {
   type Statement,
 } from '../kernel/kernel.ts';
 import { createNames } from '../kernel/names.ts';
-import { renameAll } from '../kernel/rewrite.ts';
+import { mapNames, renameAll } from '../kernel/rewrite.ts';
 import { printCode, printStatements } from './printer.ts';
 import { helpersOf } from './wgsl-helpers.ts';
 import { printExchange, printJoin, typeName } from './wgsl-lanes.ts';

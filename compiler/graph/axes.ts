@@ -14,6 +14,12 @@ export const union = (...sets: readonly Axes[]): Axes => {
   return axesOf(sets.flat());
 };
 
+/** Axes in the order of a layout that has them. */
+export const orderOf =
+  (layout: readonly string[]) =>
+  (axes: Axes): string[] =>
+    layout.filter((axis) => axes.includes(axis));
+
 export const intersection = (a: Axes, b: Axes): Axes => a.filter((axis) => b.includes(axis));
 
 export const difference = (a: Axes, b: Axes): Axes => a.filter((axis) => !b.includes(axis));

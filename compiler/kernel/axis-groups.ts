@@ -1,5 +1,7 @@
 /** Axes that lie side by side in every buffer, and are walked as one. */
 import type { Axes } from '../graph/axes.ts';
+import { type Code, index, times } from './kernel.ts';
+import type { Nest } from './nest.ts';
 import { inputsOf, type Tensors } from './tensors.ts';
 
 /** Neighbouring axes that are walked as one, because every buffer has all of them or none. */
@@ -27,17 +29,27 @@ export function collapse(
 const areNeighbours = (buffer: readonly string[], a: string, b: string): boolean =>
   buffer.includes(a) ? buffer[buffer.indexOf(a) + 1] === b : !buffer.includes(b);
 
-interface Buffers {
+interface Builder {
   readonly tensors: Tensors;
-  readonly inOrder: (axes: Axes) => string[];
 }
 
 /** The axes of the buffers that some expressions and outputs touch, each in its physical order. */
 export const buffersOf = (
-  { tensors, inOrder }: Buffers,
+  { tensors }: Builder,
   exprs: Parameters<typeof inputsOf>[0],
   outputs: readonly { readonly axes: readonly string[] }[],
 ): string[][] => [
   ...inputsOf(exprs).map((node) => [...tensors.ofInput(node).axes]),
-  ...outputs.map(({ axes }) => inOrder([...axes])),
+  ...outputs.map(({ axes }) => tensors.inOrder(axes)),
 ];
+
+export const sizeOf = ({ tensors }: Builder, groups: readonly AxisGroup[]): Code =>
+  times(...groups.flat().map(tensors.size));
+export const elementsOf = ({ tensors }: Builder, axes: Axes): Code =>
+  times(...tensors.inOrder(axes).map(tensors.size));
+
+/** Says where along a group of axes the innermost loop is: the last of them carries the position, which runs over all. */
+export function place({ nest }: { readonly nest: Nest }, group: AxisGroup, position: Code): void {
+  for (const axis of group.slice(0, -1)) nest.at(axis, index(0));
+  nest.at(group.at(-1)!, position);
+}

@@ -38,6 +38,19 @@ export function createBody(
   return createNest({ scalars, names, size, leaf, found, ...options });
 }
 
+export type Variable = Extract<Code, { code: 'name' }>;
+
+/** Declares a variable that begins with a value. */
+export function openVariable(
+  { nest, names }: { readonly nest: Nest; readonly names: Names },
+  base: string,
+  value: Code,
+): Variable {
+  const id = names.fresh(base);
+  nest.push({ do: 'var', name: id, value });
+  return { code: 'name', type: value.type, name: id };
+}
+
 /** Stores outputs at the current element. Updates all read the old state, so nothing is stored before all is read. */
 export function storeOutputs(nest: Nest, tensors: Tensors, outputs: readonly ProgramOutput[]): void {
   const updates = outputs.some(({ role }) => role === 'state');

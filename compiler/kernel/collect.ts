@@ -47,34 +47,37 @@ export function operandsOf(code: Code): readonly Code[] {
   return operands;
 }
 
+type CodeField<S> = { [K in keyof S]: S[K] extends Code ? K : never }[keyof S];
+
+/** The fields of each statement that are expressions, in order. */
+const codeFields: {
+  readonly [D in Statement['do']]: { readonly [F in CodeField<Extract<Statement, { do: D }>>]: true };
+} = {
+  let: { value: true },
+  var: { value: true },
+  assign: { value: true },
+  array: { length: true },
+  store: { index: true, value: true },
+  for: { from: true, below: true, step: true },
+  outlined: {},
+  accumulator: {},
+  lanes: { from: true, below: true },
+  rows: { from: true, below: true, step: true, isLong: true },
+  each: {},
+  repeat: { at: true, width: true, times: true, place: true },
+  if: { test: true },
+  return_if: { test: true },
+};
+export const codeKeys: { readonly [what: string]: readonly string[] } = Object.fromEntries(
+  Object.entries(codeFields).map(([what, fields]) => [what, Object.keys(fields)]),
+);
+
 /** The expressions in a statement itself, not in those inside it. */
-export function codesOf(statement: Statement): readonly Code[] {
-  switch (statement.do) {
-    case 'let':
-    case 'var':
-    case 'assign':
-      return [statement.value];
-    case 'array':
-      return [statement.length];
-    case 'store':
-      return [statement.index, statement.value];
-    case 'for':
-      return [statement.from, statement.below, statement.step];
-    case 'lanes':
-      return [statement.from, statement.below];
-    case 'rows':
-      return [statement.from, statement.below, statement.step, statement.isLong];
-    case 'repeat':
-      return [statement.at, statement.width, statement.times, statement.place];
-    case 'if':
-    case 'return_if':
-      return [statement.test];
-    case 'comment':
-    case 'outlined':
-    case 'each':
-    case 'accumulator':
-      return [];
-  }
+export function codesOf(statement: Statement): Code[] {
+  const fields = statement as unknown as { readonly [key: string]: Code };
+  const codes: Code[] = [];
+  for (const key of codeKeys[statement.do]!) codes.push(fields[key]!);
+  return codes;
 }
 
 /** Calls `visit` on every expression in the statements, inner ones too. */
@@ -215,23 +218,4 @@ export function mapCode(code: Code, rename: (id: string, type: CodeType) => Code
   const change = (inner: Code): Code =>
     inner.code === 'name' ? rename(inner.name, inner.type) : mapOperands(inner, change);
   return change(code);
-}
-
-/** The same statements with other names in their expressions. */
-export function mapNames(
-  statements: readonly Statement[],
-  rename: (id: string, type: CodeType) => Code,
-): Statement[] {
-  const inside = (value: unknown): unknown => {
-    if (typeof value !== 'object' || value === null) return value;
-    if (Array.isArray(value)) return value.map(inside);
-    if ('code' in value) return mapCode(value as Code, rename);
-    return 'do' in value ? mapOne(value) : value;
-  };
-  const mapOne = (statement: object): object => {
-    const copy: { [key: string]: unknown } = { ...statement };
-    for (const key in copy) copy[key] = inside(copy[key]);
-    return copy;
-  };
-  return statements.map(mapOne) as Statement[];
 }

@@ -1,14 +1,17 @@
 /** What CPU kernels are built of: loops over groups of axes, and loops that take several elements side by side. */
 import type { Axes } from '../graph/axes.ts';
 import { formula } from '../graph/print.ts';
+import { isOptimised } from '../schedule/program.ts';
 import type { Accumulation, Group } from '../schedule/stages.ts';
 import type { Direction } from '../spec/spec.ts';
-import type { AxisGroup } from './axis-groups.ts';
-import { type Code, index, name, real, type Statement, times } from './kernel.ts';
-import { monoids } from './monoids.ts';
+import { type AxisGroup, place, sizeOf } from './axis-groups.ts';
+import { type Code, index, name, real, type Statement } from './kernel.ts';
+import { isShifted, monoids } from './monoids.ts';
 import type { Names } from './names.ts';
 import type { Nest, NestOptions } from './nest.ts';
 import type { Tensors } from './tensors.ts';
+
+export { sizeOf };
 
 export interface Builder {
   readonly tensors: Tensors;
@@ -27,25 +30,13 @@ export interface Sides {
 }
 
 /**
- * Each turn of a loop finds arrays and their lengths anew, so that several elements a turn cost much less. What trains
- * is unrolled; of the rest, two columns share cache lines, and code stays small.
+ * Each turn of a loop finds arrays and their lengths anew, so that several elements a turn cost much less.
  */
 export const sidesOf = (direction: Direction): Sides =>
-  direction === 'forward' || direction === 'backward' ? { rows: 4, columns: 4 } : { rows: 1, columns: 1 };
+  isOptimised(direction) ? { rows: 4, columns: 4 } : { rows: 1, columns: 1 };
 
 /** Rows taken in for a few columns at a time: so many share what is read or computed once a column. */
 export const rowChunk = 64;
-
-export const sizeOf = ({ tensors }: Builder, groups: readonly AxisGroup[]): Code =>
-  times(...groups.flat().map(tensors.size));
-export const elementsOf = (builder: Builder, axes: Axes): Code =>
-  times(...builder.inOrder(axes).map(builder.tensors.size));
-
-/** Neighbouring axes are walked as one, which is placed at the last of them. */
-function place({ nest }: Builder, group: AxisGroup, position: Code): void {
-  for (const axis of group.slice(0, -1)) nest.at(axis, index(0));
-  nest.at(group.at(-1)!, position);
-}
 
 /** A loop over some axes as one. */
 export function loop(
@@ -122,7 +113,6 @@ export const sorted = ({ accumulations }: Group): Accumulation[] => {
 };
 
 export const partsOf = ({ monoid }: Accumulation): readonly number[] => monoids[monoid].running;
-export const isShifted = ({ monoid }: Accumulation): boolean => monoids[monoid].isShifted;
 
 /** The operand at the first of the elements it is reduced over: the shift of its moments. */
 export function firstOf({ nest }: Builder, accumulation: Accumulation): Code {

@@ -4,6 +4,7 @@ import { type AxisGroup, buffersOf, collapse } from './axis-groups.ts';
 import { storeOutputs } from './body.ts';
 import { columnLoops } from './cpu-columns.ts';
 import { type Builder, lanes, loops, outlined } from './cpu-loops.ts';
+import { bySpace } from './tensors.ts';
 
 /** Outputs by the space they fill. `outer` are the axes of the loops around. */
 export function mapElements(
@@ -11,12 +12,7 @@ export function mapElements(
   outputs: readonly ProgramOutput[],
   outer: readonly string[],
 ): void {
-  const spaces = new Map<string, ProgramOutput[]>();
-  for (const output of outputs) {
-    const key = builder.inOrder([...output.axes]).join(' ');
-    spaces.set(key, [...(spaces.get(key) ?? []), output]);
-  }
-  for (const members of spaces.values()) mapSpace(builder, members, outer);
+  for (const members of bySpace(outputs, builder.tensors)) mapSpace(builder, members, outer);
 }
 
 function mapSpace(builder: Builder, outputs: readonly ProgramOutput[], outer: readonly string[]): void {

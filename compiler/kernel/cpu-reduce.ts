@@ -1,32 +1,17 @@
 /** Reductions on the CPU: for one kept index at a time, or where what is kept is innermost, for all in one pass. */
 import type { Accumulation, Group, ReduceStage } from '../schedule/stages.ts';
-import { buffersOf, collapse } from './axis-groups.ts';
+import { buffersOf, collapse, elementsOf } from './axis-groups.ts';
 import { storeOutputs } from './body.ts';
 import { columnLoops } from './cpu-columns.ts';
-import {
-  type Builder,
-  eachAlone,
-  elementsOf,
-  firstOf,
-  isShifted,
-  lanes,
-  loops,
-  outlined,
-  partsOf,
-  sorted,
-} from './cpu-loops.ts';
+import { type Builder, eachAlone, firstOf, lanes, loops, outlined, partsOf, sorted } from './cpu-loops.ts';
 import { binary, type Code, index, load, name, real, times } from './kernel.ts';
-import { monoids, resultsOf } from './monoids.ts';
+import { isShifted, monoids, resultsOf } from './monoids.ts';
 import { expressionsOf } from './tensors.ts';
 
 /** Lets what follows use the results of an accumulation, from its running parts. */
-function define(
-  { nest, ...rest }: Builder,
-  accumulation: Accumulation,
-  parts: readonly Code[],
-  first: Code,
-): void {
-  const count: Code = { code: 'real', type: 'real', x: elementsOf({ nest, ...rest }, accumulation.over) };
+function define(builder: Builder, accumulation: Accumulation, parts: readonly Code[], first: Code): void {
+  const { nest } = builder;
+  const count: Code = { code: 'real', type: 'real', x: elementsOf(builder, accumulation.over) };
   const state = monoids[accumulation.monoid].state(parts, count, first, nest.local);
   for (const { expr, base, value } of resultsOf(accumulation, state, count, false))
     nest.define(expr, base, value);

@@ -3,14 +3,15 @@
  * over it holds the reduction, its epilogue and what follows, so that the second read of the data comes from cache;
  * otherwise accumulators are arrays. Accumulation is in float64 whatever the arrays hold.
  */
-import { type Axes, axesOf } from '../graph/axes.ts';
+import { axesOf } from '../graph/axes.ts';
 import type { Program, ProgramOutput } from '../schedule/program.ts';
 import type { ReduceStage, Stage } from '../schedule/stages.ts';
 import type { Entry } from '../spec/spec.ts';
+import { elementsOf } from './axis-groups.ts';
 import { createBody, storeEpilogue } from './body.ts';
 import { collectBindings, collectUniforms, prune } from './collect.ts';
 import { joinLoops } from './cpu-join.ts';
-import { type Builder, eachAlone, elementsOf, loops, sidesOf } from './cpu-loops.ts';
+import { type Builder, eachAlone, loops, sidesOf } from './cpu-loops.ts';
 import { mapElements } from './cpu-map.ts';
 import { defineSpread, partsIn, reduceRows, reduceSpread } from './cpu-reduce.ts';
 import { type Fused, fuse, keepsOutside } from './fuse.ts';
@@ -25,7 +26,7 @@ export function lowerCpu(
   layout: readonly string[],
 ): Kernel {
   const tensors = createTensors(entry, program, layout);
-  const inOrder = (axes: Axes): string[] => layout.filter((axis) => axes.includes(axis));
+  const { inOrder } = tensors;
   const used = [
     ...stages.flatMap((stage) => inputsOf(expressionsOf(stage)).map(tensors.ofInput)),
     ...stages.flatMap(outputsOf).map(tensors.ofOutput),

@@ -1,13 +1,13 @@
 /**
  * Stages to WGSL-shaped kernels. Each is spread over workgroups by what it keeps, a tile of kept indices each. How many
  * lanes a workgroup has, how many of them share a kept index, and into how many blocks its elements are cut, are numbers
- * that the runtime chooses: see `planOf` there.
+ * that the runtime chooses: see `planOf` in `runtime/model.ts`.
  */
-import type { Axes } from '../graph/axes.ts';
-import type { Program } from '../schedule/program.ts';
-import { type Group, handleOf, type Stage } from '../schedule/stages.ts';
+import { orderOf } from '../graph/axes.ts';
+import { isOptimised, type Program } from '../schedule/program.ts';
+import { type Group, handleOf, isBareScratch, type Stage } from '../schedule/stages.ts';
 import type { Entry } from '../spec/spec.ts';
-import { fewBindings } from './bound.ts';
+import { mostStorageBuffers } from './bound.ts';
 import { apart } from './gpu/apart.ts';
 import type { Context } from './gpu/build.ts';
 import { mapKernels } from './gpu/map.ts';
@@ -15,7 +15,7 @@ import { preparationFor, prepareKernels } from './gpu/prepare.ts';
 import { fusedKernel, reduceKernel, reduceKernels } from './gpu/reduce.ts';
 import { type ReduceUnit, type Unit, unitsOf } from './gpu/units.ts';
 import type { Kernel } from './kernel.ts';
-import { type Found, packSmallValues } from './pack.ts';
+import { type Found, type Preparation, packSmallValues } from './pack.ts';
 import { createScalars } from './scalar.ts';
 import { allChosen, createTensors, expressionsOf, inputsOf, outputsOf } from './tensors.ts';
 
@@ -27,7 +27,7 @@ interface Plan {
    */
   readonly fusion: 'always' | 'whole' | 'never';
   /** What is as small as kept indices is computed before, and handed over in one buffer. */
-  readonly prepared?: Group;
+  readonly prepared?: Preparation;
   /** Outputs of one map may go to several kernels, which read the same data. */
   readonly isCut?: boolean;
   /** Formulas of too many tensors are computed in parts, which take memory. */
@@ -37,11 +37,12 @@ interface Plan {
 /** What is left where no other plan will do. */
 const lastPlan: Plan = { fusion: 'never', isCut: true, isInParts: true };
 
-/** A choice between kernels takes many, so there is none where training does not come by. */
+/** A choice between kernels takes many, so only some directions have one. */
 function plansOf(unit: Unit, { direction }: Program): Plan[] {
   const stages = stagesIn(unit);
-  const isTraining = direction === 'forward' || direction === 'backward';
-  const fusions: Plan['fusion'][] = isTraining ? ['always', 'whole', 'never'] : ['always', 'never'];
+  const fusions: Plan['fusion'][] = isOptimised(direction)
+    ? ['always', 'whole', 'never']
+    : ['always', 'never'];
   const direct = (stages.length > 1 ? fusions : (['never'] as const)).map((fusion): Plan => ({ fusion }));
   const prepared = preparationFor(stages);
   const others = prepared ? direct.filter(({ fusion }) => fusion !== 'whole') : [];
@@ -58,8 +59,7 @@ export function lowerGpu(
   stages: readonly Stage[],
   layout: readonly string[],
 ): Kernel[] {
-  const inOrder = (axes: Axes): string[] => layout.filter((axis) => axes.includes(axis));
-  let units = unitsOf(stages, inOrder);
+  let units = unitsOf(stages, orderOf(layout));
   const plans = new Map<Unit, Plan[]>();
   const plansFor = (unit: Unit): Plan[] => {
     const own = plans.get(unit) ?? plansOf(unit, program);
@@ -91,7 +91,7 @@ export function lowerGpu(
 }
 
 const isBindable = ({ bindings, otherwise = [] }: Kernel): boolean =>
-  bindings.length <= fewBindings && otherwise.every(isBindable);
+  bindings.length <= mostStorageBuffers && otherwise.every(isBindable);
 
 /** What gives the kernels of each unit, as it is planned; units are asked for in order. */
 function openUnits(
@@ -99,17 +99,17 @@ function openUnits(
   program: Program,
   units: readonly Unit[],
   layout: readonly string[],
-  planOf: (unit: Unit) => Plan,
+  planFor: (unit: Unit) => Plan,
 ): (unit: Unit) => readonly Kernel[] {
   const tensors = createTensors(entry, program, layout);
   // these have the same names in every program too
   for (const base of allChosen) tensors.chosen(base);
-  const inOrder = (axes: Axes): string[] => layout.filter((axis) => axes.includes(axis));
+  const { inOrder } = tensors;
   const stages = units.flatMap(stagesIn);
-  // every buffer has its name before any local can take it
+  // every buffer has its name before any local can take it; scratch that no output holds is packed
   const buffers = [
-    ...inputsOf(stages.flatMap(expressionsOf)).filter(isBuffer).map(tensors.ofInput),
-    ...stages.flatMap(outputsOf).filter(isBuffer).map(tensors.ofOutput),
+    ...inputsOf(stages.flatMap(expressionsOf)).flatMap((n) => (isBareScratch(n) ? [] : tensors.ofInput(n))),
+    ...stages.flatMap(outputsOf).flatMap((o) => (isBareScratch(o) ? [] : tensors.ofOutput(o))),
   ];
   const scalars = createScalars();
   const isAtHand = (stage: Stage, group: Group): boolean =>
@@ -118,17 +118,17 @@ function openUnits(
         unit.kind === 'reduce' &&
         unit.map === stage &&
         unit.group === group &&
-        planOf(unit).fusion === 'always',
+        planFor(unit).fusion === 'always',
     );
-  const preparedFor = (stage: Stage): Group | undefined => {
+  const preparedFor = (stage: Stage): Preparation | undefined => {
     const unit = units.find((one) => stagesIn(one).includes(stage))!;
-    return planOf(unit).prepared;
+    return planFor(unit).prepared;
   };
-  const packed = packSmallValues(stages, scalars, tensors, inOrder, { isAtHand, preparedFor });
+  const packed = packSmallValues(stages, scalars, tensors, { isAtHand, preparedFor });
   const common = { tensors, scalars, inOrder, buffers: [...buffers, ...packed.buffers] };
   const contextOf = (unit: Unit, ...own: readonly Stage[]): Context => {
     const found: Found = (scalar) => own.map((stage) => packed.in(stage)(scalar)).find((at) => at);
-    const { isCut = false, isInParts = false } = planOf(unit);
+    const { isCut = false, isInParts = false } = planFor(unit);
     return { ...common, isCut, isInParts, packed: { found, by: packed.by } };
   };
 
@@ -136,7 +136,7 @@ function openUnits(
     const { stage } = unit;
     const context = contextOf(unit, stage);
     const kernel = reduceKernel(stage, context);
-    if (!context.isCut || kernel.bindings.length <= fewBindings) return [kernel];
+    if (!context.isCut || kernel.bindings.length <= mostStorageBuffers) return [kernel];
     return [...reduceKernels({ ...stage, riders: [] }, context), ...mapKernels(stage.riders, context)];
   };
   /** One kernel for both; it computes for itself what it has the group's results for. */
@@ -158,20 +158,16 @@ function openUnits(
   const kernelsOf = (unit: Unit): readonly Kernel[] => {
     if (unit.kind === 'map') return mapKernels(unit.stage.outputs, contextOf(unit, unit.stage));
     if (!unit.map) return reduced(unit);
-    const { fusion } = planOf(unit);
+    const { fusion } = planFor(unit);
     if (fusion === 'always') return [fused(unit, true)];
     const apart = [...reduced(unit), ...mapKernels(unit.map.outputs, contextOf(unit, unit.map))];
     return fusion === 'never' ? apart : [{ ...fused(unit, false), otherwise: apart }];
   };
   return (unit) => {
-    const { prepared } = planOf(unit);
+    const { prepared } = planFor(unit);
     return [...(prepared ? prepareKernels(prepared, contextOf(unit)) : []), ...kernelsOf(unit)];
   };
 }
-
-/** Scratch is packed, unless it is what an output's handle says. */
-const isBuffer = ({ role, of }: { readonly role: string; readonly of: string }): boolean =>
-  role !== 'scratch' || of.includes(' ');
 
 /** Whether a stage needs what follows from a group's results. */
 const reads = (stage: Stage, { epilogue }: Group): boolean => {

@@ -9,7 +9,7 @@ import { mapCodes } from './rewrite.ts';
 /** A set of calls, one bit each. */
 export type Calls = bigint;
 
-export const isPart = (a: Calls, b: Calls): boolean => (a & ~b) === 0n;
+const isPart = (a: Calls, b: Calls): boolean => (a & ~b) === 0n;
 
 /** A tensor that is absent in some calls. */
 export interface Optional {
@@ -126,7 +126,7 @@ function runsOf(list: readonly Statement[], needs: Needs, all: Calls): Run[] {
   const runs: { calls: Calls; statements: Statement[] }[] = [];
   for (const s of list) {
     const calls = needs(s);
-    if (calls === 0n && s.do !== 'comment') continue;
+    if (calls === 0n) continue;
     if (runs.at(-1)?.calls === calls) runs.at(-1)!.statements.push(s);
     else runs.push({ calls, statements: [s] });
   }

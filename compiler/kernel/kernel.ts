@@ -125,12 +125,11 @@ export type LaneMerge = '+' | '*' | 'max' | 'min';
 export type Operator = '+' | '-' | '*' | '/' | '%';
 
 export type Statement =
-  | { readonly do: 'comment'; readonly text: string }
   | { readonly do: 'let'; readonly name: string; readonly value: Code }
   /** `copies` are more variables that begin with the same value. */
   | { readonly do: 'var'; readonly name: string; readonly value: Code; readonly copies?: readonly string[] }
   | { readonly do: 'assign'; readonly name: string; readonly value: Code }
-  /** An array of `length` elements that lives as long as the call (CPU) or the invocation (GPU), all `fill`. */
+  /** CPU only: an array of `length` elements that lives as long as the call, all `fill`. */
   | { readonly do: 'array'; readonly name: string; readonly length: Code; readonly fill: number }
   | { readonly do: 'store'; readonly array: string; readonly index: Code; readonly value: Code }
   | {

@@ -162,3 +162,5 @@ export function resultsOf(
   if (monoid !== 'sum') return [provide(monoid, monoid, () => total)];
   return [provide('sum', 'total', () => total), provide('mean', 'mean', () => binary('/', total, elements))];
 }
+
+export const isShifted = ({ monoid }: Accumulation): boolean => monoids[monoid].isShifted;

@@ -5,13 +5,13 @@
  */
 import { type Axes, sameAxes } from '../graph/axes.ts';
 import { type Expr, isReduction } from '../graph/expr.ts';
-import { type Group, handleOf, type Stage } from '../schedule/stages.ts';
-import { boundBy, fewBindings } from './bound.ts';
+import { type Group, handleOf, isBareScratch, isHandle, type Stage } from '../schedule/stages.ts';
+import { boundBy, mostStorageBuffers } from './bound.ts';
 import { type Binding, binary, type Code, index, times } from './kernel.ts';
 import { operands, type Scalar, type Scalars } from './scalar.ts';
 import { expressionsOf, inputsOf, type Tensors } from './tensors.ts';
 
-/** The packed values of one group: slot after slot, each over the kept axes, and so many elements between slots. */
+/** The packed values of one owner: slot after slot, each over the kept axes, and so many elements between slots. */
 export interface Packing {
   readonly kept: readonly string[];
   readonly gap: number;
@@ -21,8 +21,8 @@ export interface Packing {
 
 export interface Packed {
   readonly buffers: readonly Packing['buffer'][];
-  /** What a group has to hand over, if anything. */
-  readonly by: (group: Group) => Packing | undefined;
+  /** What is to be handed over, if anything. */
+  readonly by: (owner: Owner) => Packing | undefined;
   readonly in: (stage: Stage) => Found;
 }
 
@@ -32,11 +32,22 @@ export type Found = (scalar: Scalar) => { readonly packing: Packing; readonly sl
 /**
  * What is packed: the bare results; all that rests on them; all that is as small and takes computing; or all that is as
  * small, for stages that would bind too much. The more is packed, the more the earlier kernel has to bind itself. What is
- * prepared for a stage is all that is as small, of its own group; of the others it may be the bare results.
+ * prepared for a stage is all that is as small; of the groups it may be the bare results.
  */
 type Extent = 'results' | 'dependents' | 'computed' | 'everything' | 'prepared';
 
-type Slots = Map<Group, Map<Scalar, number>>;
+/** What computes for a stage all that is as small as these axes, where no reduction does. */
+export interface Preparation {
+  readonly kind: 'preparation';
+  readonly kept: Axes;
+}
+
+/** What hands values over. */
+export type Owner = Group | Preparation;
+
+const isPreparation = (owner: Owner): owner is Preparation => 'kind' in owner;
+
+type Slots = Map<Owner, Map<Scalar, number>>;
 
 export interface PackOptions {
   /** Of the buffer, if its values need more digits than the data has. */
@@ -47,64 +58,22 @@ export interface PackOptions {
   readonly isUnbound?: boolean;
   /** Whether a stage has the results of a group at hand. */
   readonly isAtHand?: (stage: Stage, group: Group) => boolean;
-  /** A group that reduces nothing, for a stage to have all that is as small as its kept indices computed before. */
-  readonly preparedFor?: (stage: Stage) => Group | undefined;
+  readonly preparedFor?: (stage: Stage) => Preparation | undefined;
 }
 
 export function packSmallValues(
   stages: readonly Stage[],
   scalars: Scalars,
   tensors: Tensors,
-  inOrder: (axes: Axes) => string[],
-  {
-    dtype,
-    gap = 0,
-    isUnbound = false,
-    isAtHand = () => false,
-    preparedFor = () => undefined,
-  }: PackOptions = {},
+  options: PackOptions = {},
 ): Packed {
-  const owners = new Map<Expr, Group>();
-  const slots: Slots = new Map();
-  const consumed = new Map<Stage, readonly Group[]>();
-  for (const stage of stages) {
-    const exprs = expressionsOf(stage);
-    const read = new Set(inputsOf(exprs).flatMap((node) => owners.get(node) ?? []));
-    const own = preparedFor(stage);
-    const groups = [...(own ? [own] : []), ...read].filter((group) => !isAtHand(stage, group));
-    consumed.set(stage, groups);
-    if (groups.length > 0) {
-      const extents: Extent[] = own
-        ? ['everything', 'prepared']
-        : isUnbound
-          ? ['computed']
-          : boundBy(stage) > fewBindings
-            ? ['everything', 'dependents']
-            : ['dependents'];
-      const roots = exprs.map(scalars.of);
-      const fits = (extent: Extent): boolean => {
-        const wanted: Slots = new Map();
-        for (const root of roots) collect(root, groups, owners, wanted, extent);
-        return isUnbound || [...wanted].every(([group, values]) => fitsInto(group, values.keys(), stages));
-      };
-      const extent = extents.find(fits) ?? (own ? 'prepared' : 'results');
-      for (const root of roots) collect(root, groups, owners, slots, extent);
-    }
-    if (stage.kind === 'map') continue;
-    for (const group of stage.groups)
-      for (const output of group.epilogue) owners.set(handleOf(output), group);
-  }
-  const packings = new Map<Group, Packing>();
-  for (const [group, own] of slots) {
-    const kept = inOrder(group.kept);
-    const length = packedLength(own.size, gap, kept, tensors.size);
-    packings.set(group, { kept, gap, slots: own, buffer: tensors.scratch('packed', kept, length, dtype) });
-  }
+  const { slots, consumed } = chooseSlots(stages, scalars, options);
+  const packings = packingsOf(slots, tensors, options);
   return {
     buffers: [...packings.values()].map(({ buffer }) => buffer),
-    by: (group) => packings.get(group),
+    by: (owner) => packings.get(owner),
     in: (stage) => {
-      const available = (consumed.get(stage) ?? []).flatMap((group) => packings.get(group) ?? []);
+      const available = (consumed.get(stage) ?? []).flatMap((owner) => packings.get(owner) ?? []);
       return (scalar) => {
         const packing = available.find((candidate) => candidate.slots.has(scalar));
         return packing && { packing, slot: packing.slots.get(scalar)! };
@@ -113,11 +82,62 @@ export function packSmallValues(
   };
 }
 
-/** Gives a slot to each largest part that one of the groups can compute. */
+/** What is handed over by whom, and from whom each stage takes it. */
+function chooseSlots(
+  stages: readonly Stage[],
+  scalars: Scalars,
+  { isUnbound = false, isAtHand = () => false, preparedFor = () => undefined }: PackOptions,
+): { readonly slots: Slots; readonly consumed: ReadonlyMap<Stage, readonly Owner[]> } {
+  const groups = new Map<Expr, Group>();
+  const slots: Slots = new Map();
+  const consumed = new Map<Stage, readonly Owner[]>();
+  for (const stage of stages) {
+    const exprs = expressionsOf(stage);
+    const own = preparedFor(stage);
+    const read = new Set(inputsOf(exprs).flatMap((node) => groups.get(node) ?? []));
+    const owners = [...(own ? [own] : []), ...[...read].filter((group) => !isAtHand(stage, group))];
+    consumed.set(stage, owners);
+    if (owners.length > 0) {
+      const roots = exprs.map(scalars.of);
+      const fits = (extent: Extent): boolean => {
+        const wanted: Slots = new Map();
+        for (const root of roots) collect(root, owners, groups, wanted, extent);
+        return [...wanted].every(([owner, values]) => fitsInto(owner, values.keys(), stages));
+      };
+      const extents = extentsFor(stage, own !== undefined, isUnbound);
+      const extent = extents.slice(0, -1).find(fits) ?? extents.at(-1)!;
+      for (const root of roots) collect(root, owners, groups, slots, extent);
+    }
+    if (stage.kind === 'map') continue;
+    for (const group of stage.groups)
+      for (const output of group.epilogue) groups.set(handleOf(output), group);
+  }
+  return { slots, consumed };
+}
+
+/** How much to pack for a stage, the most first; the last of them whether it fits or not. */
+function extentsFor(stage: Stage, isPrepared: boolean, isUnbound: boolean): readonly Extent[] {
+  if (isPrepared) return ['everything', 'prepared'];
+  if (isUnbound) return ['computed'];
+  const bindsTooMuch = boundBy(stage) > mostStorageBuffers;
+  return bindsTooMuch ? ['everything', 'dependents', 'results'] : ['dependents', 'results'];
+}
+
+function packingsOf(slots: Slots, tensors: Tensors, { gap = 0, dtype }: PackOptions): Map<Owner, Packing> {
+  const packings = new Map<Owner, Packing>();
+  for (const [owner, own] of slots) {
+    const kept = tensors.inOrder(owner.kept);
+    const length = packedLength(own.size, gap, kept, tensors.size);
+    packings.set(owner, { kept, gap, slots: own, buffer: tensors.scratch('packed', kept, length, dtype) });
+  }
+  return packings;
+}
+
+/** Gives a slot to each largest part that one of the owners can compute; `groups` are those of what is read. */
 function collect(
   root: Scalar,
-  groups: readonly Group[],
-  owners: ReadonlyMap<Expr, Group>,
+  owners: readonly Owner[],
+  groups: ReadonlyMap<Expr, Group>,
   slots: Slots,
   extent: Extent,
 ): void {
@@ -125,67 +145,60 @@ function collect(
   const visit = (scalar: Scalar): void => {
     if (seen.has(scalar)) return;
     seen.add(scalar);
-    const group = groupFor(scalar, groups, owners, extent);
-    if (!group) {
+    const owner = ownerFor(scalar, owners, groups, extent);
+    if (!owner) {
       operands(scalar).forEach(visit);
       return;
     }
-    const own = slots.get(group) ?? new Map<Scalar, number>();
+    const own = slots.get(owner) ?? new Map<Scalar, number>();
     if (!own.has(scalar)) own.set(scalar, own.size);
-    slots.set(group, own);
+    slots.set(owner, own);
   };
   visit(root);
 }
 
-function groupFor(
+function ownerFor(
   scalar: Scalar,
-  groups: readonly Group[],
-  owners: ReadonlyMap<Expr, Group>,
+  owners: readonly Owner[],
+  groups: ReadonlyMap<Expr, Group>,
   extent: Extent,
-): Group | undefined {
-  if (scalar.type === 'bool' || scalar.axes.length > Math.max(...groups.map(({ kept }) => kept.length)))
+): Owner | undefined {
+  if (scalar.type === 'bool' || scalar.axes.length > Math.max(...owners.map(({ kept }) => kept.length)))
     return undefined;
   // what this stage itself reduces is not known earlier
   if (leavesOf(scalar).some(isReduction)) return undefined;
   // what an earlier map wrote, only kernels after that can read
-  if (leavesOf(scalar).some((leaf) => isHandle(leaf) && !owners.has(leaf))) return undefined;
-  const needed = ownersOf(scalar, owners);
+  if (leavesOf(scalar).some((leaf) => isHandle(leaf) && !groups.has(leaf))) return undefined;
+  const needed = groupsOf(scalar, groups);
   if (needed.size > 1) return undefined;
   const [needs] = needed;
   const isBare = extent === 'results' || (extent === 'prepared' && needs !== undefined);
   if (isBare && !(scalar.is === 'leaf' && isScratch(scalar.expr))) return undefined;
   if (extent === 'dependents' && !holdsScratch(scalar)) return undefined;
   if (extent === 'computed' && operands(scalar).length === 0 && !holdsScratch(scalar)) return undefined;
-  const [first] = groups;
-  const isPrepared = first?.accumulations.length === 0;
-  const free = isPrepared ? [first] : groups;
-  const candidates = needs ? groups.filter((group) => group === needs) : scalar.axes.length > 0 ? free : [];
+  const preparation = owners.find(isPreparation);
+  const free = preparation ? [preparation] : owners;
+  const candidates = needs ? owners.filter((owner) => owner === needs) : scalar.axes.length > 0 ? free : [];
   return candidates.find(({ kept }) => sameAxes(kept, scalar.axes));
 }
 
-/** Whether the kernel of a group can bind what it needs to compute these too. */
-function fitsInto(group: Group, packed: Iterable<Scalar>, stages: readonly Stage[]): boolean {
-  const producer = stages.find((stage) => stage.kind === 'reduce' && stage.groups.includes(group));
-  if (!producer) return true;
+/** Whether the kernel of a group can bind what it needs to compute these too; what is prepared has as many as it takes. */
+function fitsInto(owner: Owner, packed: Iterable<Scalar>, stages: readonly Stage[]): boolean {
+  if (isPreparation(owner)) return true;
+  const producer = stages.find((stage) => stage.kind === 'reduce' && stage.groups.includes(owner))!;
   const own = inputsOf(expressionsOf(producer));
-  const needed = [...packed]
-    .flatMap(leavesOf)
-    .filter((leaf) => leaf.op === 'input' && leaf.role !== 'scratch');
+  const needed = [...packed].flatMap(leavesOf).filter((leaf) => leaf.op === 'input' && !isHandle(leaf));
   const more = new Set(needed.filter((leaf) => !own.some((node) => node === leaf)));
-  return boundBy(producer) + more.size + 1 <= fewBindings;
+  return boundBy(producer) + more.size + 1 <= mostStorageBuffers;
 }
 
 /** Whether it rests on a value that no output holds. */
 const holdsScratch = (scalar: Scalar): boolean => leavesOf(scalar).some(isScratch);
 
-const isHandle = (expr: Expr): boolean => expr.op === 'input' && expr.role === 'scratch';
+const isScratch = (expr: Expr): boolean => expr.op === 'input' && isBareScratch(expr);
 
-/** The handle of an output names its role too. */
-const isScratch = (expr: Expr): boolean =>
-  isHandle(expr) && !(expr as Extract<Expr, { op: 'input' }>).of.includes(' ');
-
-const ownersOf = (scalar: Scalar, owners: ReadonlyMap<Expr, Group>): Set<Group> =>
-  new Set(leavesOf(scalar).flatMap((leaf) => owners.get(leaf) ?? []));
+const groupsOf = (scalar: Scalar, groups: ReadonlyMap<Expr, Group>): Set<Group> =>
+  new Set(leavesOf(scalar).flatMap((leaf) => groups.get(leaf) ?? []));
 
 const knownLeaves = new WeakMap<Scalar, readonly Expr[]>();
 

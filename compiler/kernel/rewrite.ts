@@ -1,24 +1,30 @@
-/** Changes expressions inside expressions and statements. */
-import { mapOperands } from './collect.ts';
-import type { Code, Statement } from './kernel.ts';
-
-const codeKeys = ['value', 'index', 'length', 'test', 'from', 'below', 'step'] as const;
+/** Changes expressions inside statements, and names. */
+import { codeKeys, mapCode, mapOperands } from './collect.ts';
+import type { Code, CodeType, Statement } from './kernel.ts';
 
 /** The same statement with other expressions; those of inner statements stay. */
-export function mapCodes(statement: Statement, change: (code: Code) => Code): Statement {
-  const copy: { [key: string]: unknown } = { ...statement };
-  for (const key of codeKeys) {
-    const value = copy[key];
-    if (typeof value === 'object' && value !== null) copy[key] = change(value as Code);
-  }
-  return copy as Statement;
+export function mapCodes<S extends Statement>(statement: S, change: (code: Code) => Code): S {
+  const copy = { ...statement } as unknown as { [key: string]: Code };
+  for (const key of codeKeys[statement.do]!) copy[key] = change(copy[key]!);
+  return copy as unknown as S;
 }
+
+/** The same statements with other names in their expressions; what they declare keeps its own, accumulators too. */
+export const mapNames = (
+  statements: readonly Statement[],
+  rename: (id: string, type: CodeType) => Code,
+): Statement[] =>
+  statements.map((s) => {
+    const copy = mapCodes(s, (code) => mapCode(code, rename));
+    return 'body' in copy ? { ...copy, body: mapNames(copy.body, rename) } : copy;
+  });
 
 /** Statements with other names for all that they declare, use, read and store into. */
 export function renameAll(statements: readonly Statement[], rename: (id: string) => string): Statement[] {
   const change = (code: Code): Code => {
     if (code.code === 'name') return { ...code, name: rename(code.name) };
     const inner = mapOperands(code, change);
+    if (inner.code === 'fold') return { ...inner, name: rename(inner.name) };
     return inner.code === 'load' ? { ...inner, array: rename(inner.array) } : inner;
   };
   return statements.map((s) => {
@@ -29,6 +35,7 @@ export function renameAll(statements: readonly Statement[], rename: (id: string)
       ...('name' in copy && { name: rename(copy.name) }),
       ...(copy.do === 'var' && copy.copies && { copies: copy.copies.map(rename) }),
       ...('array' in copy && { array: rename(copy.array) }),
+      ...('into' in copy && { into: rename(copy.into) }),
       ...('body' in copy && { body: renameAll(copy.body, rename) }),
     };
     return named as Statement;

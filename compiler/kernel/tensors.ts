@@ -1,9 +1,10 @@
 /** The buffers and numbers of one program: what each is called in code, and what it is to the caller. */
 
+import { type Axes, orderOf } from '../graph/axes.ts';
 import { type Expr, topological } from '../graph/expr.ts';
 import { tensorName } from '../graph/print.ts';
 import type { Program, ProgramOutput } from '../schedule/program.ts';
-import type { Stage } from '../schedule/stages.ts';
+import { outputOf, type Stage } from '../schedule/stages.ts';
 import type { Entry } from '../spec/spec.ts';
 import { type Binding, type Code, name, type Role, type Uniform } from './kernel.ts';
 import { createNames, type Names } from './names.ts';
@@ -24,6 +25,8 @@ export interface Tensors {
   readonly scratch: (base: string, axes: readonly string[], length?: Code, dtype?: 'f64') => Tensor;
   /** A number that only the runtime knows; `$` keeps it apart from the spec's names. */
   readonly decided: (base: string) => Uniform;
+  /** Axes in physical order. */
+  readonly inOrder: (axes: Axes) => string[];
   readonly size: (axis: string) => Code;
   readonly parameter: (of: string) => Code;
   /** A number that the runtime chooses for each GPU kernel. */
@@ -40,13 +43,13 @@ export function createTensors(entry: Entry, program: Program, layout: readonly s
   const uniforms = new Map<string, Uniform>();
   const uniformsByName = new Map<string, Uniform>();
   const scratchNames: string[] = [];
-  const physical = (axes: readonly string[]): string[] => layout.filter((axis) => axes.includes(axis));
+  const inOrder = orderOf(layout);
   const make = (role: Role, of: string, axes: readonly string[]): Tensor => {
     // a return that forward saved is the same buffer
     const key = `${role === 'saved' ? 'output' : role} ${of}`;
     const known = tensors.get(key);
     if (known) return known;
-    const tensor: Tensor = { name: names.fresh(tensorName(role, of)), role, of, axes: physical(axes) };
+    const tensor: Tensor = { name: names.fresh(tensorName(role, of)), role, of, axes: inOrder(axes) };
     tensors.set(key, tensor);
     return tensor;
   };
@@ -75,8 +78,8 @@ export function createTensors(entry: Entry, program: Program, layout: readonly s
 
   return {
     ofInput: (node) => {
-      const [role, of] = node.role === 'scratch' ? node.of.split(' ') : [];
-      if (role && of) return make(role as Role, of, node.axes);
+      const output = outputOf(node);
+      if (output) return make(output.role, output.of, node.axes);
       return make(node.role === 'input' ? argumentRole(node.of) : node.role, node.of, node.axes);
     },
     ofOutput: (output) => make(output.role, output.of, output.axes),
@@ -87,7 +90,7 @@ export function createTensors(entry: Entry, program: Program, layout: readonly s
         name: id,
         role: 'scratch',
         of: id,
-        axes: physical(axes),
+        axes: inOrder(axes),
         ...(length && { length }),
         ...(dtype && { dtype }),
       };
@@ -97,6 +100,7 @@ export function createTensors(entry: Entry, program: Program, layout: readonly s
       const uniform: Uniform = { name: id, of: `$${id}`, type: 'u32' };
       return add(`u32 ${uniform.of}`, uniform);
     },
+    inOrder,
     size: (axis) => number(axis, 'u32'),
     parameter: (of) => number(of, 'f32'),
     chosen: (base) => number(`$${base}`, 'u32', base),
@@ -123,6 +127,16 @@ export const expressionsOf = (stage: Stage): Expr[] =>
 
 export const outputsOf = (stage: Stage): ProgramOutput[] =>
   stage.kind === 'map' ? [...stage.outputs] : [...stage.groups.flatMap((g) => g.epilogue), ...stage.riders];
+
+/** Outputs by the space that they fill. */
+export function bySpace(outputs: readonly ProgramOutput[], { inOrder }: Tensors): ProgramOutput[][] {
+  const spaces = new Map<string, ProgramOutput[]>();
+  for (const output of outputs) {
+    const key = inOrder(output.axes).join(' ');
+    spaces.set(key, [...(spaces.get(key) ?? []), output]);
+  }
+  return [...spaces.values()];
+}
 
 /** The tensors that some expressions read, in a fixed order. */
 export const inputsOf = (exprs: readonly Expr[]): InputNode[] =>

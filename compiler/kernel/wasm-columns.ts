@@ -5,13 +5,12 @@
 import type { Accumulation } from '../schedule/stages.ts';
 import { storeOutputs } from './body.ts';
 import { asVector, below, binary, type Code, index, least, load, name, real, times } from './kernel.ts';
-import { monoids } from './monoids.ts';
+import { isShifted, monoids } from './monoids.ts';
 import { type Rows, rowLoop } from './wasm-abreast.ts';
 import { openRepeated } from './wasm-join.ts';
 import {
   columnParts,
   copiesAbreast,
-  isShifted,
   mergeChunk,
   openRunning,
   partialAt,
@@ -125,84 +124,116 @@ function takeInElements(builder: Builder, reduction: Reduction, mine: Tile, chun
  * keeping them in registers.
  */
 function takeInVectors(builder: Builder, reduction: Reduction, mine: Tile, chunk: Chunk): void {
-  const { nest } = builder;
-  const { group, over, lanes, joining } = reduction;
-  const [from, to] = chunk.rows;
-  const [left, right] = mine.columns;
-  const joined: readonly [Code, Code] = [left, nest.local('end', times(right, chunk.joined))];
-  const isOpen = reduction.stage.riders.length === 0;
-  const slots = runningSlots(group);
+  const waiting = openWaiting(builder, reduction, mine, chunk);
+  initialise(builder, reduction, mine, chunk, waiting);
+  walkRows(builder, reduction, mine, chunk, waiting);
+  const mergeOne = (row: Code): void => mergeRow(builder, reduction, mine, chunk, waiting, row);
+  if (reduction.joining) forLoop(builder, [], index(0), chunk.joined, mergeOne);
+  else mergeOne(index(0));
+}
+
+/** Accumulators of the columns of joined rows, as they wait in scratch. */
+interface Waiting {
+  readonly slots: readonly Slots[];
+  readonly columns: readonly [Code, Code];
+  readonly at: (slot: number, column: Code) => Code;
+  readonly load: (slot: number, column: Code) => Code;
+  readonly store: (slot: number, column: Code, value: Code) => void;
+}
+
+function openWaiting({ nest }: Builder, { group }: Reduction, { columns, own }: Tile, chunk: Chunk): Waiting {
+  const [left, right] = columns;
+  const end = nest.local('end', times(right, chunk.joined));
   /** Where each value waits for column 0. */
-  const waiting = Array.from({ length: runningWidth(group) }, (_, slot) =>
+  const places = Array.from({ length: runningWidth(group) }, (_, slot) =>
     nest.local('slot', binary('-', index(slot * slotOf(group)), left)),
   );
-  const at = (slot: number, column: Code): Code => binary('+', waiting[slot]!, column);
-  const store = (slot: number, column: Code, value: Code): void =>
-    nest.push({ do: 'store', array: mine.own, index: at(slot, column), value });
-  const waits = (slot: number, column: Code): Code => load(mine.own, at(slot, column), 'vector');
+  const at = (slot: number, column: Code): Code => binary('+', places[slot]!, column);
+  return {
+    slots: runningSlots(group),
+    columns: [left, end],
+    at,
+    load: (slot, column) => load(own, at(slot, column), 'vector'),
+    store: (slot, column, value) => nest.push({ do: 'store', array: own, index: at(slot, column), value }),
+  };
+}
 
-  laneLoop(
-    builder,
-    lanes,
-    joined,
-    1,
-    (column) => {
-      mine.give(column);
-      const firsts = firstsOf(builder, reduction, chunk);
-      for (const [k, { accumulation, first }] of slots.entries()) {
-        const { running } = monoids[accumulation.monoid];
-        for (const [i, identity] of running.entries()) store(first + i, column, asVector(real(identity)));
-        if (isShifted(accumulation)) store(first + running.length, column, firsts[k]!);
-      }
-    },
-    { isOpen: true },
-  );
-  const rows: Rows = {
-    axes: over.flat(),
-    from,
-    below: to,
-    step: chunk.each,
-    abreast: reduction.abreast,
-    isLong: mine.isLong,
+/** Lets all accumulators begin at their identities, about the first row where they are shifted. */
+function initialise(
+  builder: Builder,
+  reduction: Reduction,
+  mine: Tile,
+  chunk: Chunk,
+  { slots, columns, store }: Waiting,
+): void {
+  const onColumns = (column: Code): void => {
+    mine.give(column);
+    const firsts = firstsOf(builder, reduction, chunk);
+    for (const [k, { accumulation, first }] of slots.entries()) {
+      const { running } = monoids[accumulation.monoid];
+      for (const [i, identity] of running.entries()) store(first + i, column, asVector(real(identity)));
+      if (isShifted(accumulation)) store(first + running.length, column, firsts[k]!);
+    }
+  };
+  laneLoop(builder, reduction.lanes, columns, 1, onColumns, { isOpen: true });
+}
+
+/** Takes in the rows of a chunk, some of them abreast. */
+function walkRows(
+  builder: Builder,
+  reduction: Reduction,
+  mine: Tile,
+  chunk: Chunk,
+  { slots, columns, load: waits, store }: Waiting,
+): void {
+  const { stage, group, over, lanes, abreast } = reduction;
+  const { nest } = builder;
+  const isOpen = stage.riders.length === 0;
+  const [from, to] = chunk.rows;
+  const rows: Rows = { axes: over.flat(), from, below: to, step: chunk.each, abreast, isLong: mine.isLong };
+  const takeUp = ({ accumulation, first }: Slots, column: Code): Running => {
+    const { running } = monoids[accumulation.monoid];
+    const variables = running.map((_, i) => openVariable(builder, 'sum', waits(first + i, column)));
+    return {
+      accumulation,
+      names: variables.map((variable) => variable.name),
+      first: isShifted(accumulation) ? nest.local('first', waits(first + running.length, column)) : real(0),
+    };
   };
   rowLoop(builder, rows, (eachRow) => {
     const onColumns = (column: Code): void => {
       mine.give(column);
-      const running = slots.map(({ accumulation, first }): Running => {
-        const parts = monoids[accumulation.monoid].running.length;
-        const names = Array.from({ length: parts }, (_, i) => {
-          const id = builder.names.fresh('sum');
-          nest.push({ do: 'var', name: id, value: waits(first + i, column) });
-          return id;
-        });
-        return {
-          accumulation,
-          names,
-          first: isShifted(accumulation) ? nest.local('first', waits(first + parts, column)) : real(0),
-        };
-      });
+      const running = slots.map((one) => takeUp(one, column));
       eachRow((row) => onRow(builder, reduction, chunk, row, running));
       for (const [k, { names }] of running.entries())
         for (const [i, id] of names.entries()) store(slots[k]!.first + i, column, name(id, 'vector'));
     };
-    laneLoop(builder, lanes, joined, copiesAbreast(group), onColumns, { isOpen });
+    laneLoop(builder, lanes, columns, copiesAbreast(group), onColumns, { isOpen });
   });
-  const mergeRow = (row: Code): void => {
-    const shift = nest.local('shift', times(row, sizeOf(builder, [lanes])));
-    forLoop(builder, [], ...mine.columns, (column) => {
-      for (const [k, { accumulation, first }] of slots.entries()) {
-        const read = (i: number): Code =>
-          nest.local('part', load(mine.own, at(first + i, binary('+', column, shift))));
-        const { running } = monoids[accumulation.monoid];
-        const parts = running.map((_, i) => read(i));
-        const base = isShifted(accumulation) ? read(running.length) : real(0);
-        merge(builder, reduction, mine, column, k, parts, base, chunk);
-      }
-    });
-    takenIn(builder, mine, chunk);
-  };
-  if (joining) forLoop(builder, [], index(0), chunk.joined, mergeRow);
-  else mergeRow(index(0));
+}
+
+/** Merges what was accumulated of one of the joined rows. */
+function mergeRow(
+  builder: Builder,
+  reduction: Reduction,
+  mine: Tile,
+  chunk: Chunk,
+  { slots, at }: Waiting,
+  row: Code,
+): void {
+  const { nest } = builder;
+  const shift = nest.local('shift', times(row, sizeOf(builder, [reduction.lanes])));
+  forLoop(builder, [], ...mine.columns, (column) => {
+    const read = (slot: number): Code =>
+      nest.local('part', load(mine.own, at(slot, binary('+', column, shift))));
+    for (const [k, { accumulation, first }] of slots.entries()) {
+      const { running } = monoids[accumulation.monoid];
+      const parts = running.map((_, i) => read(first + i));
+      const base = isShifted(accumulation) ? read(first + running.length) : real(0);
+      merge(builder, reduction, mine, column, k, parts, base, chunk);
+    }
+  });
+  takenIn(builder, mine, chunk);
 }
 
 function takenIn({ nest }: Builder, { before }: Tile, { elements }: Chunk): void {

@@ -1,8 +1,8 @@
 /** Merges the blocks of each kept index, and computes what follows from the results. */
 
-import type { AxisGroup } from './axis-groups.ts';
+import { type AxisGroup, elementsOf } from './axis-groups.ts';
 import { storeEpilogue } from './body.ts';
-import { type Code, index, load, times } from './kernel.ts';
+import { type Code, index, load } from './kernel.ts';
 import { monoids, resultsOf } from './monoids.ts';
 import {
   assignAll,
@@ -17,7 +17,7 @@ import {
 import { type Builder, forLoop, unflatten } from './wasm-routine.ts';
 
 export function finishGroup(builder: Builder, reduction: Reduction): void {
-  const { nest, tensors, packed, inOrder, begin, end } = builder;
+  const { nest, tensors, packed, begin, end } = builder;
   const { group, partials, blocks } = reduction;
   const kept = keptAxes(builder, reduction).map((axis): AxisGroup => [axis]);
   const onKept = (at: Code): void => {
@@ -35,7 +35,7 @@ export function finishGroup(builder: Builder, reduction: Reduction): void {
       }
     };
     forLoop(builder, [], index(1), blocks, onBlock, 'block');
-    const elements = realOf(times(...inOrder(group.over).map(tensors.size)));
+    const elements = realOf(elementsOf(builder, group.over));
     for (const [k, { accumulation }] of slots.entries()) {
       for (const { expr, base, value } of resultsOf(accumulation, reals(totals[k]!), elements, true))
         nest.define(expr, base, value);

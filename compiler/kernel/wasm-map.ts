@@ -4,6 +4,7 @@ import { type AxisGroup, buffersOf, collapse } from './axis-groups.ts';
 import { storeOutputs } from './body.ts';
 import { below, binary, type Code, index, least, times } from './kernel.ts';
 import type { Found } from './pack.ts';
+import { bySpace } from './tensors.ts';
 import { type Joining, joinedRows, joiningOf, openRepeated } from './wasm-join.ts';
 import { ownSlots } from './wasm-reduction.ts';
 import {
@@ -40,12 +41,7 @@ export function mappingsOf(
   outer: readonly string[],
   found: Found,
 ): Mapping[] {
-  const spaces = new Map<string, ProgramOutput[]>();
-  for (const output of outputs) {
-    const key = context.inOrder([...output.axes]).join(' ');
-    spaces.set(key, [...(spaces.get(key) ?? []), output]);
-  }
-  return [...spaces.values()].map((members) => mappingOf(context, members, outer, found));
+  return bySpace(outputs, context.tensors).map((members) => mappingOf(context, members, outer, found));
 }
 
 function mappingOf(

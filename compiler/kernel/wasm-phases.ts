@@ -1,9 +1,10 @@
 /** The phases of a WebAssembly kernel, each of them needing all of the one before, and the routines they consist of. */
 import type { Group, ReduceStage, Stage } from '../schedule/stages.ts';
+import { elementsOf } from './axis-groups.ts';
 import { createBody } from './body.ts';
 import { prune } from './collect.ts';
 import { type Fused, fuse } from './fuse.ts';
-import { type Binding, type Code, greatest, index, name, type Phase, type Routine, times } from './kernel.ts';
+import { type Binding, type Code, greatest, index, name, type Phase, type Routine } from './kernel.ts';
 import type { Found } from './pack.ts';
 import { reduceColumns } from './wasm-columns.ts';
 import { finishGroup } from './wasm-finish.ts';
@@ -182,9 +183,6 @@ function routine(
   const { body: statements, ...rest } = closeRoutine(builder, base, over);
   return { ...rest, body: splatLoads(prune(statements)) };
 }
-
-const elementsOf = ({ inOrder, tensors }: Context, axes: readonly string[]): Code =>
-  times(...inOrder([...axes]).map(tensors.size));
 
 const distinct = (codes: readonly Code[]): Code[] => [
   ...new Map(codes.map((code) => [JSON.stringify(code), code])).values(),

@@ -137,8 +137,6 @@ export interface Running {
   readonly first: Code;
 }
 
-export const isShifted = ({ monoid }: Accumulation): boolean => monoids[monoid].isShifted;
-
 export function openRunning(
   builder: Builder,
   group: Group,

@@ -1,6 +1,7 @@
 /** What the routines of a WebAssembly kernel are built of: loops over parts, units of work and lanes. */
 import type { Axes } from '../graph/axes.ts';
-import type { AxisGroup } from './axis-groups.ts';
+import { type AxisGroup, place, sizeOf } from './axis-groups.ts';
+import { openVariable, type Variable } from './body.ts';
 import {
   below,
   binary,
@@ -19,6 +20,8 @@ import type { Nest, ScopeOptions } from './nest.ts';
 import type { Packed } from './pack.ts';
 import type { Scalars } from './scalar.ts';
 import type { Tensors } from './tensors.ts';
+
+export { openVariable, place, sizeOf, type Variable };
 
 /** Elements that are accumulated in f32 before they are merged in f64, and that a unit of work has at least. */
 export const chunk = 1024;
@@ -54,15 +57,6 @@ export function closeRoutine(builder: Builder, id: string, over: Routine['over']
   return { name: id, over, begin: nameOf(begin), end: nameOf(end), body: nest.finish() };
 }
 
-export const sizeOf = ({ tensors }: Context, groups: readonly AxisGroup[]): Code =>
-  times(...groups.flat().map(tensors.size));
-
-/** Sets where a group of axes is: the last of them carries the position, which runs over all of them. */
-export function place({ nest }: Builder, group: AxisGroup, position: Code): void {
-  for (const axis of group.slice(0, -1)) nest.at(axis, index(0));
-  nest.at(group.at(-1)!, position);
-}
-
 /** Places groups by one flat index over them, innermost fastest. */
 export function unflatten(builder: Builder, flat: Code, groups: readonly AxisGroup[]): void {
   let rest = flat;
@@ -82,11 +76,11 @@ export function forLoop(
   limit: Code,
   body: (position: Code) => void,
   base = 'i',
-  { step = index(1), ...options }: ScopeOptions & { readonly step?: Code } = {},
+  options: ScopeOptions = {},
 ): void {
   const id = names.fresh(base);
   const statements = nest.scope(axes, () => body(name(id, 'index')), options);
-  nest.push({ do: 'for', axes, name: id, from, below: limit, step, body: statements });
+  nest.push({ do: 'for', axes, name: id, from, below: limit, step: index(1), body: statements });
 }
 
 /**
@@ -97,7 +91,7 @@ export function partLoop(
   builder: Builder,
   kept: readonly AxisGroup[],
   blocks: Code,
-  body: (block: Code, part: Code) => void,
+  body: (block: Code) => void,
 ): void {
   const { nest, begin, end } = builder;
   const first = openVariable(builder, 'first', begin);
@@ -119,9 +113,9 @@ export function partLoop(
     kept.flat(),
     begin,
     end,
-    (part) => {
+    () => {
       for (const { group, at } of placed) place(builder, group, at);
-      body(block, part);
+      body(block);
       nest.push(...advance([{ at: block, size: blocks }, ...placed]));
     },
     'part',
@@ -225,14 +219,6 @@ export function unitLoop(
     },
     'unit',
   );
-}
-
-export type Variable = Extract<Code, { code: 'name' }>;
-
-export function openVariable({ nest, names }: Builder, base: string, value: Code): Variable {
-  const id = names.fresh(base);
-  nest.push({ do: 'var', name: id, value });
-  return { code: 'name', type: value.type, name: id };
 }
 
 /** The name of the array that the thread has to itself. */

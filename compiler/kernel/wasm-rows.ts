@@ -3,11 +3,11 @@ import type { Accumulation } from '../schedule/stages.ts';
 import type { AxisGroup } from './axis-groups.ts';
 import { storeOutputs } from './body.ts';
 import { binary, type Code, isVector, name, real, type Statement } from './kernel.ts';
+import { isShifted } from './monoids.ts';
 import {
   assignAll,
   copiesFor,
   foldedOf,
-  isShifted,
   keptAxes,
   mergeChunk,
   openRunning,

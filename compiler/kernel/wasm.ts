@@ -21,7 +21,6 @@ export function lowerWasm(
   layout: readonly string[],
 ): Kernel {
   const tensors = createTensors(entry, program, layout);
-  const inOrder = (axes: readonly string[]): string[] => layout.filter((axis) => axes.includes(axis));
   const buffers = [
     ...inputsOf(stages.flatMap(expressionsOf)).map(tensors.ofInput),
     ...stages.flatMap(outputsOf).map(tensors.ofOutput),
@@ -30,8 +29,8 @@ export function lowerWasm(
   const isVectored = !stages.some(needsDigits);
   // ties are found by comparing exactly, so what is handed over is as exact as what computes
   const dtype = isVectored ? undefined : 'f64';
-  const packed = packSmallValues(stages, scalars, tensors, inOrder, { dtype, gap, isUnbound: true });
-  const context = { tensors, scalars, packed, isVectored, inOrder };
+  const packed = packSmallValues(stages, scalars, tensors, { dtype, gap, isUnbound: true });
+  const context = { tensors, scalars, packed, isVectored, inOrder: tensors.inOrder };
   const { phases, scratch } = phasesOf(context, stages, layout);
   const body = phases.flatMap(({ routines }) => routines.flatMap((r) => r.body));
   const bindings = collectBindings(body, [...buffers, ...packed.buffers, ...scratch]);

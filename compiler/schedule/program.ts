@@ -1,22 +1,14 @@
 /** A program is what one call computes: outputs over inputs. Here each direction of a variant becomes one. */
 
-import {
-  type Axes,
-  axesOf,
-  difference,
-  isStrictSubset,
-  isSubset,
-  overlaps,
-  sameAxes,
-} from '../graph/axes.ts';
+import { type Axes, axesOf, difference, orderOf, overlaps } from '../graph/axes.ts';
 import { add, and, compare, count, input, linear, number, rawMask, sum, truth } from '../graph/build.ts';
 import { jvp, vjp } from '../graph/differentiate.ts';
-import { children, type Expr, isReduction, type Term, topological } from '../graph/expr.ts';
+import { type Expr, isReduction, type Term, topological } from '../graph/expr.ts';
 import type { Forward } from '../graph/formulas.ts';
-import { cut, finish } from '../graph/rebuild.ts';
+import { finish } from '../graph/rebuild.ts';
 import type { Role } from '../kernel/kernel.ts';
 import type { Direction, Entry } from '../spec/spec.ts';
-import { mustBeExact } from './stages.ts';
+import { isPrimal, type SavedValues, savedValues } from './saved.ts';
 
 export interface ProgramOutput {
   readonly role: Role;
@@ -38,6 +30,10 @@ export interface Program {
   readonly wrt: readonly string[];
   readonly outputs: readonly ProgramOutput[];
 }
+
+/** Whether code may be larger to be faster: training and inference run these all the time, the others are seldom asked for. */
+export const isOptimised = (direction: Direction): boolean =>
+  direction === 'forward' || direction === 'backward';
 
 export interface Programs {
   readonly forward: Program;
@@ -125,6 +121,9 @@ export function differentiable({ entry, variant }: Forward): Differentiable[] {
   });
 }
 
+/** The language has it that an entry of up to so many differentiable arguments generates all subsets of their gradients. */
+const mostForAllSubsets = 4;
+
 /** The subsets of gradients that an entry generates, each in signature order. */
 export function subsetsOf(entry: Entry, names: readonly string[]): string[][] {
   const inOrder = (subset: readonly string[]): string[] => names.filter((name) => subset.includes(name));
@@ -134,7 +133,7 @@ export function subsetsOf(entry: Entry, names: readonly string[]): string[][] {
     ).values(),
   ];
   if (entry.wrt) return unique([...entry.wrt.map(inOrder), [...names]]);
-  if (names.length > 4) return unique([...names.map((name) => [name]), [...names]]);
+  if (names.length > mostForAllSubsets) return unique([...names.map((name) => [name]), [...names]]);
   const subsets = Array.from({ length: 2 ** names.length - 1 }, (_, bits) =>
     names.filter((_, i) => ((bits + 1) >> i) & 1),
   );
@@ -144,88 +143,97 @@ export function subsetsOf(entry: Entry, names: readonly string[]): string[][] {
 /** Every direction of one variant, and the forward with what the others need saved. */
 export function programsOf(forward: Forward): Programs {
   const { entry } = forward;
-  const order = (axes: Axes): string[] => entry.axes.filter((axis) => axes.includes(axis));
-  const gradients = gradientsOf(forward);
-  const wrt = differentiable(forward);
   const wants = (direction: Direction): boolean => entry.generate.includes(direction);
-  const saved = savedValues(forward, order);
-
-  const gradientOutputs = (subset: readonly string[]): ProgramOutput[] =>
-    wrt
-      .filter(({ name }) => subset.includes(name))
-      .map(({ name, axes }) => ({
-        role: 'gradient',
-        of: name,
-        axes,
-        expr: saved.use(zeroOnEmpty(gradients.get(name)!)),
-      }));
-  const subsets = subsetsOf(
-    entry,
-    wrt.map(({ name }) => name),
-  );
-  const backward = wants('backward')
-    ? subsets.map(
-        (subset): Program => ({ direction: 'backward', wrt: subset, outputs: gradientOutputs(subset) }),
-      )
-    : [];
+  const saved = savedValues(forward, orderOf(entry.axes));
+  const names = differentiable(forward).map(({ name }) => name);
+  const subsets = subsetsOf(entry, names);
+  const backward = wants('backward') ? backwardPrograms(forward, subsets, saved) : [];
   // for all gradients together: a cotangent that is left out is zero
   const all = subsets.at(-1);
-  const double: Program[] =
-    wants('double_backward') && all
-      ? [{ direction: 'double_backward', wrt: all, outputs: secondOutputs(all) }]
-      : [];
-  function secondOutputs(subset: readonly string[]): ProgramOutput[] {
-    const { grads, inputs } = secondOf(forward, subset);
-    return [
-      ...forward.returns
-        .filter(({ name }) => grads.has(name))
-        .map(
-          ({ name, axes }): ProgramOutput => ({
-            role: 'second_cotangent',
-            of: name,
-            axes,
-            expr: saved.use(grads.get(name)!),
-          }),
-        ),
-      ...wrt.map(
+  const double = wants('double_backward') && all ? [doubleBackwardProgram(forward, all, saved)] : [];
+  const tangents = wants('jvp') ? jvpProgram(forward, saved) : undefined;
+  return {
+    // after the others, since it saves what they use
+    forward: forwardProgram(forward, saved),
+    backward,
+    ...(tangents && { jvp: tangents }),
+    double_backward: double,
+  };
+}
+
+/** One for each subset of the gradients. */
+function backwardPrograms(
+  forward: Forward,
+  subsets: readonly (readonly string[])[],
+  saved: SavedValues,
+): Program[] {
+  const gradients = gradientsOf(forward);
+  const wrt = differentiable(forward);
+  const outputOf = ({ name, axes }: Differentiable): ProgramOutput => ({
+    role: 'gradient',
+    of: name,
+    axes,
+    expr: saved.use(zeroOnEmpty(gradients.get(name)!)),
+  });
+  return subsets.map((subset) => ({
+    direction: 'backward',
+    wrt: subset,
+    outputs: wrt.filter(({ name }) => subset.includes(name)).map(outputOf),
+  }));
+}
+
+function doubleBackwardProgram(forward: Forward, subset: readonly string[], saved: SavedValues): Program {
+  const { grads, inputs } = secondOf(forward, subset);
+  const outputs = [
+    ...forward.returns
+      .filter(({ name }) => grads.has(name))
+      .map(
         ({ name, axes }): ProgramOutput => ({
-          role: 'second',
+          role: 'second_cotangent',
           of: name,
           axes,
-          expr: saved.use(zeroOnEmpty(inputs.get(name)!)),
+          expr: saved.use(grads.get(name)!),
         }),
       ),
-    ];
-  }
-  const tangents = wants('jvp') ? tangentsOf(forward) : undefined;
-  const tangentProgram: Program | undefined = tangents && {
-    direction: 'jvp',
-    wrt: [],
-    outputs: forward.returns
-      .filter(({ differentiable }) => differentiable)
-      .map(({ name, axes }) => ({
+    ...differentiable(forward).map(
+      ({ name, axes }): ProgramOutput => ({
+        role: 'second',
+        of: name,
+        axes,
+        expr: saved.use(zeroOnEmpty(inputs.get(name)!)),
+      }),
+    ),
+  ];
+  return { direction: 'double_backward', wrt: subset, outputs };
+}
+
+function jvpProgram(forward: Forward, saved: SavedValues): Program {
+  const tangents = tangentsOf(forward);
+  const outputs = forward.returns
+    .filter(({ differentiable }) => differentiable)
+    .map(
+      ({ name, axes }): ProgramOutput => ({
         role: 'output_tangent',
         of: name,
         axes,
         expr: saved.use(tangents.get(name)!),
-      })),
-  };
+      }),
+    );
+  return { direction: 'jvp', wrt: [], outputs };
+}
 
-  const outputs: ProgramOutput[] = [
-    ...forward.returns.map(
+/** The outputs of forward, and what was saved by then. */
+function forwardProgram({ returns, updates }: Forward, saved: SavedValues): Program {
+  const outputs = [
+    ...returns.map(
       ({ name, axes, expr }): ProgramOutput => ({ role: 'output', of: name, axes, expr: finish([expr])[0]! }),
     ),
-    ...forward.updates.map(
+    ...updates.map(
       ({ name, axes, expr }): ProgramOutput => ({ role: 'state', of: name, axes, expr: finish([expr])[0]! }),
     ),
     ...saved.outputs(),
   ];
-  return {
-    forward: { direction: 'forward', wrt: [], outputs },
-    backward,
-    ...(tangentProgram && { jvp: tangentProgram }),
-    double_backward: double,
-  };
+  return { direction: 'forward', wrt: [], outputs };
 }
 
 /** A gradient summed over no elements is zero, also where something that is not finite multiplies the sum. */
@@ -260,89 +268,4 @@ function guardOf(e: Expr, axes: Axes): Expr {
     isFactor || risks.some((risk) => overlaps(risk, over));
   const counts = [...new Set(summed.filter(isRisky).map(({ over }) => count(over)))];
   return counts.map((elements) => compare('>', elements, number(0))).reduce(and, truth(true));
-}
-
-const knownPrimal = new WeakMap<Expr, boolean>();
-
-/** Whether an expression rests on nothing but the op's own inputs. */
-function isPrimal(e: Expr): boolean {
-  if (!knownPrimal.has(e)) {
-    for (const node of topological([e]))
-      knownPrimal.set(
-        node,
-        node.op === 'input' ? node.role === 'input' : children(node).every((child) => knownPrimal.get(child)),
-      );
-  }
-  return knownPrimal.get(e)!;
-}
-
-interface SavedValues {
-  /** The expression with what forward saves replaced by saved inputs, and finished. */
-  readonly use: (expr: Expr) => Expr;
-  /** What was saved and is not a return anyway. */
-  readonly outputs: () => ProgramOutput[];
-}
-
-/**
- * Decides what forward saves: the results of reductions over the primal inputs, and of state, which a later call may
- * overwrite; never anything as large as the data.
- */
-function savedValues(forward: Forward, order: (axes: Axes) => string[]): SavedValues {
-  const returns = new Map<Expr, string>();
-  for (const { name, expr, axes } of forward.returns) {
-    const finished = finish([expr])[0]!;
-    if (sameAxes(finished.axes, axes)) returns.set(finished, name);
-  }
-  const inner = new Map<Expr, string>();
-  // arguments and returns keep their names to themselves
-  const outer = new Set([...forward.entry.arguments, ...forward.returns].map(({ name }) => name));
-  for (const [name, expr] of forward.scope) if (!outer.has(name)) inner.set(finish([expr])[0]!, name);
-  const states = new Set(
-    forward.entry.arguments.flatMap((a) => (a.kind === 'tensor' && a.state ? [a.name] : [])),
-  );
-  const taken = new Set([...forward.scope.keys(), ...forward.returns.map(({ name }) => name)]);
-  const saved = new Map<Expr, ProgramOutput | undefined>();
-  const nameOf = (expr: Expr): string => {
-    const own = returns.get(expr) ?? inner.get(expr);
-    if (own !== undefined) return own;
-    let k = 1;
-    while (taken.has(`saved_${k}`)) k++;
-    taken.add(`saved_${k}`);
-    return `saved_${k}`;
-  };
-  const names = new Map<Expr, string>();
-  const choose = (e: Expr, asFactor: boolean): Expr | undefined => {
-    if (e.op === 'mul' && !asFactor && !returns.has(e)) return undefined;
-    if (!isSavable(e, states)) return undefined;
-    const name = names.get(e) ?? nameOf(e);
-    names.set(e, name);
-    if (!saved.has(e)) {
-      saved.set(e, returns.has(e) ? undefined : { role: 'saved', of: name, axes: order(e.axes), expr: e });
-    }
-    return input('saved', name, e.axes);
-  };
-  // a gradient is used by every subset that it belongs to
-  const used = new Map<Expr, Expr>();
-  const use = (expr: Expr): Expr => {
-    const known = used.get(expr) ?? cut(finish([expr]), choose)[0]!;
-    used.set(expr, known);
-    return known;
-  };
-  return {
-    use,
-    outputs: () => [...saved.values()].filter((output) => output !== undefined),
-  };
-}
-
-function isSavable(e: Expr, states: ReadonlySet<string>): boolean {
-  if (e.type === 'bool' || !isPrimal(e)) return false;
-  const inside = topological([e]);
-  const reductions = inside.filter(isReduction);
-  if (mustBeExact(e)) return false; // it is computed again
-  if (reductions.length > 0) {
-    const inputs = inside.filter((node) => node.op === 'input');
-    return inputs.some((data) => isStrictSubset(e.axes, data.axes));
-  }
-  const state = inside.filter((node) => node.op === 'input' && states.has(node.of));
-  return state.some((node) => isSubset(e.axes, node.axes));
 }

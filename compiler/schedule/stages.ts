@@ -18,6 +18,7 @@ import { count, div, input, reduce, sum } from '../graph/build.ts';
 import { type Expr, isReduction, topological } from '../graph/expr.ts';
 import { formula } from '../graph/print.ts';
 import { cut, transform } from '../graph/rebuild.ts';
+import type { Role } from '../kernel/kernel.ts';
 import type { Program, ProgramOutput } from './program.ts';
 
 /** `moments` yields the mean and the biased variance together. */
@@ -46,7 +47,7 @@ export interface ReduceStage {
   readonly riders: readonly ProgramOutput[];
 }
 
-/** Outputs computed element by element, each over its own axes, in one dispatch. */
+/** Outputs computed element by element, each over its own axes. */
 export interface MapStage {
   readonly kind: 'map';
   readonly outputs: readonly ProgramOutput[];
@@ -57,6 +58,22 @@ export type Stage = ReduceStage | MapStage;
 /** The value of an output as later stages read it: scratch goes by its name, anything else by its role too. */
 export const handleOf = ({ role, of, axes }: ProgramOutput): Expr =>
   input('scratch', role === 'scratch' ? of : `${role} ${of}`, axes);
+
+type Named = Pick<Extract<Expr, { op: 'input' }>, 'role' | 'of'> | Pick<ProgramOutput, 'role' | 'of'>;
+
+/** The output that a handle stands for; undefined for scratch, and for what is no handle. */
+export function outputOf(node: Named): Pick<ProgramOutput, 'role' | 'of'> | undefined {
+  if (node.role !== 'scratch') return undefined;
+  const [role, of] = node.of.split(' ');
+  return of === undefined ? undefined : { role: role as Role, of };
+}
+
+/** Whether it is a value that no output holds. */
+export const isBareScratch = ({ role, of }: Named): boolean => role === 'scratch' && !of.includes(' ');
+
+/** Whether it is what an earlier stage wrote. */
+export const isHandle = (node: Expr): node is Extract<Expr, { op: 'input' }> =>
+  node.op === 'input' && node.role === 'scratch';
 
 /** A reduction node that can start now: its operand holds no other. */
 type Ready = Extract<Expr, { over: Axes }>;
@@ -151,7 +168,7 @@ function isReadLater({ expr }: ProgramOutput, space: Axes, pending: readonly Pro
   const later = pending.filter((other) => other.expr.depth > 0 || other.expr !== expr);
   const own = dataOf(expr);
   return later.some((other) => {
-    const isLater = topological([other.expr]).some((n) => n.op === 'input' && n.role === 'scratch');
+    const isLater = topological([other.expr]).some(isHandle);
     if (!isLater || !sameAxes(axesOf(other.axes), space)) return false;
     const read = dataOf(other.expr);
     return own.every((node) => read.includes(node));
@@ -171,7 +188,8 @@ interface ReadyGroup {
   readonly reductions: Ready[];
 }
 
-const linear: ReadonlySet<string> = new Set(['sum', 'mean', 'var']);
+/** What the first two moments of an operand give. */
+const fromMoments: ReadonlySet<string> = new Set(['sum', 'mean', 'var']);
 
 const keyOf = (r: Ready): GroupKey => `${r.x.axes.join(' ')} over ${r.over.join(' ')}`;
 
@@ -240,7 +258,7 @@ function hoist(
 export const mustBeExact = (e: Expr): boolean => (e.op === 'amax' || e.op === 'amin') && isComputed(e.x);
 
 /** Whether ties among these values are ties among results of arithmetic. */
-export const isComputed = (x: Expr): boolean => x.op !== 'input' || x.role === 'scratch';
+export const isComputed = (x: Expr): boolean => x.op !== 'input' || isHandle(x);
 
 /** Names for intermediate values, by what they are: `sum_1`, `mean_2`, `value_3`. */
 function scratchNames(program: Program): (expr: Expr) => string {
@@ -259,8 +277,7 @@ function accumulationsOf(reductions: readonly Ready[]): Accumulation[] {
   const byOperand = new Map<string, Accumulation>();
   for (const { op, x, over } of reductions) {
     const monoid: Monoid = op === 'var' ? 'moments' : op === 'mean' ? 'sum' : op;
-    const isLinear = monoid === 'sum' || monoid === 'moments';
-    const key = `${isLinear ? 'linear' : monoid} ${x.id}`;
+    const key = `${fromMoments.has(op) ? 'moments' : monoid} ${x.id}`;
     if (byOperand.get(key)?.monoid !== 'moments') byOperand.set(key, { monoid, x, over });
   }
   return [...byOperand.values()]
@@ -287,7 +304,7 @@ function shareCommonSums(pending: readonly ProgramOutput[]): ProgramOutput[] {
   const split = (e: Expr): Expr => {
     if (!isReduction(e) || e.x.depth > 0 || (e.op !== 'sum' && e.op !== 'mean')) return e;
     // the same operand summed over fewer axes anyway: only the others are left
-    const part = ready.find((r) => r.x === e.x && isStrictSubset(r.over, e.over) && linear.has(r.op));
+    const part = ready.find((r) => r.x === e.x && isStrictSubset(r.over, e.over) && fromMoments.has(r.op));
     if (part) return reduce(e.op, reduce(e.op, e.x, part.over), difference(e.over, part.over));
     const space = e.x.axes.join(' ');
     const shared = common.get(space) ?? [];

@@ -1,5 +1,6 @@
 /** Accumulators of one lane, and how it takes elements in. */
 import type { Accumulation, Group } from '../../schedule/stages.ts';
+import { openVariable } from '../body.ts';
 import { asVector, binary, type Code, ceilDiv, index, isVector, least, name, real } from '../kernel.ts';
 import { monoids } from '../monoids.ts';
 import { type Builder, forLoop, locate, openWalk, type Positions, type Walk, walk } from './build.ts';
@@ -15,12 +16,6 @@ interface Running {
 }
 
 const nameOf = (part: Code): string => (part as Extract<Code, { code: 'name' }>).name;
-
-function openVariable({ nest, names }: Builder, base: string, value: Code): Code {
-  const id = names.fresh(base);
-  nest.push({ do: 'var', name: id, value });
-  return name(id, value.type);
-}
 
 export function openTotals({ nest, names }: Builder, group: Group, isAcross: boolean): Totals {
   const totals = totalsOf(names.fresh('total'), group.accumulations, isAcross);

@@ -2,7 +2,7 @@
 import type { Axes } from '../../graph/axes.ts';
 import type { Call } from '../../graph/expr.ts';
 import type { Stage } from '../../schedule/stages.ts';
-import { createBody } from '../body.ts';
+import { createBody, openVariable, type Variable } from '../body.ts';
 import { arraysIn, collectBindings, collectUniforms, mapCode, prune } from '../collect.ts';
 import {
   type Binding,
@@ -27,8 +27,9 @@ export const width = name('width', 'index');
 export const together = name('together', 'index');
 /** Elements along the innermost axis that a lane takes at once: four where its size allows. */
 const many = name('many', 'index');
-/** The number of the workgroup's tile, which goes on in a second dimension; of its block; and of all blocks. */
+/** Workgroups that every device allows along a dimension (WebGPU's default maxComputeWorkgroupsPerDimension). */
 const tilesInRow = 65535;
+/** The number of the workgroup's tile, which goes on in a second dimension; of its block; and of all blocks. */
 export const tile = binary(
   '+',
   name('group.x', 'index'),
@@ -69,8 +70,27 @@ export interface Builder extends Context {
 
 export type Tensor = Omit<Binding, 'access'>;
 
-/** Functions that are computed of one real at a time. */
-const ofReals: ReadonlySet<Call> = new Set(['erf', 'sin', 'cos', 'pow']);
+/** Whether a function is computed of all that a lane takes at once, or of one real at a time, as its helper in WGSL is. */
+const computedOf: { readonly [K in Call]: 'lanes' | 'real' } = {
+  exp: 'lanes',
+  log: 'lanes',
+  log1p: 'lanes',
+  expm1: 'lanes',
+  tanh: 'lanes',
+  sigmoid: 'lanes',
+  softplus: 'lanes',
+  erf: 'real',
+  sin: 'real',
+  cos: 'real',
+  abs: 'lanes',
+  sign: 'lanes',
+  floor: 'lanes',
+  relu: 'lanes',
+  min: 'lanes',
+  max: 'lanes',
+  pow: 'real',
+  clamp: 'lanes',
+};
 const usesThem = (stages: readonly Stage[], handedOver: Iterable<Scalar>): boolean => {
   const computed = stages.flatMap(expressionsOf).map(createScalars().of);
   return [...computed, ...handedOver].some(callsThem);
@@ -81,7 +101,7 @@ const knownToCall = new WeakMap<Scalar, boolean>();
 function callsThem(scalar: Scalar): boolean {
   const known =
     knownToCall.get(scalar) ??
-    ((scalar.is === 'call' && ofReals.has(scalar.fn)) || operands(scalar).some(callsThem));
+    ((scalar.is === 'call' && computedOf[scalar.fn] === 'real') || operands(scalar).some(callsThem));
   knownToCall.set(scalar, known);
   return known;
 }
@@ -210,18 +230,17 @@ export function planWalk(builder: Builder, axes: readonly string[], step: Code, 
 }
 
 /** Where along its axes a walk is: variables, or nothing where one position tells. */
-export type Positions = readonly Code[];
+export type Positions = readonly Variable[];
 
 /** The positions of an element, to start from. */
 export function openWalk(builder: Builder, { axes, isJoined }: Walk, start: Code): Positions {
   if (isJoined) return [];
-  const { nest, names, size } = builder;
-  const positions: Code[] = [];
+  const { nest, size } = builder;
+  const positions: Variable[] = [];
   let rest = start;
   for (let i = axes.length - 1; i >= 0; i--) {
-    const id = names.fresh(`i_${axes[i]}`);
-    nest.push({ do: 'var', name: id, value: i === 0 ? rest : binary('%', rest, size(axes[i]!)) });
-    positions.unshift(name(id, 'index'));
+    const position = i === 0 ? rest : binary('%', rest, size(axes[i]!));
+    positions.unshift(openVariable(builder, `i_${axes[i]}`, position));
     if (i > 0) rest = quotient(nest, rest, size(axes[i]!), i);
   }
   return positions;
@@ -246,7 +265,7 @@ export function walk(
   const { axes, step, strides } = elements;
   const set = (i: number, operator: '+' | '-', by: Code): Statement => ({
     do: 'assign',
-    name: (at[i] as Extract<Code, { code: 'name' }>).name,
+    name: at[i]!.name,
     value: binary(operator, at[i]!, by),
   });
   forLoop(builder, axes, start, end, step, (position) => {

@@ -4,12 +4,12 @@ import type { Expr } from '../../graph/expr.ts';
 import type { ProgramOutput } from '../../schedule/program.ts';
 import type { Stage } from '../../schedule/stages.ts';
 import { storeOutputs } from '../body.ts';
-import { fewBindings } from '../bound.ts';
+import { mostStorageBuffers } from '../bound.ts';
 import type { Kernel } from '../kernel.ts';
 import { inputsOf } from '../tensors.ts';
 import { block, type Context, finishKernel, guarded, openKernel, openWalk, walk } from './build.ts';
 import { inParts, leave } from './parts.ts';
-import { both, isZero, openTile, rangeOf, type Tile } from './tile.ts';
+import { both, equalsZero, openTile, rangeOf, type Tile } from './tile.ts';
 
 /** A kernel for each space, with what is as small as what the kernel keeps; and more where one would bind too much. */
 export function mapKernels(outputs: readonly ProgramOutput[], context: Context): Kernel[] {
@@ -24,10 +24,10 @@ export function mapKernels(outputs: readonly ProgramOutput[], context: Context):
     isWhole(output) || (sameAxes(axesOf(output.axes), kept) && overwritten([output], whole).length === 0);
   const fitting = (own: readonly ProgramOutput[]): Kernel[] => {
     const kernel = mapKernel(own, space, kept, context);
-    if (!context.isCut || kernel.bindings.length <= fewBindings) return [kernel];
+    if (!context.isCut || kernel.bindings.length <= mostStorageBuffers) return [kernel];
     if (own.length === 1) {
       if (!context.isInParts) return [kernel];
-      const parts = inParts([context.scalars.of(own[0]!.expr)], context, fewBindings - 1);
+      const parts = inParts([context.scalars.of(own[0]!.expr)], context, mostStorageBuffers - 1);
       return [...parts.kernels, mapKernel(own, space, kept, parts.context)];
     }
     const half = Math.ceil(own.length / 2);
@@ -92,7 +92,7 @@ function mapKernel(outputs: readonly ProgramOutput[], space: Axes, kept: Axes, c
       walk(builder, tile.elements, start, end, openWalk(builder, tile.elements, start), () => {
         storeOutputs(nest, tensors, outputs.filter(isWhole));
       });
-      const isOwner = both(isZero(tile.item), isZero(block));
+      const isOwner = both(equalsZero(tile.item), equalsZero(block));
       if (small.length > 0) guarded(builder, isOwner, [], () => storeOutputs(nest, tensors, small));
     },
     { lanes: vector },

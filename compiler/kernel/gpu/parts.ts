@@ -1,6 +1,6 @@
 /** Formulas of more tensors than a kernel can bind, in parts: kernels leave these for others to go on from. */
 import { type Expr, isReduction } from '../../graph/expr.ts';
-import { fewBindings } from '../bound.ts';
+import { mostStorageBuffers } from '../bound.ts';
 import { index, type Kernel, times } from '../kernel.ts';
 import { type Found, inputsIn, leavesOf, type Packing } from '../pack.ts';
 import { operands, type Scalar } from '../scalar.ts';
@@ -15,7 +15,7 @@ export interface InParts {
 }
 
 /** What a kernel that leaves parts can read: it writes to one buffer. */
-const mostRead = fewBindings - 1;
+const mostRead = mostStorageBuffers - 1;
 
 /**
  * Parts of some values, after which a kernel that computes all of them reads no more than so many buffers. `own` are

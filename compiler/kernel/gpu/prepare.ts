@@ -1,37 +1,37 @@
 /** Kernels that compute what is as small as kept indices, and hand it over to one that would bind too much otherwise. */
 import { type Axes, sameAxes } from '../../graph/axes.ts';
-import type { Group, Stage } from '../../schedule/stages.ts';
-import { fewBindings } from '../bound.ts';
+import type { Stage } from '../../schedule/stages.ts';
+import { mostStorageBuffers } from '../bound.ts';
 import type { Kernel } from '../kernel.ts';
-import { inputsIn, leavesOf, type Packing, packedIndex } from '../pack.ts';
+import { inputsIn, leavesOf, type Packing, type Preparation, packedIndex } from '../pack.ts';
 import type { Scalar } from '../scalar.ts';
 import { expressionsOf, inputsOf } from '../tensors.ts';
 import { type Context, finishKernel, openKernel, openWalk, walk } from './build.ts';
 import { openTile, rangeOf, type Tile } from './tile.ts';
 
-/** What stands for the kernels as an owner of packed values: a group that reduces nothing. Undefined if it is no use. */
-export function preparationFor(stages: readonly Stage[]): Group | undefined {
+/** What could be computed before for some stages; undefined if it is no use. */
+export function preparationFor(stages: readonly Stage[]): Preparation | undefined {
   const inputs = inputsOf(stages.flatMap(expressionsOf));
   const most = Math.max(...inputs.map(({ axes }) => axes.length));
   const small = inputs.filter(({ axes, role }) => axes.length < most && role !== 'scratch');
   const alike = (axes: Axes): number => small.filter((other) => sameAxes(other.axes, axes)).length;
   const [largest] = [...small].sort((a, b) => alike(b.axes) - alike(a.axes));
   if (!largest || alike(largest.axes) < 2) return undefined;
-  return { over: [], kept: largest.axes, accumulations: [], epilogue: [] };
+  return { kind: 'preparation', kept: largest.axes };
 }
 
 /** As many as it takes for each to bind few buffers. */
-export function prepareKernels(group: Group, context: Context): Kernel[] {
-  const packing = context.packed.by(group);
+export function prepareKernels(preparation: Preparation, context: Context): Kernel[] {
+  const packing = context.packed.by(preparation);
   if (!packing) return [];
   const parts: (readonly [Scalar, number])[][] = [];
   for (const slot of packing.slots) {
     const last = parts.at(-1);
     const together = new Set([...(last ?? []), slot].flatMap(([scalar]) => inputsIn(scalar)));
-    if (last && together.size < fewBindings) last.push(slot);
+    if (last && together.size < mostStorageBuffers) last.push(slot);
     else parts.push([slot]);
   }
-  return parts.map((slots) => prepareKernel(group.kept, packing, slots, context));
+  return parts.map((slots) => prepareKernel(preparation.kept, packing, slots, context));
 }
 
 /** A kernel that leaves some of the values that are handed over. */

@@ -2,7 +2,7 @@
 import type { ProgramOutput } from '../../schedule/program.ts';
 import { type Group, handleOf, type MapStage, type ReduceStage } from '../../schedule/stages.ts';
 import { storeOutputs } from '../body.ts';
-import { fewBindings } from '../bound.ts';
+import { mostStorageBuffers } from '../bound.ts';
 import { below, type Code, index, type Kernel, name } from '../kernel.ts';
 import { expressionsOf } from '../tensors.ts';
 import {
@@ -21,18 +21,18 @@ import { defineResults, epilogue } from './merge.ts';
 import { inParts } from './parts.ts';
 import { partialsOf, placesOf, reductionOf } from './reduction.ts';
 import type { Total } from './state.ts';
-import { both, either, isZero, openTile, rangeOf, type Tile } from './tile.ts';
+import { both, either, equalsZero, openTile, rangeOf, type Tile } from './tile.ts';
 
 /** A stage of one group. Partials take a binding, of which there may be too few. */
 export function reduceKernel(stage: ReduceStage, context: Context): Kernel {
   const kernel = lower(stage, undefined, context, true);
-  return kernel.bindings.length > fewBindings ? lower(stage, undefined, context, false) : kernel;
+  return kernel.bindings.length > mostStorageBuffers ? lower(stage, undefined, context, false) : kernel;
 }
 
 /** The same, and where it would bind too much, kernels before it that leave parts of what it reads. */
 export function reduceKernels(stage: ReduceStage, context: Context): Kernel[] {
   const kernel = reduceKernel(stage, context);
-  if (!context.isInParts || kernel.bindings.length <= fewBindings) return [kernel];
+  if (!context.isInParts || kernel.bindings.length <= mostStorageBuffers) return [kernel];
   const [group] = stage.groups as [Group];
   const written = kernel.bindings.filter(({ access }) => access !== 'read').length;
   const roots = [
@@ -41,7 +41,7 @@ export function reduceKernels(stage: ReduceStage, context: Context): Kernel[] {
   ];
   // one buffer is for partials
   const own = new Set(group.epilogue.map(handleOf));
-  const parts = inParts(roots, context, fewBindings - written - 1, own);
+  const parts = inParts(roots, context, mostStorageBuffers - written - 1, own);
   return [...parts.kernels, reduceKernel(stage, parts.context)];
 }
 
@@ -75,7 +75,7 @@ function lower(stage: ReduceStage, map: MapStage | undefined, context: Context, 
       });
       const totals = reduction.totalsIn(id);
       // all lanes of a kept index have its result; the first one leaves partials, or goes on with it unless all do
-      const leaves = map ? isZero(tensors.chosen('mapped')) : below(index(1), blocks);
+      const leaves = map ? equalsZero(tensors.chosen('mapped')) : below(index(1), blocks);
       const isOther = below(index(0), tile.item);
       const isDone = !map ? isOther : splits ? both(isOther, leaves) : undefined;
       nest.push({ do: 'return_if', test: isDone ? either(isDone, tile.isOutside) : tile.isOutside });
@@ -111,10 +111,15 @@ function goOn(builder: Builder, group: Group, map: MapStage, tile: Tile, splits:
     const whole = map.outputs.filter((output) => !isSmall(output));
     storeOutputs(nest, tensors, whole);
   });
-  guarded(builder, splits ? both(isZero(tile.item), isZero(block)) : isZero(tile.item), [], () => {
-    epilogue(builder, group);
-    storeOutputs(nest, tensors, map.outputs.filter(isSmall));
-  });
+  guarded(
+    builder,
+    splits ? both(equalsZero(tile.item), equalsZero(block)) : equalsZero(tile.item),
+    [],
+    () => {
+      epilogue(builder, group);
+      storeOutputs(nest, tensors, map.outputs.filter(isSmall));
+    },
+  );
 }
 
 function leavePartials(builder: Builder, group: Group, totals: readonly Total[], partials: Tensor): void {

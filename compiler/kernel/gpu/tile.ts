@@ -17,7 +17,13 @@ import {
 
 export const both = (a: Code, b: Code): Code => ({ code: 'logic', type: 'bool', operator: 'and', a, b });
 export const either = (a: Code, b: Code): Code => ({ code: 'logic', type: 'bool', operator: 'or', a, b });
-export const isZero = (a: Code): Code => ({ code: 'compare', type: 'bool', operator: '==', a, b: index(0) });
+export const equalsZero = (a: Code): Code => ({
+  code: 'compare',
+  type: 'bool',
+  operator: '==',
+  a,
+  b: index(0),
+});
 
 export interface Tile {
   /** Whether neighbouring elements belong to different kept indices. */
@@ -38,8 +44,8 @@ export interface Tile {
 /**
  * The lanes of one kept index are neighbours where the innermost axis is among `over`; where it is kept, the lanes of
  * neighbouring kept indices are. Either way neighbouring lanes read neighbouring elements. How many lanes share a kept
- * index, and into how many blocks its elements are cut, the runtime chooses: see `planOf` there. In a function the kept
- * index is `given`.
+ * index, and into how many blocks its elements are cut, the runtime chooses: see `planOf` in `runtime/model.ts`. In a
+ * function the kept index is `given`.
  */
 export function openTile(
   builder: Builder,

@@ -2,7 +2,14 @@
 import { type Axes, axesOf, isSubset, sameAxes } from '../../graph/axes.ts';
 import type { Expr } from '../../graph/expr.ts';
 import type { ProgramOutput } from '../../schedule/program.ts';
-import { type Group, handleOf, type MapStage, type ReduceStage, type Stage } from '../../schedule/stages.ts';
+import {
+  type Group,
+  handleOf,
+  isHandle,
+  type MapStage,
+  type ReduceStage,
+  type Stage,
+} from '../../schedule/stages.ts';
 import { inputsOf } from '../tensors.ts';
 
 /** One group of a stage. */
@@ -78,8 +85,6 @@ function canGoOn({ role, axes, expr }: ProgramOutput, unit: ReduceUnit, before: 
   const known = [...before.filter(({ of }) => of !== unit.of), unit].map(handlesOf);
   return inputsOf([expr]).every((node) => !isHandle(node) || known.some((handles) => handles.has(node)));
 }
-
-const isHandle = (node: Expr): boolean => node.op === 'input' && node.role === 'scratch';
 
 const handlesOf = (unit: Unit): Set<Expr> =>
   new Set(unit.kind === 'reduce' ? unit.group.epilogue.map(handleOf) : []);
