@@ -83,7 +83,6 @@ function describe(): OpDescription<RmsNormTypes> {
     tiles: number,
   ): GpuKernelDescription => ({ name, source, subgroups, bindings: b(...bindings), uniforms: u[uniforms]!, tiles: t[tiles]! });
 
-
   const wasm = {
     forward_1: { name: 'forward_1', module: forward_module, bindings: b(1, 0, 4, 3, 5), uniforms: u[1]!, slots: [0, 1, 2, 3, 4, 5, 6, 7, 8], phases: [p[0]!] },
     backward_1: { name: 'backward_1', module: backward_module, bindings: b(7, 1, 0, 8, 9, 10, 5), uniforms: u[4]!, slots: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9], phases: [p[0]!] },
