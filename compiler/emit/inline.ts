@@ -39,15 +39,16 @@ interface Listed {
 const substitute = (code: Code, put: ReadonlyMap<string, Code>): Code =>
   (code.code === 'name' && put.get(code.name)) || mapOperands(code, (operand) => substitute(operand, put));
 
+/** What is read under a condition is read before, so that no branch waits for memory; of two indices one is used twice. */
+const repeating: ReadonlySet<Code['code']> = new Set(['select', 'logic', 'least', 'greatest']);
+
 /** How often a statement uses each name; what is used under a condition or in a loop counts as twice. */
 function usesOf(statement: Statement): Map<string, number> {
   const uses = new Map<string, number>();
   const count = (id: string, times: number): unknown => uses.set(id, (uses.get(id) ?? 0) + times);
   const visit = (code: Code, times: number): void => {
     if (code.code === 'name') count(code.name, times);
-    // what is read under a condition is read before, so that no branch waits for memory
-    const inner = code.code === 'select' || code.code === 'logic' ? 2 * times : times;
-    eachOperand(code, (operand) => visit(operand, inner));
+    eachOperand(code, (operand) => visit(operand, repeating.has(code.code) ? 2 * times : times));
   };
   for (const code of codesOf(statement)) visit(code, 1);
   if ('body' in statement)
@@ -93,7 +94,7 @@ function isReadable(value: Code, { statement, put }: Listed): boolean {
 
 /** Whatever is computed as often as what uses it: for each copy of a vector, or once. */
 function isAsOften(value: Code, { statement: s }: Listed): boolean {
-  if (s.do === 'repeat' || s.do === 'rows') return false;
+  if (s.do === 'rows') return false; // what it says is emitted for several rows, and for those that are left
   return isVector(value) === ('value' in s && isVector(s.value));
 }
 
