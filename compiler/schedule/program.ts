@@ -184,7 +184,7 @@ export function programsOf(forward: Forward): Programs {
             role: 'second_cotangent',
             of: name,
             axes,
-            expr: saved.use(grads.get(name)!),
+            expr: saved.use(zeroOnEmpty(grads.get(name)!)),
           }),
         ),
       ...wrt.map(
@@ -229,7 +229,7 @@ export function programsOf(forward: Forward): Programs {
 }
 
 /** A gradient summed over no elements is zero, also where something that is not finite multiplies the sum. */
-function zeroOnEmpty(gradient: Expr): Expr {
+export function zeroOnEmpty(gradient: Expr): Expr {
   if (gradient.op !== 'add' || gradient.atom) return guarded(gradient, guardOf(gradient, gradient.axes));
   const terms = new Map<Expr, Term[]>([[truth(true), [[gradient.constant, number(1)]]]]);
   for (const term of gradient.terms) {
