@@ -4,7 +4,13 @@ import { float64 } from '../compiler/graph/arithmetic.ts';
 import type { Expr } from '../compiler/graph/expr.ts';
 import { type Forward, lowerEntry } from '../compiler/graph/formulas.ts';
 import { arrange, interpret, type Value } from '../compiler/graph/interpret.ts';
-import { differentiable, gradientsOf, secondOf, tangentsOf } from '../compiler/schedule/program.ts';
+import {
+  differentiable,
+  gradientsOf,
+  secondOf,
+  tangentsOf,
+  zeroOnEmpty,
+} from '../compiler/schedule/program.ts';
 import type { Dimension, Entry, Variant } from '../compiler/spec/spec.ts';
 import { variantKey, variantsOf } from '../compiler/spec/variants.ts';
 import type {
@@ -179,6 +185,8 @@ function describeLayout(forward: Forward, order: readonly string[]): LayoutDescr
     of: readonly { name: string; axes: readonly string[] }[],
     exprs: ReadonlyMap<string, Expr>,
   ) => of.map(({ name, axes }): Result => ({ role, of: name, axes, expr: exprs.get(name)! }));
+  const summed = (...args: Parameters<typeof results>) =>
+    results(...args).map((result) => ({ ...result, expr: zeroOnEmpty(result.expr) }));
   const of = (
     role: Role,
     tensors: readonly { name: string; axes: readonly string[] }[],
@@ -206,7 +214,7 @@ function describeLayout(forward: Forward, order: readonly string[]): LayoutDescr
       [all]: {
         cpu: [
           kernel('backward', [...arguments_, ...cotangents, ...of('gradient', wrt, 'write')], () =>
-            results('gradient', wrt, gradientsOf(forward)),
+            summed('gradient', wrt, gradientsOf(forward)),
           ),
         ],
       },
@@ -234,7 +242,7 @@ function describeLayout(forward: Forward, order: readonly string[]): LayoutDescr
             ],
             () => {
               const { grads, inputs } = secondOf(forward, names);
-              return [...results('second', wrt, inputs), ...results('second_cotangent', returns, grads)];
+              return [...summed('second', wrt, inputs), ...summed('second_cotangent', returns, grads)];
             },
           ),
         ],

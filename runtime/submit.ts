@@ -8,7 +8,7 @@ import { remember } from './remember.ts';
 /** Bind groups of a launch that are remembered. */
 const mostGroups = 64;
 /** Workgroups of a dimension: as many as every device allows. */
-const limit = 65535;
+export const mostWorkgroups = 65535;
 const uniformUsage = 64; // GPUBufferUsage.UNIFORM, which Node has not as a global
 
 interface Remembered {
@@ -62,9 +62,9 @@ export function makeDispatch(device: GPUDevice, pipelines: Pipelines) {
 
 /** Workgroups in x and y. The kernel numbers them `x + y * 65535` and ignores those past its count. */
 function foldWorkgroups(name: string, count: number): readonly [number, number] {
-  const x = Math.min(count, limit);
+  const x = Math.min(count, mostWorkgroups);
   const y = Math.ceil(count / x);
-  if (y > limit) fail('limit', `${name} needs ${count} workgroups: the tensors are too large`);
+  if (y > mostWorkgroups) fail('limit', `${name} needs ${count} workgroups: the tensors are too large`);
   return [x, y];
 }
 

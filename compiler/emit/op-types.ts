@@ -2,8 +2,11 @@
 import type { Argument, Entry } from '../spec/spec.ts';
 import { key, oneOf, record } from './literals.ts';
 
-export const typesName = (entry: Entry): string =>
-  `${entry.name.replace(/(?:^|_)([a-z0-9])/gi, (_, c: string) => c.toUpperCase())}Types`;
+/** Not that of the interface that it extends. */
+export function typesName({ name }: Entry): string {
+  const base = name.replace(/(?:^|_)([a-z0-9])/gi, (_, c: string) => c.toUpperCase());
+  return base === 'Op' ? 'Op_Types' : `${base}Types`;
+}
 
 /** An interface for the runtime's generic types, so that a wrong call does not compile. */
 export function typesOf(entry: Entry): {

@@ -1,7 +1,6 @@
 /** Emits one op: its kernels, each once however many variants run it, and the module that describes it. */
 import type { CompiledDirection, CompiledOp } from '../compile.ts';
 import type { Kernel, Uniform } from '../kernel/kernel.ts';
-import { identifier } from '../kernel/names.ts';
 import type { Direction } from '../spec/spec.ts';
 import { describeOp } from './describe.ts';
 import { emitFunctions } from './functions.ts';
@@ -169,11 +168,10 @@ function shareModules(kernels: readonly NamedKernel[]): NamedKernel[] {
 function moduleText(op: CompiledOp, members: readonly NamedKernel[], options: EmitOptions): string {
   const [first, ...others] = members as [NamedKernel, ...NamedKernel[]];
   const top = [header(options), ''];
-  if (others.length === 0)
-    return printWgsl(first.kernel, identifier(first.name), [...top, ...formulasIn(op, first)]);
+  if (others.length === 0) return printWgsl(first.kernel, first.name, [...top, ...formulasIn(op, first)]);
   const entryPoints = members.map((named) => ({
     kernel: named.kernel,
-    name: identifier(named.name),
+    name: named.name,
     comment: formulasIn(op, named),
   }));
   return printModule(entryPoints, [...top, ...reductionsIn(op, first.kernel)]);

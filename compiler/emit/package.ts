@@ -10,7 +10,6 @@ import {
   type ReductionReport,
   type Tiles,
 } from '../kernel/kernel.ts';
-import { identifier } from '../kernel/names.ts';
 import type { Argument, Entry } from '../spec/spec.ts';
 import { describeTiles, numberName } from './describe-kernel.ts';
 import { functionName } from './functions.ts';
@@ -226,7 +225,7 @@ function describeKernel(
             .map(({ slot }) => slot),
           phases: labelPhases(named, plan(), phases),
         }
-      : { entryPoint: kernel.target === 'gpu' ? identifier(named.name) : functionName(op, named) }),
+      : { entryPoint: kernel.target === 'gpu' ? named.name : functionName(op, named) }),
     ...(kernel.tiles && { tiles: labelTiles(kernel.tiles, kernel, tiles) }),
     bindings: kernel.bindings.map((binding) => label(binding, kernel)),
     uniforms: kernel.uniforms.map(({ name }) => name),

@@ -26,6 +26,8 @@ export interface Language {
   /** A truth value for every lane; for targets that combine masks without widening by themselves. */
   readonly masks?: (x: string) => string;
   readonly equal: { readonly '==': string; readonly '!=': string };
+  /** Where `!=` is not the opposite of `==`, as it may not be for NaN. */
+  readonly isNotEqual?: (a: string, b: string) => string;
   /** What encloses the statements of a loop or condition; braces where it is absent. */
   readonly block?: (inner: string, indent: string) => string;
   readonly statements: {
@@ -113,6 +115,8 @@ export function printCode(code: Code, language: Language): string {
     case 'joined':
       return language.joined!(print(code.a), print(code.b), code.wanted);
     case 'compare': {
+      if (code.operator === '!=' && language.isNotEqual)
+        return language.isNotEqual(within(code.a, 1), within(code.b, 1));
       const operator =
         code.operator === '==' || code.operator === '!=' ? language.equal[code.operator] : code.operator;
       return `${within(code.a, 1)} ${operator} ${within(code.b, 1)}`;

@@ -1,5 +1,6 @@
 /** Source files printed by ts-morph from their structure; it is loaded only when TypeScript is emitted. */
 import type { Project, StatementStructures, StructureKind } from 'ts-morph';
+import { invariant } from '../diagnostics.ts';
 import type { Print } from './tools.ts';
 
 type Kinds = typeof StructureKind;
@@ -49,9 +50,12 @@ export async function printFile(
 ): Promise<string> {
   const insets: string[] = [];
   const text = await printed(statements((whole) => `/*inset ${insets.push(whole) - 1}*/`));
-  const filled = text.replace(/^( *)\/\*inset (\d+)\*\/$/gm, (_, indent: string, i: string) =>
-    indented(insets[Number(i)]!, indent),
-  );
+  const missing = new Set(insets.keys());
+  const filled = text.replace(/^( *)\/\*inset (\d+)\*\/$/gm, (_, indent: string, i: string) => {
+    missing.delete(Number(i));
+    return indented(insets[Number(i)]!, indent);
+  });
+  invariant(missing.size === 0, `insets ${[...missing].join(', ')} were lost`);
   return `// ${headline}\n\n${filled}`;
 }
 

@@ -20,7 +20,7 @@ function softplus(x: number): number {
   erf: `/** The error function: a series of positive terms, and far out the continued fraction of erfc (DLMF 7.6.2, 7.9.2). */
 function erf(x: number): number {
   const z = Math.abs(x);
-  if (!(z < 6)) return Number.isNaN(x) ? x : Math.sign(x);
+  if (!(z < 6)) return z >= 6 ? Math.sign(x) : x;
   const scale = Math.exp(-z * z) / Math.sqrt(Math.PI);
   if (z < 3) {
     let term = 2 * x;
@@ -60,11 +60,7 @@ const calls: { readonly [K in Call]: (...args: string[]) => string } = {
 
 const number = (value: number): string => {
   if (Number.isFinite(value)) return String(value);
-  return Number.isNaN(value)
-    ? 'Number.NaN'
-    : value > 0
-      ? 'Number.POSITIVE_INFINITY'
-      : 'Number.NEGATIVE_INFINITY';
+  return Number.isNaN(value) ? 'NaN' : value > 0 ? 'Infinity' : '-Infinity';
 };
 
 const elsewhere = (what: string): never => {

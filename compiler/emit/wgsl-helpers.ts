@@ -14,32 +14,49 @@ fn infinity(sign: u32) -> f32 {
   var bits = 0x7f800000u | sign;
   return bitcast<f32>(bits);
 }`,
+  nan: `/** Nor may this be. */
+fn nan() -> f32 {
+  var bits = 0x7fc00000u;
+  return bitcast<f32>(bits);
+}`,
   maximum: `/** The larger of two; NaN if either is, which max() does not promise. */
 fn maximum(a: T, b: T) -> T {
-  return select(b, a, (a > b) | (a != a));
+  return select(b, a, (a > b) | !(a == a));
 }`,
   minimum: `/** The smaller of two; NaN if either is, which min() does not promise. */
 fn minimum(a: T, b: T) -> T {
-  return select(b, a, (a < b) | (a != a));
+  return select(b, a, (a < b) | !(a == a));
+}`,
+  signum: `/** -1, 0 or 1; NaN if x is. */
+fn signum(x: T) -> T {
+  return select(x, sign(x), x == x);
+}`,
+  exponential: `/** e^x; NaN if x is, which exp() does not promise. */
+fn exponential(x: T) -> T {
+  return select(x, exp(x), x == x);
+}`,
+  logarithm: `/** log(x), and NaN where there is none, which log() does not promise. */
+fn logarithm(x: T) -> T {
+  return select(T(nan()), log(x), x >= T(0.0));
 }`,
   sigmoid: `/** 1 / (1 + e^-x), without overflow. */
 fn sigmoid(x: T) -> T {
-  let t = exp(-abs(x));
+  let t = @exponential(-abs(x));
   return select(T(1.0), t, x < T(0.0)) / (1.0 + t);
 }`,
   softplus: `/** log(1 + e^x), without overflow. */
 fn softplus(x: T) -> T {
-  return max(x, T(0.0)) + @log1p(exp(-abs(x)));
+  return max(x, T(0.0)) + @log1p(@exponential(-abs(x)));
 }`,
   log1p: `/** log(1 + x): near 0 a polynomial, where log() promises no digits. Beyond, rounding 1 + x alone costs up to 2e-6 of it. */
 fn log1p(x: T) -> T {
   let near = x * (1.0 - x * (0.5 - x * (0.33333333 - x * (0.25 - x * 0.2))));
-  return select(log(1.0 + x), near, abs(x) < T(0.03));
+  return select(@logarithm(1.0 + x), near, abs(x) < T(0.03));
 }`,
   expm1: `/** e^x - 1, exact for small x too. */
 fn expm1(x: T) -> T {
   let near = x * (1.0 + x * (0.5 + x * (0.16666667 + x * (0.041666667 + x * (0.0083333333 + x * (0.0013888889 + x * 0.00019841270))))));
-  return select(exp(x) - 1.0, near, abs(x) < T(0.3));
+  return select(@exponential(x) - 1.0, near, abs(x) < T(0.3));
 }`,
   hyperbolic: `/** tanh, exact for small x and without overflow for large. */
 fn hyperbolic(x: T) -> T {
@@ -83,14 +100,21 @@ fn sine(x: f32, quarters: i32) -> f32 {
 fn bounded(x: T, low: T, high: T) -> T {
   return @minimum(@maximum(x, low), high);
 }`,
-  power: `/** x ^ y as mathematics has it: also for negative x where y is whole. */
+  power: `/** x ^ y as in IEEE 754 and JavaScript: of negative x where y is whole, and otherwise NaN. */
 fn power(x: f32, y: f32) -> f32 {
   if (y == 0.0) {
     return 1.0;
   }
-  let p = pow(abs(x), y);
-  let odd = y - 2.0 * floor(0.5 * y) == 1.0;
-  return select(p, -p, x < 0.0 && odd);
+  let z = abs(x);
+  let is_real = x >= 0.0 || floor(y) == y || z == infinity(0u);
+  if (!(x == x && y == y && is_real) || (z == 1.0 && abs(y) == infinity(0u))) {
+    return nan();
+  }
+  let is_limit = z == 0.0 || z == infinity(0u) || abs(y) == infinity(0u);
+  let limit = select(0.0, infinity(0u), (z > 1.0) == (y > 0.0));
+  let value = select(pow(z, y), limit, is_limit);
+  let is_odd = y - 2.0 * floor(0.5 * y) == 1.0;
+  return select(value, -value, is_odd && bitcast<u32>(x) >= 0x80000000u);
 }`,
   head: 'fn head(v: some) -> f32 { return vec4f(v).x; }',
   sum: `fn sum_of(v: some) -> f32 {
@@ -115,7 +139,12 @@ type Helper = keyof typeof helpers;
 
 /** What a helper calls in turn. */
 const needs: { readonly [K in Helper]?: readonly Helper[] } = {
-  softplus: ['log1p'],
+  logarithm: ['nan'],
+  sigmoid: ['exponential'],
+  softplus: ['exponential', 'log1p'],
+  log1p: ['logarithm'],
+  expm1: ['exponential'],
+  power: ['infinity', 'nan'],
   hyperbolic: ['expm1'],
   bounded: ['minimum', 'maximum'],
   greatest: ['maximum'],
@@ -134,8 +163,8 @@ export const folds: { readonly [K in LaneMerge]: { readonly helper: Helper; read
 const calls: {
   readonly [K in Call]: { readonly helper?: Helper; readonly name: string; readonly more?: string };
 } = {
-  exp: { name: 'exp' },
-  log: { name: 'log' },
+  exp: { helper: 'exponential', name: 'exponential' },
+  log: { helper: 'logarithm', name: 'logarithm' },
   log1p: { helper: 'log1p', name: 'log1p' },
   expm1: { helper: 'expm1', name: 'expm1' },
   tanh: { helper: 'hyperbolic', name: 'hyperbolic' },
@@ -145,7 +174,7 @@ const calls: {
   sin: { helper: 'sine', name: 'sine', more: '0' },
   cos: { helper: 'sine', name: 'sine', more: '1' },
   abs: { name: 'abs' },
-  sign: { name: 'sign' },
+  sign: { helper: 'signum', name: 'signum' },
   floor: { name: 'floor' },
   relu: { helper: 'maximum', name: 'maximum', more: '0.0' },
   min: { helper: 'minimum', name: 'minimum' },
@@ -167,7 +196,8 @@ export function printCall(fn: Call, args: readonly string[], type: CodeType): st
 /** The texts of the helpers that statements use, of reals and of several elements. */
 export function helpersOf(body: readonly Statement[]): string[] {
   const used = new Map<string, string>();
-  const use = (helper: Helper, type: 'f32' | 'some'): void => {
+  const use = (helper: Helper, wanted: 'f32' | 'some'): void => {
+    const type = /\bT\b/.test(helpers[helper]) ? wanted : 'f32';
     for (const inner of needs[helper] ?? []) use(inner, type);
     const named = (name: string): string => (type === 'some' ? ofSome(name) : name);
     const text = helpers[helper].replace(/@(\w+)/g, (_, name) => named(name)).replace(/\bT\b/g, type);
@@ -183,9 +213,8 @@ export function helpersOf(body: readonly Statement[]): string[] {
       use(calls[code.fn].helper!, code.type === 'vector' ? 'some' : 'f32');
     if (code.code === 'first') use('head', 'f32');
     if (code.code === 'fold') use(folds[code.merge].helper, 'f32');
-    const isInfinite =
-      code.code === 'number' && Math.abs(Math.fround(code.value)) === Number.POSITIVE_INFINITY;
-    if (isInfinite) use('infinity', 'f32');
+    if (code.code === 'number' && Number.isNaN(code.value)) use('nan', 'f32');
+    else if (code.code === 'number' && !Number.isFinite(Math.fround(code.value))) use('infinity', 'f32');
   });
   return [...used].sort(([a], [b]) => orderOf(a) - orderOf(b)).map(([, text]) => text);
 }

@@ -11,6 +11,7 @@ export const marks = { one: '//one', turns: '//turns' };
 
 function number(value: number, type: 'index' | 'real'): string {
   if (type === 'index') return `${value}u`;
+  if (Number.isNaN(value)) return 'nan()';
   // what is beyond f32 is infinite there
   if (Math.fround(value) === Number.POSITIVE_INFINITY) return 'infinity(0u)';
   if (Math.fround(value) === Number.NEGATIVE_INFINITY) return 'infinity(0x80000000u)';
@@ -46,6 +47,7 @@ export const language: Language = {
   select: (test, then, otherwise) => `select(${otherwise}, ${then}, ${test})`,
   isLean: true,
   equal: { '==': '==', '!=': '!=' },
+  isNotEqual: (a, b) => `!(${a} == ${b})`,
   statements: {
     let: ({ name, value }, print) => `let ${name} = ${bare(value, print)};`,
     var: ({ name, value }, print) => `var ${name} = ${bare(value, print)};`,

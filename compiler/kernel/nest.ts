@@ -25,6 +25,8 @@ interface Frame {
   readonly leaves: Map<Expr, () => Code>;
   readonly given: Map<Scalar, { readonly base: string; readonly code: () => Code }>;
   readonly bases: Map<string, Code>;
+  /** Axes along which these, which are of rows, move. */
+  readonly based: Set<string>;
   /** Reals of this frame, in every lane of a vector. */
   readonly splats: Map<Scalar, Code>;
   /** Under a condition: nothing inside may be computed outside. */
@@ -53,7 +55,10 @@ export interface Nest {
   readonly read: (scalar: Scalar) => Code;
   /** Names a value in the innermost loop. */
   readonly local: (base: string, value: Code) => Code;
-  /** Sets where along an axis, or several joined by a space, the innermost open loops are. */
+  /**
+   * Sets where along an axis, or several joined by a space, the innermost open loops are. What was computed there is kept
+   * by axes, whatever the position, so for another one a new scope has to be opened.
+   */
   readonly at: (axis: string, position: Code) => void;
   /** The flat index of the current element in a buffer with these axes in physical order. */
   readonly flat: (axes: readonly string[]) => Code;
@@ -91,6 +96,7 @@ export function createNest(options: NestOptions): Nest {
     leaves: new Map(),
     given: new Map(),
     bases: new Map(),
+    based: new Set(),
     splats: new Map(),
   });
   const frames: Frame[] = [newFrame([])];
@@ -150,6 +156,7 @@ export function createNest(options: NestOptions): Nest {
         const known = outer.bases.get(key);
         const base: Code = known ?? baseOf(total, length, outer);
         outer.bases.set(key, base);
+        for (const axis of axes.slice(0, i).filter(isMoving)) outer.based.add(axis);
         total = binary('+', base, position);
       } else {
         total = total ? binary('+', binary('*', total, length), position) : position;
@@ -282,7 +289,11 @@ export function createNest(options: NestOptions): Nest {
     give: (scalar, base, code) => innermost().given.set(scalar, { base, code }),
     read,
     local: (base, value) => local(base, value),
-    at: (axis, position) => positions.set(axis, position),
+    at(axis, position) {
+      const isUsed = axis.split(' ').some((one) => frames.some(({ based }) => based.has(one)));
+      invariant(!isUsed || positions.get(axis) === position, `another position along ${axis} in one scope`);
+      positions.set(axis, position);
+    },
     flat,
     finish: () => frames[0]!.statements,
   };

@@ -8,8 +8,9 @@ import { type Call, type Expr, type Factor, Fraction, isOne, isReduction, type N
 import { isFiniteFactor, isMask } from '../graph/rules.ts';
 import { createWeakTable } from '../graph/weak-table.ts';
 import type { Comparison } from '../spec/spec.ts';
+import { constantOf } from './constant.ts';
 
-type Shape =
+export type Shape =
   | { readonly is: 'number'; readonly value: number }
   | { readonly is: 'truth'; readonly value: boolean }
   /** An input, a parameter, a size or the result of a reduction: found, not computed. */
@@ -76,6 +77,8 @@ let nextId = 0;
 function make(key: string, shape: Shape, axes: Axes, type: 'real' | 'bool' = 'real'): Scalar {
   const known = table.get(key);
   if (known) return known;
+  const constant = constantOf(shape);
+  if (constant !== undefined) return number(constant);
   const scalar: Scalar = { ...shape, id: nextId++, axes, type };
   table.set(key, scalar);
   return scalar;

@@ -65,19 +65,21 @@ export function describeReduction(
   const states = group.accumulations.reduce((n, { monoid }) => n + monoids[monoid].identity.length, 0);
   const length = times(index(states), sizeOf(context, kept), blocks);
   const partials = tensors.scratch('partials', inOrder(group.kept), length, 'f64');
-  const isJoined = isColumns && groups.at(-2) === over.at(-1);
+  // joined rows take whole slots, of accumulators as of what is repeated
+  const room = ownSlots - runningWidth(group);
+  const isJoined = isColumns && groups.at(-2) === over.at(-1) && room >= 0;
   const joining = isJoined
-    ? joiningOf(context, exprs, groups, found, {
-        within: over.slice(0, -1).flat(),
-        room: ownSlots - runningWidth(group),
-      })
+    ? joiningOf(context, exprs, groups, found, { within: over.slice(0, -1).flat(), room })
     : undefined;
   const alongRows = buffers.filter((own) => own.some(isOver) && own.includes(lanes[0]!));
   const abreast = abreastFor(alongRows.length);
   return { stage, group, kept, over, lanes, isColumns, joining, abreast, partials, blocks };
 }
 
-/** How far the accumulators of a part lie apart, and how many columns it spans: as many as there is room to accumulate. */
+/**
+ * How far the accumulators of a part lie apart, and how many columns it spans: as many as there is room to accumulate.
+ * Less than a slot only where they need more slots than there are, and then no rows are joined.
+ */
 export const slotOf = (group: Group): number =>
   Math.min(slotElements, 16 * Math.floor(ownElements / 16 / runningWidth(group)));
 export const tileOf = (group: Group): number => Math.min(tile, slotOf(group));

@@ -192,7 +192,7 @@ function doubleBackwardProgram(forward: Forward, subset: readonly string[], save
           role: 'second_cotangent',
           of: name,
           axes,
-          expr: saved.use(grads.get(name)!),
+          expr: saved.use(zeroOnEmpty(grads.get(name)!)),
         }),
       ),
     ...differentiable(forward).map(
@@ -237,7 +237,7 @@ function forwardProgram({ returns, updates }: Forward, saved: SavedValues): Prog
 }
 
 /** A gradient summed over no elements is zero, also where something that is not finite multiplies the sum. */
-function zeroOnEmpty(gradient: Expr): Expr {
+export function zeroOnEmpty(gradient: Expr): Expr {
   if (gradient.op !== 'add' || gradient.atom) return guarded(gradient, guardOf(gradient, gradient.axes));
   const terms = new Map<Expr, Term[]>([[truth(true), [[gradient.constant, number(1)]]]]);
   for (const term of gradient.terms) {

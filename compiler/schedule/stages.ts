@@ -19,6 +19,7 @@ import { type Expr, isReduction, topological } from '../graph/expr.ts';
 import { formula } from '../graph/print.ts';
 import { cut, transform } from '../graph/rebuild.ts';
 import type { Role } from '../kernel/kernel.ts';
+import { inTurn, isReadBeside, isReadElsewhere } from './overwrite.ts';
 import type { Program, ProgramOutput } from './program.ts';
 
 /** `moments` yields the mean and the biased variance together. */
@@ -94,35 +95,26 @@ export function stagesOf(program: Program): Stage[] {
       if (free) epilogues.get(group.key)!.push(output);
       else later.push(output);
     }
-    const hoisted = hoist(later, groups, epilogues, scratch);
-    const spaces = new Map<string, { space: Axes; groups: Group[] }>();
-    for (const [key, { space, over, kept, reductions }] of groups) {
-      const entry = spaces.get(space.join(' ')) ?? { space, groups: [] };
-      entry.groups.push({
-        over,
-        kept,
-        accumulations: accumulationsOf(reductions),
-        epilogue: epilogues.get(key)!,
-      });
-      spaces.set(space.join(' '), entry);
-    }
-    pending = hoisted;
-    for (const { space, groups } of spaces.values()) {
+    pending = hoist(later, groups, epilogues, scratch);
+    const reducing = bySpace(groups, epilogues);
+    for (const stage of reducing) {
+      const { space } = stage;
       const riders = pending.filter(
         (output) =>
           output.expr.depth === 0 &&
           later.some((o) => o.expr === output.expr) &&
           sameAxes(axesOf(output.axes), space) &&
           !isReadElsewhere(output, pending) &&
+          !isReadBeside(output, stage, reducing) &&
           !isReadLater(output, space, pending),
       );
       pending = pending.filter((output) => !riders.includes(output));
-      stages.push({ kind: 'reduce', space, groups, riders });
+      stages.push({ ...stage, riders });
     }
   }
   const early = pending.filter((output) => !isReadElsewhere(output, pending));
   const late = pending.filter((output) => !early.includes(output));
-  for (const outputs of [early, late]) if (outputs.length > 0) stages.push({ kind: 'map', outputs });
+  for (const outputs of [early, inTurn(late)]) if (outputs.length > 0) stages.push({ kind: 'map', outputs });
   return readBack(stages);
 }
 
@@ -157,10 +149,6 @@ function readBack(stages: readonly Stage[]): Stage[] {
   });
 }
 
-/** State must not be overwritten while another output still has to read its old value. */
-const isReadElsewhere = (output: ProgramOutput, pending: readonly ProgramOutput[]): boolean =>
-  output.role === 'state' && pending.some((other) => other !== output && reads(other.expr, output.of));
-
 /** Whether all the data an output reads will be read again by a later stage anyway, which can then compute it. */
 function isReadLater({ expr }: ProgramOutput, space: Axes, pending: readonly ProgramOutput[]): boolean {
   const dataOf = (e: Expr): Expr[] =>
@@ -174,9 +162,6 @@ function isReadLater({ expr }: ProgramOutput, space: Axes, pending: readonly Pro
     return own.every((node) => read.includes(node));
   });
 }
-
-const reads = (expr: Expr, name: string): boolean =>
-  topological([expr]).some((node) => node.op === 'input' && node.role === 'input' && node.of === name);
 
 type GroupKey = string;
 
@@ -214,6 +199,25 @@ function groupFor(expr: Expr, groups: ReadonlyMap<GroupKey, ReadyGroup>): ReadyG
   if (expr.depth !== 1) return undefined;
   const keys = new Set(topological([expr]).filter(isReduction).map(keyOf));
   return keys.size === 1 ? groups.get([...keys][0]!) : undefined;
+}
+
+/** The groups by the space they reduce, without riders yet. */
+function bySpace(
+  ready: ReadonlyMap<GroupKey, ReadyGroup>,
+  epilogues: ReadonlyMap<GroupKey, readonly ProgramOutput[]>,
+): ReduceStage[] {
+  const spaces = new Map<string, { space: Axes; groups: Group[] }>();
+  for (const [key, { space, over, kept, reductions }] of ready) {
+    const entry = spaces.get(space.join(' ')) ?? { space, groups: [] };
+    entry.groups.push({
+      over,
+      kept,
+      accumulations: accumulationsOf(reductions),
+      epilogue: epilogues.get(key)!,
+    });
+    spaces.set(space.join(' '), entry);
+  }
+  return [...spaces.values()].map((stage) => ({ kind: 'reduce', ...stage, riders: [] }));
 }
 
 /** Replaces what later stages need of this one by scratch that this one's epilogues write, or by an output they write. */

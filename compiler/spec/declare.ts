@@ -15,7 +15,7 @@ import {
 import { commonOrder } from './order.ts';
 import type { Parameter, Signature } from './signature.ts';
 import type { Argument, Axis, Direction, Entry, Return } from './spec.ts';
-import { isReservedName } from './words.ts';
+import { meaningOf } from './words.ts';
 
 export type Fields = ReadonlyMap<string, Field>;
 
@@ -68,8 +68,9 @@ function checkNames(signature: Signature, report: Report): void {
   const results = new Set(signature.returns.map(({ id }) => `grad_${id.name}`));
   for (const { id } of [...signature.parameters, ...signature.returns]) {
     const { name, span } = id;
-    if (isReservedName(name))
-      report('reserved-name', span, `${quoted(name)} has a meaning in formulas, and cannot be a name`);
+    const meaning = meaningOf(name);
+    if (meaning)
+      report('reserved-name', span, `${quoted(name)} has a meaning ${meaning}, and cannot be a name`);
     if (results.has(name)) report('reserved-name', span, `${quoted(name)} is the name of a cotangent here`);
     if (seen.has(name)) report('duplicate-name', span, `${quoted(name)} is there twice`);
     seen.add(name);

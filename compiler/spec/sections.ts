@@ -10,7 +10,7 @@ import { condition, numeric, resolve } from './resolve.ts';
 import type { Binding, Hidden, Scope, Standing, Typed } from './scope.ts';
 import type { Axis, Entry, Named, Requirement } from './spec.ts';
 import { parseSyntax } from './syntax.ts';
-import { isReservedName } from './words.ts';
+import { meaningOf } from './words.ts';
 
 export type Sections = Pick<
   Entry,
@@ -187,8 +187,8 @@ function checkNewName({ source, declared }: Reader, key: string, span: Span, nam
       `${quoted(key)} is not a name`,
       'names are made of the letters a to z, digits and _',
     );
-  } else if (isReservedName(key)) {
-    report('reserved-name', span, `${quoted(key)} has a meaning in formulas, and cannot be a name`);
+  } else if (meaningOf(key)) {
+    report('reserved-name', span, `${quoted(key)} has a meaning ${meaningOf(key)}, and cannot be a name`);
   } else if (declared.returns.some(({ name }) => key === `grad_${name}`)) {
     report('reserved-name', span, `${quoted(key)} is the name of a cotangent here`);
   } else if (names.has(key)) {

@@ -25,9 +25,16 @@ export const operatorWords: readonly string[] = ['and', 'or', 'not', 'xor', 'mod
 /** Words that neither a value nor an axis can be called. */
 const unparsable = new Set([...operatorWords, 'true', 'false']);
 
-export const isReservedAxis = (name: string): boolean => unparsable.has(name);
-export const isReservedName = (name: string): boolean =>
-  unparsable.has(name) || name === 'pi' || name === 'e';
+/** A key that objects of JavaScript do not hold like others. */
+const prototype = '__proto__';
+
+export const isReservedAxis = (name: string): boolean => unparsable.has(name) || name === prototype;
+
+/** Where a word has a meaning already, so that no value can be called that. */
+export function meaningOf(name: string): string | undefined {
+  if (name === prototype) return 'for objects of JavaScript';
+  return unparsable.has(name) || name === 'pi' || name === 'e' ? 'in formulas' : undefined;
+}
 
 /** What to write instead of a notation that formulas do not have. */
 export const instead: ReadonlyMap<string, string> = new Map([

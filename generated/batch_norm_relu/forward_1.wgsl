@@ -35,7 +35,7 @@ var<workgroup> merged: array<Moments, team>;
 
 /** The larger of two; NaN if either is, which max() does not promise. */
 fn maximum_some(a: some, b: some) -> some {
-  return select(b, a, (a > b) | (a != a));
+  return select(b, a, (a > b) | !(a == a));
 }
 
 fn head(v: some) -> f32 { return vec4f(v).x; }

@@ -21,7 +21,7 @@ override width = 1u; override together = 64u;
 
 /** The larger of two; NaN if either is, which max() does not promise. */
 fn maximum_some(a: some, b: some) -> some {
-  return select(b, a, (a > b) | (a != a));
+  return select(b, a, (a > b) | !(a == a));
 }
 
 @compute @workgroup_size(width, together)

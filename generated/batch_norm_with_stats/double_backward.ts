@@ -5,15 +5,16 @@ type Floats = Float32Array | Float64Array;
 
 /**
  * batch_norm_with_stats, double_backward:
- *   second_grad_mean = mean(v_x, n, s)
- *   second_grad_var = 2 * mean((x - mean) * v_x, n, s)
+ *   second_grad_mean = count(n) * count(s) > 0 ? mean(v_x, n, s) : 0
+ *   second_grad_var = count(n) * count(s) > 0 ? 2 * mean((x - mean) * v_x, n, s) : 0
  *   second_weight = count(n) * count(s) > 0 ? saved_1 * sum(grad_y * v_x, n, s) - saved_1 * mean(grad_y, n, s) * sum(v_x, n, s) - saved_1 ^ 3 * mean((x - mean) * v_x, n, s) * sum((x - mean) * grad_y, n, s) : 0
- *   mean_1 = mean((x - mean) * v_x, n, s)
- *   mean_2 = mean(grad_y, n, s)
- *   mean_3 = mean((x - mean) * grad_y, n, s)
- *   mean_4 = mean(grad_y * v_x, n, s)
- *   second_grad_y = v_bias + v_weight * saved_1 * (x - mean) + weight * saved_1 * v_x - weight * saved_1 * second_grad_mean - weight * saved_1 ^ 3 * mean_1 * (x - mean)
- *   second_x = weight * saved_1 ^ 3 * mean_3 * second_grad_mean + weight * saved_1 ^ 3 * mean_1 * mean_2 + weight * saved_1 ^ 3 * mean_2 * second_grad_mean * (x - mean) + 2 * (grad_var * v_x / (count(n) * count(s))) + 3 * (weight * saved_1 ^ 5 * mean_1 * mean_3 * (x - mean)) + v_weight * saved_1 * grad_y - 2 * (grad_var * second_grad_mean / (count(n) * count(s))) - v_weight * saved_1 * mean_2 - weight * saved_1 ^ 3 * mean_3 * v_x - weight * saved_1 ^ 3 * mean_4 * (x - mean) - v_weight * saved_1 ^ 3 * mean_3 * (x - mean) - weight * saved_1 ^ 3 * mean_1 * grad_y
+ *   mean_1 = mean(v_x, n, s)
+ *   mean_2 = mean((x - mean) * v_x, n, s)
+ *   mean_3 = mean(grad_y, n, s)
+ *   mean_4 = mean((x - mean) * grad_y, n, s)
+ *   mean_5 = mean(grad_y * v_x, n, s)
+ *   second_grad_y = v_bias + v_weight * saved_1 * (x - mean) + weight * saved_1 * v_x - weight * saved_1 * mean_1 - weight * saved_1 ^ 3 * mean_2 * (x - mean)
+ *   second_x = weight * saved_1 ^ 3 * mean_2 * mean_3 + weight * saved_1 ^ 3 * mean_1 * mean_4 + 2 * (grad_var * v_x / (count(n) * count(s))) + weight * saved_1 ^ 3 * mean_1 * mean_3 * (x - mean) + 3 * (weight * saved_1 ^ 5 * mean_2 * mean_4 * (x - mean)) + v_weight * saved_1 * grad_y - v_weight * saved_1 * mean_3 - 2 * (grad_var * mean_1 / (count(n) * count(s))) - weight * saved_1 ^ 3 * mean_4 * v_x - weight * saved_1 ^ 3 * mean_2 * grad_y - v_weight * saved_1 ^ 3 * mean_4 * (x - mean) - weight * saved_1 ^ 3 * mean_5 * (x - mean)
  *   second_bias = 0
  * Used by weight bias: double_backward for x, weight, bias, and 1 more
  *
@@ -35,8 +36,8 @@ type Floats = Float32Array | Float64Array;
  */
 export function batch_norm_with_stats_double_backward_1(grad_y: Floats, v_x: Floats, x: Floats, mean: Floats, saved_1: Floats, grad_var: Floats, v_bias: Floats | undefined, v_weight: Floats | undefined, weight: Floats | undefined, second_grad_mean: Floats, second_grad_var: Floats, second_weight: Floats | undefined, second_grad_y: Floats, second_x: Floats, second_bias: Floats | undefined, c: number, n: number, s: number): void {
   const v = n * s;
-  const v_1 = 2 / v;
   const test = v > 0;
+  const v_1 = 2 / v;
   for (let i_c = 0; i_c < c; i_c++) {
     const mean_1 = mean[i_c]!;
     let sum = 0;
@@ -64,8 +65,8 @@ export function batch_norm_with_stats_double_backward_1(grad_y: Floats, v_x: Flo
     const mean_4 = sum_2 / (n * s);
     const mean_5 = sum / (n * s);
     const mean_6 = sum_3 / (n * s);
-    second_grad_mean[i_c] = mean_2;
-    second_grad_var[i_c] = 2 * mean_3;
+    second_grad_mean[i_c] = (test ? mean_2 : 0);
+    second_grad_var[i_c] = (test ? 2 * mean_3 : 0);
     if (second_weight) {
       second_weight[i_c] = (test ? saved * (sum_3 - mean_4 * sum_4 - saved * saved * mean_3 * sum) : 0);
     }
@@ -78,37 +79,38 @@ export function batch_norm_with_stats_double_backward_1(grad_y: Floats, v_x: Flo
     const v_6 = weight_1 * saved;
     const v_bias_1 = (v_bias ? v_bias[i_c]! : 0);
     const v_7 = v_6 * mean_2;
-    const v_8 = saved * saved * saved;
-    const v_9 = weight_1 * mean_4;
-    const v_10 = v_9 * mean_2;
-    const v_11 = 3 * weight_1;
-    const v_12 = v_11 * (saved * saved);
-    const v_13 = v_12 * mean_3;
-    const v_14 = v_13 * mean_5;
-    const v_15 = v_10 + v_14;
-    const v_16 = weight_1 * mean_6;
-    const v_17 = v_15 - v_16;
-    const v_18 = v_weight_1 * mean_5;
-    const v_19 = v_17 - v_18;
-    const v_20 = v_8 * v_19;
-    const v_21 = v_1 * grad_var[i_c]!;
-    const v_22 = weight_1 * v_8;
-    const v_23 = v_22 * mean_5;
-    const v_24 = v_21 - v_23;
-    const v_25 = v_23 * mean_2;
-    const v_26 = v_22 * mean_3;
-    const v_27 = v_26 * mean_4;
-    const v_28 = v_21 * mean_2;
+    const v_8 = v_1 * grad_var[i_c]!;
+    const v_9 = saved * saved * saved;
+    const v_10 = weight_1 * v_9;
+    const v_11 = v_10 * mean_5;
+    const v_12 = v_8 - v_11;
+    const v_13 = weight_1 * mean_2;
+    const v_14 = v_13 * mean_4;
+    const v_15 = 3 * weight_1;
+    const v_16 = v_15 * (saved * saved);
+    const v_17 = v_16 * mean_3;
+    const v_18 = v_17 * mean_5;
+    const v_19 = v_14 + v_18;
+    const v_20 = v_weight_1 * mean_5;
+    const v_21 = v_19 - v_20;
+    const v_22 = weight_1 * mean_6;
+    const v_23 = v_21 - v_22;
+    const v_24 = v_9 * v_23;
+    const v_25 = v_10 * mean_3;
+    const v_26 = v_25 * mean_4;
+    const v_27 = v_10 * mean_2;
+    const v_28 = v_27 * mean_5;
     const v_29 = v_weight_1 * saved;
     const v_30 = v_29 * mean_4;
+    const v_31 = v_8 * mean_2;
     for (let i_n_1 = 0; i_n_1 < n; i_n_1++) {
       const base_2 = i_n_1 * c;
       const base_3 = (base_2 + i_c) * s;
       for (let i_s_1 = base_3; i_s_1 < base_3 + s; i_s_1++) {
-        const v_31 = x[i_s_1]! - mean_1;
+        const v_32 = x[i_s_1]! - mean_1;
         const v_x_2 = v_x[i_s_1]!;
-        second_grad_y[i_s_1] = v_5 * v_31 + v_6 * v_x_2 + v_bias_1 - v_7;
-        second_x[i_s_1] = v_20 * v_31 + v_24 * v_x_2 + v_5 * grad_y[i_s_1]! + v_25 + v_27 - v_28 - v_30;
+        second_grad_y[i_s_1] = v_5 * v_32 + v_6 * v_x_2 + v_bias_1 - v_7;
+        second_x[i_s_1] = v_12 * v_x_2 + v_24 * v_32 + v_5 * grad_y[i_s_1]! + v_26 + v_28 - v_30 - v_31;
       }
     }
     if (second_bias) {

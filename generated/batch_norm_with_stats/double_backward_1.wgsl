@@ -20,8 +20,8 @@ override width = 1u; override together = 64u;
 @compute @workgroup_size(width, together)
 fn double_backward_1(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let some_c = numbers.c / many;
-  let v_3 = f32(numbers.n) * f32(numbers.s);
-  let v_4 = 2.0 / v_3;
+  let v_2 = f32(numbers.n) * f32(numbers.s);
+  let v_3 = 2.0 / v_2;
   let result = (group.x + group.y * 65535u) * together + own.y;
   if (result >= 1u) { return; }
   let begin = group.z * numbers.share;
@@ -41,15 +41,15 @@ fn double_backward_1(@builtin(workgroup_id) group: vec3u, @builtin(local_invocat
     packed[5u * some_c + i] = v_1;
     let v_bias_1 = v_bias[i];
     packed[6u * some_c + i] = v_bias_1;
-    let v_2 = v * saved_1_1;
-    packed[7u * some_c + i] = v_2;
-    packed[8u * some_c + i] = weight_1;
-    packed[9u * some_c + i] = 3.0 * weight_1 * v;
     let grad_var_1 = grad_var[i];
-    let v_5 = v_4 * grad_var_1;
-    packed[10u * some_c + i] = v_5;
-    let v_6 = weight_1 * v_2;
-    packed[11u * some_c + i] = v_6;
+    let v_4 = v_3 * grad_var_1;
+    packed[7u * some_c + i] = v_4;
+    let v_5 = v * saved_1_1;
+    let v_6 = weight_1 * v_5;
+    packed[8u * some_c + i] = v_6;
+    packed[9u * some_c + i] = v_5;
+    packed[10u * some_c + i] = weight_1;
+    packed[11u * some_c + i] = 3.0 * weight_1 * v;
     packed[12u * some_c + i] = v_weight_1 * saved_1_1;
   }
 }

@@ -43,8 +43,7 @@ function describe(): OpDescription<BatchNormWithStatsTypes> {
     (n) => 9 * n.c! + 720,
     (n) => 5 * n.c! * n.$blocks!,
     (n) => 13 * n.c!,
-    (n) => 4 * n.c!,
-    (n) => 7 * n.c! + 560,
+    (n) => 8 * n.c! + 640,
     (n) => 5 * n.c! * n.$taken!,
   ];
   const bindings: readonly BindingDescription[] = [
@@ -104,14 +103,12 @@ function describe(): OpDescription<BatchNormWithStatsTypes> {
     { name: 'partials', role: 'scratch', of: 'partials', axes: ['c'], access: 'read_write', length: f[19]!, dtype: 'f64' },
     { name: 'packed', role: 'scratch', of: 'packed', axes: ['c'], access: 'write', length: f[20]! },
     { name: 'packed', role: 'scratch', of: 'packed', axes: ['c'], access: 'read', length: f[20]! },
-    { name: 'packed_1', role: 'scratch', of: 'packed_1', axes: ['c'], access: 'write', length: f[21]! },
-    { name: 'second_grad_mean', role: 'second_cotangent', of: 'mean', axes: ['c'], access: 'read' },
-    { name: 'packed_1', role: 'scratch', of: 'packed_1', axes: ['c'], access: 'read', length: f[21]! },
+    { name: 'packed_1', role: 'scratch', of: 'packed_1', axes: ['c'], access: 'write', length: f[10]! },
+    { name: 'packed_1', role: 'scratch', of: 'packed_1', axes: ['c'], access: 'read', length: f[10]! },
     { name: 'saved_1', role: 'saved', of: 'saved_1', axes: ['c'], access: 'read_write' },
     { name: 'mean_t', role: 'output_tangent', of: 'mean', axes: ['c'], access: 'read_write' },
-    { name: 'second_grad_mean', role: 'second_cotangent', of: 'mean', axes: ['c'], access: 'read_write' },
-    { name: 'packed', role: 'scratch', of: 'packed', axes: ['c'], access: 'read_write', length: f[22]! },
-    { name: 'partials', role: 'scratch', of: 'partials', axes: ['c'], access: 'read_write', length: f[23]! },
+    { name: 'packed', role: 'scratch', of: 'packed', axes: ['c'], access: 'read_write', length: f[21]! },
+    { name: 'partials', role: 'scratch', of: 'partials', axes: ['c'], access: 'read_write', length: f[22]! },
   ];
   const b = (...places: readonly number[]) => places.map((i) => bindings[i]!);
   const p: readonly (WasmPhaseDescription)[] = [
@@ -130,6 +127,7 @@ function describe(): OpDescription<BatchNormWithStatsTypes> {
     { kept: f[14]!, over: f[15]!, vector: 'c' },
     { kept: f[2]!, over: f[7]!, vector: 's', shared: 2, splits: true, maps: true },
     { kept: f[2]!, over: f[7]!, vector: 's', shared: 5 },
+    { kept: f[2]!, over: f[7]!, vector: 's' },
     { kept: f[2]!, over: f[7]!, vector: 's', shared: 5, splits: true },
   ];
   const u: readonly (readonly UniformDescription[])[] = [
@@ -166,10 +164,10 @@ function describe(): OpDescription<BatchNormWithStatsTypes> {
     backward_2: { name: 'backward_2', module: backward_module, bindings: b(16, 17, 13, 8, 0, 14, 15, 25, 26, 20, 21, 22), uniforms: u[4]!, slots: [0, 1, 2, 3, 4, 5, 6, 14, 15, 7, 8, 9, 10, 11, 12, 13], phases: [p[1]!] },
     jvp_1: { name: 'jvp_1', module: jvp_module, bindings: b(8, 0, 14, 15, 31, 36, 37, 30, 34, 35, 38, 22), uniforms: u[4]!, slots: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15], phases: [p[0]!] },
     double_backward_1: { name: 'double_backward_1', module: double_backward_module, bindings: b(17, 13, 48, 49, 39, 8, 0, 14, 15, 42, 43, 50, 45, 46, 51, 52, 53), uniforms: u[4]!, slots: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20], phases: [p[2]!] },
-    forward_2: { name: 'forward_2', module: forward_module, bindings: b(0, 9, 59, 5, 6, 11), uniforms: u[1]!, slots: [2, 3, 4, 5, 6, 8, 9, 10, 11, 12, 13], phases: [p[3]!] },
+    forward_2: { name: 'forward_2', module: forward_module, bindings: b(0, 9, 58, 5, 6, 11), uniforms: u[1]!, slots: [2, 3, 4, 5, 6, 8, 9, 10, 11, 12, 13], phases: [p[3]!] },
     backward_3: { name: 'backward_3', module: backward_module, bindings: b(16, 17, 13, 0, 14, 15, 20, 38, 22), uniforms: u[4]!, slots: [0, 1, 2, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13], phases: [p[4]!] },
-    jvp_2: { name: 'jvp_2', module: jvp_module, bindings: b(0, 14, 15, 60, 30, 34, 35, 10, 22), uniforms: u[4]!, slots: [1, 2, 3, 4, 7, 8, 9, 10, 11, 12, 13, 14, 15], phases: [p[3]!] },
-    double_backward_2: { name: 'double_backward_2', module: double_backward_module, bindings: b(17, 13, 39, 0, 14, 15, 61, 43, 45, 46, 62, 53), uniforms: u[4]!, slots: [0, 1, 4, 6, 7, 8, 9, 10, 12, 13, 15, 16, 17, 18, 19, 20], phases: [p[5]!] },
+    jvp_2: { name: 'jvp_2', module: jvp_module, bindings: b(0, 14, 15, 59, 30, 34, 35, 10, 22), uniforms: u[4]!, slots: [1, 2, 3, 4, 7, 8, 9, 10, 11, 12, 13, 14, 15], phases: [p[3]!] },
+    double_backward_2: { name: 'double_backward_2', module: double_backward_module, bindings: b(17, 13, 39, 0, 14, 15, 42, 43, 45, 46, 60, 53), uniforms: u[4]!, slots: [0, 1, 4, 6, 7, 8, 9, 10, 12, 13, 15, 16, 17, 18, 19, 20], phases: [p[5]!] },
   } satisfies { [name: string]: WasmKernelDescription };
 
   const gpu = {
@@ -183,14 +181,13 @@ function describe(): OpDescription<BatchNormWithStatsTypes> {
     jvp_2: k('jvp_2', new URL('./jvp_2.wgsl', import.meta.url), [0, 30, 28, 29, 31, 34, 35], 6, 5),
     double_backward_1: k('double_backward_1', new URL('./double_backward_1.wgsl', import.meta.url), [17, 48, 49, 8, 14, 15, 54], 5, 4),
     double_backward_2: k('double_backward_2', new URL('./double_backward_2.wgsl', import.meta.url), [13, 39, 0, 55, 42, 43, 50, 56], 5, 6),
-    double_backward_3: k('double_backward_3', new URL('./double_backward_3.wgsl', import.meta.url), [13, 39, 0, 57, 45, 46, 55, 58], 5, 3),
-    double_backward_4: k('double_backward_4', new URL('./double_backward_4.wgsl', import.meta.url), [51], 7, 4),
+    double_backward_3: k('double_backward_3', new URL('./double_backward_3.wgsl', import.meta.url), [13, 39, 0, 45, 46, 51, 55, 57], 5, 7),
     forward_2: k('forward_2', new URL('./forward_1.wgsl', import.meta.url), [0, 12, 3, 4, 5, 6], 2, 0),
     backward_6: k('backward_6', new URL('./backward_6.wgsl', import.meta.url), [13, 0, 14, 29, 16, 17, 15, 20], 6, 5),
     jvp_3: k('jvp_3', new URL('./jvp_3.wgsl', import.meta.url), [0, 14, 30, 29, 15, 31, 34, 35], 6, 5),
-    double_backward_5: k('double_backward_5', new URL('./double_backward_5.wgsl', import.meta.url), [17, 14, 15, 27], 5, 4),
-    double_backward_6: k('double_backward_6', new URL('./double_backward_6.wgsl', import.meta.url), [13, 39, 0, 28, 63, 42, 43, 56], 8, 7),
-    double_backward_7: k('double_backward_7', new URL('./double_backward_7.wgsl', import.meta.url), [13, 39, 0, 57, 45, 46, 28, 58], 5, 3),
+    double_backward_4: k('double_backward_4', new URL('./double_backward_4.wgsl', import.meta.url), [17, 14, 15, 27], 5, 4),
+    double_backward_5: k('double_backward_5', new URL('./double_backward_5.wgsl', import.meta.url), [13, 39, 0, 28, 61, 42, 43, 56], 8, 8),
+    double_backward_6: k('double_backward_6', new URL('./double_backward_6.wgsl', import.meta.url), [13, 39, 0, 45, 46, 28, 57], 5, 3),
   } satisfies { [name: string]: GpuKernelDescription };
 
   const d: readonly DirectionDescription[] = [
@@ -198,11 +195,11 @@ function describe(): OpDescription<BatchNormWithStatsTypes> {
     { cpu: [cpu.backward_1], wasm: [wasm.backward_1], gpu: [{ ...gpu.backward_1, otherwise: [gpu.backward_2, gpu.backward_3] }] },
     { cpu: [cpu.backward_1], wasm: [wasm.backward_2], gpu: [gpu.backward_4, gpu.backward_5] },
     { cpu: [cpu.jvp_1], wasm: [wasm.jvp_1], gpu: [gpu.jvp_1, gpu.jvp_2] },
-    { cpu: [cpu.double_backward_1], wasm: [wasm.double_backward_1], gpu: [gpu.double_backward_1, gpu.double_backward_2, gpu.double_backward_3, gpu.double_backward_4] },
+    { cpu: [cpu.double_backward_1], wasm: [wasm.double_backward_1], gpu: [gpu.double_backward_1, gpu.double_backward_2, gpu.double_backward_3] },
     { cpu: [cpu.forward_1], wasm: [wasm.forward_2], gpu: [gpu.forward_2] },
     { cpu: [cpu.backward_1], wasm: [wasm.backward_3], gpu: [gpu.backward_6] },
     { cpu: [cpu.jvp_1], wasm: [wasm.jvp_2], gpu: [gpu.jvp_3] },
-    { cpu: [cpu.double_backward_1], wasm: [wasm.double_backward_2], gpu: [gpu.double_backward_5, gpu.double_backward_6, gpu.double_backward_7] },
+    { cpu: [cpu.double_backward_1], wasm: [wasm.double_backward_2], gpu: [gpu.double_backward_4, gpu.double_backward_5, gpu.double_backward_6] },
   ];
 
   return {

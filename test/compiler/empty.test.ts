@@ -1,8 +1,20 @@
-/** Reductions of no elements are the same on every target: the sum is 0, and what is divided by their number is NaN. */
+/**
+ * Reductions of no elements are the same on every target: the sum is 0, and what is divided by their number is NaN. A
+ * gradient is a sum over elements, so without any it is 0 of first and second order, also of what is NaN itself.
+ */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { startSession } from '../../cli/session.ts';
-import { compileSpec, interpreter, typescript32, typescript64, wasm, wgsl } from './targets.ts';
+import {
+  compileSpec,
+  everyDirection,
+  generating,
+  interpreter,
+  typescript32,
+  typescript64,
+  wasm,
+  wgsl,
+} from './targets.ts';
 
 const entry = (name: string, x: string): string => `
 - name: ${name}(Tensor x[${x}]) -> (Tensor total[c], Tensor average[c], Tensor spread[c])
@@ -12,7 +24,12 @@ const entry = (name: string, x: string): string => `
     spread: var(x, n)
 `;
 
-const compiled = await compileSpec(entry('rows', 'c, n') + entry('columns', 'n, c'));
+const averages = `
+- name: averages(Tensor x[n, c], Tensor w[c]) -> (Tensor y[c], Tensor z[c])
+  forward: {y: "mean(x, n)", z: "var(x, n) + 2 * w"}
+`;
+const specs = entry('rows', 'c, n') + entry('columns', 'n, c') + averages;
+const compiled = await compileSpec(generating(specs, everyDirection));
 const gpu = await wgsl();
 const test = suite('empty');
 for (const target of [interpreter, typescript64, typescript32, wasm, gpu]) {
@@ -30,6 +47,29 @@ for (const target of [interpreter, typescript64, typescript32, wasm, gpu]) {
         assert.equal([...outputs.get(of)!], [Number.NaN, Number.NaN], of);
     });
   }
+  test(`gradients on ${target.name}`, async () => {
+    const inputs = new Map([
+      ['x', { shape: [0, 2], data: [] }],
+      ['w', { shape: [2], data: [1, 2] }],
+    ]);
+    const session = await startSession(target, compiled[target.of].get('averages')!, {
+      inputs,
+      attributes: {},
+    });
+    const cotangents = new Map(['y', 'z'].map((name) => [name, [1, 2]]));
+    const second = await session.second(
+      cotangents,
+      new Map([
+        ['w', [3, 4]],
+        ['x', []],
+      ]),
+    );
+    const gradients = await session.gradients(cotangents);
+    session.dispose();
+    const all = [...gradients, ...second].map(([name, data]) => [name, [...data]]);
+    assert.equal(Object.fromEntries(all), { w: [0, 0], x: [], grad_y: [0, 0], grad_z: [6, 8] });
+    assert.equal([...gradients.get('w')!], [2, 4]);
+  });
 }
 test.after(() => compiled.dispose());
 test.run();

@@ -1,7 +1,9 @@
 /** How kernels are spread over devices. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { tilesInRow } from '../../compiler/kernel/gpu/build.ts';
 import { type DeviceShape, planOf, shapeOf, type Work } from '../../runtime/model.ts';
+import { mostWorkgroups } from '../../runtime/submit.ts';
 
 const test = suite('model');
 const limits = {
@@ -47,6 +49,10 @@ test('for any sizes, workgroups fit the device and its memory, and blocks are no
       }
     }
   }
+});
+
+test('tiles are counted on from dimension to dimension as they are dispatched', () => {
+  assert.is(tilesInRow, mostWorkgroups);
 });
 
 test('many small results share a workgroup, few large ones have one each, or several', () => {

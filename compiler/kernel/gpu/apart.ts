@@ -12,11 +12,12 @@ export function apart(unit: Unit, used: ReadonlySet<string>): readonly Unit[] {
   const outputs = group.epilogue.filter(({ role }) => role !== 'scratch');
   if (outputs.length < 2) return [unit];
   const results = new Map<Expr, ProgramOutput>();
+  const taken = new Set(used);
   const exprs = cut(
     outputs.map(({ expr }) => expr),
     (expr) => {
       if (!isReduction(expr)) return undefined;
-      const known = results.get(expr) ?? resultOf(expr, results.size, used);
+      const known = results.get(expr) ?? resultOf(expr, taken);
       results.set(expr, known);
       return handleOf(known);
     },
@@ -33,8 +34,11 @@ export function apart(unit: Unit, used: ReadonlySet<string>): readonly Unit[] {
   return [reduced, asUnit(finish), ...(map ? [asUnit(map)] : [])];
 }
 
-function resultOf(expr: Expr, count: number, used: ReadonlySet<string>): ProgramOutput {
-  let k = count + 1;
-  while (used.has(`result_${k}`)) k += used.size;
-  return { role: 'scratch', of: `result_${k}`, axes: [...expr.axes], expr };
+/** Under a name that is not taken, and is then. */
+function resultOf(expr: Expr, taken: Set<string>): ProgramOutput {
+  let k = 1;
+  while (taken.has(`result_${k}`)) k++;
+  const of = `result_${k}`;
+  taken.add(of);
+  return { role: 'scratch', of, axes: [...expr.axes], expr };
 }

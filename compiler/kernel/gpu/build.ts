@@ -28,7 +28,7 @@ export const together = name('together', 'index');
 /** Elements along the innermost axis that a lane takes at once: four where its size allows. */
 const many = name('many', 'index');
 /** Workgroups that every device allows along a dimension (WebGPU's default maxComputeWorkgroupsPerDimension). */
-const tilesInRow = 65535;
+export const tilesInRow = 65535;
 /** The number of the workgroup's tile, which goes on in a second dimension; of its block; and of all blocks. */
 export const tile = binary(
   '+',
