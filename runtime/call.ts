@@ -13,9 +13,6 @@ import { remember } from './remember.ts';
 import { inferSizes, physicalDimensions, type Sizes, shapeOf } from './sizes.ts';
 import type { Dtype, Owner, Tensor } from './tensor.ts';
 
-/** A copy without what every object inherits, such as `constructor`, for which no tensor or number was given. */
-export const ownOf = <T extends object>(given: T): T => Object.assign(Object.create(null), given);
-
 export type Given = { readonly [name: string]: Tensor | null | undefined };
 
 /** A call that has passed every check, but for its tensors: calls of the same shapes, numbers and variant share it. */
@@ -77,17 +74,16 @@ export const nameOf = ({ name }: { readonly name: string }): string => name;
 function resolveCall(
   owner: Owner,
   op: OpDescription,
-  given: Given,
+  tensors: Given,
   attributes: Attributes,
   order = op.layouts[0]!.join(' '),
 ): Call {
-  const tensors = ownOf(given);
   const layouts = op.layouts.map((layout) => layout.join(' '));
   checkNames(layouts, [order], 'layout');
   const expected = op.arguments.filter(isTensor);
   const names = expected.map(nameOf);
   const dtype = checkTensors(owner, names, tensors, 'tensor');
-  const numbers = readAttributes(op, ownOf(attributes));
+  const numbers = readAttributes(op, attributes);
   for (const { name, optional } of expected) {
     if (optional) numbers[`given_${name}`] = tensors[name] ? 1 : 0;
     else if (!tensors[name]) fail('missing', `missing tensor ${name}`);
@@ -178,7 +174,7 @@ const check = {
 function readAttributes(op: OpDescription, given: Attributes): Record<string, number> {
   const expected = op.arguments.filter((argument) => argument.kind !== 'tensor');
   checkNames(expected.map(nameOf), Object.keys(given), 'attribute');
-  const numbers: Record<string, number> = Object.create(null);
+  const numbers: Record<string, number> = {};
   for (const { name, kind, default: otherwise } of expected) {
     const value = given[name] ?? otherwise;
     const isAxis = op.axes.includes(name);
@@ -200,9 +196,9 @@ function findVariant(op: OpDescription, numbers: Numbers): VariantDescription {
     .filter(({ kind, name }) => numbers[`given_${name}`] || (kind === 'bool' && numbers[name]))
     .map(nameOf)
     .join(' ');
-  const reason = ownOf(op.unavailable)[key];
+  const reason = op.unavailable[key];
   if (reason) fail('requirement', reason);
-  return ownOf(op.variants)[key] ?? fail('not-generated', `there is no variant '${key}'`);
+  return op.variants[key] ?? fail('not-generated', `there is no variant '${key}'`);
 }
 
 /**

@@ -141,10 +141,6 @@ function prepare<K extends Kernel>(
   return prepared;
 }
 
-/** Every object inherits a `constructor` and more, which nobody gave. */
-const ownIn = (tensors: Given | undefined, of: string): Tensor | null | undefined =>
-  tensors && Object.hasOwn(tensors, of) ? tensors[of] : undefined;
-
 const keyOf = (role: Role, of: string): string => `${role} ${of}`;
 
 /**
@@ -172,14 +168,13 @@ export function plan<K extends Kernel, R>(
   for (const state of updated) checkAliasing(state, left.input!);
   const results: Results = {};
   const discard = () => {
-    for (const { role, of } of wanted) ownIn(results[role], of)?.dispose();
+    for (const { role, of } of wanted) results[role]?.[of]?.dispose();
   };
   const execute = () => {
     // of what is wanted, and then what is needed meanwhile
     const handles: Handle[] = [];
     const find = ({ role, of, optional }: BindingDescription, length: number): Handle | undefined => {
-      const tensor =
-        ownIn(given[role] ?? left[role], of) ?? (role === 'saved' ? ownIn(left.output, of) : undefined);
+      const tensor = (given[role] ?? left[role])?.[of] ?? (role === 'saved' ? left.output?.[of] : undefined);
       if (tensor?.disposed) fail('disposed', `${of} was disposed, but ${name} needs it`);
       if (tensor) return handleOf(tensor);
       if (optional) return undefined;

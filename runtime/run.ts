@@ -1,5 +1,5 @@
 /** Forward, and from what it leaves, the directions that differentiate it. */
-import { type Call, checkNames, checkTensors, type Given, isSame, nameOf, ownOf } from './call.ts';
+import { type Call, checkNames, checkTensors, type Given, isSame, nameOf } from './call.ts';
 import type { DirectionDescription, Role } from './description.ts';
 import type { Perform } from './device.ts';
 import { fail } from './error.ts';
@@ -58,8 +58,7 @@ function finishForward<K extends Kernel, M extends Mode>(
     return plan(backend, call, name, result, describe, left, given, finish);
   };
   /** A copy of the tensors that belong to arguments or returns, with their shapes checked. */
-  const readAs = (role: Role, of: readonly string[], tensors: Given): Given => {
-    const given = ownOf(tensors);
+  const readAs = (role: Role, of: readonly string[], given: Given): Given => {
     checkTensors(backend, of, given, role, call.dtype);
     const names = of.filter((name) => given[name]);
     for (const name of names) {
@@ -69,12 +68,12 @@ function finishForward<K extends Kernel, M extends Mode>(
         fail('shape', `the ${role} of ${name} has shape [${found}], expected [${shape}]`);
     }
     if (names.length === 0) fail('missing', `no ${role} was given; expected ${of.join(', ')}`);
-    return given;
+    return { ...given };
   };
   /** The names asked for, in signature order. */
   const checkWrt = (wrt: readonly string[]): readonly string[] => {
     checkNames(differentiable, wrt, 'wrt');
-    const missing = wrt.find((name) => !call.given.includes(name));
+    const missing = wrt.find((name) => !tensors[name]);
     if (missing) fail('missing', `${missing} was not given, so it has no gradient`);
     return differentiable.filter((name) => wrt.includes(name));
   };

@@ -33,17 +33,16 @@ export interface WasmRunner {
 
 /** What kernels expect each thread to have to itself. */
 export const ownBytes = 2 ** 18;
+/** What the numbers of a call take at most. */
+export const numbersBytes = 2 ** 16;
 
 /** `threads` is how many work at a time, the caller included. */
 export function makeRunner({ memory, threads: team, load }: Machine, threads: number): WasmRunner {
-  let room = openNumbers(memory, 512);
+  const { byteOffset: at } = memory.allocate(numbersBytes);
+  const { buffer } = memory.memory;
+  const [integers, floats] = [new Uint32Array(buffer, at), new Float64Array(buffer, at)];
   return {
     launch: (kernel, given) => {
-      const needed = Math.max(...kernel.slots) + 1;
-      if (needed > room.floats.length) {
-        memory.free(room.block);
-        room = openNumbers(memory, 2 * needed);
-      }
       const shared = load(kernel.module);
       const numbers: Record<string, number> = { ...given };
       const calls = kernel.phases.flatMap((phase): WasmLaunch['calls'] => {
@@ -61,8 +60,6 @@ export function makeRunner({ memory, threads: team, load }: Machine, threads: nu
       return { ...kernel, numbers, calls };
     },
     run: ({ slots, uniforms, numbers, calls }, addresses) => {
-      const { integers, floats } = room;
-      const at = room.block.byteOffset;
       for (let i = 0; i < addresses.length; i++) integers[2 * slots[i]!] = addresses[i]!;
       for (let i = 0; i < uniforms.length; i++) {
         const { name, type } = uniforms[i]!;
@@ -76,17 +73,6 @@ export function makeRunner({ memory, threads: team, load }: Machine, threads: nu
         else team.run(routine, at, items, Math.min(items, 8 * threads, mostChunks), threads);
       }
     },
-  };
-}
-
-/** Where the numbers of a call lie, in slots of 8 bytes. */
-function openNumbers({ allocate, memory }: Memory, slots: number) {
-  const block = allocate(8 * slots);
-  const { buffer } = memory;
-  return {
-    block,
-    integers: new Uint32Array(buffer, block.byteOffset, 2 * slots),
-    floats: new Float64Array(buffer, block.byteOffset, slots),
   };
 }
 

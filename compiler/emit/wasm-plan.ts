@@ -1,6 +1,7 @@
 /** What one WebAssembly module holds: kernels share the place of their numbers, and routines that come out equal. */
+import { invariant } from '../diagnostics.ts';
 import { eachCode, eachStatement } from '../kernel/collect.ts';
-import type { Binding, Kernel, Phase, Routine } from '../kernel/kernel.ts';
+import { type Binding, type Kernel, mostSlots, type Phase, type Routine } from '../kernel/kernel.ts';
 import { identityOf } from './identity.ts';
 
 /** A number of a call, and where it lies: 8 bytes each. */
@@ -90,6 +91,8 @@ export function planModule(kernels: readonly Kernel[]): ModulePlan {
       }),
     ]),
   );
+  for (const kernel of kernels) argumentsOf(kernel);
+  invariant(slots.size <= mostSlots, `${slots.size} numbers in one WebAssembly module`);
   return {
     routines: [...routines.values()],
     sequences,

@@ -319,6 +319,8 @@ export interface Kernel {
 
 /** How many elements a thread has to itself: the runtime provides as many. */
 export const ownElements = 2 ** 16;
+/** Slots of 8 bytes for the numbers of a WebAssembly call: the runtime provides as many. */
+export const mostSlots = 2 ** 13;
 
 export const index = (value: number): Code => ({ code: 'number', type: 'index', value });
 export const real = (value: number): Code => ({ code: 'number', type: 'real', value });

@@ -25,14 +25,14 @@ export const operatorWords: readonly string[] = ['and', 'or', 'not', 'xor', 'mod
 /** Words that neither a value nor an axis can be called. */
 const unparsable = new Set([...operatorWords, 'true', 'false']);
 
-/** A key that objects of JavaScript do not hold like others. */
-const prototype = '__proto__';
+/** What every object of JavaScript has, where callers of generated code pass tensors and numbers by name. */
+const inherited: ReadonlySet<string> = new Set(Object.getOwnPropertyNames(Object.prototype));
 
-export const isReservedAxis = (name: string): boolean => unparsable.has(name) || name === prototype;
+export const isReservedAxis = (name: string): boolean => unparsable.has(name) || inherited.has(name);
 
 /** Where a word has a meaning already, so that no value can be called that. */
 export function meaningOf(name: string): string | undefined {
-  if (name === prototype) return 'for objects of JavaScript';
+  if (inherited.has(name)) return 'for objects of JavaScript';
   return unparsable.has(name) || name === 'pi' || name === 'e' ? 'in formulas' : undefined;
 }
 

@@ -5,7 +5,6 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { cpu } from '../../runtime/index.ts';
 import { openMemory } from '../../runtime/memory.ts';
-import { makeRunner } from '../../runtime/wasm.ts';
 
 const open = () => openMemory()!;
 
@@ -127,17 +126,6 @@ test('without shared memory f32 runs in TypeScript', async () => {
     try { cpu({ target: 'wasm' }); } catch (error) { refused = error.code; }
     console.log(device.target, device.tensor([2], data).storage === data, refused);`;
   assert.is(await inProcess(source), 'typescript true not-generated');
-});
-
-test('a call of many numbers writes to no memory but its own', () => {
-  const memory = open();
-  const threads = { share: () => ({}), run: () => {} };
-  const runner = makeRunner({ memory, threads, load: () => ({}) }, 1);
-  const neighbour = memory.view(memory.allocate(2 ** 16), 2 ** 14).fill(1);
-  const slots = Array.from({ length: 2000 }, (_, i) => i);
-  const kernel = { name: 'many', module: '', bindings: [], uniforms: [], slots, phases: [] };
-  runner.run(runner.launch(kernel, {}), slots);
-  assert.ok(neighbour.every((value) => value === 1));
 });
 
 test.run();

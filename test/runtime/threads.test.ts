@@ -5,9 +5,9 @@ import { promisify } from 'node:util';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { startSession } from '../../cli/session.ts';
-import { ownElements } from '../../compiler/kernel/kernel.ts';
+import { mostSlots, ownElements } from '../../compiler/kernel/kernel.ts';
 import { type CpuDevice, cpu } from '../../runtime/index.ts';
-import { ownBytes } from '../../runtime/wasm.ts';
+import { numbersBytes, ownBytes } from '../../runtime/wasm.ts';
 import { farthest } from '../compiler/near.ts';
 import { normals, randomOf } from '../compiler/random.ts';
 import { compileSpec } from '../compiler/targets.ts';
@@ -17,8 +17,9 @@ const compiled = await compileSpec(text, { only: 'batch_norm', targets: ['wasm',
 const op = compiled.ops.get('batch_norm')!;
 const test = suite('threads');
 
-test('a thread has as much memory to itself as kernels are compiled for', () => {
+test('threads and calls have as much memory to themselves as kernels are compiled for', () => {
   assert.is(ownBytes, 4 * ownElements);
+  assert.is(numbersBytes, 8 * mostSlots);
 });
 
 /** Few channels are cut into blocks, many are shared whole. */
