@@ -21,7 +21,7 @@ function joinIn(list: readonly Statement[], isLocal: ReadonlySet<string>): State
     if (before?.do === 'for' && s.do === 'for' && canJoin(before, s)) {
       const rest = renameAll(s.body, (id) => (id === s.name ? before.name : id));
       joined.splice(at, 1);
-      joined.push({ ...before, body: reuse(joinIn([...before.body, ...rest], isLocal), isLocal) });
+      joined.push({ ...before, body: joinIn(reuse([...before.body, ...rest], isLocal), isLocal) });
     } else {
       joined.push(s);
     }

@@ -19,7 +19,7 @@ function generator(seed: number): () => number {
 }
 
 function survives(spec: string): void {
-  const start = performance.now();
+  const start = process.cpuUsage();
   const { diagnostics, spec: parsed } = parseSpec(spec, 'spec.yaml');
   for (const d of diagnostics) {
     assert.ok(d.span.start >= 0 && d.span.end >= d.span.start, `${d.code}: ${d.span.start} to ${d.span.end}`);
@@ -29,7 +29,7 @@ function survives(spec: string): void {
     );
   }
   assert.ok(diagnostics.length > 0 || parsed.entries.length > 0, 'neither entries nor mistakes');
-  assert.ok(performance.now() - start < 1000, 'it takes long');
+  assert.ok(process.cpuUsage(start).user < 2e6, 'it takes long'); // of this process, in µs, whatever else runs
 }
 
 const pieces = [
