@@ -159,19 +159,15 @@ export function programsOf(forward: Forward): Programs {
         axes,
         expr: saved.use(zeroOnEmpty(gradients.get(name)!)),
       }));
-  const subsets = subsetsOf(
-    entry,
-    wrt.map(({ name }) => name),
-  );
+  const all = wrt.map(({ name }) => name);
   const backward = wants('backward')
-    ? subsets.map(
+    ? subsetsOf(entry, all).map(
         (subset): Program => ({ direction: 'backward', wrt: subset, outputs: gradientOutputs(subset) }),
       )
     : [];
   // for all gradients together: a cotangent that is left out is zero
-  const all = subsets.at(-1);
   const double: Program[] =
-    wants('double_backward') && all
+    wants('double_backward') && all.length > 0
       ? [{ direction: 'double_backward', wrt: all, outputs: secondOutputs(all) }]
       : [];
   function secondOutputs(subset: readonly string[]): ProgramOutput[] {

@@ -97,6 +97,19 @@ test('wrt, and cotangents that are left out', async () => {
   assert.equal(none!.second!.grad_y, [0, 0, 0, 0, 0, 0]);
 });
 
+test('the double backward whatever gradients are asked for, and what other cases ask for', async () => {
+  const few = { ...full, inputs: { x }, cotangents2: { x: full.cotangents2.x } };
+  const answers = await run([full, { ...full, wrt: ['x'], cotangents2: null }, few]);
+  assert.equal(
+    answers.map(({ error, second }) => error ?? Object.keys(second ?? {}).sort()),
+    [['grad_y', 'w', 'x'], [], ['grad_y', 'x']],
+  );
+  const listing = join(temporaryFolder(), 'listing.yaml');
+  writeFileSync(listing, `${scaled(rightClaim)}  wrt: [[x, w], [x]]\n`);
+  const [answer] = await run([full], '--spec', listing);
+  assert.equal(answer!.second, answers[0]!.second);
+});
+
 for (const [what, broken, code, message] of [
   ['no object', 5, 'type', 'a case is an object'],
   ['an unknown key', { input: {} }, 'unknown-name', "did you mean 'inputs'?"],
