@@ -70,10 +70,13 @@ function target(source: Source, node: Node | null): Node | null | undefined {
   return source.budget.left < 0 ? undefined : found;
 }
 
+/** No value, or a text that says nothing. */
 const isEmpty = (node: Node | null): boolean =>
   node === null ||
   (isScalar(node) &&
-    (node.value === null || (node.type === 'PLAIN' && /^(~|null|)$/i.test(node.source ?? ''))));
+    (node.value === null ||
+      String(node.value).trim() === '' ||
+      (node.type === 'PLAIN' && /^(~|null)$/i.test(node.source ?? ''))));
 
 const kindOf = (node: Node | null): string =>
   isEmpty(node) ? 'nothing' : isMap(node) ? 'a map' : isSeq(node) ? 'a list' : 'a single value';
