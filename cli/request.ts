@@ -103,7 +103,10 @@ function readAttributes(value: unknown): Fields {
   if (!given(value)) return {};
   if (!isFields(value)) return fail('type', 'attributes must be an object');
   const entries = Object.entries(value).filter(([, member]) => given(member));
-  return Object.fromEntries(entries.map(([name, member]) => [name, readNumber(member) ?? member]));
+  // What is no attribute of any type is shown as it was written.
+  const read = (member: unknown): unknown =>
+    readNumber(member) ?? (typeof member === 'boolean' ? member : JSON.stringify(member));
+  return Object.fromEntries(entries.map(([name, member]) => [name, read(member)]));
 }
 
 function readNames(value: unknown): string[] {

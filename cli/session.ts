@@ -1,6 +1,6 @@
 /** One call of an op on any target, with data in and out row-major in the signature's axis order. */
 
-import { checkNames } from '../runtime/call.ts';
+import { checkNames, readAttributes } from '../runtime/call.ts';
 import { fail, NormgradError } from '../runtime/error.ts';
 import type {
   CpuDevice,
@@ -163,12 +163,10 @@ function logicalSizes(
     .filter(({ name, optional }) => !optional && !inputs.has(name))
     .map(({ name }) => name);
   if (missing.length > 0) fail('missing', `missing input ${missing.join(', ')}`);
+  const numbers = readAttributes(op, attributes);
   const sizes: Sizes = new Map();
-  for (const axis of op.axes) {
-    const size = attributes[axis];
-    if (typeof size === 'number' && Number.isInteger(size) && size >= 0)
-      sizes.set(axis, { size, from: 'the call' });
-  }
+  for (const axis of op.axes)
+    if (axis in numbers) sizes.set(axis, { size: numbers[axis]!, from: 'the call' });
   for (const { name } of expected) {
     const { shape, data } = inputs.get(name) ?? { shape: [0], data: [] };
     const length = shape.reduce((a, b) => a * b, 1);
@@ -176,10 +174,18 @@ function logicalSizes(
       fail('shape', `${name} has shape [${shape}], ${length} elements, but ${data.length} were given`);
   }
   const shaped = expected.filter(({ name }) => inputs.has(name));
-  inferSizes(
-    shaped.map(({ name, dimensions }) => ({ name, dimensions, shape: inputs.get(name)!.shape })),
-    sizes,
-  );
+  try {
+    inferSizes(
+      shaped.map(({ name, dimensions }) => ({ name, dimensions, shape: inputs.get(name)!.shape })),
+      sizes,
+    );
+  } catch (error) {
+    const open = op.arguments.find(
+      ({ kind, name }) => kind === 'int' && op.axes.includes(name) && !sizes.has(name),
+    );
+    if (!open || !(error instanceof NormgradError)) throw error;
+    fail(error.code, `${error.message}; the attribute ${open.name} (int) was not given`);
+  }
   return { sizes };
 }
 

@@ -16,9 +16,12 @@ interface Answer {
   readonly error?: { readonly code: string; readonly message: string };
 }
 
-async function run(cases: readonly unknown[], ...options: string[]): Promise<Answer[]> {
-  const input = JSON.stringify({ op: 'scaled', cases });
-  const { status, out, err } = await normgrad(['run', '-', '--spec', spec, ...options], { input });
+const run = (cases: readonly unknown[], ...options: string[]) =>
+  runOf('scaled', cases, '--spec', spec, ...options);
+
+async function runOf(op: string, cases: readonly unknown[], ...options: string[]): Promise<Answer[]> {
+  const input = JSON.stringify({ op, cases });
+  const { status, out, err } = await normgrad(['run', '-', ...options], { input });
   assert.is(status, 0, err);
   return (JSON.parse(out) as { cases: Answer[] }).cases;
 }
@@ -148,6 +151,45 @@ for (const [what, broken, code, message] of [
     assert.ok(bad!.error!.message.includes(message), bad!.error!.message);
     assert.not.ok('outputs' in bad!);
     assert.ok(good!.outputs!.y);
+  });
+}
+
+const grouped = join(temporaryFolder(), 'grouped.yaml');
+writeFileSync(
+  grouped,
+  ['', ' = 2']
+    .map(
+      (value, i) =>
+        `- name: op_${i}(Tensor x[(g k)], *, int g${value}) -> Tensor y[g]\n  forward: {y: "sum(x, k)"}\n`,
+    )
+    .join(''),
+);
+const four = { x: { shape: [4], data: [1, 2, 3, 4] } };
+
+test('the size that splits a dimension, and its default', async () => {
+  const cases = [{ inputs: four }, { inputs: four, attributes: { g: 4 } }];
+  for (const target of ['interpret', 'typescript']) {
+    const answers = await runOf('op_1', cases, '--spec', grouped, '--target', target);
+    assert.equal(
+      answers.map(({ outputs }) => outputs?.y),
+      [
+        [3, 7],
+        [1, 2, 3, 4],
+      ],
+    );
+  }
+});
+
+for (const [g, message] of [
+  [undefined, 'cannot tell the sizes of g and k from x[(g k)]; the attribute g (int) was not given'],
+  [2.5, 'attribute g must be a size (int), not 2.5'],
+  ['2', 'attribute g must be a size (int), not "2"'],
+  [-2, 'attribute g must be a size (int), not -2'],
+  [3, 'x has shape [4], which does not fit x[(g k)], g = 3 from the call'],
+] as const) {
+  test(`a split by ${JSON.stringify(g)}`, async () => {
+    const [answer] = await runOf('op_0', [{ inputs: four, attributes: { g } }], '--spec', grouped);
+    assert.is(answer!.error?.message, `op_0: ${message}`);
   });
 }
 
