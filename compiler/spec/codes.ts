@@ -16,8 +16,9 @@ export const codes = {
   'duplicate-entry': 'two entries have one name',
   'duplicate-name': 'one name is given to two things',
   'duplicate-axis': 'one axis is named twice where that means nothing',
-  'reserved-name': 'a name that formulas could not refer to',
-  'axis-kind': 'an axis is a fold in one place and a plain axis in another',
+  'reserved-name': 'a name that formulas or calls could not refer to',
+  'axis-kind':
+    'an axis is a fold in one place and a plain axis in another, or what cannot be its size has its name',
   'ambiguous-fold': 'the ranks of two folds cannot be told apart',
   'uninferable-axis': 'the size of an axis is known from no argument',
   syntax: 'a formula does not follow its grammar',

@@ -28,6 +28,7 @@ const unparsable = new Set([...operatorWords, 'true', 'false']);
 /** A key that objects of JavaScript do not hold like others. */
 const prototype = '__proto__';
 
+export const isReservedEntry = (name: string): boolean => name === prototype;
 export const isReservedAxis = (name: string): boolean => unparsable.has(name) || name === prototype;
 
 /** Where a word has a meaning already, so that no value can be called that. */
