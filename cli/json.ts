@@ -5,7 +5,7 @@ import { Failure } from './io.ts';
 /** Parses a text; throws a `Failure` with line and column where it is not JSON. */
 export function parseJson(text: string, name: string): unknown {
   try {
-    return JSON.parse(text);
+    return JSON.parse(text.replace(/^\uFEFF/, ''));
   } catch {
     const { at, expected } = findMistake(text);
     const { line, column } = locate(text, at);

@@ -1,6 +1,6 @@
 /** From the text of a spec to its entries, and to every mistake in it. */
 import { type Document, isSeq, type Node, parseDocument } from 'yaml';
-import { type Diagnostic, locate } from '../diagnostics.ts';
+import { type Diagnostic, locate, type Span } from '../diagnostics.ts';
 import { collector, quoted, type Report } from './codes.ts';
 import { itemsOf, type Source, sourceOf } from './document.ts';
 import { type Opened, openEntry, readEntry } from './entry.ts';
@@ -25,7 +25,8 @@ export function parseSpec(text: string, file: string): Parsed {
 
 function entriesOf(text: string, report: Report): Entry[] {
   try {
-    const document = parseDocument(text, {
+    // YAML would count a byte order mark as a column: a line break in its place moves nothing
+    const document = parseDocument(text.replace(/^\uFEFF/, '\n'), {
       schema: 'failsafe',
       uniqueKeys: false,
       prettyErrors: false,
@@ -114,6 +115,7 @@ function readInOrder(readings: readonly Reading[], report: Report): Entry[] {
   const standing = new Map<string, Standing>();
   for (const { opened } of readings) if (opened?.name !== undefined) standing.set(opened.name, 'later');
   const seen = new Set<string>();
+  const folders = new Map<string, string>();
   const entries: Entry[] = [];
   for (const reading of readings) {
     const { opened, source } = reading;
@@ -124,8 +126,9 @@ function readInOrder(readings: readonly Reading[], report: Report): Entry[] {
       continue;
     }
     const isAgain = seen.has(name);
-    seen.add(name);
     if (isAgain) report('duplicate-entry', span, `there is an entry ${quoted(name)} already`);
+    else reportSameFolder(name, span, folders, report);
+    seen.add(name);
     const before = standing.get(name);
     standing.set(name, 'self');
     const entry = readEntry(source, opened, standing);
@@ -134,4 +137,14 @@ function readInOrder(readings: readonly Reading[], report: Report): Entry[] {
     standing.set(name, isSound ? entry : isAgain && before ? before : 'broken');
   }
   return entries;
+}
+
+/** Every entry has a folder, and not every file system tells capital letters from small ones. */
+function reportSameFolder(name: string, span: Span, folders: Map<string, string>, report: Report): void {
+  const folder = name.toLowerCase();
+  const rival = folders.get(folder);
+  folders.set(folder, rival ?? name);
+  if (rival === undefined) return;
+  const message = `${quoted(name)} and ${quoted(rival)} would be one folder on many systems`;
+  report('duplicate-entry', span, message, 'choose names that differ in more than capital letters');
 }
