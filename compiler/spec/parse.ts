@@ -37,10 +37,14 @@ function entriesOf(text: string, report: Report): Entry[] {
     return readAll(document, source, troubles);
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
-    report('too-deep', { start: 0, end: 1 }, 'this file is nested too deeply to be read');
+    report('too-deep', { start: 0, end: 1 }, tooDeep);
     return [];
   }
 }
+
+const tooDeep = 'this file is nested too deeply to be read';
+/** What engines say of too many calls in each other, which the parser takes for a mistake in the text. */
+const ofStack = /call stack|recursion/i;
 
 /** Reports what YAML itself refuses; the offsets where it does. */
 function reportYaml(document: Document, { report, text }: Source): number[] {
@@ -49,7 +53,9 @@ function reportYaml(document: Document, { report, text }: Source): number[] {
     // The first trouble of a line brings about the others.
     const { line } = locate(text, start);
     const what = code === 'MULTIPLE_DOCS' ? 'there is more than one document' : firstLine(message);
-    if (!lines.has(line)) report('yaml', { start, end: Math.max(end, start + 1) }, what, hints[code]);
+    const span = { start, end: Math.max(end, start + 1) };
+    if (ofStack.test(message)) report('too-deep', span, tooDeep);
+    else if (!lines.has(line)) report('yaml', span, what, hints[code]);
     lines.add(line);
     return start;
   });
