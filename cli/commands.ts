@@ -78,7 +78,12 @@ const explain: Command = {
 
 A variant is named by its true flags and given tensors, e.g. "weight bias training".`,
   options: [
-    { name: 'variant', value: 'NAMES', summary: 'which variant; the first by default, several with commas' },
+    {
+      name: 'variant',
+      value: 'NAMES',
+      mayBeEmpty: true,
+      summary: 'which variant, "" for that without any; the first by default, several with commas',
+    },
     {
       name: 'direction',
       value: 'LIST',

@@ -8,8 +8,7 @@ export function parseJson(text: string, name: string): unknown {
     return JSON.parse(text.replace(/^\uFEFF/, ''));
   } catch {
     const { at, expected } = findMistake(text);
-    const { line, column } = locate(text, at);
-    throw new Failure(`${name}:${line}:${column}: this is not JSON: expected ${expected}`);
+    throw new Failure(`this is not JSON: expected ${expected}`, { file: name, ...locate(text, at) });
   }
 }
 

@@ -141,6 +141,19 @@ for (const [what, broken, code, message] of [
   ],
   ['an unknown cotangent', { inputs: { x }, cotangents: { z: [1] } }, 'unknown-name', 'expected y'],
   ['a cotangent of another length', { inputs: { x }, cotangents: { y: [1] } }, 'shape', 'y has 6 elements'],
+  [
+    'a cotangent of another shape',
+    { inputs: { x }, cotangents: { y: { shape: [3, 2], data: x.data } } },
+    'shape',
+    'scaled: the cotangent of y has shape [3,2], expected [2,3]',
+  ],
+  [
+    'a tangent of another shape',
+    { inputs: { x }, tangents: { x: { shape: [6], data: x.data } } },
+    'shape',
+    'the tangent of x has shape [6], expected [2,3]',
+  ],
+  ['an unknown wrt and no cotangents', { inputs: { x }, wrt: ['q'] }, 'unknown-name', 'expected x, w'],
   ['an unknown wrt', { inputs: { x }, cotangents: {}, wrt: ['q'] }, 'unknown-name', 'expected x, w'],
   ['a wrt not given', { inputs: { x }, cotangents: {}, wrt: ['w'] }, 'missing', 'w was not given'],
   ['cotangents2 alone', { inputs: { x }, cotangents2: { x: x.data } }, 'missing', 'needs cotangents'],
@@ -192,6 +205,20 @@ for (const [g, message] of [
     assert.is(answer!.error?.message, `op_0: ${message}`);
   });
 }
+
+test('answers have their tensors in the order of the signature, whatever the target', async () => {
+  const reversed = {
+    ...full,
+    inputs: { w: full.inputs.w, x },
+    cotangents2: { w: full.cotangents2.w, x: full.cotangents2.x },
+    wrt: ['w', 'x'],
+  };
+  for (const target of ['interpret', 'typescript', 'wasm']) {
+    const [answer] = await run([reversed], '--target', target);
+    assert.equal(Object.keys(answer!.gradients!), ['x', 'w']);
+    assert.equal(Object.keys(answer!.second!), ['grad_y', 'x', 'w']);
+  }
+});
 
 for (const [input, message] of [
   ['{"op": "scaled",\n "cases": [1, }', 'standard input:2:15: this is not JSON: expected a value'],
