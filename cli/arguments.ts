@@ -7,6 +7,8 @@ export interface Option {
   readonly name: string;
   /** What its value is called, e.g. `DIR`; a switch has none. */
   readonly value?: string;
+  /** An empty value means something. */
+  readonly mayBeEmpty?: true;
   readonly summary: string;
 }
 
@@ -65,13 +67,13 @@ export function readArguments(command: Command, argv: readonly string[]): Values
 
 export const commonOptions: readonly Option[] = [{ name: 'help', summary: 'show this' }];
 
-function readValue({ name, value: expected }: Option, given: string | undefined): string {
+function readValue({ name, value: expected, mayBeEmpty }: Option, given: string | undefined): string {
   if (!expected) {
     if (given !== undefined) throw new UsageError(`--${name} takes no value`);
     return '';
   }
   // What follows an option without its value is likely the next option.
-  if (given === undefined || given === '' || /^--\w/.test(given))
+  if (given === undefined || (given === '' && !mayBeEmpty) || /^--\w/.test(given))
     throw new UsageError(`--${name} needs a value: --${name} ${expected}`);
   return given;
 }

@@ -5,7 +5,7 @@ import { targets } from '../compiler/targets.ts';
 import { someOf, type Values } from './arguments.ts';
 import { differenceText } from './difference.ts';
 import { type Io, UsageError } from './io.ts';
-import { apply, type Changes, compare, type Files, generatedIn } from './output.ts';
+import { apply, type Changes, compare, type Files, generatedIn, refuseForeign } from './output.ts';
 import { checkOp, defaultSpec, readSpec, showDiagnostics } from './spec.ts';
 import { openTools } from './tools.ts';
 import { watch } from './watch.ts';
@@ -61,6 +61,7 @@ async function buildOnce(job: Job, text: string, tools: Tools, io: Io): Promise<
   const names = spec.entries.map(({ name }) => name);
   checkOp(only, names);
   const changes = await changesOf(job, files, names);
+  refuseForeign(changes);
   if (job.isCheck) return check(changes, job, io);
   withoutInterruption(() => apply(changes));
   report(changes, job, performance.now() - started, io);

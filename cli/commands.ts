@@ -10,7 +10,7 @@ const build: Command = {
   most: 1,
   summary: 'compile a spec to generated files',
   details: `Compiles SPEC (derivatives.yaml) and writes kernels, an index and a manifest under DIR (generated).
-Files that would not change are not touched, and those that an earlier build left and this one does not write are removed. Only files that carry normgrad's header are ever replaced or removed. Either everything is written or, after a mistake in the spec, nothing.
+Files that would not change are not touched, and those that an earlier build left and this one does not write are removed. Only files that carry normgrad's header are ever replaced or removed, and the output of another build in a folder below stays. Either everything is written or, after a mistake in the spec, nothing.
 
 With --only OP just that op is compiled: its folder is replaced, its lines in the index and the manifest too, and the files of other ops stay as they are.`,
   options: [
@@ -78,7 +78,12 @@ const explain: Command = {
 
 A variant is named by its true flags and given tensors, e.g. "weight bias training".`,
   options: [
-    { name: 'variant', value: 'NAMES', summary: 'which variant; the first by default, several with commas' },
+    {
+      name: 'variant',
+      value: 'NAMES',
+      mayBeEmpty: true,
+      summary: 'which variant, "" for that without any; the first by default, several with commas',
+    },
     {
       name: 'direction',
       value: 'LIST',

@@ -4,6 +4,7 @@ import { float64 } from '../compiler/graph/arithmetic.ts';
 import type { Expr } from '../compiler/graph/expr.ts';
 import { type Forward, lowerEntry } from '../compiler/graph/formulas.ts';
 import { arrange, interpret, type Value } from '../compiler/graph/interpret.ts';
+import { finish } from '../compiler/graph/rebuild.ts';
 import {
   differentiable,
   gradientsOf,
@@ -148,7 +149,7 @@ function describeLayout(forward: Forward, order: readonly string[]): LayoutDescr
   ): CpuKernelDescription => {
     let derived: readonly Result[] | undefined;
     const run = (...values: (Float64Array | Float32Array | number)[]): void => {
-      derived ??= results();
+      derived ??= results().map((result) => ({ ...result, expr: finish([result.expr])[0]! }));
       const numbers = Object.fromEntries(
         uniforms.map((u, i) => [u.name, values[bindings.length + i] as number]),
       );

@@ -1,4 +1,5 @@
 /** What commands are handed instead of the process, and the errors that they end with. */
+import type { Place } from '../compiler/diagnostics.ts';
 import type { Values } from './arguments.ts';
 
 export interface Io {
@@ -21,7 +22,15 @@ export type Run = (values: Values, io: Io) => Promise<number>;
 export class UsageError extends Error {}
 
 /** Something the user can mend, in one message: exit status 1. */
-export class Failure extends Error {}
+export class Failure extends Error {
+  constructor(
+    message: string,
+    /** In what file, and where in it. */
+    readonly place?: { readonly file: string } & Partial<Place>,
+  ) {
+    super(message);
+  }
+}
 
 /** The first line of what was thrown. */
 export const reasonOf = (error: unknown): string =>

@@ -5,11 +5,10 @@ import { Failure } from './io.ts';
 /** Parses a text; throws a `Failure` with line and column where it is not JSON. */
 export function parseJson(text: string, name: string): unknown {
   try {
-    return JSON.parse(text);
+    return JSON.parse(text.replace(/^\uFEFF/, ''));
   } catch {
     const { at, expected } = findMistake(text);
-    const { line, column } = locate(text, at);
-    throw new Failure(`${name}:${line}:${column}: this is not JSON: expected ${expected}`);
+    throw new Failure(`this is not JSON: expected ${expected}`, { file: name, ...locate(text, at) });
   }
 }
 

@@ -12,7 +12,7 @@ export async function main(argv: readonly string[], io: Io = processIo()): Promi
   try {
     return await dispatch(argv, io);
   } catch (error) {
-    return report(error, io);
+    return report(error, argv.includes('--json'), io);
   }
 }
 
@@ -59,21 +59,28 @@ function version(): string {
   return 'unknown';
 }
 
-function report(error: unknown, io: Io): number {
-  if (error instanceof UsageError) {
-    io.err(`normgrad: ${error.message}\nTry: normgrad --help\n`);
-    return 2;
+/** Says what ended a command, as text on standard error or as a diagnostic in JSON; returns the exit status. */
+function report(error: unknown, isJson: boolean, io: Io): number {
+  const { code, status, more } = kindOf(error);
+  const place = error instanceof Failure ? error.place : undefined;
+  const message = error instanceof UsageError || error instanceof Failure ? error.message : reasonOf(error);
+  if (isJson) {
+    io.out(`${JSON.stringify({ diagnostics: [{ ...place, code, message }] }, null, 2)}\n`);
+  } else {
+    const where = place ? [place.file, place.line, place.column].filter((part) => part !== undefined) : [];
+    const at = where.map((part) => `${part}:`).join('');
+    io.err(`normgrad: ${at && `${at} `}${message}\n${more}`);
   }
-  if (error instanceof Failure) {
-    io.err(`normgrad: ${error.message}\n`);
-    return 1;
-  }
-  const message = reasonOf(error);
-  const isOurs = !(error instanceof Error && 'code' in error);
-  io.err(`normgrad: ${message}\n`);
-  if (isOurs) io.err('This is a bug: please report it, with the spec and the command that led to it.\n');
   if (process.env.NORMGRAD_DEBUG && error instanceof Error) io.err(`${error.stack}\n`);
-  return 1;
+  return status;
+}
+
+function kindOf(error: unknown): { readonly code: string; readonly status: number; readonly more: string } {
+  if (error instanceof UsageError) return { code: 'usage', status: 2, more: 'Try: normgrad --help\n' };
+  const isOurs = !(error instanceof Failure || (error instanceof Error && 'code' in error));
+  if (!isOurs) return { code: 'failed', status: 1, more: '' };
+  const more = 'This is a bug: please report it, with the spec and the command that led to it.\n';
+  return { code: 'internal', status: 1, more };
 }
 
 function processIo(): Io {

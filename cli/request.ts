@@ -3,7 +3,7 @@ import { didYouMean, quoted } from '../compiler/spec/codes.ts';
 import { fail } from '../runtime/error.ts';
 import { Failure } from './io.ts';
 import { readNumber } from './json.ts';
-import type { CallInputs, NamedNumbers, Shaped } from './session.ts';
+import type { CallInputs, NamedData, Shaped } from './session.ts';
 
 export interface Request {
   readonly op: string;
@@ -11,10 +11,10 @@ export interface Request {
 }
 
 export interface Case extends CallInputs {
-  readonly cotangents?: NamedNumbers;
+  readonly cotangents?: NamedData;
   readonly wrt?: readonly string[];
-  readonly tangents?: NamedNumbers;
-  readonly cotangents2?: NamedNumbers;
+  readonly tangents?: NamedData;
+  readonly cotangents2?: NamedData;
 }
 
 type Fields = { readonly [name: string]: unknown };
@@ -24,7 +24,7 @@ const isFields = (value: unknown): value is Fields =>
 /** Throws a `Failure` where there is no list of cases, or no op. */
 export function readRequest(value: unknown, name: string): Request {
   const wrong = (what: string): never => {
-    throw new Failure(`${name}: ${what}`);
+    throw new Failure(what, { file: name });
   };
   if (!isFields(value)) return wrong('a request is an object, {"op": …, "cases": […]}');
   const unknown = Object.keys(value).find((key) => key !== 'op' && key !== 'cases');
@@ -83,9 +83,9 @@ function readShaped(value: unknown, place: string): Shaped {
   return { shape, data: readNumbers(data, `${place}.data`) };
 }
 
-/** A flat list, or an input's form: only its data counts then. */
-const readFlat = (value: unknown, place: string): readonly number[] =>
-  isFields(value) ? readShaped(value, place).data : readNumbers(value, place);
+/** A flat list, or an input's form. */
+const readFlat = (value: unknown, place: string): readonly number[] | Shaped =>
+  isFields(value) ? readShaped(value, place) : readNumbers(value, place);
 
 function readNumbers(value: unknown, place: string): number[] {
   if (!Array.isArray(value)) return fail('type', `${place} must be a list of numbers`);
@@ -103,7 +103,10 @@ function readAttributes(value: unknown): Fields {
   if (!given(value)) return {};
   if (!isFields(value)) return fail('type', 'attributes must be an object');
   const entries = Object.entries(value).filter(([, member]) => given(member));
-  return Object.fromEntries(entries.map(([name, member]) => [name, readNumber(member) ?? member]));
+  // What is no attribute of any type is shown as it was written.
+  const read = (member: unknown): unknown =>
+    readNumber(member) ?? (typeof member === 'boolean' ? member : JSON.stringify(member));
+  return Object.fromEntries(entries.map(([name, member]) => [name, read(member)]));
 }
 
 function readNames(value: unknown): string[] {

@@ -4,13 +4,14 @@ import { compile } from '../compiler/compile.ts';
 import { didYouMean, listed, quoted } from '../compiler/spec/codes.ts';
 import { parseSpec } from '../compiler/spec/parse.ts';
 import type { Direction, Entry } from '../compiler/spec/spec.ts';
+import { checkNames } from '../runtime/call.ts';
 import { fail, NormgradError } from '../runtime/error.ts';
 import { cpu, type OpDescription, webgpu } from '../runtime/index.ts';
 import { oneOf, type Values } from './arguments.ts';
 import { Failure, type Io, reasonOf, UsageError } from './io.ts';
 import { parseJson, writeNumber } from './json.ts';
 import { type Case, type Request, readCase, readRequest } from './request.ts';
-import { type Engine, type NamedNumbers, startSession } from './session.ts';
+import { type Engine, type NamedNumbers, named, startSession } from './session.ts';
 import { defaultSpec, readSpec, showDiagnostics } from './spec.ts';
 
 const targets = ['interpret', 'typescript', 'wasm', 'wgsl'] as const;
@@ -74,9 +75,8 @@ function findEntry({ op }: Request, entries: readonly Entry[], file: string): En
   const found = entries.find(({ name }) => name === op);
   if (found) return found;
   const names = entries.map(({ name }) => name);
-  throw new Failure(
-    `there is no op ${quoted(op)} in ${file}; ${didYouMean(op, names) ?? `it has ${listed(names)}`}`,
-  );
+  const hint = didYouMean(op, names) ?? `it has ${listed(names)}`;
+  throw new Failure(`there is no op ${quoted(op)} in ${file}; ${hint}`);
 }
 
 function readLayout(asked: string | undefined, { name, layouts }: Entry): string {
@@ -185,20 +185,33 @@ async function answerCase(engine: Engine, callee: Callee, read: Case | NormgradE
 async function answer(engine: Engine, { op, entry, layout }: Callee, asked: Case): Promise<object> {
   const { cotangents, wrt, tangents, cotangents2 } = asked;
   if (wrt?.length === 0) fail('missing', `${op.name}: wrt names no input; leave it out for all of them`);
+  named(op, () => checkNames(differentiableOf(entry), wrt ?? [], 'wrt'));
   const session = await startSession(engine, op, asked, layout);
   try {
-    const written = [...entry.returns, ...entry.update].map(({ name }) => name);
-    const outputs = new Map([...(await session.outputs())].filter(([name]) => written.includes(name)));
+    const returns = namesOf(entry.returns);
+    const arguments_ = namesOf(entry.arguments);
+    const ofCotangents = returns.map((name) => `grad_${name}`);
     return {
-      outputs: write(outputs),
-      ...(cotangents && { gradients: write(await session.gradients(cotangents, wrt)) }),
-      ...(tangents && { tangents: write(await session.tangents(tangents)) }),
-      ...(cotangents && cotangents2 && { second: write(await session.second(cotangents, cotangents2)) }),
+      outputs: write(await session.outputs(), [...returns, ...namesOf(entry.update)]),
+      ...(cotangents && { gradients: write(await session.gradients(cotangents, wrt), arguments_) }),
+      ...(tangents && { tangents: write(await session.tangents(tangents), returns) }),
+      ...(cotangents &&
+        cotangents2 && {
+          second: write(await session.second(cotangents, cotangents2), [...ofCotangents, ...arguments_]),
+        }),
     };
   } finally {
     session.dispose();
   }
 }
 
-const write = (tensors: NamedNumbers): object =>
-  Object.fromEntries([...tensors].map(([name, data]) => [name, data.map(writeNumber)]));
+const namesOf = (named: readonly { readonly name: string }[]): string[] => named.map(({ name }) => name);
+
+/** Those of the tensors that have these names, in their order. */
+const write = (tensors: NamedNumbers, names: readonly string[]): object =>
+  Object.fromEntries(
+    names.flatMap((name) => {
+      const data = tensors.get(name);
+      return data ? [[name, data.map(writeNumber)]] : [];
+    }),
+  );

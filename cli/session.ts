@@ -1,6 +1,6 @@
 /** One call of an op on any target, with data in and out row-major in the signature's axis order. */
 
-import { checkNames } from '../runtime/call.ts';
+import { checkNames, isSame, ownOf, readAttributes } from '../runtime/call.ts';
 import { fail, NormgradError } from '../runtime/error.ts';
 import type {
   CpuDevice,
@@ -22,6 +22,8 @@ type Tensors = { readonly [name: string]: Tensor };
 
 export type Numbers = readonly number[];
 export type NamedNumbers = ReadonlyMap<string, Numbers>;
+/** A shape, where there is one, must be that of the argument or return. */
+export type NamedData = ReadonlyMap<string, Numbers | Shaped>;
 
 export interface CallInputs {
   readonly inputs: ReadonlyMap<string, Shaped>;
@@ -38,11 +40,11 @@ export interface Engine {
 export interface Session {
   /** Returns, and the states given with their new values. */
   readonly outputs: () => Promise<Map<string, Numbers>>;
-  readonly gradients: (cotangents: NamedNumbers, wrt?: readonly string[]) => Promise<Map<string, Numbers>>;
-  readonly tangents: (tangents: NamedNumbers) => Promise<Map<string, Numbers>>;
+  readonly gradients: (cotangents: NamedData, wrt?: readonly string[]) => Promise<Map<string, Numbers>>;
+  readonly tangents: (tangents: NamedData) => Promise<Map<string, Numbers>>;
   readonly second: (
-    cotangents: NamedNumbers,
-    cotangents2: NamedNumbers,
+    cotangents: NamedData,
+    cotangents2: NamedData,
     wrt?: readonly string[],
   ) => Promise<Map<string, Numbers>>;
   /** Frees everything. */
@@ -81,14 +83,21 @@ export async function startSession(
     return tensor;
   };
   /** Tensors for some of those known; where none is given, all of them count as zero. */
-  const placeAll = (values: NamedNumbers, known: readonly { readonly name: string }[], what: string) => {
+  const placeAll = (values: NamedData, known: readonly { readonly name: string }[], what: string) => {
     const names = known.map(({ name }) => name);
     checkNames(names, [...values.keys()], what);
+    const flat = [...values].map(([name, value]) => {
+      if (!('shape' in value)) return [name, value] as const;
+      const shape = shapeOf(name, dimensionsOf(name), shapes.sizes);
+      if (!isSame(value.shape, shape))
+        fail('shape', `the ${what} of ${name} has shape [${value.shape}], expected [${shape}]`);
+      return [name, value.data] as const;
+    });
     const zeros = names.map((name) => {
       const length = axesOf(name).reduce((n, axis) => n * shapes.sizes.get(axis)!.size, 1);
       return [name, Array.from({ length }, () => 0)] as const;
     });
-    const chosen = values.size > 0 ? [...values] : zeros;
+    const chosen = values.size > 0 ? flat : zeros;
     return Object.fromEntries(chosen.map(([name, data]) => [name, place(name, data)]));
   };
   /** Data in the signature's order. The name of a second-order gradient, `grad_y`, may be that of a cotangent. */
@@ -138,7 +147,7 @@ export async function startSession(
 }
 
 /** Puts the op's name before messages, as the runtime does. */
-function named<T>(op: OpDescription, work: () => T): T {
+export function named<T>(op: OpDescription, work: () => T): T {
   try {
     return work();
   } catch (error) {
@@ -163,12 +172,10 @@ function logicalSizes(
     .filter(({ name, optional }) => !optional && !inputs.has(name))
     .map(({ name }) => name);
   if (missing.length > 0) fail('missing', `missing input ${missing.join(', ')}`);
+  const numbers = readAttributes(op, ownOf(attributes));
   const sizes: Sizes = new Map();
-  for (const axis of op.axes) {
-    const size = attributes[axis];
-    if (typeof size === 'number' && Number.isInteger(size) && size >= 0)
-      sizes.set(axis, { size, from: 'the call' });
-  }
+  for (const axis of op.axes)
+    if (axis in numbers) sizes.set(axis, { size: numbers[axis]!, from: 'the call' });
   for (const { name } of expected) {
     const { shape, data } = inputs.get(name) ?? { shape: [0], data: [] };
     const length = shape.reduce((a, b) => a * b, 1);
@@ -176,10 +183,18 @@ function logicalSizes(
       fail('shape', `${name} has shape [${shape}], ${length} elements, but ${data.length} were given`);
   }
   const shaped = expected.filter(({ name }) => inputs.has(name));
-  inferSizes(
-    shaped.map(({ name, dimensions }) => ({ name, dimensions, shape: inputs.get(name)!.shape })),
-    sizes,
-  );
+  try {
+    inferSizes(
+      shaped.map(({ name, dimensions }) => ({ name, dimensions, shape: inputs.get(name)!.shape })),
+      sizes,
+    );
+  } catch (error) {
+    const open = op.arguments.find(
+      ({ kind, name }) => kind === 'int' && op.axes.includes(name) && !sizes.has(name),
+    );
+    if (!open || !(error instanceof NormgradError)) throw error;
+    fail(error.code, `${error.message}; the attribute ${open.name} (int) was not given`);
+  }
   return { sizes };
 }
 

@@ -1,7 +1,7 @@
 /** Reads a spec from a file and shows what is wrong with it. */
 import { readFile } from 'node:fs/promises';
 import { type Diagnostic, diagnosticToJson, formatDiagnostic } from '../compiler/diagnostics.ts';
-import { didYouMean, quoted } from '../compiler/spec/codes.ts';
+import { didYouMean, listed, quoted } from '../compiler/spec/codes.ts';
 import { type Io, reasonOf, UsageError } from './io.ts';
 
 export const defaultSpec = 'derivatives.yaml';
@@ -39,8 +39,6 @@ export function showDiagnostics(
 /** Throws where a spec has no op of that name. */
 export function checkOp(name: string | undefined, names: readonly string[]): void {
   if (name === undefined || names.includes(name)) return;
-  const hint = didYouMean(name, names);
-  throw new UsageError(
-    `there is no op ${quoted(name)}; ${hint ? `${hint} ` : ''}The spec has ${names.join(', ') || 'none'}`,
-  );
+  const hint = didYouMean(name, names) ?? `the spec has ${listed(names)}`;
+  throw new UsageError(`there is no op ${quoted(name)}; ${hint}`);
 }

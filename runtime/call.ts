@@ -171,7 +171,7 @@ const check = {
 };
 
 /** Numbers and flags by name, defaults filled in. An int that is also an axis may be left to be inferred. */
-function readAttributes(op: OpDescription, given: Attributes): Record<string, number> {
+export function readAttributes(op: OpDescription, given: Attributes): Record<string, number> {
   const expected = op.arguments.filter((argument) => argument.kind !== 'tensor');
   checkNames(expected.map(nameOf), Object.keys(given), 'attribute');
   const numbers: Record<string, number> = {};
@@ -183,7 +183,7 @@ function readAttributes(op: OpDescription, given: Attributes): Record<string, nu
       continue;
     }
     if (!check[kind](value) || (isAxis && Number(value) < 0)) {
-      const wanted = isAxis ? 'a size' : `of type ${kind}`;
+      const wanted = isAxis ? 'a size (int)' : `of type ${kind}`;
       fail('type', `attribute ${name} must be ${wanted}, not ${value}`);
     }
     numbers[name] = Number(value);

@@ -35,9 +35,9 @@ fn signum(x: T) -> T {
 fn exponential(x: T) -> T {
   return select(x, exp(x), x == x);
 }`,
-  logarithm: `/** log(x), and NaN where there is none, which log() does not promise. */
+  logarithm: `/** log(x), of zero minus infinity, and NaN where there is none, which log() does not promise. */
 fn logarithm(x: T) -> T {
-  return select(T(nan()), log(x), x >= T(0.0));
+  return select(sqrt(x) - 1.0 / (x * x), log(x), x > T(0.0));
 }`,
   sigmoid: `/** 1 / (1 + e^-x), without overflow. */
 fn sigmoid(x: T) -> T {
@@ -139,7 +139,6 @@ type Helper = keyof typeof helpers;
 
 /** What a helper calls in turn. */
 const needs: { readonly [K in Helper]?: readonly Helper[] } = {
-  logarithm: ['nan'],
   sigmoid: ['exponential'],
   softplus: ['exponential', 'log1p'],
   log1p: ['logarithm'],

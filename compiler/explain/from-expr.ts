@@ -1,7 +1,8 @@
 /** The graph as notation: normal forms read again as sums, quotients and roots. */
-import { exactFraction } from '../graph/build.ts';
+
 import type { Expr, Factor, Fraction, Node } from '../graph/expr.ts';
 import { inputName } from '../graph/print.ts';
+import { exactFraction } from '../spec/numeral.ts';
 import {
   type Notation,
   nameNotation,

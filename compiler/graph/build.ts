@@ -3,6 +3,7 @@
  * collected and ordered when built, so that like terms meet and equal values are the same node.
  */
 
+import { exactFraction, exactPower, holds } from '../spec/numeral.ts';
 import type { Comparison } from '../spec/spec.ts';
 import { type Axes, axesOf, union } from './axes.ts';
 import {
@@ -29,14 +30,6 @@ export const number = (value: Fraction | number | string | bigint): Expr =>
 function fractionOf(value: Fraction | number | string | bigint): Fraction {
   if (value instanceof Fraction) return value;
   return Number.isSafeInteger(value) ? new Fraction(value) : exactFraction(String(value));
-}
-
-/** The value of a decimal numeral, exactly: `0.1` is one tenth, `1e-5` is one hundred-thousandth. */
-export function exactFraction(numeral: string): Fraction {
-  const [mantissa, exponent = '0'] = numeral.toLowerCase().replace('e+', 'e').split('e');
-  const scale = 10n ** BigInt(Math.abs(Number(exponent)));
-  const value = new Fraction(mantissa!.replace(/^\./, '0.').replace(/\.$/, ''));
-  return Number(exponent) < 0 ? value.div(scale) : value.mul(scale);
 }
 
 export const constant = (name: 'pi' | 'e'): Expr => intern({ op: 'constant', name }, []);
@@ -146,7 +139,7 @@ export function product(coefficient: Fraction, operands: readonly Factor[]): Exp
   const push = (e: Expr, p: Fraction): void => {
     if (p.n === 0n) return;
     if (e.op === 'number') {
-      const exact = e.value.n === 0n && p.s < 0n ? null : e.value.pow(p);
+      const exact = exactPower(e.value, p);
       if (exact) total = total.mul(exact);
       else collect(e, p);
     } else if (e.op === 'mul' && powerDistributes(e, p)) {
@@ -214,14 +207,9 @@ export const call = (fn: Call, ...args: readonly Expr[]): Expr =>
   intern({ op: 'call', fn, args }, union(...args.map((a) => a.axes)));
 
 export function compare(fn: Comparison, a: Expr, b: Expr): Expr {
-  if (a.op === 'number' && b.op === 'number') return truth(holds(fn, a.value.compare(b.value)));
+  if (a.op === 'number' && b.op === 'number') return truth(holds(fn, a.value, b.value));
   return intern({ op: 'compare', fn, a, b }, union(a.axes, b.axes), 'bool');
 }
-
-const holds = (fn: Comparison, sign: number): boolean =>
-  ({ '<': sign < 0, '<=': sign <= 0, '>': sign > 0, '>=': sign >= 0, '==': sign === 0, '!=': sign !== 0 })[
-    fn
-  ];
 
 export function not(x: Expr): Expr {
   if (x.op === 'truth') return truth(!x.value);

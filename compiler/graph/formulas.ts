@@ -127,8 +127,8 @@ function lowerBody(context: Context): void {
   for (const { name, formula } of context.entry.forward)
     context.scope.set(name, lowerFormula(formula, context));
   for (const { that, else: message } of context.entry.require) {
-    const known = staticTruth(that, context.variant);
-    if (known === undefined) context.conditions.push({ test: lowerFormula(that, context), message });
+    const test = lowerFormula(that, context);
+    if (test.op !== 'truth' || !test.value) context.conditions.push({ test, message });
   }
 }
 

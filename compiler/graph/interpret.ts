@@ -172,7 +172,15 @@ function reduceValue<T>(
 type Reduce = <T>(values: readonly T[], a: Arithmetic<T>) => T;
 
 const total: Reduce = (values, a) => values.reduce(a.add, a.number(0));
-const average: Reduce = (values, a) => a.div(total(values, a), a.number(values.length));
+const quotient: Reduce = (values, a) => a.div(total(values, a), a.number(values.length));
+/** From the first value on, so that equal values have themselves for their mean, unless that is lost in infinities. */
+const average: Reduce = (values, a) => {
+  if (values.length === 0) return quotient(values, a);
+  const shift = a.mul(a.number(-1), values[0]!);
+  const differences = values.map((value) => a.add(value, shift));
+  const mean = a.add(values[0]!, quotient(differences, a));
+  return Number.isFinite(a.toNumber(mean)) ? mean : quotient(values, a);
+};
 const extreme =
   (fn: 'max' | 'min'): Reduce =>
   (values, a) =>

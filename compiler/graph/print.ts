@@ -1,5 +1,5 @@
 /** The one printer of graphs: infix formulas, and programs of one line a shared value. */
-import { exactFraction } from './build.ts';
+import { exactFraction } from '../spec/numeral.ts';
 import { children, type Expr, Fraction, isOne, isReduction, topological } from './expr.ts';
 
 /** Binding strength, weakest first; what binds weaker than its surroundings is put in parentheses. */

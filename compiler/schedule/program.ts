@@ -146,11 +146,10 @@ export function programsOf(forward: Forward): Programs {
   const wants = (direction: Direction): boolean => entry.generate.includes(direction);
   const saved = savedValues(forward, orderOf(entry.axes));
   const names = differentiable(forward).map(({ name }) => name);
-  const subsets = subsetsOf(entry, names);
-  const backward = wants('backward') ? backwardPrograms(forward, subsets, saved) : [];
+  const backward = wants('backward') ? backwardPrograms(forward, subsetsOf(entry, names), saved) : [];
   // for all gradients together: a cotangent that is left out is zero
-  const all = subsets.at(-1);
-  const double = wants('double_backward') && all ? [doubleBackwardProgram(forward, all, saved)] : [];
+  const double =
+    wants('double_backward') && names.length > 0 ? [doubleBackwardProgram(forward, names, saved)] : [];
   const tangents = wants('jvp') ? jvpProgram(forward, saved) : undefined;
   return {
     // after the others, since it saves what they use

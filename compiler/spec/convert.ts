@@ -2,6 +2,7 @@
 import type { MathNode } from 'mathjs/lib/browser/math.js';
 import { invariant, type Span } from '../diagnostics.ts';
 import { quoted, type Report } from './codes.ts';
+import { isWithinBounds } from './numeral.ts';
 import type { Passage } from './passage.ts';
 import type { Comparison } from './spec.ts';
 import type { Keyword, Signed, Syntax } from './syntax.ts';
@@ -38,11 +39,13 @@ export function convert(node: MathNode, context: Context): Found | undefined {
     }
     case 'ConstantNode': {
       if (typeof node.value !== 'number') return undefined;
-      return leaf(node.value, {
-        kind: 'number',
-        text: tokens[node.value]!.text,
-        span: spanOf(context, node.value, node.value),
-      });
+      const { text } = tokens[node.value]!;
+      const span = spanOf(context, node.value, node.value);
+      if (!isWithinBounds(text)) {
+        context.report('syntax', span, `the exponent of ${quoted(text)} is in no format of numbers`);
+        return undefined;
+      }
+      return leaf(node.value, { kind: 'number', text, span });
     }
     case 'ParenthesisNode': {
       const inner = convert(node.content, context);

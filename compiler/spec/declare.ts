@@ -75,6 +75,26 @@ function checkNames(signature: Signature, report: Report): void {
     if (seen.has(name)) report('duplicate-name', span, `${quoted(name)} is there twice`);
     seen.add(name);
   }
+  checkNumbers(signature, report);
+}
+
+/** The numbers of a call are attributes, sizes by axis, and for each optional tensor whether it is given. */
+function checkNumbers({ parameters, returns }: Signature, report: Report): void {
+  const shapes = [...parameters, ...returns].flatMap((one) => ('shape' in one ? [one.shape] : []));
+  const axes = shapes.flatMap((shape) => shape.axes);
+  const attributes = parameters.flatMap(({ kind, id }) => (kind === 'tensor' ? [] : [{ kind, ...id }]));
+  for (const { kind, name, span } of attributes) {
+    if (kind === 'int' || !axes.some((axis) => axis.name === name)) continue;
+    const isFold = shapes.some((s) => s.dimensions.some((d) => d.kind === 'fold' && d.axis === name));
+    const hint = isFold ? 'choose another name' : `write 'int ${name}', or choose another name`;
+    report('axis-kind', span, `${quoted(name)} is an axis, and only an int can be its size`, hint);
+  }
+  const optional = parameters.flatMap((p) => (p.kind === 'tensor' && p.optional ? [p.id.name] : []));
+  for (const tensor of optional) {
+    const same = [...attributes, ...axes].find(({ name }) => name === `given_${tensor}`);
+    const message = `${quoted(`given_${tensor}`)} stands for whether ${quoted(tensor)} is given`;
+    if (same) report('reserved-name', same.span, message, 'choose another name');
+  }
 }
 
 function argumentOf(parameter: Parameter, fixed: ReadonlySet<string>): Argument {

@@ -1,8 +1,9 @@
 /** Visits what each variant evaluates, and reports reads of tensors that are not given there. */
 import { quoted, type Report } from './codes.ts';
+import { exactFraction } from './numeral.ts';
 import { intsOf, knownAxes } from './sizes.ts';
 import type { Axis, Entry, Formula, Variant } from './spec.ts';
-import { staticTruth, variantKey, variantsOf } from './variants.ts';
+import { type Known, staticNumber, staticTruth, variantKey, variantsOf } from './variants.ts';
 
 interface Visit {
   readonly entry: Entry;
@@ -140,8 +141,9 @@ function visitOp(call: Formula & { kind: 'op' }, visit: Visit): void {
   const known =
     visit.callees.get(callee) ?? new Set(variantsOf(callee).map((one) => variantKey(callee, one)));
   visit.callees.set(callee, known);
-  if (known.has(variantKey(callee, variant))) return;
-  const broken = callee.require.find(({ that }) => staticTruth(that, variant) === false);
+  const numbers = numbersOf(call, callee, visit.variant);
+  const broken = callee.require.find(({ that }) => staticTruth(that, variant, numbers) === false);
+  if (!broken && known.has(variantKey(callee, variant))) return;
   const why = broken
     ? `: ${broken.else}`
     : `: ${callee.together.map((group) => group.join(' and ')).join('; ')} go together`;
@@ -149,5 +151,19 @@ function visitOp(call: Formula & { kind: 'op' }, visit: Visit): void {
     'no-variant',
     call.span,
     `${quoted(call.entry)} cannot be called so in ${described(visit)}${why}`,
+  );
+}
+
+/** The attributes of a callee that are known at compile time; a size that is not passed depends on tensors. */
+function numbersOf(call: Formula & { kind: 'op' }, callee: Entry, variant: Variant): Known {
+  return new Map(
+    callee.arguments.flatMap((argument) => {
+      if (argument.kind !== 'float' && argument.kind !== 'int') return [];
+      const passed = call.arguments.get(argument.name);
+      const isOpen = argument.default === undefined || callee.axes.includes(argument.name);
+      const fallback = isOpen ? undefined : exactFraction(String(argument.default));
+      const value = passed ? staticNumber(passed, variant) : fallback;
+      return value ? [[argument.name, value] as const] : [];
+    }),
   );
 }

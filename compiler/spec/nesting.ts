@@ -2,7 +2,7 @@
 import type { Span } from '../diagnostics.ts';
 import { quoted, type Report } from './codes.ts';
 import type { Passage } from './passage.ts';
-import type { Token } from './tokens.ts';
+import { isOperand, type Token } from './tokens.ts';
 
 /** Brackets, signs, powers and choices inside each other. */
 const deepest = 100;
@@ -67,9 +67,6 @@ export function isParsable(tokens: readonly Token[], passage: Passage, report: R
 }
 
 const height = (level: Level): number => 1 + level.inner + level.chain;
-
-const isOperand = (token: Token | undefined): boolean =>
-  token !== undefined && (token.kind !== 'operator' || token.text === ')' || token.text === '}');
 
 /** A word that mathjs would take for a name, since no operand is beside it. */
 const isMisplaced = ({ text }: Token, before: Token | undefined, after: Token | undefined): boolean =>

@@ -1,6 +1,6 @@
 /** From the text of a spec to its entries, and to every mistake in it. */
 import { type Document, isSeq, type Node, parseDocument } from 'yaml';
-import { type Diagnostic, locate } from '../diagnostics.ts';
+import { type Diagnostic, locate, type Span } from '../diagnostics.ts';
 import { collector, quoted, type Report } from './codes.ts';
 import { itemsOf, type Source, sourceOf } from './document.ts';
 import { type Opened, openEntry, readEntry } from './entry.ts';
@@ -25,7 +25,8 @@ export function parseSpec(text: string, file: string): Parsed {
 
 function entriesOf(text: string, report: Report): Entry[] {
   try {
-    const document = parseDocument(text, {
+    // YAML would count a byte order mark as a column: a line break in its place moves nothing
+    const document = parseDocument(text.replace(/^\uFEFF/, '\n'), {
       schema: 'failsafe',
       uniqueKeys: false,
       prettyErrors: false,
@@ -36,10 +37,14 @@ function entriesOf(text: string, report: Report): Entry[] {
     return readAll(document, source, troubles);
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
-    report('too-deep', { start: 0, end: 1 }, 'this file is nested too deeply to be read');
+    report('too-deep', { start: 0, end: 1 }, tooDeep);
     return [];
   }
 }
+
+const tooDeep = 'this file is nested too deeply to be read';
+/** What engines say of too many calls in each other, which the parser takes for a mistake in the text. */
+const ofStack = /call stack|recursion/i;
 
 /** Reports what YAML itself refuses; the offsets where it does. */
 function reportYaml(document: Document, { report, text }: Source): number[] {
@@ -48,7 +53,9 @@ function reportYaml(document: Document, { report, text }: Source): number[] {
     // The first trouble of a line brings about the others.
     const { line } = locate(text, start);
     const what = code === 'MULTIPLE_DOCS' ? 'there is more than one document' : firstLine(message);
-    if (!lines.has(line)) report('yaml', { start, end: Math.max(end, start + 1) }, what, hints[code]);
+    const span = { start, end: Math.max(end, start + 1) };
+    if (ofStack.test(message)) report('too-deep', span, tooDeep);
+    else if (!lines.has(line)) report('yaml', span, what, hints[code]);
     lines.add(line);
     return start;
   });
@@ -114,6 +121,7 @@ function readInOrder(readings: readonly Reading[], report: Report): Entry[] {
   const standing = new Map<string, Standing>();
   for (const { opened } of readings) if (opened?.name !== undefined) standing.set(opened.name, 'later');
   const seen = new Set<string>();
+  const folders = new Map<string, string>();
   const entries: Entry[] = [];
   for (const reading of readings) {
     const { opened, source } = reading;
@@ -124,8 +132,9 @@ function readInOrder(readings: readonly Reading[], report: Report): Entry[] {
       continue;
     }
     const isAgain = seen.has(name);
-    seen.add(name);
     if (isAgain) report('duplicate-entry', span, `there is an entry ${quoted(name)} already`);
+    else reportSameFolder(name, span, folders, report);
+    seen.add(name);
     const before = standing.get(name);
     standing.set(name, 'self');
     const entry = readEntry(source, opened, standing);
@@ -134,4 +143,14 @@ function readInOrder(readings: readonly Reading[], report: Report): Entry[] {
     standing.set(name, isSound ? entry : isAgain && before ? before : 'broken');
   }
   return entries;
+}
+
+/** Every entry has a folder, and not every file system tells capital letters from small ones. */
+function reportSameFolder(name: string, span: Span, folders: Map<string, string>, report: Report): void {
+  const folder = name.toLowerCase();
+  const rival = folders.get(folder);
+  folders.set(folder, rival ?? name);
+  if (rival === undefined) return;
+  const message = `${quoted(name)} and ${quoted(rival)} would be one folder on many systems`;
+  report('duplicate-entry', span, message, 'choose names that differ in more than capital letters');
 }

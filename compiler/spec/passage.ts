@@ -20,8 +20,8 @@ export function passageOf(scalar: Scalar, source: string): Passage {
   const raw = source.slice(start, end);
   if (scalar.type === Scalar.BLOCK_FOLDED || scalar.type === Scalar.BLOCK_LITERAL) {
     const header = raw.search(/[\r\n]/);
-    if (header < 0) return { text: '', whole, span: () => whole };
-    return exact(source, start + header, end);
+    const isEmpty = header < 0 || raw.slice(header).trim() === '';
+    return isEmpty ? { text: '', whole, span: () => whole } : exact(source, start + header, end);
   }
   if (scalar.type === Scalar.QUOTE_DOUBLE || scalar.type === Scalar.QUOTE_SINGLE) {
     const inner = raw.slice(1, -1);

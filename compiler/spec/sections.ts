@@ -155,8 +155,11 @@ function readForward(reader: Reader, names: Names): Named[] {
     const isNew = checkNewName(reader, key, keySpan, names);
     hidden.set(key, { code: 'not-yet-defined', message: `${quoted(key)} is read in its own formula` });
     const one = read(reader, field, names, hidden, results.has(key));
-    if (!isNew) return [];
     hidden.delete(key);
+    if (!isNew) {
+      if (!names.has(key)) names.set(key, undefined);
+      return [];
+    }
     const result = results.get(key);
     const isRight =
       one !== undefined && (!result || fits(reader, one.found, result.axes, `the return ${quoted(key)}`));

@@ -4,7 +4,7 @@ import { didYouMean, quoted, type Report } from './codes.ts';
 import { numberOf } from './document.ts';
 import type { Passage } from './passage.ts';
 import type { Axis, Dimension } from './spec.ts';
-import { isReservedAxis } from './words.ts';
+import { isReservedAxis, isReservedEntry } from './words.ts';
 
 export interface Identifier {
   readonly name: string;
@@ -268,6 +268,8 @@ export function parseSignature(passage: Passage, report: Report): Signature | un
 
   try {
     const id = identifier('the name of the entry');
+    if (isReservedEntry(id.name))
+      report('reserved-name', id.span, `an entry cannot be called ${quoted(id.name)}`);
     const found = parameters();
     expect('->', "a signature ends with its returns, as in '-> Tensor y[n, c]'");
     const returns = results();

@@ -1,4 +1,6 @@
 /** What is decided at compile time: the variants of an entry, and conditions as far as a variant settles them. */
+import Fraction from 'fraction.js';
+import { exactFraction, exactPower, holds } from './numeral.ts';
 import type { Entry, Formula, Variant } from './spec.ts';
 
 type Choices = Pick<Entry, 'arguments' | 'together' | 'require'>;
@@ -44,8 +46,13 @@ export function variantsOf(entry: Choices): Variant[] {
   return variants;
 }
 
-/** What a condition is in a variant, or undefined if that depends on sizes, numbers or data. */
-export function staticTruth(formula: Formula, variant: Variant): boolean | undefined {
+/** Numbers that are known by name. */
+export type Known = ReadonlyMap<string, Fraction>;
+const nothing: Known = new Map();
+
+/** What a condition is in a variant, or undefined if that depends on sizes, data or numbers that are not known. */
+export function staticTruth(formula: Formula, variant: Variant, known = nothing): boolean | undefined {
+  const truth = (part: Formula): boolean | undefined => staticTruth(part, variant, known);
   switch (formula.kind) {
     case 'true':
       return true;
@@ -56,24 +63,69 @@ export function staticTruth(formula: Formula, variant: Variant): boolean | undef
     case 'given':
       return variant.given.get(formula.name);
     case 'not': {
-      const of = staticTruth(formula.of, variant);
+      const of = truth(formula.of);
       return of === undefined ? undefined : !of;
     }
     case 'and':
     case 'or':
-      return junction(formula.kind === 'or', staticTruth(formula.a, variant), () =>
-        staticTruth(formula.b, variant),
-      );
+      return junction(formula.kind === 'or', truth(formula.a), () => truth(formula.b));
     case 'select': {
-      const test = staticTruth(formula.test, variant);
-      if (test !== undefined) return staticTruth(test ? formula.then : formula.else, variant);
-      const [a, b] = [staticTruth(formula.then, variant), staticTruth(formula.else, variant)];
+      const test = truth(formula.test);
+      if (test !== undefined) return truth(test ? formula.then : formula.else);
+      const [a, b] = [truth(formula.then), truth(formula.else)];
       return a === b ? a : undefined;
+    }
+    case 'compare': {
+      const a = staticNumber(formula.a, variant, known);
+      const b = a && staticNumber(formula.b, variant, known);
+      return a && b && holds(formula.operator, a, b);
     }
     default:
       return undefined;
   }
 }
+
+/** What a formula of numbers alone is, exactly; undefined if it is of something else, or no fraction. */
+export function staticNumber(formula: Formula, variant: Variant, known = nothing): Fraction | undefined {
+  const value = (part: Formula): Fraction | undefined => staticNumber(part, variant, known);
+  switch (formula.kind) {
+    case 'number':
+      return exactFraction(formula.text);
+    case 'name':
+      return known.get(formula.name);
+    case 'negate':
+      return value(formula.of)?.neg();
+    case 'sum':
+      return formula.terms.reduce<Fraction | undefined>((total, { negative, of }) => {
+        const term = total && value(of);
+        return term && (negative ? total.sub(term) : total.add(term));
+      }, new Fraction(0));
+    case 'select': {
+      const test = staticTruth(formula.test, variant, known);
+      return test === undefined ? undefined : value(test ? formula.then : formula.else);
+    }
+    case 'multiply':
+    case 'divide':
+    case 'power':
+    case 'binary': {
+      const [a, b] = [value(formula.a), value(formula.b)];
+      return a && b && combine[formula.kind === 'binary' ? formula.fn : formula.kind](a, b);
+    }
+    default:
+      return undefined;
+  }
+}
+
+type Combine = (a: Fraction, b: Fraction) => Fraction | undefined;
+
+const combine: { readonly [fn in 'multiply' | 'divide' | 'power' | 'pow' | 'min' | 'max']: Combine } = {
+  multiply: (a, b) => a.mul(b),
+  divide: (a, b) => (b.n === 0n ? undefined : a.div(b)),
+  power: exactPower,
+  pow: exactPower,
+  min: (a, b) => (a.compare(b) < 0 ? a : b),
+  max: (a, b) => (a.compare(b) > 0 ? a : b),
+};
 
 /** `and` is settled by one false operand, `or` by one true one. */
 function junction(

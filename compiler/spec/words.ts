@@ -28,6 +28,7 @@ const unparsable = new Set([...operatorWords, 'true', 'false']);
 /** What every object of JavaScript has, where callers of generated code pass tensors and numbers by name. */
 const inherited: ReadonlySet<string> = new Set(Object.getOwnPropertyNames(Object.prototype));
 
+export const isReservedEntry = (name: string): boolean => inherited.has(name);
 export const isReservedAxis = (name: string): boolean => unparsable.has(name) || inherited.has(name);
 
 /** Where a word has a meaning already, so that no value can be called that. */

@@ -1,5 +1,13 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
@@ -92,7 +100,7 @@ test('a file that normgrad did not write is not overwritten', async () => {
   writeFileSync(spec, `${scaled(rightClaim)}# changed\n`);
   const { status, err } = await build();
   assert.is(status, 1);
-  assert.match(err, /index\.ts is not a file that normgrad wrote/);
+  assert.match(err, /index\.ts is not a file that this build wrote/);
   assert.equal(timesIn(out), before);
 });
 
@@ -113,12 +121,62 @@ test('a mistake in the spec leaves everything as it was', async () => {
   );
 });
 
-test('where a folder is in the way, nothing is written', async () => {
-  rmSync(out, { recursive: true });
-  mkdirSync(join(out, 'scaled', 'index.ts'), { recursive: true });
-  assert.is((await build()).status, 1);
-  assert.equal(timesIn(out), timesIn(out));
-  assert.equal(readdirSync(out, { recursive: true }).sort(), ['scaled', 'scaled/index.ts']);
+test('the output of another build in a folder below stays', async () => {
+  const inner = join(out, 'inner');
+  assert.is((await normgrad(['build', spec, '--out', inner, '--target', 'typescript'])).status, 0);
+  const before = timesIn(inner);
+  writeFileSync(spec, scaled(rightClaim));
+  assert.is((await build()).status, 0);
+  assert.not.ok(existsSync(join(out, 'other')));
+  assert.equal(timesIn(inner), before);
+  writeFileSync(spec, other.replace('other', 'inner'));
+  const { status, err } = await build();
+  assert.is(status, 1);
+  assert.match(err, /inner\/index\.ts is not a file that this build wrote/);
+  assert.equal(timesIn(inner), before);
+});
+
+const ways: { readonly [what: string]: [make: () => void, message: RegExp] } = {
+  'a folder': [
+    () => mkdirSync(join(out, 'scaled', 'index.ts'), { recursive: true }),
+    /index\.ts is not a file that this build wrote.*: move it, or choose another --out/,
+  ],
+  'a file': [
+    () => writeFileSync(join(out, 'scaled'), 'mine'),
+    /out\/scaled is a file, and a folder has to be there: move it/,
+  ],
+  'a link to itself': [
+    () => symlinkSync('scaled', join(out, 'scaled')),
+    /out\/scaled is a link that leads nowhere/,
+  ],
+  'a file that is a link': [
+    () => {
+      mkdirSync(join(out, 'scaled'));
+      symlinkSync('elsewhere', join(out, 'scaled', 'index.ts'));
+    },
+    /scaled\/index\.ts is not a file that this build wrote/,
+  ],
+};
+
+for (const [what, [make, message]] of Object.entries(ways)) {
+  test(`where ${what} is in the way, nothing is written, and --check says so`, async () => {
+    rmSync(out, { recursive: true });
+    mkdirSync(out);
+    make();
+    const before = readdirSync(out, { recursive: true });
+    for (const more of [[], ['--check']]) {
+      const { status, err } = await build(...more);
+      assert.is(status, 1);
+      assert.match(err, message);
+    }
+    assert.equal(readdirSync(out, { recursive: true }), before);
+  });
+}
+
+test('where the folder itself would be in a file', async () => {
+  const { status, err } = await normgrad(['build', spec, '--out', join(spec, 'out')]);
+  assert.is(status, 1);
+  assert.match(err, /spec\.yaml is a file, and a folder has to be there/);
 });
 
 test('--only replaces one op and its lines in the index and the manifest', async () => {

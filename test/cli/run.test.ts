@@ -16,9 +16,12 @@ interface Answer {
   readonly error?: { readonly code: string; readonly message: string };
 }
 
-async function run(cases: readonly unknown[], ...options: string[]): Promise<Answer[]> {
-  const input = JSON.stringify({ op: 'scaled', cases });
-  const { status, out, err } = await normgrad(['run', '-', '--spec', spec, ...options], { input });
+const run = (cases: readonly unknown[], ...options: string[]) =>
+  runOf('scaled', cases, '--spec', spec, ...options);
+
+async function runOf(op: string, cases: readonly unknown[], ...options: string[]): Promise<Answer[]> {
+  const input = JSON.stringify({ op, cases });
+  const { status, out, err } = await normgrad(['run', '-', ...options], { input });
   assert.is(status, 0, err);
   return (JSON.parse(out) as { cases: Answer[] }).cases;
 }
@@ -97,6 +100,19 @@ test('wrt, and cotangents that are left out', async () => {
   assert.equal(none!.second!.grad_y, [0, 0, 0, 0, 0, 0]);
 });
 
+test('the double backward whatever gradients are asked for, and what other cases ask for', async () => {
+  const few = { ...full, inputs: { x }, cotangents2: { x: full.cotangents2.x } };
+  const answers = await run([full, { ...full, wrt: ['x'], cotangents2: null }, few]);
+  assert.equal(
+    answers.map(({ error, second }) => error ?? Object.keys(second ?? {}).sort()),
+    [['grad_y', 'w', 'x'], [], ['grad_y', 'x']],
+  );
+  const listing = join(temporaryFolder(), 'listing.yaml');
+  writeFileSync(listing, `${scaled(rightClaim)}  wrt: [[x, w], [x]]\n`);
+  const [answer] = await run([full], '--spec', listing);
+  assert.equal(answer!.second, answers[0]!.second);
+});
+
 for (const [what, broken, code, message] of [
   ['no object', 5, 'type', 'a case is an object'],
   ['an unknown key', { input: {} }, 'unknown-name', "did you mean 'inputs'?"],
@@ -125,6 +141,19 @@ for (const [what, broken, code, message] of [
   ],
   ['an unknown cotangent', { inputs: { x }, cotangents: { z: [1] } }, 'unknown-name', 'expected y'],
   ['a cotangent of another length', { inputs: { x }, cotangents: { y: [1] } }, 'shape', 'y has 6 elements'],
+  [
+    'a cotangent of another shape',
+    { inputs: { x }, cotangents: { y: { shape: [3, 2], data: x.data } } },
+    'shape',
+    'scaled: the cotangent of y has shape [3,2], expected [2,3]',
+  ],
+  [
+    'a tangent of another shape',
+    { inputs: { x }, tangents: { x: { shape: [6], data: x.data } } },
+    'shape',
+    'the tangent of x has shape [6], expected [2,3]',
+  ],
+  ['an unknown wrt and no cotangents', { inputs: { x }, wrt: ['q'] }, 'unknown-name', 'expected x, w'],
   ['an unknown wrt', { inputs: { x }, cotangents: {}, wrt: ['q'] }, 'unknown-name', 'expected x, w'],
   ['a wrt not given', { inputs: { x }, cotangents: {}, wrt: ['w'] }, 'missing', 'w was not given'],
   ['cotangents2 alone', { inputs: { x }, cotangents2: { x: x.data } }, 'missing', 'needs cotangents'],
@@ -137,6 +166,59 @@ for (const [what, broken, code, message] of [
     assert.ok(good!.outputs!.y);
   });
 }
+
+const grouped = join(temporaryFolder(), 'grouped.yaml');
+writeFileSync(
+  grouped,
+  ['', ' = 2']
+    .map(
+      (value, i) =>
+        `- name: op_${i}(Tensor x[(g k)], *, int g${value}) -> Tensor y[g]\n  forward: {y: "sum(x, k)"}\n`,
+    )
+    .join(''),
+);
+const four = { x: { shape: [4], data: [1, 2, 3, 4] } };
+
+test('the size that splits a dimension, and its default', async () => {
+  const cases = [{ inputs: four }, { inputs: four, attributes: { g: 4 } }];
+  for (const target of ['interpret', 'typescript']) {
+    const answers = await runOf('op_1', cases, '--spec', grouped, '--target', target);
+    assert.equal(
+      answers.map(({ outputs }) => outputs?.y),
+      [
+        [3, 7],
+        [1, 2, 3, 4],
+      ],
+    );
+  }
+});
+
+for (const [g, message] of [
+  [undefined, 'cannot tell the sizes of g and k from x[(g k)]; the attribute g (int) was not given'],
+  [2.5, 'attribute g must be a size (int), not 2.5'],
+  ['2', 'attribute g must be a size (int), not "2"'],
+  [-2, 'attribute g must be a size (int), not -2'],
+  [3, 'x has shape [4], which does not fit x[(g k)], g = 3 from the call'],
+] as const) {
+  test(`a split by ${JSON.stringify(g)}`, async () => {
+    const [answer] = await runOf('op_0', [{ inputs: four, attributes: { g } }], '--spec', grouped);
+    assert.is(answer!.error?.message, `op_0: ${message}`);
+  });
+}
+
+test('answers have their tensors in the order of the signature, whatever the target', async () => {
+  const reversed = {
+    ...full,
+    inputs: { w: full.inputs.w, x },
+    cotangents2: { w: full.cotangents2.w, x: full.cotangents2.x },
+    wrt: ['w', 'x'],
+  };
+  for (const target of ['interpret', 'typescript', 'wasm']) {
+    const [answer] = await run([reversed], '--target', target);
+    assert.equal(Object.keys(answer!.gradients!), ['x', 'w']);
+    assert.equal(Object.keys(answer!.second!), ['grad_y', 'x', 'w']);
+  }
+});
 
 for (const [input, message] of [
   ['{"op": "scaled",\n "cases": [1, }', 'standard input:2:15: this is not JSON: expected a value'],

@@ -32,6 +32,33 @@ for (const [argv, message] of [
   });
 }
 
+for (const [argv, expected] of [
+  [
+    ['build', '--onyl', 'x'],
+    { code: 'usage', message: "build has no option '--onyl'; did you mean '--only'?" },
+  ],
+  [
+    ['build', '--only', 'nope'],
+    { code: 'usage', message: /^there is no op 'nope'; the spec has 'batch_norm', / },
+  ],
+  [
+    ['run', '-'],
+    { file: 'standard input', line: 1, column: 2, code: 'failed', message: /^this is not JSON/ },
+  ],
+  [['run', '-', '--target', 'wgsl', '--dtype', 'f64'], { code: 'usage', message: /^wgsl has no f64/ }],
+] as const) {
+  test(`normgrad ${argv.join(' ')} --json`, async () => {
+    const { status, out, err } = await normgrad([...argv, '--json'], { input: '{' });
+    assert.is(status, expected.code === 'usage' ? 2 : 1);
+    assert.is(err, '');
+    const { diagnostics } = JSON.parse(out);
+    assert.is(diagnostics.length, 1);
+    const { message, ...rest } = expected;
+    assert.match(diagnostics[0].message, message);
+    assert.equal(diagnostics[0], { ...rest, message: diagnostics[0].message });
+  });
+}
+
 test('every command has help with every option', async () => {
   for (const { name, options } of commands) {
     const { status, out } = await normgrad([name, '--help']);

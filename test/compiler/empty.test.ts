@@ -1,6 +1,7 @@
 /**
  * Reductions of no elements are the same on every target: the sum is 0, and what is divided by their number is NaN. A
- * gradient is a sum over elements, so without any it is 0 of first and second order, also of what is NaN itself.
+ * gradient is a sum over elements, so without any it is 0 of first and second order, also of what is NaN itself. And of
+ * equal elements, the mean is each of them.
  */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -28,7 +29,11 @@ const averages = `
 - name: averages(Tensor x[n, c], Tensor w[c]) -> (Tensor y[c], Tensor z[c])
   forward: {y: "mean(x, n)", z: "var(x, n) + 2 * w"}
 `;
-const specs = entry('rows', 'c, n') + entry('columns', 'n, c') + averages;
+const centred = `
+- name: centred(Tensor x[n], Tensor b[]) -> Tensor y[n]
+  forward: {y: "(x - mean(x, n)) / sqrt(var(x, n) + 1e-5) + b"}
+`;
+const specs = entry('rows', 'c, n') + entry('columns', 'n, c') + averages + centred;
 const compiled = await compileSpec(generating(specs, everyDirection));
 const gpu = await wgsl();
 const test = suite('empty');
@@ -69,6 +74,19 @@ for (const target of [interpreter, typescript64, typescript32, wasm, gpu]) {
     const all = [...gradients, ...second].map(([name, data]) => [name, [...data]]);
     assert.equal(Object.fromEntries(all), { w: [0, 0], x: [], grad_y: [0, 0], grad_z: [6, 8] });
     assert.equal([...gradients.get('w')!], [2, 4]);
+  });
+}
+for (const target of [interpreter, typescript64, typescript32, wasm, gpu]) {
+  test(`nothing is left of a constant from its mean on ${target.name}`, async () => {
+    const inputs = new Map([
+      ['x', { shape: [3], data: [7.1, 7.1, 7.1] }],
+      ['b', { shape: [], data: [0.3] }],
+    ]);
+    const call = { inputs, attributes: {} };
+    const session = await startSession(target, compiled[target.of].get('centred')!, call);
+    const b = target.dtype === 'f64' ? 0.3 : Math.fround(0.3);
+    assert.equal([...(await session.outputs()).get('y')!], [b, b, b]);
+    session.dispose();
   });
 }
 test.after(() => compiled.dispose());

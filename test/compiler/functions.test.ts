@@ -76,6 +76,7 @@ const ofWgsl: Precision = {
 function isNear(found: number, exact: number, { relative, absolute }: Precision): boolean {
   const rounded = fround(exact);
   if (Object.is(found, rounded) || found === rounded) return true;
+  if (!Number.isFinite(exact)) return false;
   const error = Math.abs(Math.max(-largest, Math.min(found, largest)) - exact);
   return error <= relative * Math.abs(exact) || error <= absolute;
 }

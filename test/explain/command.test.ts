@@ -58,6 +58,15 @@ usage('the words of a variant come in any order, and variants with commas', asyn
   assert.match(out, /^Training; with weight, bias, running_mean, and running_var$/m);
   assert.match(out, /^Not training; with weight, bias, running_mean, and running_var$/m);
 });
+usage('the variant of which nothing is true or given has an empty name', async () => {
+  const { status, out, err } = await normgrad(['explain', 'rms_norm', '--variant', '']);
+  assert.is(status, 0, err);
+  assert.ok(out.length > 0);
+  assert.match(
+    (await normgrad(['explain', 'rms_norm', '--variant', 'q'])).err,
+    /its variants are\n.*\n {2}''/,
+  );
+});
 usage('an unknown variant is answered with those there are', async () => {
   const { status, out, err } = await normgrad(['explain', 'batch_norm', '--variant', 'weight trainng']);
   assert.is(status, 2);

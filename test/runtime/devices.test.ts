@@ -192,8 +192,16 @@ for (const device of [cpu(), webgpu(gpuDevice)]) {
       'type',
       'attribute training must be of type bool, not 1',
     );
-    await rejects(call(input(), { g: 1.5, training: false }), 'type', 'attribute g must be a size, not 1.5');
-    await rejects(call(input(), { g: -2, training: false }), 'type', 'attribute g must be a size, not -2');
+    await rejects(
+      call(input(), { g: 1.5, training: false }),
+      'type',
+      'attribute g must be a size (int), not 1.5',
+    );
+    await rejects(
+      call(input(), { g: -2, training: false }),
+      'type',
+      'attribute g must be a size (int), not -2',
+    );
     await rejects(
       call(input(), attributes, { layout: 'n c' }),
       'unknown-name',

@@ -23,6 +23,7 @@ function survives(spec: string): void {
   const { diagnostics, spec: parsed } = parseSpec(spec, 'spec.yaml');
   for (const d of diagnostics) {
     assert.ok(d.span.start >= 0 && d.span.end >= d.span.start, `${d.code}: ${d.span.start} to ${d.span.end}`);
+    assert.not.match(d.message, /stack|recursion/);
     assert.match(
       formatDiagnostic(d, spec, 'spec.yaml'),
       /^spec\.yaml:\d+:\d+: error\[[a-z-]+\]: [^\n]+\n\n\d+ \| .*\n\s*\^+/,

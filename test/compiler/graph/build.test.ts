@@ -189,4 +189,10 @@ test('the normal form has the value of what was written', () => {
   }
 });
 
+test('powers of too many digits stay powers', () => {
+  assert.is(power(number(2), 100).op, 'number');
+  assert.is(power(number(1), 1e9).op, 'number');
+  assert.is(power(number(2), 1e9).op, 'mul');
+});
+
 test.run();
