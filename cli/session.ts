@@ -1,6 +1,6 @@
 /** One call of an op on any target, with data in and out row-major in the signature's axis order. */
 
-import { checkNames, isSame, ownOf, readAttributes } from '../runtime/call.ts';
+import { checkNames, isSame, readAttributes } from '../runtime/call.ts';
 import { fail, NormgradError } from '../runtime/error.ts';
 import type {
   CpuDevice,
@@ -172,7 +172,7 @@ function logicalSizes(
     .filter(({ name, optional }) => !optional && !inputs.has(name))
     .map(({ name }) => name);
   if (missing.length > 0) fail('missing', `missing input ${missing.join(', ')}`);
-  const numbers = readAttributes(op, ownOf(attributes));
+  const numbers = readAttributes(op, attributes);
   const sizes: Sizes = new Map();
   for (const axis of op.axes)
     if (axis in numbers) sizes.set(axis, { size: numbers[axis]!, from: 'the call' });
