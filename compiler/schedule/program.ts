@@ -248,7 +248,10 @@ export function zeroOnEmpty(gradient: Expr): Expr {
 
 const guarded = (e: Expr, guard: Expr): Expr => (guard.op === 'truth' ? e : rawMask(guard, e));
 
-/** That there is something to sum, for sums that something multiplies, or statistics of the same elements, or their number. */
+/**
+ * That there is something to sum, for sums that are factors of a product, or that may be multiplied by statistics of the
+ * same elements or their number.
+ */
 function guardOf(e: Expr, axes: Axes): Expr {
   const nodes = topological([e]);
   const reductions = nodes.filter(isReduction);
@@ -262,7 +265,7 @@ function guardOf(e: Expr, axes: Axes): Expr {
   const summed = reductions
     .filter((r) => !isPrimal(r))
     // without elements along its own axes there is no gradient at all
-    .map((r) => ({ over: difference(r.over, axes), isFactor: factors.includes(r) }));
+    .map((r) => ({ over: difference(r.over, axes), isFactor: factors.length > 1 && factors.includes(r) }));
   const isRisky = ({ over, isFactor }: (typeof summed)[number]): boolean =>
     isFactor || risks.some((risk) => overlaps(risk, over));
   const counts = [...new Set(summed.filter(isRisky).map(({ over }) => count(over)))];

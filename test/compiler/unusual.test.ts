@@ -1,30 +1,7 @@
-/** Entries unlike those that are shipped, from the specs in a folder: adding a file there adds tests. */
-import { readdirSync, readFileSync } from 'node:fs';
-import { suite } from 'uvu';
-import * as assert from 'uvu/assert';
-import { parseSpec } from '../../compiler/spec/parse.ts';
-import { variantKey, variantsOf } from '../../compiler/spec/variants.ts';
-import { check } from './check.ts';
-import { compileSpec, everyDirection, generating, wgsl } from './targets.ts';
+/** Every spec in a folder, but for the one that has a file of its own: adding one there adds tests. */
+import { readdirSync } from 'node:fs';
+import { testEntries } from './unusual.ts';
 
 const folder = new URL('../specs/', import.meta.url);
-const gpu = await wgsl();
-for (const file of readdirSync(folder).filter((name) => name.endsWith('.yaml'))) {
-  const text = generating(readFileSync(new URL(file, folder), 'utf8'), everyDirection);
-  const test = suite(file);
-  test('has no mistakes', () => {
-    assert.equal(parseSpec(text, file).diagnostics, []);
-  });
-  for (const { name } of parseSpec(text, file).spec.entries) {
-    test(name, async () => {
-      const compiled = await compileSpec(text, { file, only: name });
-      const entry = compiled.entries[0]!;
-      for (const [k, variant] of variantsOf(entry).entries()) {
-        const problems = await check(compiled, entry, variant, gpu, k);
-        assert.ok(problems.length === 0, [variantKey(entry, variant), ...problems.slice(0, 6)].join('\n'));
-      }
-      compiled.dispose();
-    });
-  }
-  test.run();
-}
+for (const file of readdirSync(folder))
+  if (file.endsWith('.yaml') && file !== 'reductions.yaml') testEntries(file);
