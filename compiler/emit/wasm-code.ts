@@ -32,7 +32,7 @@ export function createCoder(
     const { lanes, copy } = scope;
     if (lanes && mentions(index, lanes.name)) {
       const address = laneAddress(array, index);
-      if (!lanes.rest) return m.v128.store(copy * vectorBytes, 4, address, wide(value));
+      if (!lanes.rest?.left) return m.v128.store(copy * vectorBytes, 4, address, wide(value));
       return functions.storePart(address, wide(value), lanes.rest.left.get());
     }
     const address = addressOf(array, index);
@@ -224,18 +224,29 @@ export function createCoder(
         ...start,
         loopWhile(() => m.i32.lt_u(bytes.get(), limit.get()), [...expand(sideBySide), advance(turn)]),
       ];
-    const count = m.i32.shr_u(left.get(), int(2));
+    const lanesIn = (some: Ref): Ref => m.i32x4.splat(m.i32.shr_u(some, int(2)));
+    const isLeft = (): Ref => m.i32.gt_s(left.tee(bytesLeft()), int(0));
+    const part = loopWhile(isLeft, [
+      m.local.set(mask, m.i32x4.gt_s(lanesIn(left.get()), order)),
+      ...expand(1, { mask, left, outside }),
+      advance(vectorBytes),
+    ]);
+    // the last vector begins before what is left, if it can: what is there already does not change when it is stored again
+    const past = (): Ref => m.i32.sub(int(vectorBytes), left.get());
+    const back = newIndex();
+    const whole = (): Ref =>
+      loopWhile(isLeft, [
+        back.set(m.select(m.i32.lt_s(left.get(), int(vectorBytes)), past(), int(0))),
+        bytes.set(m.i32.sub(bytes.get(), back.get())),
+        m.local.set(mask, m.i32x4.ge_s(order, lanesIn(back.get()))),
+        ...expand(1, { mask, outside }),
+        advance(vectorBytes),
+      ]);
+    const length = m.i32.sub(limit.get(), m.i32.shl(emit(s.from), int(2)));
     return [
       ...start,
       loopWhile(() => m.i32.ge_s(bytesLeft(), int(turn)), [...expand(sideBySide), advance(turn)]),
-      loopWhile(
-        () => m.i32.gt_s(left.tee(bytesLeft()), int(0)),
-        [
-          m.local.set(mask, m.i32x4.gt_s(m.i32x4.splat(count), order)),
-          ...expand(1, { mask, left, outside }),
-          advance(vectorBytes),
-        ],
-      ),
+      isRepeatable(s.body) ? m.if(m.i32.ge_s(length, int(vectorBytes)), whole(), part) : part,
     ];
   }
 
@@ -281,4 +292,15 @@ function namesDeclaredIn(body: readonly Statement[]): Set<string> {
     if ('name' in s && s.do !== 'assign') names.add(s.name);
   });
   return names;
+}
+
+/** Whether it makes no difference if statements are run again: none reads what another stores. */
+function isRepeatable(body: readonly Statement[]): boolean {
+  const stored = new Set<string>();
+  eachStatement(body, (s) => s.do === 'store' && stored.add(s.array));
+  let isReadAgain = false;
+  eachCode(body, (code) => {
+    isReadAgain ||= code.code === 'load' && stored.has(code.array);
+  });
+  return stored.size > 0 && !isReadAgain;
 }

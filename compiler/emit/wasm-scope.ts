@@ -24,8 +24,15 @@ export interface Lanes {
   readonly pointers: ReadonlyMap<string, IndexLocal>;
   /** The copies that a statement is repeated for. */
   readonly copies: number;
-  /** In the last, partial turns where there is no room: the mask of the lanes that count, and the local that holds the bytes left. */
-  readonly rest?: { readonly mask: number; readonly left: IndexLocal; readonly outside: ReadonlySet<string> };
+  /** In the last turns where there is no room past the end. */
+  readonly rest?: {
+    /** The mask of the lanes that count. */
+    readonly mask: number;
+    /** The local that holds the bytes left, where no more may be stored. */
+    readonly left?: IndexLocal;
+    /** What is accumulated into. */
+    readonly outside: ReadonlySet<string>;
+  };
 }
 
 /** Rows that are being visited abreast. */
