@@ -15,8 +15,8 @@ import { preparationFor, prepareKernels } from './gpu/prepare.ts';
 import { fusedKernel, reduceKernel, reduceKernels } from './gpu/reduce.ts';
 import { type ReduceUnit, type Unit, unitsOf } from './gpu/units.ts';
 import type { Kernel } from './kernel.ts';
-import { type Found, type Preparation, packSmallValues } from './pack.ts';
-import { createScalars } from './scalar.ts';
+import { type Found, type Handed, type Preparation, packSmallValues } from './pack.ts';
+import { createScalars, type Scalar } from './scalar.ts';
 import { allChosen, createTensors, expressionsOf, inputsOf, outputsOf } from './tensors.ts';
 
 /** How a unit becomes kernels. Devices allow a kernel few buffers, so of these the first is chosen that binds no more. */
@@ -125,11 +125,27 @@ function openUnits(
     return planFor(unit).prepared;
   };
   const packed = packSmallValues(stages, scalars, tensors, { isAtHand, preparedFor });
-  const common = { tensors, scalars, inOrder, buffers: [...buffers, ...packed.buffers] };
+  const left = new Map<Scalar, Handed>();
   const contextOf = (unit: Unit, ...own: readonly Stage[]): Context => {
-    const found: Found = (scalar) => own.map((stage) => packed.in(stage)(scalar)).find((at) => at);
+    const places = own.map(packed.in);
+    const found: Found = (scalar) => {
+      for (const place of places) {
+        const handed = place(scalar);
+        if (handed) return handed;
+      }
+      return left.get(scalar);
+    };
     const { isCut = false, isInParts = false } = planFor(unit);
-    return { ...common, isCut, isInParts, packed: { found, by: packed.by } };
+    return {
+      tensors,
+      scalars,
+      inOrder,
+      buffers: [...buffers, ...packed.buffers],
+      isCut,
+      isInParts,
+      packed: { found, by: packed.by },
+      left,
+    };
   };
 
   const reduced = (unit: ReduceUnit): Kernel[] => {

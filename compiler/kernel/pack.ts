@@ -26,8 +26,14 @@ export interface Packed {
   readonly in: (stage: Stage) => Found;
 }
 
+/** A value that was handed over. */
+export interface Handed {
+  readonly packing: Packing;
+  readonly slot: number;
+}
+
 /** Where a stage finds a value that was handed over. */
-export type Found = (scalar: Scalar) => { readonly packing: Packing; readonly slot: number } | undefined;
+export type Found = (scalar: Scalar) => Handed | undefined;
 
 /**
  * What is packed: the bare results; all that rests on them; all that is as small and takes computing; or all that is as
@@ -73,11 +79,13 @@ export function packSmallValues(
     buffers: [...packings.values()].map(({ buffer }) => buffer),
     by: (owner) => packings.get(owner),
     in: (stage) => {
-      const available = (consumed.get(stage) ?? []).flatMap((owner) => packings.get(owner) ?? []);
-      return (scalar) => {
-        const packing = available.find((candidate) => candidate.slots.has(scalar));
-        return packing && { packing, slot: packing.slots.get(scalar)! };
-      };
+      const places = new Map<Scalar, Handed>();
+      for (const owner of consumed.get(stage) ?? []) {
+        const packing = packings.get(owner);
+        for (const [scalar, slot] of packing?.slots ?? [])
+          if (!places.has(scalar)) places.set(scalar, { packing: packing!, slot });
+      }
+      return (scalar) => places.get(scalar);
     },
   };
 }

@@ -17,7 +17,7 @@ import {
 } from '../kernel.ts';
 import type { Names } from '../names.ts';
 import type { Nest } from '../nest.ts';
-import type { Found, Packed, Packing } from '../pack.ts';
+import type { Found, Handed, Packed, Packing } from '../pack.ts';
 import { formulasOf, reductionsOf, trafficOf } from '../report.ts';
 import { createScalars, operands, type Scalar, type Scalars } from '../scalar.ts';
 import { expressionsOf, type Tensors } from '../tensors.ts';
@@ -49,6 +49,8 @@ export interface Context {
   readonly isCut: boolean;
   /** Whether formulas of too many tensors are computed in parts. */
   readonly isInParts: boolean;
+  /** What kernels have left for all that run after them. */
+  readonly left: Map<Scalar, Handed>;
 }
 
 /** What a kernel finds of earlier ones, and what a group has to hand over to later ones. */
@@ -126,7 +128,7 @@ export function openKernel(
 const unitsOf = (tensors: Tensors, axis: string): Code => binary('/', tensors.size(axis), many);
 
 export function finishKernel(
-  { nest, tensors, buffers, vector, units }: Builder,
+  { nest, tensors, buffers, left, vector, units }: Builder,
   stages: readonly Stage[],
   tiles: NonNullable<Kernel['tiles']>,
   root: Axes,
@@ -136,7 +138,8 @@ export function finishKernel(
   const body = prune(nest.finish());
   const reduce = reduction?.function;
   const all = [...(reduce?.body ?? []), ...body];
-  const bindings = collectBindings(all, partials ? [...buffers, partials] : buffers);
+  const handedOver = [...left.values()].map(({ packing }) => packing.buffer);
+  const bindings = collectBindings(all, [...buffers, ...handedOver, ...(partials ? [partials] : [])]);
   const reduced = arraysIn(reduce?.body ?? []);
   const [first, then] = partition(bindings, ({ name }) => reduced.has(name));
   // outside the kernel there are no locals

@@ -27,7 +27,10 @@ export function inParts(
   most: number,
   own: ReadonlySet<Expr> = new Set(),
 ): InParts {
-  return leave(partsOf(roots, context.packed.found, most, own), context, own);
+  const parts = partsOf(roots, context.packed.found, most, own);
+  const left = leave(parts, context, own);
+  for (const part of parts) context.left.set(part, left.context.packed.found(part)!);
+  return left;
 }
 
 /** Kernels that leave these values, each computed with the help of those before it. */
