@@ -98,7 +98,7 @@ export const handleOf = (tensor: Tensor): Handle => (tensor as DeviceTensor).han
 /** Checks a shape against the number of elements given for it, and returns that number. */
 export function checkShape(shape: readonly number[], given?: number): number {
   for (const size of shape) {
-    if (!Number.isInteger(size) || size < 0) fail('shape', `[${shape}] is no shape: sizes are whole numbers`);
+    if (!Number.isInteger(size) || size < 0) fail('shape', `a shape has whole numbers, not ${size}`);
   }
   const length = product(shape);
   if (given !== undefined && given !== length) {
