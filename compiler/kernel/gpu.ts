@@ -68,25 +68,26 @@ export function lowerGpu(
   };
   const used = new Set(stages.flatMap(outputsOf).map(({ of }) => of));
   const final = new Set<Unit>();
+  /** Has a unit planned otherwise the next time: by its next plan, as several units, or as ever it can be. */
+  const replan = (unit: Unit): void => {
+    if (plansFor(unit).length > 1) {
+      plansFor(unit).shift();
+      return;
+    }
+    const parts = apart(unit, used);
+    if (parts.length === 1) {
+      plans.set(unit, [lastPlan]);
+      final.add(unit);
+    }
+    for (const { of } of parts.flatMap(stagesIn).flatMap(outputsOf)) used.add(of);
+    units = units.flatMap((one) => (one === unit ? parts : [one]));
+  };
   for (;;) {
     const lower = openUnits(entry, program, units, layout, (unit) => plansFor(unit)[0]!);
-    const kernels: Kernel[] = [];
-    const tooMuch = units.find((unit) => {
-      const own = lower(unit);
-      kernels.push(...own);
-      return !final.has(unit) && !own.every(isBindable);
-    });
-    if (!tooMuch) return kernels;
-    if (plansFor(tooMuch).length > 1) plansFor(tooMuch).shift();
-    else {
-      const parts = apart(tooMuch, used);
-      if (parts.length === 1) {
-        plans.set(tooMuch, [lastPlan]);
-        final.add(tooMuch);
-      }
-      for (const { of } of parts.flatMap(stagesIn).flatMap(outputsOf)) used.add(of);
-      units = units.flatMap((unit) => (unit === tooMuch ? parts : [unit]));
-    }
+    const lowered = units.map((unit) => ({ unit, kernels: lower(unit) }));
+    const tooMuch = lowered.filter(({ unit, kernels }) => !final.has(unit) && !kernels.every(isBindable));
+    if (tooMuch.length === 0) return lowered.flatMap(({ kernels }) => kernels);
+    for (const { unit } of tooMuch) replan(unit);
   }
 }
 
