@@ -3,6 +3,7 @@ import type { CpuKernelDescription, Numbers } from './description.ts';
 import { makeRunFunction, type RunFunction } from './device.ts';
 import { fail } from './error.ts';
 import type { Backend, Pending } from './execute.ts';
+import type { Memory } from './memory.ts';
 import {
   type Block,
   checkShape,
@@ -13,7 +14,7 @@ import {
   handleOf,
   type Tensor,
 } from './tensor.ts';
-import { type Machine, makeRunner, openMachine, type WasmLaunch } from './wasm.ts';
+import { type Machine, makeRunner, openMachine, type WasmLaunch, type WasmRunner } from './wasm.ts';
 
 export interface CpuOptions {
   /** How many threads work on one call, this one included; by default all that the machine has, but no more than 8. */
@@ -56,17 +57,18 @@ export function cpu(options: CpuOptions = {}): CpuDevice {
   const threads = options.threads ?? defaultThreads();
   if (!Number.isInteger(threads) || threads < 1)
     fail('type', `threads must be a whole number, not ${threads}`);
-  const machine = options.target === 'typescript' ? undefined : sharedMachine();
+  const machine = sharedMachine();
   if (options.target === 'wasm' && !machine)
     fail('not-generated', 'this host has no shared WebAssembly memory');
-  const backend = makeBackend(machine, threads);
   const memory = machine?.memory;
+  const runner = options.target === 'typescript' ? undefined : machine && makeRunner(machine, threads);
+  const backend = makeBackend(memory, runner);
   let copied = 0;
 
   type Plan<R> = () => Pending<CpuKernel, R>;
   return {
     kind: 'cpu',
-    target: machine ? 'wasm' : 'typescript',
+    target: runner ? 'wasm' : 'typescript',
     threads,
     get copied() {
       return copied;
@@ -76,7 +78,7 @@ export function cpu(options: CpuOptions = {}): CpuDevice {
       const own = [...shape];
       const wanted = arrays[dtype];
       const isThere =
-        data instanceof wanted && (dtype === 'f64' || !memory || memory.addressOf(data) !== undefined);
+        data instanceof wanted && (dtype === 'f64' || !runner || memory!.addressOf(data) !== undefined);
       if (isThere) return new DeviceTensor(backend, data, own, dtype, true);
       const handle = backend.allocate(length, dtype, !data);
       const made = new DeviceTensor(backend, handle, own, dtype);
@@ -117,10 +119,8 @@ const isWasm = (kernel: CpuKernel): kernel is WasmLaunch => 'calls' in kernel;
 const fewBytes = 4096;
 const mostYoung = 128;
 
-/** Tensors of f32 in WebAssembly memory where there is a machine, which is freed with them; all else in arrays. */
-function makeBackend(machine: Machine | undefined, threads: number): CpuBackend {
-  const memory = machine?.memory;
-  const runner = machine && makeRunner(machine, threads);
+/** Tensors of f32 in WebAssembly memory where there is one, which is freed with them; all else in arrays. */
+function makeBackend(memory: Memory | undefined, runner: WasmRunner | undefined): CpuBackend {
   const unreachable = new FinalizationRegistry<Block>((block) => memory!.free(block));
   /** Small tensors of late, not yet watched: most are disposed soon, and to watch one takes as long as to make it. */
   const young: Tensor[] = [];
@@ -134,7 +134,9 @@ function makeBackend(machine: Machine | undefined, threads: number): CpuBackend 
         ? wasm.map((kernel) => runner.launch(kernel, numbers))
         : cpu?.map((kernel) => ({ ...kernel, numbers })),
     allocate: (length, dtype, isZero) => {
-      if (!memory || dtype === 'f64') return allocateArray(length, dtype);
+      // a small array costs functions less than a view of memory, a large one the first touch of its pages
+      const isArray = dtype === 'f64' || (!runner && 4 * length < fewBytes);
+      if (!memory || isArray) return allocateArray(length, dtype);
       const block = memory.allocate(4 * length);
       if (isZero) memory.view(block, length).fill(0);
       return block;
