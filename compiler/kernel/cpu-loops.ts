@@ -29,9 +29,7 @@ export interface Sides {
   readonly columns: number;
 }
 
-/**
- * Each turn of a loop finds arrays and their lengths anew, so that several elements a turn cost much less.
- */
+/** Each turn of a loop finds arrays and their lengths anew, so that several elements a turn cost much less. */
 export const sidesOf = (direction: Direction): Sides =>
   isOptimised(direction) ? { rows: 4, columns: 4 } : { rows: 1, columns: 1 };
 

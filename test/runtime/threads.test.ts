@@ -7,7 +7,9 @@ import * as assert from 'uvu/assert';
 import { startSession } from '../../cli/session.ts';
 import { mostSlots, ownElements } from '../../compiler/kernel/kernel.ts';
 import { type CpuDevice, cpu } from '../../runtime/index.ts';
-import { numbersBytes, ownBytes } from '../../runtime/wasm.ts';
+import { openMemory } from '../../runtime/memory.ts';
+import { openThreads } from '../../runtime/threads.ts';
+import { makeRunner, numbersBytes, ownBytes } from '../../runtime/wasm.ts';
 import { farthest } from '../compiler/near.ts';
 import { normals, randomOf } from '../compiler/random.ts';
 import { compileSpec } from '../compiler/targets.ts';
@@ -75,6 +77,24 @@ for (const layout of ['n c s', 'n s c']) {
     });
   }
 }
+
+test('only data larger than caches is cut into strips, for all routines of a phase in one call', () => {
+  const memory = openMemory()!;
+  const routine = { index: 0, run: () => {} };
+  const load = () => ({ together: routine, apart: { ...routine } });
+  const runner = makeRunner({ memory, threads: openThreads(memory.memory), load }, 1);
+  const launch = (kept: number, elements: number) => {
+    const routines = [{ name: 'apart', over: 'parts' as const }];
+    const numbersOf = { kept: () => kept, units: () => 99, strips: () => 7, elements: () => elements };
+    const phase = { ...numbersOf, blocks: '$blocks', routines, together: 'together' };
+    const kernel = { name: 'k', module: '', bindings: [], uniforms: [], slots: [], phases: [phase] };
+    const { numbers, calls } = runner.launch(kernel, {});
+    return [numbers.$blocks, calls[0]!.routine === routine, calls[0]!.items];
+  };
+  assert.equal(launch(64, 2 ** 22), [7, true, 64]);
+  assert.equal(launch(64, 2 ** 19), [1, true, 64]);
+  assert.equal(launch(4, 2 ** 22), [4, false, 16]);
+});
 
 test('data larger than caches gives the same results as elsewhere', async () => {
   for (const shape of large) {
