@@ -32,8 +32,9 @@ const ofWasm: Language = {
       `for ${name} ${print(from)} ${print(below)} ${print(step)}${block(body)}`,
     lanes: ({ name, from, below, copies, isOpen = false, body }, print, block) =>
       `lanes ${name} ${print(from)} ${print(below)} ${copies} ${isOpen}${block(body)}`,
-    rows: ({ name, from, below, step, abreast, isLong, body }, print, block) =>
-      `rows ${name} ${print(from)} ${print(below)} ${print(step)} ${abreast} ${print(isLong)}${block(body)}`,
+    rows: ({ name, step, from, together, distance, apart, next, neighbours, below, body }, print, block) =>
+      `rows ${name} ${print(step)} ${print(from)} ${print(together)} ${apart} ${print(distance)}` +
+      ` ${print(next)} ${print(below)} ${neighbours}${block(body)}`,
   },
 };
 

@@ -1,11 +1,12 @@
-/** Statements of a routine as WebAssembly, one row a construct, and the expansion of loops over lanes and rows. */
+/** Statements of a routine as WebAssembly, one row a construct, and the expansion of loops over rows. */
 import { invariant } from '../diagnostics.ts';
-import { eachCode, eachStatement } from '../kernel/collect.ts';
 import { type Binding, binary, type Code, index, type Statement, times } from '../kernel/kernel.ts';
-import { createExpressions, mentions, vectorBytes, withoutLane } from './wasm-expressions.ts';
+import { createExpressions, mentions, vectorBytes } from './wasm-expressions.ts';
+import { isLinear, namesDeclaredIn } from './wasm-facts.ts';
 import type { Functions } from './wasm-functions.ts';
+import { createLaneLoops } from './wasm-lanes.ts';
 import type { Binaryen, Module, Ref } from './wasm-module.ts';
-import { createScope, type IndexLocal, type Lanes } from './wasm-scope.ts';
+import { createScope } from './wasm-scope.ts';
 
 type StatementOf<D extends Statement['do']> = Extract<Statement, { do: D }>;
 
@@ -19,14 +20,10 @@ export function createCoder(
 ) {
   const scope = createScope(binaryen, m, parameters);
   const { newLocal, newIndex, indexLocal, declare, copied, ofRow, get } = scope;
-  const { emit, wide, addressOf, laneAddress, baseOf, placeOf, bytesOf, shiftOf } = createExpressions(
-    binaryen,
-    m,
-    functions,
-    bindings,
-    scope,
-  );
+  const expressions = createExpressions(binaryen, m, functions, bindings, scope);
+  const { emit, wide, addressOf, laneAddress, bytesOf, shiftOf } = expressions;
   const int = (value: number): Ref => m.i32.const(value);
+  const lanesOf = createLaneLoops(m, scope, expressions, { sequence, eachRow, loopWhile });
 
   function storeOf({ array, index, value }: StatementOf<'store'>): Ref {
     const { lanes, copy } = scope;
@@ -155,127 +152,44 @@ export function createCoder(
     return all;
   }
 
-  /** Turns of so many rows, and then of each that is left. */
-  function rowsOf({ name, from, below, step, abreast, isLong, body }: StatementOf<'rows'>): Ref[] {
-    const [first, apart, next, end, turns] = [newIndex(), newIndex(), newIndex(), newIndex(), newIndex()];
+  /** Turns of so many rows far apart, then of so many neighbours, and then of each that is left. */
+  function rowsOf(s: StatementOf<'rows'>): Ref[] {
+    const { name, step, from, together, distance, apart, next, neighbours, below, body } = s;
+    const [first, away, end] = [newIndex(), newIndex(), newIndex()];
     const known = body.filter((s) => s.do === 'let');
     const loops = body.filter((s) => s.do !== 'let');
     const own = namesDeclaredIn(known).add(name);
-    const turn = (count: number): Ref[] => {
-      scope.rows = { abreast: count, own, isLeft: count < abreast };
+    const isEven = (index: Code): boolean => isLinear(index, name, known);
+    const loop = (abreast: number, isNarrow: boolean): Ref => {
+      const isApart = abreast > 1 && isNarrow;
+      scope.rows = { abreast, own, isEven, isApart, isNarrow };
       let place = first;
       const refs = eachRow(() => {
-        const position = scope.row === 0 ? first.get() : m.i32.add(place.get(), apart.get());
+        const position = scope.row === 0 ? first.get() : m.i32.add(place.get(), away.get());
         place = indexLocal(declare(ofRow(name), 'index'));
         return [place.set(position), ...sequence(known)];
       });
       refs.push(...sequence(loops));
       scope.rows = undefined;
-      return refs;
-    };
-    const loop = (count: number, advance: Ref): Ref =>
-      loopWhile(
+      const advance = isApart ? emit(step) : emit(times(step, index(abreast)));
+      return loopWhile(
         () => m.i32.lt_u(first.get(), end.get()),
-        [...turn(count), first.set(m.i32.add(first.get(), advance))],
+        [...refs, first.set(m.i32.add(first.get(), advance))],
       );
-    const all = [end.set(emit(below)), loop(1, emit(step))];
-    if (abreast === 1) return [first.set(emit(from)), ...all];
-    const group = times(step, index(abreast));
-    return [
-      turns.set(emit(binary('/', binary('-', below, from), group))),
-      apart.set(emit(step)),
-      next.set(emit(group)),
-      m.if(
-        emit(isLong),
-        m.block(null, [apart.set(m.i32.mul(turns.get(), emit(step))), next.set(emit(step))]),
-      ),
+    };
+    const refs = [
       first.set(emit(from)),
-      end.set(m.i32.add(first.get(), m.i32.mul(turns.get(), next.get()))),
-      loop(abreast, next.get()),
-      first.set(m.i32.add(emit(from), m.i32.mul(turns.get(), emit(group)))),
-      ...all,
+      away.set(emit(distance)),
+      end.set(emit(together)),
+      loop(apart, true),
+      first.set(emit(next)),
     ];
-  }
-
-  function lanesOf(s: StatementOf<'lanes'>): Ref[] {
-    const [bytes, limit, left] = [newIndex(), newIndex(), newIndex()];
-    const mask = newLocal('mask');
-    const sideBySide = scope.rows?.isLeft ? 1 : s.copies;
-    const inner = namesDeclaredIn(s.body);
-    const [pointers, setup] = pointersOf(s, inner);
-    const outside = new Set(scope.names().filter((name) => !inner.has(name)));
-    const expand = (copies: number, rest?: Lanes['rest']): Ref[] => {
-      scope.lanes = { name: s.name, bytes, pointers, copies, ...(rest && { rest }) };
-      const refs = sequence(s.body);
-      scope.lanes = undefined;
-      return refs;
-    };
-    const turn = vectorBytes * sideBySide;
-    const advance = (by: number): Ref => bytes.set(m.i32.add(bytes.get(), int(by)));
-    const bytesLeft = (): Ref => m.i32.sub(limit.get(), bytes.get());
-    const order = m.v128.const([0, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0]);
-    const start = [
-      ...setup,
-      bytes.set(m.i32.shl(emit(s.from), int(2))),
-      limit.set(m.i32.shl(emit(s.below), int(2))),
-    ];
-    if (s.isOpen)
-      return [
-        ...start,
-        loopWhile(() => m.i32.lt_u(bytes.get(), limit.get()), [...expand(sideBySide), advance(turn)]),
-      ];
-    const lanesIn = (some: Ref): Ref => m.i32x4.splat(m.i32.shr_u(some, int(2)));
-    const isLeft = (): Ref => m.i32.gt_s(left.tee(bytesLeft()), int(0));
-    const part = loopWhile(isLeft, [
-      m.local.set(mask, m.i32x4.gt_s(lanesIn(left.get()), order)),
-      ...expand(1, { mask, left, outside }),
-      advance(vectorBytes),
-    ]);
-    // the last vector begins before what is left, if it can: what is there already does not change when it is stored again
-    const past = (): Ref => m.i32.sub(int(vectorBytes), left.get());
-    const back = newIndex();
-    const whole = (): Ref =>
-      loopWhile(isLeft, [
-        back.set(m.select(m.i32.lt_s(left.get(), int(vectorBytes)), past(), int(0))),
-        bytes.set(m.i32.sub(bytes.get(), back.get())),
-        m.local.set(mask, m.i32x4.ge_s(order, lanesIn(back.get()))),
-        ...expand(1, { mask, outside }),
-        advance(vectorBytes),
-      ]);
-    const length = m.i32.sub(limit.get(), m.i32.shl(emit(s.from), int(2)));
-    return [
-      ...start,
-      loopWhile(() => m.i32.ge_s(bytesLeft(), int(turn)), [...expand(sideBySide), advance(turn)]),
-      isRepeatable(s.body) ? m.if(m.i32.ge_s(length, int(vectorBytes)), whole(), part) : part,
-    ];
-  }
-
-  /** Addresses that are known before the loop. */
-  function pointersOf(
-    { name, body }: StatementOf<'lanes'>,
-    inner: ReadonlySet<string>,
-  ): readonly [Map<string, IndexLocal>, Ref[]] {
-    const pointers = new Map<string, IndexLocal>();
-    const setup: Ref[] = [];
-    const visit = (array: string, index: Code): void => {
-      if (!mentions(index, name)) return;
-      const rest = withoutLane(index, name);
-      const key = placeOf(array, rest);
-      if (pointers.has(key) || (rest && [...inner].some((id) => mentions(rest, id)))) return;
-      const pointer = newIndex();
-      pointers.set(key, pointer);
-      setup.push(pointer.set(baseOf(array, rest)));
-    };
-    eachRow(() => {
-      eachCode(body, (code) => {
-        if (code.code === 'load' && code.type === 'vector') visit(code.array, code.index);
-      });
-      eachStatement(body, (s) => {
-        if (s.do === 'store') visit(s.array, s.index);
-      });
-      return [];
-    });
-    return [pointers, setup];
+    if (neighbours > 1) {
+      const group = times(step, index(neighbours));
+      const whole = binary('-', below, binary('%', binary('-', below, next), group));
+      refs.push(away.set(emit(step)), end.set(emit(whole)), loop(neighbours, false));
+    }
+    return [...refs, end.set(emit(below)), loop(1, neighbours > 1)];
   }
 
   return {
@@ -283,24 +197,4 @@ export function createCoder(
     declare,
     types: scope.types,
   };
-}
-
-/** Names that statements define. */
-function namesDeclaredIn(body: readonly Statement[]): Set<string> {
-  const names = new Set<string>();
-  eachStatement(body, (s) => {
-    if ('name' in s && s.do !== 'assign') names.add(s.name);
-  });
-  return names;
-}
-
-/** Whether it makes no difference if statements are run again: none reads what another stores. */
-function isRepeatable(body: readonly Statement[]): boolean {
-  const stored = new Set<string>();
-  eachStatement(body, (s) => s.do === 'store' && stored.add(s.array));
-  let isReadAgain = false;
-  eachCode(body, (code) => {
-    isReadAgain ||= code.code === 'load' && stored.has(code.array);
-  });
-  return stored.size > 0 && !isReadAgain;
 }

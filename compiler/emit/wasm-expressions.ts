@@ -9,6 +9,8 @@ import type { Scope } from './wasm-scope.ts';
 /** Bytes of a vector. */
 export const vectorBytes = 16;
 
+export type Expressions = ReturnType<typeof createExpressions>;
+
 /** Expressions where names mean what they mean in a scope. */
 export function createExpressions(
   binaryen: Binaryen,
@@ -166,9 +168,12 @@ export function createExpressions(
     const { lanes } = scope;
     invariant(lanes, 'a vector outside of a loop over lanes');
     const rest = withoutLane(index, lanes.name);
-    const pointer = lanes.pointers.get(placeOf(array, rest));
+    const distance = rest && scope.row > 0 ? lanes.distances.get(writeIndex(rest)) : undefined;
+    const pointer = lanes.pointers.get(distance ? firstPlaceOf(array, rest) : placeOf(array, rest));
     const base = pointer === undefined ? baseOf(array, rest) : pointer.get();
-    return m.i32.add(base, lanes.bytes.get());
+    let address = m.i32.add(base, lanes.bytes.get());
+    if (distance) for (let row = 0; row < scope.row; row++) address = m.i32.add(address, distance.get());
+    return address;
   }
   const baseOf = (array: string, rest: Code | undefined): Ref => (rest ? addressOf(array, rest) : get(array));
 
@@ -184,14 +189,22 @@ export function createExpressions(
     return bytesOf(array) === 8 ? m.f64.load(0, 8, address) : m.f64.promote(m.f32.load(0, 4, address));
   }
 
+  /** Whether an index differs in rows abreast. */
+  const isOfRow = (rest: Code): boolean => [...(scope.rows?.own ?? [])].some((id) => mentions(rest, id));
+
   /** What tells places apart that loops over lanes start from: those of rows abreast differ. */
-  function placeOf(array: string, rest: Code | undefined): string {
-    const isOwn = rest && [...(scope.rows?.own ?? [])].some((id) => mentions(rest, id));
-    return `${array} ${JSON.stringify(rest)} ${isOwn ? scope.row : 0}`;
-  }
+  const placeOf = (array: string, rest: Code | undefined): string =>
+    rest && scope.row > 0 && isOfRow(rest)
+      ? `${firstPlaceOf(array, rest)} ${scope.row}`
+      : firstPlaceOf(array, rest);
 
   return { emit, wide, addressOf, laneAddress, baseOf, placeOf, bytesOf, shiftOf };
 }
+
+/** What tells indices apart. */
+export const writeIndex = (index: Code): string => JSON.stringify(index);
+const firstPlaceOf = (array: string, rest: Code | undefined): string =>
+  `${array} ${rest ? writeIndex(rest) : ''}`;
 
 /** Neighbours are combined first, so that no operation waits for many others. */
 function pairwise(refs: readonly Ref[], combine: (a: Ref, b: Ref) => Ref): Ref {

@@ -1,6 +1,6 @@
 /** What names mean while a function's body is emitted: locals, of which copies and rows abreast have their own. */
 import { invariant } from '../diagnostics.ts';
-import type { CodeType } from '../kernel/kernel.ts';
+import type { Code, CodeType } from '../kernel/kernel.ts';
 import type { Binaryen, Module, Ref } from './wasm-module.ts';
 
 interface Local {
@@ -22,6 +22,8 @@ export interface Lanes {
   readonly bytes: IndexLocal;
   /** Addresses that the loop does not change, by array and index. */
   readonly pointers: ReadonlyMap<string, IndexLocal>;
+  /** Bytes from each of the rows abreast to the next, by index, where they are as far apart as the first two. */
+  readonly distances: ReadonlyMap<string, IndexLocal>;
   /** The copies that a statement is repeated for. */
   readonly copies: number;
   /** In the last turns where there is no room past the end. */
@@ -40,8 +42,12 @@ export interface Rows {
   readonly abreast: number;
   /** What each of them has for itself: its place, and what is known of it before loops over lanes. */
   readonly own: ReadonlySet<string>;
-  /** Whether it is one of those that are left. */
-  readonly isLeft: boolean;
+  /** Which of an index are at even distances in them. */
+  readonly isEven: (index: Code) => boolean;
+  /** Whether they are in parts of their own, and hold a vector at least. */
+  readonly isApart: boolean;
+  /** Whether one vector of each is taken at a time. */
+  readonly isNarrow: boolean;
 }
 
 export interface Scope {

@@ -32,8 +32,9 @@ export const wasmText: Language = {
       `for ${name} from ${print(from)} to ${print(below)}${block(body)}`,
     lanes: ({ name, from, below, copies, body }, print, block) =>
       `for ${name} from ${print(from)} to ${print(below)}, ${copies} × f32x4${block(body)}`,
-    rows: ({ name, from, below, abreast, body }, print, block) =>
-      `for ${name} from ${print(from)} to ${print(below)}, ${abreast} abreast${block(body)}`,
+    rows: ({ name, from, together, distance, apart, next, below, body }, print, block) =>
+      `for ${name} from ${print(from)} to ${print(together)}, ${apart} abreast by ${print(distance)}, ` +
+      `then from ${print(next)} to ${print(below)}${block(body)}`,
     each: ({ body }, _, block) => `each${block(body)}`,
     if: ({ test, body }, print, block) => `if ${print(test)}${block(body)}`,
     repeat: ({ name, array, at, width, times, into, place }, print) =>

@@ -62,7 +62,7 @@ const codeFields: {
   outlined: {},
   accumulator: {},
   lanes: { from: true, below: true },
-  rows: { from: true, below: true, step: true, isLong: true },
+  rows: { step: true, from: true, together: true, distance: true, next: true, below: true },
   each: {},
   repeat: { at: true, width: true, times: true, place: true },
   if: { test: true },

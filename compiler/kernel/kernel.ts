@@ -168,19 +168,23 @@ export type Statement =
       readonly body: readonly Statement[];
     }
   /**
-   * WebAssembly only: visits rows `from` to `below`, so many abreast, those which are left one by one. They are neighbours,
-   * or where rows are long each in a part of its own. `name` is which row, and `body` what is known of it and loops over
-   * lanes, in which `each` is done for every one of the rows abreast.
+   * WebAssembly only: visits rows. Those from `from` to `together`, which hold at least a vector, are walked abreast with
+   * others that are each `distance` further, `apart` in all; of those from `next` to `below` so many `neighbours`, and
+   * what is left one by one. `name` is which row, and `body` what is known of it and loops over lanes, in which `each` is
+   * done for every one of the rows abreast. `copies` of the loops are for one row.
    */
   | {
       readonly do: 'rows';
       readonly axes: readonly string[];
       readonly name: string;
-      readonly from: Code;
-      readonly below: Code;
       readonly step: Code;
-      readonly abreast: number;
-      readonly isLong: Code;
+      readonly from: Code;
+      readonly together: Code;
+      readonly distance: Code;
+      readonly apart: number;
+      readonly next: Code;
+      readonly below: Code;
+      readonly neighbours: number;
       readonly body: readonly Statement[];
     }
   | { readonly do: 'each'; readonly body: readonly Statement[] }

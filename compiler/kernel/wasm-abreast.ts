@@ -1,42 +1,65 @@
 /** Rows walked along abreast, so that what is the same in each of them is loaded and stored less often. */
 import type { Axes } from '../graph/axes.ts';
 import { eachCode } from './collect.ts';
-import { type Code, name, type Statement } from './kernel.ts';
-import type { Builder } from './wasm-routine.ts';
+import { binary, type Code, index, name, type Statement, times } from './kernel.ts';
+import { assignIf, type Builder, openVariable, rowsApart } from './wasm-routine.ts';
 
 type Lanes = Extract<Statement, { do: 'lanes' }>;
 type Let = Extract<Statement, { do: 'let' }>;
 
-/** Streams of memory that are read ahead or written together, one for each tensor and each of the rows abreast. */
+/** Streams of memory that neighbours may be: rows of one page get into each other's way. */
 const fewStreams = 6;
 
-/** How many rows to walk along abreast, where each has so many tensors. */
-export const abreastFor = (tensors: number): number =>
+/** How many neighbouring rows to walk along abreast, where each has so many tensors. */
+export const neighboursFor = (tensors: number): number =>
   [4, 2].find((rows) => rows * tensors <= fewStreams) ?? 1;
 
-export interface Rows {
-  readonly axes: Axes;
+/** Rows of which some go abreast with others far from them, each of which is read ahead by itself. */
+export interface Span {
+  /** Those that the others are abreast with, and how far away each of these is from the one before it. */
   readonly from: Code;
+  readonly together: Code;
+  readonly distance: Code;
+  /** Those that are left. */
+  readonly next: Code;
   readonly below: Code;
+}
+
+/** Cuts rows into parts that go abreast, if that is worth it. */
+export function cutApart(
+  builder: Builder,
+  [from, below]: readonly [Code, Code],
+  step: Code,
+  isWorth: Code,
+): Span {
+  const turns = openVariable(builder, 'turns', index(0));
+  const all = binary('-', below, from);
+  assignIf(builder, isWorth, [[turns, binary('/', all, times(step, index(rowsApart)))]]);
+  const distance = builder.nest.local('distance', times(turns, step));
+  const next = binary('+', from, times(distance, index(rowsApart)));
+  return { from, together: binary('+', from, distance), distance, next, below };
+}
+
+export interface Rows extends Span {
+  readonly axes: Axes;
   readonly step: Code;
-  readonly abreast: number;
-  /** Whether each of them has a part of its own; otherwise they are neighbours. */
-  readonly isLong: Code;
+  /** How many neighbours of those that are left go abreast. */
+  readonly neighbours: number;
 }
 
 /** To be called in a loop over lanes: what is done for each row. */
 export type EachRow = (body: (row: Code) => void) => void;
 
-/** `loops` are over lanes. */
-export function rowLoop(builder: Builder, rows: Rows, loops: (eachRow: EachRow) => void): void {
+/** `loops` are over lanes; they get where a row is, too, of rows abreast the first. */
+export function rowLoop(builder: Builder, rows: Rows, loops: (eachRow: EachRow, row: Code) => void): void {
   const { nest, names } = builder;
   const id = names.fresh('row');
   const eachRow: EachRow = (body) => {
     const statements = nest.scope(rows.axes, () => body(name(id, 'index')));
     nest.push({ do: 'each', body: statements });
   };
-  const statements = nest.scope([], () => loops(eachRow));
-  nest.push({ do: 'rows', name: id, ...rows, body: statements.flatMap(withKnownFirst) });
+  const statements = nest.scope([], () => loops(eachRow, name(id, 'index')));
+  nest.push({ do: 'rows', name: id, ...rows, apart: rowsApart, body: statements.flatMap(withKnownFirst) });
 }
 
 /** What is known of a row before the loop over lanes, and the loop without it. */

@@ -10,7 +10,7 @@ import { type Rows, rowLoop } from './wasm-abreast.ts';
 import { openRepeated } from './wasm-join.ts';
 import {
   columnParts,
-  copiesAbreast,
+  copiesWaiting,
   mergeChunk,
   openRunning,
   partialAt,
@@ -46,7 +46,6 @@ interface Tile {
   /** The kept index of column 0. */
   readonly base: Code;
   readonly columns: readonly [Code, Code];
-  readonly isLong: Code;
   /** How many elements each column has taken in, where a state counts them. */
   readonly before?: Variable;
   /** Says what repeats from row to row, in a loop over lanes. */
@@ -63,7 +62,9 @@ export function reduceColumns(builder: Builder, reduction: Reduction): void {
   const tiles = nest.local('tiles', columnParts(builder, reduction).tiles);
   const walk = openWalk(builder, reduction);
   const { each, units } = walk;
-  const isLong = below(index(longRow - 1), times(sizeOf(builder, [lanes]), each));
+  const isLong: Code = builder.isVectored
+    ? below(index(longRow - 1), times(sizeOf(builder, [lanes]), each))
+    : { code: 'truth', type: 'bool', value: false };
   const always = outer.length === 0 ? repeat(builder, reduction, each) : undefined;
   const onPart = (part: Code): void => {
     const block = nest.local('block', binary('%', part, blocks));
@@ -77,13 +78,13 @@ export function reduceColumns(builder: Builder, reduction: Reduction): void {
     const isCounted = group.accumulations.some(({ monoid }) => monoids[monoid].counts);
     const before = isCounted ? openVariable(builder, 'before', real(0)) : undefined;
     const give = always ?? repeat(builder, reduction, each);
-    const mine: Tile = { own, block, base, columns: [left, right], isLong, give, ...(before && { before }) };
+    const mine: Tile = { own, block, base, columns: [left, right], give, ...(before && { before }) };
     clear(builder, reduction, mine);
     const share = (k: Code): Code => binary('/', binary('*', units, k), blocks);
     const from = nest.local('from', share(block));
     const to = nest.local('to', share(binary('+', block, index(1))));
     const onUnit = (unit: Code): void => {
-      const chunk = chunkOf(builder, walk, unit);
+      const chunk = chunkOf(builder, walk, unit, isLong);
       if (builder.isVectored) takeInVectors(builder, reduction, mine, chunk);
       else takeInElements(builder, reduction, mine, chunk);
     };
@@ -112,7 +113,7 @@ function takeInElements(builder: Builder, reduction: Reduction, mine: Tile, chun
     const firsts = firstsOf(builder, reduction, chunk);
     const running = openRunning(builder, group, 1, firsts);
     const onEach = (row: Code): void => onRow(builder, reduction, chunk, row, running);
-    forLoop(builder, over.flat(), ...chunk.rows, onEach, 'row');
+    forLoop(builder, over.flat(), chunk.span.from, chunk.span.below, onEach, 'row');
     for (const [k, { names }] of running.entries())
       merge(builder, reduction, mine, column, k, reals(names), firsts[k]!, chunk);
   });
@@ -186,11 +187,10 @@ function walkRows(
   chunk: Chunk,
   { slots, columns, load: waits, store }: Waiting,
 ): void {
-  const { stage, group, over, lanes, abreast } = reduction;
+  const { stage, group, over, lanes, neighbours } = reduction;
   const { nest } = builder;
   const isOpen = stage.riders.length === 0;
-  const [from, to] = chunk.rows;
-  const rows: Rows = { axes: over.flat(), from, below: to, step: chunk.each, abreast, isLong: mine.isLong };
+  const rows: Rows = { ...chunk.span, axes: over.flat(), step: chunk.each, neighbours };
   const takeUp = ({ accumulation, first }: Slots, column: Code): Running => {
     const { running } = monoids[accumulation.monoid];
     const variables = running.map((_, i) => openVariable(builder, 'sum', waits(first + i, column)));
@@ -208,7 +208,7 @@ function walkRows(
       for (const [k, { names }] of running.entries())
         for (const [i, id] of names.entries()) store(slots[k]!.first + i, column, name(id, 'vector'));
     };
-    laneLoop(builder, lanes, columns, copiesAbreast(group), onColumns, { isOpen });
+    laneLoop(builder, lanes, columns, copiesWaiting(group), onColumns, { isOpen });
   });
 }
 
@@ -280,12 +280,12 @@ function merge(
 }
 
 /** The operands at the first row of a chunk, in each lane's column, where elements are taken in relative to it. */
-function firstsOf(builder: Builder, { group, over }: Reduction, { rows, at }: Chunk): Code[] {
+function firstsOf(builder: Builder, { group, over }: Reduction, { span, at }: Chunk): Code[] {
   const { nest } = builder;
   const firstOf = ({ x }: Accumulation): Code => {
     let first: Code = real(0);
     const statements = nest.scope(over.flat(), () => {
-      at(rows[0]);
+      at(span.from);
       first = nest.local('first', nest.value(x));
     });
     nest.push(...statements);

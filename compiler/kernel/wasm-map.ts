@@ -5,6 +5,7 @@ import { storeOutputs } from './body.ts';
 import { below, binary, type Code, index, least, times } from './kernel.ts';
 import type { Found } from './pack.ts';
 import { bySpace } from './tensors.ts';
+import { cutApart, rowLoop } from './wasm-abreast.ts';
 import { type Joining, joinedRows, joiningOf, openRepeated } from './wasm-join.ts';
 import { ownSlots } from './wasm-reduction.ts';
 import {
@@ -17,6 +18,7 @@ import {
   unflatten,
   unitLoop,
   unitsOf,
+  vectorLanes,
 } from './wasm-routine.ts';
 
 /** Elements of rows that are walked as one. */
@@ -81,48 +83,99 @@ export function joinMapping(context: Context, mapping: Mapping, found: Found): M
 }
 
 export function mapElements(builder: Builder, mapping: Mapping, blocks: Code): void {
-  const { nest, tensors } = builder;
-  const { outputs, kept, rows, lanes, joining } = mapping;
-  if (lanes.length === 0) {
-    partLoop(builder, kept, blocks, (block) => {
-      // whole kept indices: the first of their blocks does it, since states must be updated once
-      const store = (): void => storeOutputs(nest, tensors, outputs);
-      const onRow = (at: Code): void => {
-        unflatten(builder, at, rows);
-        store();
-      };
-      const everyRow = (): void =>
-        forLoop(builder, rows.flat(), index(0), sizeOf(builder, rows), onRow, 'row');
-      const body = nest.scope([], rows.length === 0 ? store : everyRow, { pinned: true });
-      nest.push({ do: 'if', test: below(block, index(1)), body });
-    });
+  if (mapping.lanes.length === 0) {
+    mapKept(builder, mapping, blocks);
     return;
   }
+  const { kept, rows, lanes, joining } = mapping;
   const each = joinedRows(builder, joining, wanted);
-  const units = unitsOf(builder, rows, lanes, each);
+  const isAbreast = joining !== undefined && joining.repeated.length > 1;
+  const units = unitsOf(builder, rows, lanes, each, isAbreast ? blocks : undefined);
   const onBlocks = (block: Code, nextBlock?: Code): void => {
     const give = joining ? openRepeated(builder, joining, each, 0) : () => {};
-    const onUnit: Parameters<typeof unitLoop>[4] = ([row, lastRow], [left, right]) => {
-      const onRow = (at: Code): void => {
-        const first = nest.local('first_row', times(at, each));
-        unflatten(builder, first, rows);
-        const end = joining ? rightOf(first, right) : right;
-        laneLoop(builder, lanes, [left, end], 'by length', (position) => {
-          give(position);
-          storeOutputs(nest, tensors, outputs);
-        });
-      };
-      if (rows.length === 0) onRow(index(0));
-      else forLoop(builder, rows.flat(), row, lastRow, onRow, 'row');
-    };
-    unitLoop(builder, units, block, blocks, onUnit, nextBlock);
+    const walk: Walk = { builder, mapping, each, give };
+    const onUnit = isAbreast ? walkAbreast : walkInTurn;
+    unitLoop(builder, units, block, blocks, (...range) => onUnit(walk, ...range), nextBlock);
   };
   // without kept indices, neighbouring parts are neighbouring blocks
   if (kept.length === 0) onBlocks(builder.begin, builder.end);
   else partLoop(builder, kept, blocks, (block) => onBlocks(block));
-  /** The end of a joined row, which may be the last and shorter. */
-  function rightOf(first: Code, right: Code): Code {
-    const left = binary('-', sizeOf(builder, rows), first);
-    return nest.local('end', least(right, times(left, sizeOf(builder, [lanes]))));
-  }
+}
+
+/** Outputs that have no more axes than what is kept, or rows of one element. */
+function mapKept(builder: Builder, { outputs, kept, rows }: Mapping, blocks: Code): void {
+  const { nest, tensors } = builder;
+  const store = (): void => storeOutputs(nest, tensors, outputs);
+  const onRow = (at: Code): void => {
+    unflatten(builder, at, rows);
+    store();
+  };
+  const everyRow = (): void => forLoop(builder, rows.flat(), index(0), sizeOf(builder, rows), onRow, 'row');
+  partLoop(builder, kept, blocks, (block) => {
+    // whole kept indices: the first of their blocks does it, since states must be updated once
+    const body = nest.scope([], rows.length === 0 ? store : everyRow, { pinned: true });
+    nest.push({ do: 'if', test: below(block, index(1)), body });
+  });
+}
+
+/** How the rows of a mapping are walked: so many as one, where what is the same in each of them is given again. */
+interface Walk {
+  readonly builder: Builder;
+  readonly mapping: Mapping;
+  readonly each: Code;
+  readonly give: (position: Code) => void;
+}
+
+type OnUnit = (walk: Walk, rows: readonly [Code, Code], piece: readonly [Code, Code]) => void;
+
+const walkInTurn: OnUnit = (walk, [row, lastRow], [left, right]) => {
+  const { builder, mapping } = walk;
+  const { rows, joining } = mapping;
+  const store = (): void => storeOutputs(builder.nest, builder.tensors, mapping.outputs);
+  if (rows.length === 0) return overLanes(walk, [left, right], store);
+  const onRow = (at: Code): void => {
+    const first = goTo(walk, at);
+    overLanes(walk, [left, joining ? endOf(walk, first, right) : right], store);
+  };
+  forLoop(builder, rows.flat(), row, lastRow, onRow, 'row');
+};
+
+/** Rows far apart, all of a unit: what is the same in each is loaded once, and they come from memory side by side. */
+const walkAbreast: OnUnit = (walk, [row, lastRow], [left, right]) => {
+  const { builder, mapping, each } = walk;
+  const { rows, lanes, outputs } = mapping;
+  // the last of rows that are joined may be shorter
+  const whole = least(lastRow, binary('/', sizeOf(builder, rows), each));
+  const holdsVector = below(index(vectorLanes - 1), times(sizeOf(builder, [lanes]), each));
+  const span = cutApart(builder, [row, whole], index(1), holdsVector);
+  const range = { ...span, below: lastRow, axes: rows.flat(), step: index(1), neighbours: 1 };
+  rowLoop(builder, range, (eachRow, at) => {
+    const end = endOf(walk, times(at, each), right);
+    overLanes(walk, [left, end], () =>
+      eachRow((one) => {
+        goTo(walk, one);
+        storeOutputs(builder.nest, builder.tensors, outputs);
+      }),
+    );
+  });
+};
+
+function overLanes({ builder, mapping, give }: Walk, piece: readonly [Code, Code], body: () => void): void {
+  laneLoop(builder, mapping.lanes, piece, 'by length', (position) => {
+    give(position);
+    body();
+  });
+}
+
+/** Says where a row is, or the first of those that are walked as one, which it hands back. */
+function goTo({ builder, mapping, each }: Walk, row: Code): Code {
+  const first = builder.nest.local('first_row', times(row, each));
+  unflatten(builder, first, mapping.rows);
+  return first;
+}
+
+/** The end of joined rows from this one on: the last of them may be shorter. */
+function endOf({ builder, mapping: { rows, lanes } }: Walk, first: Code, right: Code): Code {
+  const left = binary('-', sizeOf(builder, rows), first);
+  return builder.nest.local('end', least(right, times(left, sizeOf(builder, [lanes]))));
 }

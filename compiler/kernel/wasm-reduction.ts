@@ -7,7 +7,7 @@ import { type AxisGroup, buffersOf, collapse } from './axis-groups.ts';
 import { type Binding, binary, type Code, index, name, ownElements, real, times } from './kernel.ts';
 import { monoids } from './monoids.ts';
 import type { Found } from './pack.ts';
-import { abreastFor } from './wasm-abreast.ts';
+import { neighboursFor } from './wasm-abreast.ts';
 import { type Joining, joiningOf } from './wasm-join.ts';
 import { type Builder, type Context, roundUp, sizeOf } from './wasm-routine.ts';
 
@@ -35,7 +35,7 @@ export interface Reduction {
   /** Of a column reduction, how its rows can be joined. */
   readonly joining?: Joining | undefined;
   /** Of a column reduction, how many rows are walked along at a time. */
-  readonly abreast: number;
+  readonly neighbours: number;
   /** The states of all parts, in f64. */
   readonly partials: Scratch;
   readonly blocks: Code;
@@ -72,8 +72,8 @@ export function describeReduction(
     ? joiningOf(context, exprs, groups, found, { within: over.slice(0, -1).flat(), room })
     : undefined;
   const alongRows = buffers.filter((own) => own.some(isOver) && own.includes(lanes[0]!));
-  const abreast = abreastFor(alongRows.length);
-  return { stage, group, kept, over, lanes, isColumns, joining, abreast, partials, blocks };
+  const neighbours = neighboursFor(alongRows.length);
+  return { stage, group, kept, over, lanes, isColumns, joining, neighbours, partials, blocks };
 }
 
 /**
@@ -202,8 +202,8 @@ export const copiesFor = ({ accumulations }: Group): number => {
   return parts <= 2 ? 4 : parts <= 4 ? 2 : 1;
 };
 
-/** The same for rows walked along abreast, whose accumulators wait in memory. */
-export const copiesAbreast = (group: Group): number => (runningWidth(group) <= 3 ? 2 : 1);
+/** The same for rows walked along one by one, whose accumulators wait in memory. */
+export const copiesWaiting = (group: Group): number => (runningWidth(group) <= 3 ? 2 : 1);
 
 export const keptAxes = ({ inOrder }: Context, { group }: Reduction): string[] => inOrder(group.kept);
 

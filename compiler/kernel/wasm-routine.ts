@@ -145,17 +145,20 @@ export interface Units {
   readonly count: Code;
 }
 
-/** `each` is how many rows are walked as one. */
+/** `each` is how many rows are walked as one. Where they go abreast, a unit has all rows of one of the `blocks`. */
 export function unitsOf(
   builder: Builder,
   rowGroups: readonly AxisGroup[],
   lanes: AxisGroup,
   each = index(1),
+  blocks?: Code,
 ): Units {
   const settle = builder.nest.local;
   const rows = settle('rows', roundUp(sizeOf(builder, rowGroups), each));
   const width = settle('width', times(sizeOf(builder, [lanes]), each));
-  const rowsEach = settle('rows_each', rowsEachOf(width));
+  const few = rowsEachOf(width);
+  const inBlock = blocks && times(roundUp(rows, times(blocks, index(rowsApart))), index(rowsApart));
+  const rowsEach = settle('rows_each', inBlock ? greatest(few, inBlock) : few);
   const pieces = settle('pieces', roundUp(width, index(chunk)));
   const count = settle('units', binary('*', roundUp(rows, rowsEach), pieces));
   return { rows, width, rowsEach, pieces, count };
@@ -276,6 +279,12 @@ export function laneLoop(
 
 /** Long bodies gain less from being repeated. */
 const copiesOf = ({ length }: readonly Statement[]): number => (length > 16 ? 1 : length > 8 ? 2 : 4);
+
+/** Rows that go abreast though they are far apart: four streams keep memory as busy as it gets. */
+export const rowsApart = 4;
+
+/** Elements of a vector. */
+export const vectorLanes = 4;
 
 /** Statements of a scope in which four elements from this position on are computed at a time. */
 export function inLanes(builder: Builder, lanes: AxisGroup, position: Code, body: () => void): Statement[] {

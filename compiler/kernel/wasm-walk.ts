@@ -1,8 +1,18 @@
 /** How a column reduction walks its rows: in chunks, joined where they are short and lie side by side. */
-import { binary, type Code, index, least, times } from './kernel.ts';
+import { below, binary, type Code, index, least, times } from './kernel.ts';
+import { cutApart, type Span } from './wasm-abreast.ts';
 import { joinedRows } from './wasm-join.ts';
 import { type Reduction, realOf, rowChunk } from './wasm-reduction.ts';
-import { assignIf, type Builder, openVariable, place, roundUp, sizeOf, unflatten } from './wasm-routine.ts';
+import {
+  assignIf,
+  type Builder,
+  openVariable,
+  place,
+  roundUp,
+  rowsApart,
+  sizeOf,
+  unflatten,
+} from './wasm-routine.ts';
 
 /** Elements of rows that are walked as one: the fewer, the more of them go abreast with their accumulators in registers. */
 const wanted = 48;
@@ -38,7 +48,7 @@ export function openWalk(builder: Builder, reduction: Reduction): Walk {
 
 /** The rows of a unit, or the first of those that are walked as one. */
 export interface Chunk {
-  readonly rows: readonly [Code, Code];
+  readonly span: Span;
   readonly each: Code;
   /** How many rows are one here: all that are left, or `each`. */
   readonly joined: Code;
@@ -48,7 +58,8 @@ export interface Chunk {
   readonly at: (row: Code) => void;
 }
 
-export function chunkOf(builder: Builder, walk: Walk, unit: Code): Chunk {
+/** `isLong` is whether rows are worth walking along abreast though they are far apart. */
+export function chunkOf(builder: Builder, walk: Walk, unit: Code, isLong: Code): Chunk {
   const { nest } = builder;
   const { reduction, each, whole, left, others, wholeUnits } = walk;
   const { over, joining } = reduction;
@@ -56,15 +67,11 @@ export function chunkOf(builder: Builder, walk: Walk, unit: Code): Chunk {
   const limit = (from: Code, rows: Code): Code => least(binary('+', from, chunk), rows);
   const from = openVariable(builder, 'from', times(unit, chunk));
   const to = openVariable(builder, 'to', limit(from, times(others, whole)));
-  const elements = (): Code => nest.local('elements', realOf(binary('/', binary('-', to, from), each)));
-  if (!joining)
-    return {
-      rows: [from, to],
-      each,
-      joined: each,
-      elements: elements(),
-      at: (row) => unflatten(builder, row, over),
-    };
+  const chunkWith = (joined: Code, at: Chunk['at']): Chunk => {
+    const span = spanOf(builder, walk, unit, [from, to], isLong);
+    return { span, each, joined, elements: elementsOf(builder, span, each), at };
+  };
+  if (!joining) return chunkWith(each, (row) => unflatten(builder, row, over));
   const isLeft: Code = { code: 'compare', type: 'bool', operator: '>=', a: unit, b: wholeUnits };
   const joined = openVariable(builder, 'joined', each);
   const outer = over.slice(0, -1);
@@ -74,13 +81,7 @@ export function chunkOf(builder: Builder, walk: Walk, unit: Code): Chunk {
       [to, binary('+', whole, each)],
       [joined, left],
     ]);
-    return {
-      rows: [from, to],
-      each,
-      joined,
-      elements: elements(),
-      at: (row) => place(builder, joining.rows, row),
-    };
+    return chunkWith(joined, (row) => place(builder, joining.rows, row));
   }
   // rows are counted as if those that are left, or those that are not, were all there are
   const span = openVariable(builder, 'span', whole);
@@ -92,9 +93,49 @@ export function chunkOf(builder: Builder, walk: Walk, unit: Code): Chunk {
     [span, each],
     [first, whole],
   ]);
-  const at = (row: Code): void => {
+  return chunkWith(joined, (row) => {
     unflatten(builder, nest.local('rest', binary('/', row, span)), outer);
     place(builder, joining.rows, nest.local('i', binary('+', binary('%', row, span), first)));
-  };
-  return { rows: [from, to], each, joined, elements: elements(), at };
+  });
+}
+
+/**
+ * The rows of a unit. Long ones that are not joined go abreast with others in the quarters of all rows, of which each
+ * unit has as many as a chunk; what is left at the end is the last unit's.
+ */
+function spanOf(
+  builder: Builder,
+  { each, whole, others, wholeUnits }: Walk,
+  unit: Code,
+  rows: readonly [Code, Code],
+  isLong: Code,
+): Span {
+  const { nest } = builder;
+  const near = cutApart(builder, rows, each, isLong);
+  const from = openVariable(builder, 'from', near.from);
+  const together = openVariable(builder, 'together', near.together);
+  const distance = openVariable(builder, 'distance', near.distance);
+  const next = openVariable(builder, 'next', near.next);
+  const last = openVariable(builder, 'last', near.below);
+  const all = times(others, whole);
+  const part = nest.local('part', binary('/', all, index(rowsApart)));
+  const share = index(rowChunk / rowsApart);
+  const first = least(times(unit, share), part);
+  const afterParts = times(part, index(rowsApart));
+  const isLast = binary('/', binary('+', unit, index(1)), wholeUnits);
+  const isApart: Code = { code: 'logic', type: 'bool', operator: 'and', a: isLong, b: below(each, index(2)) };
+  assignIf(builder, isApart, [
+    [from, first],
+    [together, least(binary('+', first, share), part)],
+    [distance, part],
+    [next, afterParts],
+    [last, least(binary('+', afterParts, times(isLast, index(rowsApart))), all)],
+  ]);
+  return { from, together, distance, next, below: last };
+}
+
+function elementsOf({ nest }: Builder, { from, together, next, below: last }: Span, each: Code): Code {
+  const abreast = times(binary('-', together, from), index(rowsApart));
+  const rows = binary('+', abreast, binary('-', last, next));
+  return nest.local('elements', realOf(binary('/', rows, each)));
 }
