@@ -136,10 +136,8 @@ function mapPhases(making: Making, stage: Stage, mapping: Mapping): Phase[] {
   const phases: Phase[] = [];
   if (prepared) {
     scratch.push(prepared.buffer);
-    const preparing = routine(making, stage, 'prepare', 'parts', (builder) =>
-      prepare(builder, mapping, prepared),
-    );
-    phases.push(plain(context, prepareParts(context, mapping), preparing));
+    const preparing = routine(making, stage, 'prepare', 'parts', (builder) => prepare(builder, prepared));
+    phases.push(plain(context, prepareParts(context, prepared), preparing));
   }
   const found: Found = (scalar) => {
     const slot = prepared?.slots.get(scalar);
