@@ -7,8 +7,8 @@ const pageBytes = 65536;
 /** All that 32-bit addresses reach: address space, not memory that is in use. */
 const mostPages = 65536;
 /**
- * What lies a multiple of this apart shares places in a cache, and a load waits for a store there. Kernels walk along
- * several large tensors together, so these start elsewhere: any sixteen in a row at different multiples of 256 bytes.
+ * What lies a multiple of this apart shares places in a cache. Kernels walk along several large tensors together, so
+ * these start elsewhere: any sixteen in a row at different multiples of 256 bytes.
  */
 const wayBytes = 4096;
 const apartBytes = 7 * 256;

@@ -1,9 +1,10 @@
 /** The graph of a plan: inputs, reductions and results, in the stages that compute them. */
 import { children, type Expr, isReduction } from '../graph/expr.ts';
+import { handleOf } from '../graph/handles.ts';
 import { inputName } from '../graph/print.ts';
 import { outputsOf } from '../kernel/tensors.ts';
 import type { ProgramOutput } from '../schedule/program.ts';
-import { handleOf, type Stage } from '../schedule/stages.ts';
+import type { Stage } from '../schedule/stages.ts';
 import type { InOrder } from './from-expr.ts';
 import { inputNodes, type Plan } from './plan.ts';
 

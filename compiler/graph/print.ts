@@ -1,6 +1,8 @@
 /** The one printer of graphs: infix formulas, and programs of one line a shared value. */
+
 import { exactFraction } from '../spec/numeral.ts';
 import { children, type Expr, Fraction, isOne, isReduction, topological } from './expr.ts';
+import { outputOf } from './handles.ts';
 
 /** Binding strength, weakest first; what binds weaker than its surroundings is put in parentheses. */
 const strength = { select: 0, or: 1, and: 2, not: 3, compare: 4, add: 5, mul: 6, power: 8, word: 9 };
@@ -29,8 +31,8 @@ export const tensorName = (role: string, of: string): string => names[role]?.(of
 /** The names that inputs go by, before any renaming for a target language. */
 export function inputName({ role, of }: Extract<Expr, { op: 'input' }>): string {
   // an output that is read back goes by its role and name
-  const [first, second] = role === 'scratch' ? of.split(' ') : [];
-  return first && second ? tensorName(first, second) : tensorName(role, of);
+  const output = outputOf({ role, of }) ?? { role, of };
+  return tensorName(output.role, output.of);
 }
 
 /** A formula in the spec's own notation; `named` gives the nodes that are to be referred to by name. */

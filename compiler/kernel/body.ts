@@ -1,8 +1,9 @@
 /** What the bodies of all kernels share: finding leaves in buffers, and storing outputs. */
 import { invariant } from '../diagnostics.ts';
 import type { Expr } from '../graph/expr.ts';
+import { handleOf } from '../graph/handles.ts';
 import type { ProgramOutput } from '../schedule/program.ts';
-import { type Group, handleOf } from '../schedule/stages.ts';
+import type { Group } from '../schedule/stages.ts';
 import { type Code, load } from './kernel.ts';
 import type { Names } from './names.ts';
 import { createNest, type Nest, type NestOptions, type Place } from './nest.ts';

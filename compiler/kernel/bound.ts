@@ -1,5 +1,6 @@
 /** How many storage buffers a stage binds: devices allow a kernel few. */
-import { isBareScratch, type Stage } from '../schedule/stages.ts';
+import { isBareScratch } from '../graph/handles.ts';
+import type { Stage } from '../schedule/stages.ts';
 import { expressionsOf, inputsOf, outputsOf } from './tensors.ts';
 
 /** Storage buffers that every device allows a kernel (WebGPU's default maxStorageBuffersPerShaderStage). */

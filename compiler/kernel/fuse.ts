@@ -1,7 +1,8 @@
 /** Which stages share one outer loop on the CPU, so that what follows a reduction finds its data in cache. */
 import { type Axes, axesOf, isSubset, sameAxes } from '../graph/axes.ts';
 import type { Expr } from '../graph/expr.ts';
-import { handleOf, type ReduceStage, type Stage } from '../schedule/stages.ts';
+import { handleOf } from '../graph/handles.ts';
+import type { ReduceStage, Stage } from '../schedule/stages.ts';
 import { expressionsOf, inputsOf, outputsOf } from './tensors.ts';
 
 /** Stages that run inside one loop over `outer`. */

@@ -4,8 +4,9 @@
  * that the runtime chooses: see `planOf` in `runtime/model.ts`.
  */
 import { orderOf } from '../graph/axes.ts';
+import { handleOf, isBareScratch } from '../graph/handles.ts';
 import { isOptimised, type Program } from '../schedule/program.ts';
-import { type Group, handleOf, isBareScratch, type Stage } from '../schedule/stages.ts';
+import type { Group, Stage } from '../schedule/stages.ts';
 import type { Entry } from '../spec/spec.ts';
 import { mostStorageBuffers } from './bound.ts';
 import { apart } from './gpu/apart.ts';

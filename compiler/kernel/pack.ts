@@ -5,7 +5,8 @@
  */
 import { type Axes, sameAxes } from '../graph/axes.ts';
 import { type Expr, isReduction } from '../graph/expr.ts';
-import { type Group, handleOf, isBareScratch, isHandle, type Stage } from '../schedule/stages.ts';
+import { handleOf, isBareScratch, isHandle } from '../graph/handles.ts';
+import type { Group, Stage } from '../schedule/stages.ts';
 import { boundBy, mostStorageBuffers } from './bound.ts';
 import { type Binding, binary, type Code, index, times } from './kernel.ts';
 import { operands, type Scalar, type Scalars } from './scalar.ts';

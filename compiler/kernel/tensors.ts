@@ -2,9 +2,10 @@
 
 import { type Axes, orderOf } from '../graph/axes.ts';
 import { type Expr, topological } from '../graph/expr.ts';
+import { outputOf } from '../graph/handles.ts';
 import { tensorName } from '../graph/print.ts';
 import type { Program, ProgramOutput } from '../schedule/program.ts';
-import { outputOf, type Stage } from '../schedule/stages.ts';
+import type { Stage } from '../schedule/stages.ts';
 import type { Entry } from '../spec/spec.ts';
 import { type Binding, type Code, name, type Role, type Uniform } from './kernel.ts';
 import { createNames, type Names } from './names.ts';
@@ -79,7 +80,7 @@ export function createTensors(entry: Entry, program: Program, layout: readonly s
   return {
     ofInput: (node) => {
       const output = outputOf(node);
-      if (output) return make(output.role, output.of, node.axes);
+      if (output) return make(output.role as Role, output.of, node.axes);
       return make(node.role === 'input' ? argumentRole(node.of) : node.role, node.of, node.axes);
     },
     ofOutput: (output) => make(output.role, output.of, output.axes),

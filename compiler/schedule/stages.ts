@@ -14,11 +14,11 @@ import {
   isSubset,
   sameAxes,
 } from '../graph/axes.ts';
-import { count, div, input, reduce, sum } from '../graph/build.ts';
+import { count, div, reduce, sum } from '../graph/build.ts';
 import { type Expr, isReduction, topological } from '../graph/expr.ts';
+import { handleOf, isHandle } from '../graph/handles.ts';
 import { formula } from '../graph/print.ts';
 import { cut, transform } from '../graph/rebuild.ts';
-import type { Role } from '../kernel/kernel.ts';
 import { inTurn, isReadBeside, isReadElsewhere } from './overwrite.ts';
 import type { Program, ProgramOutput } from './program.ts';
 
@@ -55,26 +55,6 @@ export interface MapStage {
 }
 
 export type Stage = ReduceStage | MapStage;
-
-/** The value of an output as later stages read it: scratch goes by its name, anything else by its role too. */
-export const handleOf = ({ role, of, axes }: ProgramOutput): Expr =>
-  input('scratch', role === 'scratch' ? of : `${role} ${of}`, axes);
-
-type Named = Pick<Extract<Expr, { op: 'input' }>, 'role' | 'of'> | Pick<ProgramOutput, 'role' | 'of'>;
-
-/** The output that a handle stands for; undefined for scratch, and for what is no handle. */
-export function outputOf(node: Named): Pick<ProgramOutput, 'role' | 'of'> | undefined {
-  if (node.role !== 'scratch') return undefined;
-  const [role, of] = node.of.split(' ');
-  return of === undefined ? undefined : { role: role as Role, of };
-}
-
-/** Whether it is a value that no output holds. */
-export const isBareScratch = ({ role, of }: Named): boolean => role === 'scratch' && !of.includes(' ');
-
-/** Whether it is what an earlier stage wrote. */
-export const isHandle = (node: Expr): node is Extract<Expr, { op: 'input' }> =>
-  node.op === 'input' && node.role === 'scratch';
 
 /** A reduction node that can start now: its operand holds no other. */
 type Ready = Extract<Expr, { over: Axes }>;

@@ -1,8 +1,9 @@
 /** What follows from a group's results, apart from the kernel that reduces: for outputs that are too many to bind there. */
 import { type Expr, isReduction } from '../../graph/expr.ts';
+import { handleOf } from '../../graph/handles.ts';
 import { cut } from '../../graph/rebuild.ts';
 import type { ProgramOutput } from '../../schedule/program.ts';
-import { type Group, handleOf, type MapStage, type ReduceStage } from '../../schedule/stages.ts';
+import type { Group, MapStage, ReduceStage } from '../../schedule/stages.ts';
 import type { MapUnit, ReduceUnit, Unit } from './units.ts';
 
 /** The unit as several, or itself: its results are handed over, and its outputs computed from them. */

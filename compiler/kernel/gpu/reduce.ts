@@ -1,6 +1,8 @@
 /** Kernels that reduce: in one go, or where there are few results, in blocks that leave partials and are then merged. */
+
+import { handleOf } from '../../graph/handles.ts';
 import type { ProgramOutput } from '../../schedule/program.ts';
-import { type Group, handleOf, type MapStage, type ReduceStage } from '../../schedule/stages.ts';
+import type { Group, MapStage, ReduceStage } from '../../schedule/stages.ts';
 import { storeOutputs } from '../body.ts';
 import { mostStorageBuffers } from '../bound.ts';
 import { below, type Code, index, type Kernel, name } from '../kernel.ts';

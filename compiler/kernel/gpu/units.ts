@@ -1,15 +1,9 @@
 /** What becomes a kernel: a group of reductions, with a map that goes on from it where one can. */
 import { type Axes, axesOf, isSubset, sameAxes } from '../../graph/axes.ts';
 import type { Expr } from '../../graph/expr.ts';
+import { handleOf, isHandle } from '../../graph/handles.ts';
 import type { ProgramOutput } from '../../schedule/program.ts';
-import {
-  type Group,
-  handleOf,
-  isHandle,
-  type MapStage,
-  type ReduceStage,
-  type Stage,
-} from '../../schedule/stages.ts';
+import type { Group, MapStage, ReduceStage, Stage } from '../../schedule/stages.ts';
 import { inputsOf } from '../tensors.ts';
 
 /** One group of a stage. */
