@@ -129,7 +129,7 @@ export function expand(e: Node<'mul'>, over: Node<'add'>): Term[] {
   return over.constant.n === 0n ? terms : [...terms, [over.constant, rest]];
 }
 
-/** coefficient × Π factor ^ power, flattened and collected. */
+/** coefficient × Π factor ^ power, flattened and collected. Zero times a power of zero that is infinite is NaN. */
 export function product(coefficient: Fraction, operands: readonly Factor[]): Expr {
   const powers = new Map<Expr, Fraction>();
   let total = coefficient;
@@ -150,7 +150,13 @@ export function product(coefficient: Fraction, operands: readonly Factor[]): Exp
     }
   };
   for (const [e, p] of operands) push(e, p);
-  if (total.n === 0n) return number(0);
+  if (total.n === 0n) {
+    const zero = number(0);
+    const isInfinite = (powers.get(zero)?.s ?? 0n) < 0n;
+    if (!isInfinite) return zero;
+    powers.delete(zero);
+    return product(one, [[undefinedNumber, one], ...powers]);
+  }
   const factors = [...powers].filter(([, p]) => p.n !== 0n);
   const [first] = factors;
   if (!first) return number(total);
@@ -284,6 +290,9 @@ export function prod(x: Expr, over: Axes): Expr {
 }
 
 export const stop = (x: Expr): Expr => (x.op === 'stop' ? x : intern({ op: 'stop', x }, x.axes));
+
+/** NaN, which no fraction is. */
+const undefinedNumber = call('log', number(-1));
 
 /** x − meanₐ x, kept whole. */
 export const centred = (x: Expr, over: Axes): Expr =>

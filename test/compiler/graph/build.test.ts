@@ -67,6 +67,17 @@ test('like terms and like factors meet', () => {
   assert.is(mul(x, number(0)), number(0));
 });
 
+test('zero over zero is no number', () => {
+  const undefinedNumber = call('log', number(-1));
+  const infinite = power(number(0), -1);
+  assert.is(div(number(0), number(0)), undefinedNumber);
+  assert.is(mul(x, number(0), infinite), mul(x, undefinedNumber));
+  assert.is(mul(infinite, x, number(0)), mul(x, undefinedNumber));
+  assert.is(div(number(0), infinite), number(0));
+  assert.is(power(infinite, -2), number(0));
+  assert.is(mul(number(0), x), number(0));
+});
+
 test('roots of squares are not what was squared', () => {
   assert.is.not(power(power(x, 2), new Fraction(1, 2)), x);
 });
