@@ -7,13 +7,14 @@ import { createNames } from '../kernel/names.ts';
 import { createNest } from '../kernel/nest.ts';
 import { createScalars } from '../kernel/scalar.ts';
 import type { Argument, Dimension, Return } from '../spec/spec.ts';
+import { typesName } from '../spec/words.ts';
 import { describedKernel, makeGpuKernel, moduleName } from './describe-kernel.ts';
 import { createTables, type Declaration } from './describe-tables.ts';
 import { functionName } from './functions.ts';
 import { type EmitOptions, header } from './header.ts';
 import { key, lines, list, quote, record, strings } from './literals.ts';
 import type { EmittedOp, NamedKernel } from './op.ts';
-import { typesName, typesOf } from './op-types.ts';
+import { typesOf } from './op-types.ts';
 import { printCode, printStatements } from './printer.ts';
 import { indented, printFile, type Structure } from './source.ts';
 import { typescript } from './typescript.ts';
@@ -77,7 +78,7 @@ export async function describeOp(emitted: Omit<EmittedOp, 'files'>, options: Emi
   const makers = options.targets.includes('wgsl') ? [makeGpuKernel] : [];
   const constants = [...tables.declarations(), ...makers, ...kernelTables, directions];
   const imported = new Set(['OpDescription', 'OpTypes', ...constants.map((constant) => constant.type)]);
-  const type = `OpDescription<${typesName(entry)}>`;
+  const type = `OpDescription<${typesName(entry.name)}>`;
   // in a function that is marked as free of effects, so that a bundler leaves out an op that nobody imports
   const names = createNames([...reserved, ...[...modules].map(moduleName)]);
   const id = names.fresh(entry.name);

@@ -1,12 +1,8 @@
 /** The types of an op's calls. */
-import type { Argument, Entry } from '../spec/spec.ts';
+import { intsOf, knownAxes } from '../spec/sizes.ts';
+import type { Entry } from '../spec/spec.ts';
+import { typesName } from '../spec/words.ts';
 import { key, oneOf, record } from './literals.ts';
-
-/** Not that of the interface that it extends. */
-export function typesName({ name }: Entry): string {
-  const base = name.replace(/(?:^|_)([a-z0-9])/gi, (_, c: string) => c.toUpperCase());
-  return base === 'Op' ? 'Op_Types' : `${base}Types`;
-}
 
 /** An interface for the runtime's generic types, so that a wrong call does not compile. */
 export function typesOf(entry: Entry): {
@@ -18,14 +14,20 @@ export function typesOf(entry: Entry): {
 } {
   const tensors = entry.arguments.filter((a) => a.kind === 'tensor');
   const attributes = entry.arguments.filter((a) => a.kind !== 'tensor');
-  const isInferable = (a: Argument): boolean => a.kind === 'int' && entry.axes.includes(a.name);
+  const ints = intsOf(entry.arguments);
+  const isInferable = (name: string): boolean =>
+    entry.axes.includes(name) &&
+    knownAxes(
+      tensors,
+      ints.filter((int) => int !== name),
+    ).has(name);
   const property = (name: string, type: string): { name: string; type: string; isReadonly: boolean } => ({
     name,
     type,
     isReadonly: true,
   });
   return {
-    name: typesName(entry),
+    name: typesName(entry.name),
     isExported: true,
     docs: [`What a call of ${entry.name} takes and gives.`],
     extends: ['OpTypes'],
@@ -37,7 +39,7 @@ export function typesOf(entry: Entry): {
           ? '{}'
           : `{ ${attributes
               .map((a) => {
-                const optional = ('default' in a && a.default !== undefined) || isInferable(a);
+                const optional = ('default' in a && a.default !== undefined) || isInferable(a.name);
                 return `${key(a.name)}${optional ? '?' : ''}: ${a.kind === 'bool' ? 'boolean' : 'number'}`;
               })
               .join('; ')} }`,

@@ -11,18 +11,18 @@ import {
   type Tiles,
 } from '../kernel/kernel.ts';
 import type { Argument, Entry } from '../spec/spec.ts';
+import { typesName } from '../spec/words.ts';
 import { describeTiles, numberName } from './describe-kernel.ts';
 import { functionName } from './functions.ts';
 import { type EmitOptions, header } from './header.ts';
 import type { EmittedOp, NamedKernel } from './op.ts';
-import { typesName } from './op-types.ts';
 import type { ModulePlan } from './wasm-plan.ts';
 import { printFormula } from './wgsl-language.ts';
 
 export const emitIndex = (emitted: readonly EmittedOp[], options: EmitOptions): string => {
   const exports = emitted.map(
     ({ op }) =>
-      `export { ${op.entry.name}, type ${typesName(op.entry)} } from './${op.entry.name}/index.ts';`,
+      `export { ${op.entry.name}, type ${typesName(op.entry.name)} } from './${op.entry.name}/index.ts';`,
   );
   return `// ${header(options)}\n\n${exports.join('\n')}\n`;
 };

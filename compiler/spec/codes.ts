@@ -13,7 +13,7 @@ export const codes = {
   'bad-signature': 'the signature does not follow its grammar',
   'unknown-type': 'an argument type that signatures do not have',
   'bad-default': 'a default that its type cannot have',
-  'duplicate-entry': 'two entries have one name, or one but for capital letters',
+  'duplicate-entry': 'two entries have one name, or one but for capital letters, or export one',
   'duplicate-name': 'one name is given to two things',
   'duplicate-axis': 'one axis is named twice where that means nothing',
   'reserved-name': 'a name that formulas or calls could not refer to',

@@ -6,6 +6,7 @@ import { itemsOf, type Source, sourceOf } from './document.ts';
 import { type Opened, openEntry, readEntry } from './entry.ts';
 import type { Standing } from './scope.ts';
 import type { Entry, Spec } from './spec.ts';
+import { typesName } from './words.ts';
 
 export interface Parsed {
   readonly spec: Spec;
@@ -121,7 +122,7 @@ function readInOrder(readings: readonly Reading[], report: Report): Entry[] {
   const standing = new Map<string, Standing>();
   for (const { opened } of readings) if (opened?.name !== undefined) standing.set(opened.name, 'later');
   const seen = new Set<string>();
-  const folders = new Map<string, string>();
+  const taken: Taken = { folders: new Map(), exports: new Map() };
   const entries: Entry[] = [];
   for (const reading of readings) {
     const { opened, source } = reading;
@@ -133,7 +134,7 @@ function readInOrder(readings: readonly Reading[], report: Report): Entry[] {
     }
     const isAgain = seen.has(name);
     if (isAgain) report('duplicate-entry', span, `there is an entry ${quoted(name)} already`);
-    else reportSameFolder(name, span, folders, report);
+    else reportSamePlace(name, span, taken, report);
     seen.add(name);
     const before = standing.get(name);
     standing.set(name, 'self');
@@ -145,12 +146,30 @@ function readInOrder(readings: readonly Reading[], report: Report): Entry[] {
   return entries;
 }
 
-/** Every entry has a folder, and not every file system tells capital letters from small ones. */
-function reportSameFolder(name: string, span: Span, folders: Map<string, string>, report: Report): void {
+/** The entries that have a folder, by its name, and that export something, by what it is called. */
+type Taken = { readonly [place in 'folders' | 'exports']: Map<string, string> };
+
+/**
+ * Every entry has a folder, and not every file system tells capital letters from small ones. It also exports its name
+ * and that of its type from the index.
+ */
+function reportSamePlace(name: string, span: Span, { folders, exports }: Taken, report: Report): void {
   const folder = name.toLowerCase();
-  const rival = folders.get(folder);
-  folders.set(folder, rival ?? name);
-  if (rival === undefined) return;
-  const message = `${quoted(name)} and ${quoted(rival)} would be one folder on many systems`;
-  report('duplicate-entry', span, message, 'choose names that differ in more than capital letters');
+  const neighbour = folders.get(folder);
+  folders.set(folder, neighbour ?? name);
+  const own = [name, typesName(name)];
+  const same = own.find((exported) => exports.has(exported));
+  for (const exported of own) exports.set(exported, exports.get(exported) ?? name);
+  if (neighbour !== undefined) {
+    const message = `${quoted(name)} and ${quoted(neighbour)} would be one folder on many systems`;
+    report('duplicate-entry', span, message, 'choose names that differ in more than capital letters');
+  } else if (same !== undefined) {
+    const message = `${quoted(name)} and ${quoted(exports.get(same)!)} would both export ${quoted(same)} from the index`;
+    report(
+      'duplicate-entry',
+      span,
+      message,
+      'choose names that differ in more than capital letters and underscores',
+    );
+  }
 }

@@ -28,6 +28,12 @@ const unparsable = new Set([...operatorWords, 'true', 'false']);
 /** What every object of JavaScript has, where callers of generated code pass tensors and numbers by name. */
 const inherited: ReadonlySet<string> = new Set(Object.getOwnPropertyNames(Object.prototype));
 
+/** The type that is exported beside an entry. Not that of the interface that it extends. */
+export function typesName(entry: string): string {
+  const base = entry.replace(/(?:^|_)([a-z0-9])/gi, (_, c: string) => c.toUpperCase());
+  return base === 'Op' ? 'Op_Types' : `${base}Types`;
+}
+
 export const isReservedEntry = (name: string): boolean => inherited.has(name);
 export const isReservedAxis = (name: string): boolean => unparsable.has(name) || inherited.has(name);
 
