@@ -3,6 +3,12 @@ import { fail } from './error.ts';
 
 export type Dtype = 'f32' | 'f64';
 export type Data = Float32Array | Float64Array;
+/** So that programs for the CPU type-check where nothing declares WebGPU; with its own declarations these are one. */
+declare global {
+  interface GPUBuffer {}
+  interface GPUDevice {}
+}
+
 /** Where a tensor's elements are: an array on the CPU, a buffer on a GPU. */
 export type Storage = Data | GPUBuffer;
 
