@@ -121,7 +121,7 @@ export async function startSession(
   const forward = named(op, () =>
     Object.fromEntries([...inputs].map(([name, { data }]) => [name, place(name, data)])),
   );
-  const run = (await device.run(op, forward, { ...attributes }, { layout })) as unknown as Run;
+  const run = (await device.run(op, forward, { ...attributes }, { layout, dtype })) as unknown as Run;
   tensors.push(...Object.values(run.outputs));
   const states = arguments_
     .filter((a) => a.state && inputs.has(a.name))

@@ -12,6 +12,7 @@ import { fail } from './error.ts';
 import { remember } from './remember.ts';
 import { inferSizes, physicalDimensions, type Sizes, shapeOf } from './sizes.ts';
 import type { Dtype, Owner, Tensor } from './tensor.ts';
+import type { RunOptions } from './types.ts';
 
 export type Given = { readonly [name: string]: Tensor | null | undefined };
 
@@ -37,12 +38,12 @@ type Attributes = { readonly [name: string]: unknown };
 /** Resolves calls, and finds again what it resolved before: a training loop makes the same few calls. */
 export function makeResolver(owner: Owner) {
   const byOp = new WeakMap<OpDescription, { readonly key: readonly unknown[]; readonly call: Call }[]>();
-  return (op: OpDescription, tensors: Given, attributes: Attributes, order: string | undefined): Call => {
+  return (op: OpDescription, tensors: Given, attributes: Attributes, options: RunOptions): Call => {
     const known = byOp.get(op) ?? [];
-    const key = keyOf(tensors, attributes, order);
+    const key = keyOf(tensors, attributes, options);
     const like = known.find((one) => isSame(one.key, key));
     if (like) return like.call;
-    const call = resolveCall(owner, op, tensors, attributes, order);
+    const call = resolveCall(owner, op, tensors, attributes, options);
     byOp.set(op, [{ key, call }, ...known.slice(0, mostKnown)]);
     return call;
   };
@@ -52,8 +53,8 @@ export function makeResolver(owner: Owner) {
 const mostKnown = 16;
 
 /** All that a call depends on. */
-function keyOf(tensors: Given, attributes: Attributes, order: string | undefined): readonly unknown[] {
-  const key: unknown[] = [order];
+function keyOf(tensors: Given, attributes: Attributes, { layout, dtype }: RunOptions): readonly unknown[] {
+  const key: unknown[] = [layout, dtype];
   for (const name in attributes) key.push(name, attributes[name]);
   for (const name in tensors) {
     const tensor = tensors[name];
@@ -76,13 +77,13 @@ function resolveCall(
   op: OpDescription,
   tensors: Given,
   attributes: Attributes,
-  order = op.layouts[0]!.join(' '),
+  { layout: order = op.layouts[0]!.join(' '), dtype: wanted }: RunOptions,
 ): Call {
   const layouts = op.layouts.map((layout) => layout.join(' '));
   checkNames(layouts, [order], 'layout');
   const expected = op.arguments.filter(isTensor);
   const names = expected.map(nameOf);
-  const dtype = checkTensors(owner, names, tensors, 'tensor');
+  const dtype = checkTensors(owner, names, tensors, 'tensor', wanted);
   const numbers = readAttributes(op, attributes);
   for (const { name, optional } of expected) {
     if (optional) numbers[`given_${name}`] = tensors[name] ? 1 : 0;

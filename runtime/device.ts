@@ -40,7 +40,7 @@ export function makeRunFunction<K extends Kernel, M extends Mode>(
     // The precise types come from the op's description, which the checks follow.
     return named(() => {
       const given = { ...(tensors as Given) };
-      return planForward(backend, resolve(op, given, attributes, options.layout), given, named);
+      return planForward(backend, resolve(op, given, attributes, options), given, named);
     }) as unknown as Result<M, Run<T, M>>;
   };
 }

@@ -142,7 +142,7 @@ function smallest(
   wanted: readonly string[],
   name: string,
 ): readonly [DirectionDescription, readonly string[]] {
-  if (wanted.length === 0) fail('missing', `${name} needs at least one tensor to differentiate for`);
+  if (wanted.length === 0) fail('missing', `nothing to differentiate for`);
   const [best] = Object.entries(generated)
     .map(([key, description]) => [description, key.split(' ')] as const)
     .filter(([, subset]) => wanted.every((of) => subset.includes(of)))

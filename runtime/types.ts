@@ -1,6 +1,6 @@
 /** The precise types of a call, computed from what generated code says of an op. */
 import type { OpTypes } from './description.ts';
-import type { Tensor } from './tensor.ts';
+import type { Dtype, Tensor } from './tensor.ts';
 
 type Optional<T extends OpTypes> = keyof {
   [K in keyof T['tensors'] as 'optional' extends T['tensors'][K] ? K : never]: true;
@@ -17,6 +17,8 @@ export type Some<Name extends string> = { readonly [K in Name]?: Tensor | null |
 export interface RunOptions<T extends OpTypes = OpTypes> {
   /** The physical order of the axes of every tensor of the call; the op's first layout by default. */
   readonly layout?: T['layouts'];
+  /** The type of the results: by default that of the tensors given, which it must agree with, or f32 without any. */
+  readonly dtype?: Dtype;
 }
 
 /** Attributes and options: the former may be left out where all have defaults. */

@@ -82,7 +82,8 @@ export function webgpu(device: GPUDevice, { keep = 2 ** 28 }: WebGpuOptions = {}
     else pool.give(buffer);
   };
   const backend: Backend<Launch> = {
-    kernelsOf: ({ gpu }, _, numbers) => gpu?.flatMap((kernel) => launchesOf(kernel, shape, numbers)),
+    kernelsOf: ({ gpu }, dtype, numbers) =>
+      dtype === 'f32' ? gpu?.flatMap((kernel) => launchesOf(kernel, shape, numbers)) : undefined,
     allocate: (length, _, isZero) => allocate(length, isZero ? 0 : undefined),
     scratch: (length) => allocate(length),
     storageOf: (handle) => handle as GPUBuffer,

@@ -193,6 +193,20 @@ test('the size that splits a dimension, and its default', async () => {
   }
 });
 
+test('an op without tensors has the type that was asked for', async () => {
+  const file = join(temporaryFolder(), 'ramp.yaml');
+  writeFileSync(file, '- name: ramp(*, int n, float a) -> Tensor y[n]\n  forward: {y: a}\n');
+  const cases = [{ inputs: {}, attributes: { n: 2, a: 0.1 } }];
+  for (const [target, value] of [
+    ['interpret', 0.1],
+    ['typescript', 0.1],
+    ['wasm', Math.fround(0.1)],
+  ] as const) {
+    const [answer] = await runOf('ramp', cases, '--spec', file, '--target', target);
+    assert.equal(answer!.outputs?.y, [value, value]);
+  }
+});
+
 for (const [g, message] of [
   [undefined, 'cannot tell the sizes of g and k from x[(g k)]; the attribute g (int) was not given'],
   [2.5, 'attribute g must be a size (int), not 2.5'],

@@ -33,10 +33,17 @@ test('types must agree', () => {
   const weight = device.tensor([1], Float32Array.of(1));
   assert.throws(
     () => device.runSync(scale, { x, weight }, attributes),
-    'scale: tensor weight is f32, but x is f64',
+    /^scale: tensor weight is f32, but the call is f64$/,
   );
-  const run = device.runSync(scale, { x }, attributes);
-  assert.throws(() => run.backward({ y: device.tensor([1, 2]) }), 'cotangent y is f32, but the call is f64');
+  assert.throws(
+    () => device.runSync(scale, { weight, x: weight }, attributes, { dtype: 'f64' }),
+    /^scale: tensor x is f32, but the call is f64$/,
+  );
+  const run = device.runSync(scale, { x }, attributes, { dtype: 'f64' });
+  assert.throws(
+    () => run.backward({ y: device.tensor([1, 2]) }),
+    /^scale: cotangent y is f32, but the call is f64$/,
+  );
 });
 
 test('runSync has its results at once', () => {
