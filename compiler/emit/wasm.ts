@@ -39,8 +39,8 @@ export async function emitWasm(
   return `// ${header(options)}
 
 /*
-WebAssembly of ${op.entry.name}, in base64. It imports a shared memory, env.memory, the address of what the thread has
-to itself, env.own, and JavaScript's Math as math. Each function takes the address of the call's numbers, 8 bytes
+WebAssembly of ${op.entry.name}, in base64. It imports a shared memory, env.memory, the address of 256 KiB that the thread
+has to itself, env.own, and JavaScript's Math as math. Each function takes the address of the call's numbers, 8 bytes
 each, and a range of parts or of kept indices.
 
 ${comment.join('\n')}
