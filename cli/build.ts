@@ -5,7 +5,7 @@ import { targets } from '../compiler/targets.ts';
 import { someOf, type Values } from './arguments.ts';
 import { differenceText } from './difference.ts';
 import { type Io, UsageError } from './io.ts';
-import { apply, type Changes, compare, type Files, generatedIn, refuseForeign } from './output.ts';
+import { type Changes, compare, type Files, generatedIn, isSame, refuseForeign, update } from './output.ts';
 import { checkOp, defaultSpec, readSpec, showDiagnostics } from './spec.ts';
 import { openTools } from './tools.ts';
 import { watch } from './watch.ts';
@@ -42,6 +42,8 @@ interface Job {
   readonly isJson: boolean;
 }
 
+type Merge = typeof import('./merge.ts').mergeOp;
+
 async function buildOnce(job: Job, text: string, tools: Tools, io: Io): Promise<number> {
   const { file, only } = job;
   const started = performance.now();
@@ -60,23 +62,23 @@ async function buildOnce(job: Job, text: string, tools: Tools, io: Io): Promise<
   }
   const names = spec.entries.map(({ name }) => name);
   checkOp(only, names);
-  const changes = await changesOf(job, files, names);
-  refuseForeign(changes);
-  if (job.isCheck) return check(changes, job, io);
-  withoutInterruption(() => apply(changes));
+  const { mergeOp } = await import('./merge.ts');
+  const look = (): Changes => {
+    const changes = changesOf(job, mergeOp, files, names);
+    refuseForeign(changes);
+    return changes;
+  };
+  if (job.isCheck) return check(look(), job, io);
+  const changes = withoutInterruption(() => update(look));
   report(changes, job, performance.now() - started, io);
   return 0;
 }
 
-async function changesOf({ folder, only }: Job, files: Files, names: readonly string[]): Promise<Changes> {
+function changesOf({ folder, only }: Job, mergeOp: Merge, files: Files, names: readonly string[]): Changes {
   if (only === undefined) return compare(folder, files);
-  const { mergeOp } = await import('./merge.ts');
   const merged = mergeOp(files, generatedIn(folder), only, names);
   return compare(folder, merged, (path) => path.startsWith(`${only}/`));
 }
-
-const isSame = ({ added, changed, removed }: Changes): boolean =>
-  added.length + changed.length + removed.length === 0;
 
 function check(changes: Changes, { isJson, folder }: Job, io: Io): number {
   const { added, changed, removed } = changes;
@@ -110,13 +112,13 @@ function report(changes: Changes, { isJson, folder }: Job, milliseconds: number,
 }
 
 /** Runs something that never pauses; an interrupt that comes meanwhile ends the program afterwards. */
-function withoutInterruption(work: () => void): void {
+function withoutInterruption<T>(work: () => T): T {
   const signals = ['SIGINT', 'SIGTERM'] as const;
   const status = { SIGINT: 130, SIGTERM: 143 };
   const end = (signal: (typeof signals)[number]): never => process.exit(status[signal]);
   for (const signal of signals) process.once(signal, end);
   try {
-    work();
+    return work();
   } finally {
     // Signals are delivered between turns of the event loop.
     setImmediate(() => {

@@ -12,6 +12,7 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { Failure, reasonOf } from './io.ts';
+import { alone } from './lock.ts';
 
 /** Texts by path relative to the folder, with `/` between its parts. */
 export type Files = ReadonlyMap<string, string>;
@@ -92,11 +93,25 @@ export function compare(
   };
 }
 
+/** Makes the changes, if any, that a look at the folder finds while no other build writes to it. */
+export function update(look: () => Changes): Changes {
+  const first = look();
+  if (isSame(first)) return first;
+  return alone(first.folder, () => {
+    const changes = look();
+    apply(changes);
+    return changes;
+  });
+}
+
+export const isSame = ({ added, changed, removed }: Changes): boolean =>
+  added.length + changed.length + removed.length === 0;
+
 /**
  * Makes the changes. Every text is written beside its place first, and only then are all renamed, without a pause; what
  * fails half-way is undone.
  */
-export function apply(changes: Changes): void {
+function apply(changes: Changes): void {
   const { folder, after, before } = changes;
   const written = [...changes.added, ...changes.changed];
   const aside = (path: string): string => {

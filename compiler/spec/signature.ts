@@ -79,18 +79,16 @@ export function parseSignature(passage: Passage, report: Report): Signature | un
     at += 1;
     return true;
   };
+  const hintOfForeign = (): string | undefined =>
+    next().kind !== 'name' && /^[\p{L}\p{N}_$]/u.test(next().name)
+      ? 'names are made of the letters a to z, digits and _'
+      : undefined;
   const expect = (text: string, hint?: string): void => {
-    if (!accept(text)) fail(`${quoted(text)} belongs here`, hint);
+    if (!accept(text)) fail(`${quoted(text)} belongs here`, hint ?? hintOfForeign());
   };
   const identifier = (what: string): Identifier => {
     const token = next();
-    if (token.kind !== 'name') {
-      const foreign = /^[\p{L}\p{N}_$]/u.test(token.name);
-      return fail(
-        `${what} belongs here`,
-        foreign ? 'names are made of the letters a to z, digits and _' : undefined,
-      );
-    }
+    if (token.kind !== 'name') return fail(`${what} belongs here`, hintOfForeign());
     at += 1;
     return { name: token.name, span: token.span };
   };
@@ -178,7 +176,8 @@ export function parseSignature(passage: Passage, report: Report): Signature | un
     if (!value) return { kind, id, keywordOnly };
     const found = numberOf(value.name);
     if (found === undefined) badDefault(value, `'${kind}'`);
-    else if (kind === 'int' && !Number.isSafeInteger(found)) badDefault(value, "'int': it is not whole");
+    else if (kind === 'int' && !Number.isSafeInteger(found))
+      badDefault(value, "'int': it is not whole, or too large to be exact");
     return { kind, id, keywordOnly, default: found ?? 0 };
   }
 

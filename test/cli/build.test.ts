@@ -1,4 +1,5 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import {
   existsSync,
   mkdirSync,
@@ -76,6 +77,35 @@ test('--check shows what changed, is missing and is left over, and writes nothin
   });
   assert.is((await build()).status, 0);
   assert.not.ok(existsSync(join(out, 'old.ts')));
+  assert.is((await build('--check')).status, 0);
+});
+
+test('--check says so where line ends alone differ', async () => {
+  const { status: built } = await build();
+  assert.is(built, 0);
+  writeFileSync(join(out, 'index.ts'), read('index.ts').replaceAll('\n', '\r\n'));
+  const { status, out: shown } = await build('--check');
+  assert.is(status, 1);
+  assert.is(shown, `line ends differ: ${out}/index.ts\n`);
+  assert.is((await build()).status, 0);
+});
+
+test('a build waits for another one that writes to the folder, and not for one that was killed', async () => {
+  const lock = join(out, '.normgrad.lock');
+  const change = (): void => writeFileSync(join(out, 'index.ts'), `${read('index.ts')}// more\n`);
+  change();
+  const other = spawn('sh', ['-c', `echo $$ > ${lock}; echo; sleep 0.3; rm ${lock}`]);
+  await once(other.stdout, 'data');
+  const ended = once(other, 'exit');
+  const started = performance.now();
+  assert.is((await build()).status, 0);
+  assert.ok(performance.now() - started > 250, 'it did not wait');
+  await ended;
+  assert.is((await build('--check')).status, 0);
+  change();
+  writeFileSync(lock, String(other.pid));
+  assert.is((await build()).status, 0);
+  assert.not.ok(existsSync(lock));
   assert.is((await build('--check')).status, 0);
 });
 
