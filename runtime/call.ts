@@ -59,7 +59,8 @@ function keyOf(tensors: Given, attributes: Attributes, { layout, dtype }: RunOpt
   for (const name in tensors) {
     const tensor = tensors[name];
     key.push(name, tensor?.owner);
-    if (tensor) key.push(tensor.disposed, tensor.dtype, ...tensor.shape);
+    // what callers without types pass may be no tensor, which is told where tensors are checked
+    if (tensor) key.push(tensor.disposed, tensor.dtype, ...(tensor.shape ?? []));
   }
   return key;
 }
@@ -151,7 +152,7 @@ export function checkTensors(
   for (const name of names) {
     const tensor = given[name];
     if (!tensor) continue;
-    if (tensor.owner !== owner) fail('device', `${what} ${name} is on another device`);
+    if (tensor.owner !== owner) fail('device', `${what} ${name} is no tensor of this device`);
     if (tensor.disposed) fail('disposed', `${what} ${name} was disposed`);
     found ??= tensor.dtype;
     if (found !== tensor.dtype) fail('dtype', `${what} ${name} is ${tensor.dtype}, but the call is ${found}`);

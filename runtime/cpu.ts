@@ -58,8 +58,7 @@ export function cpu(options: CpuOptions = {}): CpuDevice {
   if (!Number.isInteger(threads) || threads < 1)
     fail('type', `threads must be a whole number, not ${threads}`);
   const machine = sharedMachine();
-  if (options.target === 'wasm' && !machine)
-    fail('not-generated', 'this host has no shared WebAssembly memory');
+  if (options.target === 'wasm' && !machine) fail('not-generated', 'this host has no shared memory');
   const memory = machine?.memory;
   const runner = options.target === 'typescript' ? undefined : machine && makeRunner(machine, threads);
   const backend = makeBackend(memory, runner);

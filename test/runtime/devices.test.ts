@@ -175,7 +175,8 @@ for (const device of [cpu(), webgpu(gpuDevice)]) {
       'shape',
       'x has shape [6], which does not fit x[n, (g k), *s]',
     );
-    await rejects(call({ x: cpu().tensor([2, 6]) }), 'device', 'x is on another device');
+    await rejects(call({ x: cpu().tensor([2, 6]) }), 'device', 'x is no tensor of this device');
+    await rejects(call({ x: [1, 2] as never }), 'device', 'x is no tensor of this device');
     assert.throws(() => f32([2, 2], [1, 2, 3]), 'shape [2,2] has 4 elements, but 3 were given');
     assert.throws(() => f32([-1], []), 'a shape has whole numbers, not -1');
   });
@@ -241,7 +242,7 @@ for (const device of [cpu(), webgpu(gpuDevice)]) {
     );
     await rejects(wrong({ y }, ['weight']), 'missing', 'weight was not given');
     await rejects(wrong({ y }, ['total']), 'unknown-name', "unknown wrt 'total'; expected x, weight");
-    await rejects(wrong({ y }, []), 'missing', 'at least one');
+    await rejects(wrong({ y }, []), 'missing', 'nothing to differentiate for');
   });
 
   test('disposal', async () => {
