@@ -19,8 +19,8 @@ import { printCode, printStatements } from './printer.ts';
 import { indented, printFile, type Structure } from './source.ts';
 import { typescript } from './typescript.ts';
 
-/** What descriptions call their tables. */
-const reserved = ['b', 'bindings', 'd', 'f', 'k', 'p', 't', 'u', 'cpu', 'gpu', 'wasm'];
+/** What descriptions call their tables, and a global that they use. */
+const reserved = ['b', 'bindings', 'd', 'f', 'k', 'p', 't', 'u', 'cpu', 'gpu', 'wasm', 'URL'];
 
 const kernelTypes = {
   typescript: { name: 'cpu', kind: 'cpu', type: 'CpuKernelDescription' },
@@ -80,7 +80,7 @@ export async function describeOp(emitted: Omit<EmittedOp, 'files'>, options: Emi
   const imported = new Set(['OpDescription', 'OpTypes', ...constants.map((constant) => constant.type)]);
   const type = `OpDescription<${typesName(entry.name)}>`;
   // in a function that is marked as free of effects, so that a bundler leaves out an op that nobody imports
-  const names = createNames([...reserved, ...[...modules].map(moduleName)]);
+  const names = createNames([...reserved, ...imported, ...[...modules].map(moduleName)]);
   const id = names.fresh(entry.name);
   const describe = names.fresh('describe');
   const description = `function ${describe}(): ${type} {

@@ -34,7 +34,8 @@ export function typesName(entry: string): string {
   return base === 'Op' ? 'Op_Types' : `${base}Types`;
 }
 
-export const isReservedEntry = (name: string): boolean => inherited.has(name);
+/** Entries have folders, and in one of this name nobody looks for output. */
+export const isReservedEntry = (name: string): boolean => inherited.has(name) || name === 'node_modules';
 export const isReservedAxis = (name: string): boolean => unparsable.has(name) || inherited.has(name);
 
 /** Where a word has a meaning already, so that no value can be called that. */
