@@ -19,6 +19,7 @@ import {
   stop,
 } from './build.ts';
 import { children, type Expr, type Factor, isOne, isReduction, type Node, topological } from './expr.ts';
+import { isFiniteFactor, isMask } from './rules.ts';
 
 /** The same operation on other operands, in the order of `children`. */
 export function withChildren(e: Expr, changed: readonly Expr[]): Expr {
@@ -101,7 +102,7 @@ const sizeNode = (e: Node<'mul'>, axis: string): Expr | undefined =>
 /**
  * Replaces the largest parts for which `choose` gives something. A product is never replaced as a whole unless it is
  * asked for by itself: its factors are, so that what they share with their surroundings can still be factored out.
- * A factor xᵖ with p = k/2 may be replaced through 1/√x.
+ * A factor xᵖ with p = k/2 may be replaced through 1/√x. A mask that keeps out factors which may not be finite stays.
  */
 export function cut(
   roots: readonly Expr[],
@@ -111,12 +112,15 @@ export function cut(
   const visit = (e: Expr): Expr => {
     const known = memo.get(e);
     if (known) return known;
-    const result =
-      choose(e, false) ?? (e.op === 'mul' ? product(e.coefficient, e.factors.map(factor)) : inside(e));
+    const result = choose(e, false) ?? (e.op === 'mul' ? product(e.coefficient, factorsOf(e)) : inside(e));
     memo.set(e, result);
     return result;
   };
   const inside = (e: Expr): Expr => withChildren(e, children(e).map(visit));
+  const factorsOf = ({ factors }: Node<'mul'>): Factor[] => {
+    const guards = factors.some((f) => !isMask(f[0]) && !isFiniteFactor(f));
+    return factors.map((f) => (guards && isMask(f[0]) ? [inside(f[0]), f[1]] : factor(f)));
+  };
   const factor = ([base, p]: Factor): Factor => {
     if (p.d !== 2n) return [visit(base), p];
     const root = choose(rsqrt(base), true);

@@ -248,6 +248,8 @@ export const isFiniteFactor = ([f, p]: Factor): boolean => p.d === 1n && p.s > 0
 /** Finite whatever the data, so that times zero it is zero: what may stand outside a guard. */
 function isAlwaysFinite(e: Expr): boolean {
   switch (e.op) {
+    case 'input':
+      return e.role !== 'saved' && e.role !== 'scratch'; // these hold what was computed, 1/√0 among it
     case 'add':
       return e.terms.every(([, term]) => isAlwaysFinite(term));
     case 'mul':

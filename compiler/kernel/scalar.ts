@@ -170,8 +170,9 @@ function maskedProduct(
 ): Scalar {
   const node = masked[0] as Node<'select'>;
   const others = factors.filter((factor) => factor !== masked);
-  const covered = (factor: Factor): boolean =>
-    factor[0].axes.length >= node.axes.length || !isFiniteFactor(factor);
+  // smaller ones too where any must be: together they are one value
+  const guards = !others.every(isFiniteFactor);
+  const covered = ([f]: Factor): boolean => guards || f.axes.length >= node.axes.length;
   const then = [...others.filter(covered), [node.then, new Fraction(1)] as const];
   const body = select(of(node.test), product(new Fraction(1), then, inner), number(0));
   return product(
@@ -302,8 +303,8 @@ function commonPowers(terms: readonly Monomial[]): Map<Expr, Fraction> {
       if (!q || q.s !== p.s) least = new Fraction(0);
       else if (q.abs().compare(least.abs()) < 0) least = q;
     }
-    // what may not be finite stays with the mask that guards it
-    const isGuarded = !isFiniteFactor([e, p]) && terms.some(({ powers }) => [...powers.keys()].some(isMask));
+    // what may not be finite stays with the masks that guard it, where they do in every term
+    const isGuarded = !isFiniteFactor([e, p]) && terms.every(({ powers }) => [...powers.keys()].some(isMask));
     if (least.n !== 0n && terms.length > 1 && !isGuarded) common.set(e, least);
   }
   return common;
