@@ -20,6 +20,7 @@ import {
   one,
   or,
   power,
+  product,
   reduce,
   scale,
   select,
@@ -57,11 +58,17 @@ export const vjpRules: { readonly [K in Op]: VjpRule<K> } = {
   not: none,
   stop: none,
   add: ({ terms }, ct) => terms.map(([c]) => scale(c, ct)),
-  mul: (node, ct) => node.factors.map(([f, p]) => scale(p, mul(ct, node, power(f, -1)))), // d fᵖ = p fᵖ⁻¹ df
+  mul: (node, ct) => node.factors.map((_, i) => mul(ct, slope(node, i))),
   select: ({ test }, ct) => [undefined, mask(test, ct), mask(not(test), ct)],
   call: ({ fn, args }, ct) => partials[fn](args).map((partial) => partial?.(ct)),
   ...reductionVjp,
 };
+
+/** The derivative of a product by its factor fᵖ: d fᵖ = p fᵖ⁻¹ df. A root of a product stays one, so that it may be zero. */
+function slope({ coefficient, factors }: Node<'mul'>, i: number): Expr {
+  const [f, p] = factors[i]!;
+  return product(coefficient.mul(p), factors.with(i, [f, p.sub(1)]));
+}
 
 /** A partial derivative as a linear map: what it makes of a cotangent, or of a tangent. */
 type Linear = (t: Expr) => Expr;
@@ -269,8 +276,7 @@ export const jvpRules: { readonly [K in Op]: JvpRule<K> } = {
   not: still,
   stop: still,
   add: ({ terms }, ts) => linear(terms.flatMap(([c], i) => (ts[i] ? [[c, ts[i]] as const] : []))),
-  mul: (node, ts) =>
-    given(node.factors.map(([f, p], i) => ts[i] && scale(p, mul(ts[i], node, power(f, -1))))),
+  mul: (node, ts) => given(node.factors.map((_, i) => ts[i] && mul(ts[i], slope(node, i)))),
   select: ({ test }, [, then, otherwise]) => select(test, then ?? number(0), otherwise ?? number(0)),
   call: ({ fn, args }, ts) => given(partials[fn](args).map((partial, i) => ts[i] && partial?.(ts[i]))),
   sum: ({ over }, [t]) => t && sum(t, over),

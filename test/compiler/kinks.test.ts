@@ -16,6 +16,8 @@ interface Case {
   /** For cotangents of 1. */
   readonly dx: Numbers;
   readonly dw?: Numbers;
+  /** The second-order gradient of y's cotangent, for cotangents of 1. */
+  readonly ddy?: Numbers;
 }
 
 const root = Math.sqrt(Math.PI);
@@ -97,6 +99,17 @@ const cases: readonly Case[] = [
   },
   { title: 'squares', formula: 'x ^ 2', x: [-3, 0, 2], y: [9, 0, 4], dx: [-6, 0, 4] },
   { title: 'cubes', formula: 'x ^ 3', x: [-3, 0, 2], y: [-27, 0, 8], dx: [27, 0, 12] },
+  { title: 'roots of squares', formula: '(x ^ 2) ^ 1.5', x: [-2, 0, 2], y: [8, 0, 8], dx: [-12, 0, 12] },
+  {
+    title: 'roots of products',
+    formula: '(x * w) ^ 1.5',
+    x: [0, 4, 0],
+    w: [1, 1, 0],
+    y: [0, 8, 0],
+    dx: [0, 3, 0],
+    dw: [0, 12, 0],
+    ddy: [0, 15, 0],
+  },
   {
     title: 'powers of zero and of negative numbers',
     formula: 'pow(x, w)',
@@ -120,6 +133,26 @@ const cases: readonly Case[] = [
     y: [3, 2],
     dx: [0, -1],
     dw: [1, 0.5],
+  },
+  {
+    title: 'a guard around functions of what forward saves',
+    formula: 'sum(x, n) > 0 ? w * log(sum(x, n)) + w / sum(x, n) : w',
+    x: [1, -1],
+    w: [3, 4],
+    y: [3, 4],
+    dx: [0, 0],
+    dw: [1, 1],
+    ddy: [1, 1],
+  },
+  {
+    title: 'a power of what forward saves, which is zero',
+    formula: 'pow(var(x, n), w)',
+    x: [1, 1],
+    w: [2, 3],
+    y: [0, 0],
+    dx: [0, 0],
+    dw: [0, 0],
+    ddy: [0, 0],
   },
   {
     title: 'a guard around an exponential',
@@ -164,9 +197,10 @@ const cases: readonly Case[] = [
   },
 ];
 
-const specOf = ({ formula, w, isScalar }: Case, k: number): string => `
+const specOf = ({ formula, w, isScalar, ddy }: Case, k: number): string => `
 - name: case_${k}(Tensor x[n]${w ? ', Tensor w[n]' : ''}) -> Tensor y[${isScalar ? '' : 'n'}]
   forward: {y: "${formula}"}
+  generate: [forward, backward${ddy ? ', double_backward' : ''}]
 `;
 const compiled = await compileSpec(cases.map(specOf).join(''));
 const targets = [
@@ -178,7 +212,7 @@ const targets = [
 ] as const;
 for (const [target, tolerance] of targets) {
   const test = suite(`kinks, ${target.name}`);
-  for (const [k, { title, x, w, y, dx, dw }] of cases.entries()) {
+  for (const [k, { title, x, w, y, dx, dw, ddy }] of cases.entries()) {
     test(title, async () => {
       const inputs = new Map<string, Shaped>([['x', { shape: [x.length], data: x }]]);
       if (w) inputs.set('w', { shape: [w.length], data: w });
@@ -187,11 +221,17 @@ for (const [target, tolerance] of targets) {
         attributes: {},
       });
       assert.not(farthest((await session.outputs()).get('y')!, y, tolerance), 'y');
-      const found = await session.gradients(new Map([['y', y.map(() => 1)]]));
+      const cotangents = new Map([['y', y.map(() => 1)]]);
+      const found = await session.gradients(cotangents);
       const wrong = farthest(found.get('x')!, dx, tolerance);
       assert.not(wrong, `dx${wrong}`);
       const wrongW = dw && farthest(found.get('w')!, dw, tolerance);
       assert.not(wrongW, `dw${wrongW}`);
+      if (ddy) {
+        const ones = new Map([...inputs.keys()].map((name) => [name, x.map(() => 1)]));
+        const second = await session.second(cotangents, ones);
+        assert.not(farthest(second.get('grad_y')!, ddy, tolerance), 'second-order gradient of grad_y');
+      }
       session.dispose();
     });
   }
