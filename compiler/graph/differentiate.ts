@@ -10,6 +10,7 @@ import {
   constant,
   count,
   div,
+  input,
   isNumber,
   linear,
   mask,
@@ -27,6 +28,7 @@ import {
   sum,
 } from './build.ts';
 import { type Call, children, type Expr, Fraction, type Node, type Op, topological } from './expr.ts';
+import { transform } from './rebuild.ts';
 
 /** The cotangent of each child, in the order of `children`, given a node and the cotangent of its value. */
 type VjpRule<K extends Op> = (node: Node<K>, ct: Expr) => readonly (Expr | undefined)[];
@@ -42,7 +44,7 @@ const reductionVjp = {
   prod: (node: Node<'prod'>, ct: Expr) =>
     hasNoZero(node.x)
       ? [div(mul(ct, node), node.x)]
-      : vjp([[productPolynomial(node.x, node.over), ct]], [node.x]),
+      : [mul(ct, slopeOfPolynomial(node))],
 };
 
 export const vjpRules: { readonly [K in Op]: VjpRule<K> } = {
@@ -151,6 +153,13 @@ const takenBy =
 function shareAmongTies(node: Node<'amax'> | Node<'amin'>, ct: Expr): Expr[] {
   const attained = compare('==', node.x, node);
   return [div(mask(attained, ct), sum(mask(attained, number(1)), node.over))];
+}
+
+/** The derivative of Π x by each factor: of a variable that stands for them, since parts of x move when it is built. */
+function slopeOfPolynomial({ x, over }: Node<'prod'>): Expr {
+  const factor = input('scratch', 'factor', x.axes);
+  const [slope] = vjp([[productPolynomial(factor, over), number(1)]], [factor]);
+  return transform([slope!], (e) => (e === factor ? x : e))[0]!;
 }
 
 /**

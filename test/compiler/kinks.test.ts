@@ -88,6 +88,15 @@ const cases: readonly Case[] = [
     dx: [0, 0, 0],
   },
   {
+    title: 'prod of scaled factors',
+    formula: 'prod(-x / 2, n)',
+    isScalar: true,
+    x: [0, 2, 4],
+    y: [0],
+    dx: [-1, 0, 0],
+    ddy: [-1],
+  },
+  {
     title: 'prod of products',
     formula: 'prod(x * w, n)',
     isScalar: true,
