@@ -143,8 +143,6 @@ function returnsOf(source: Source, signature: Signature, fields: Fields): Return
   }));
 }
 
-/** In order of first appearance. */
-
 const optionalOf = (args: readonly Argument[]): string[] =>
   args.flatMap((a) => (a.kind === 'tensor' && a.optional ? [a.name] : []));
 
