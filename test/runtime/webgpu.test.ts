@@ -103,9 +103,9 @@ test('more workgroups than two dimensions can hold', async () => {
 test('buffers past the limit are an error before anything is allocated', async () => {
   const { maxStorageBufferBindingSize, maxBufferSize } = gpuDevice.limits;
   const limit = Math.min(maxStorageBufferBindingSize, maxBufferSize);
-  assert.throws(() => device.tensor([limit / 4 + 1]), `than the ${limit} the device can bind`);
+  assert.throws(() => device.tensor([limit / 4 + 1]), new RegExp(`than the ${limit} the device can bind`));
   const small = await gpuDevice.createBuffer({ size: 16, usage: 128 });
-  assert.throws(() => device.tensor([5], small), 'shape [5] does not fit a buffer of 16 bytes');
+  assert.throws(() => device.tensor([5], small), /shape \[5\] does not fit a buffer of 16 bytes/);
 });
 
 test('a kernel that does not compile', async () => {
@@ -226,7 +226,7 @@ test('no more freed memory is kept than asked for', async () => {
 
 test('f64 data is refused', () => {
   const data = Float64Array.of(1) as unknown as Float32Array;
-  assert.throws(() => device.tensor([1], data), 'WebGPU has no f64');
+  assert.throws(() => device.tensor([1], data), /WebGPU has no f64/);
 });
 
 test('a lost device', async () => {
