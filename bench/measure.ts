@@ -124,12 +124,15 @@ async function check(
   return side === 'floor' || !expected ? undefined : disagreement(expected, await prepared.results());
 }
 
-/** Calls until compilers have had their chance, and decides how many calls are a sample. */
+/**
+ * Calls until compilers have had their chance, and decides how many calls are a sample. V8 compiles WebAssembly and
+ * the JavaScript around it a second time, beside the calls: on short calls the first hundred are up to twice as slow.
+ */
 async function warmUp(contender: Contender, prepared: Prepared, budget: Budget): Promise<Entrant> {
   let spent = 0;
   let last = 0;
   let each = Number.POSITIVE_INFINITY;
-  for (let count = 1, calls = 0; spent < 3 * budget.sample || calls < 3; count *= 2) {
+  for (let count = 1, calls = 0; spent < 12 * budget.sample || calls < 3; count *= 2) {
     last = await prepared.time(count);
     spent += last;
     calls += count;
