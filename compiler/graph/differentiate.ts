@@ -42,9 +42,7 @@ const reductionVjp = {
   amax: shareAmongTies,
   amin: shareAmongTies,
   prod: (node: Node<'prod'>, ct: Expr) =>
-    hasNoZero(node.x)
-      ? [div(mul(ct, node), node.x)]
-      : [mul(ct, slopeOfPolynomial(node))],
+    hasNoZero(node.x) ? [div(mul(ct, node), node.x)] : [mul(ct, slopeOfPolynomial(node))],
 };
 
 export const vjpRules: { readonly [K in Op]: VjpRule<K> } = {

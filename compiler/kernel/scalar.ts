@@ -72,6 +72,7 @@ export function createScalars(): Scalars {
 const table = createWeakTable<Scalar>();
 const converted = new WeakMap<Expr, Scalar>();
 let nextId = 0;
+const one = new Fraction(1);
 
 /** The one scalar of this shape. */
 function make(key: string, shape: Shape, axes: Axes, type: 'real' | 'bool' = 'real'): Scalar {
@@ -173,8 +174,10 @@ function maskedProduct(
   // smaller ones too where any must be: together they are one value
   const guards = !others.every(isFiniteFactor);
   const covered = ([f]: Factor): boolean => guards || f.axes.length >= node.axes.length;
-  const then = [...others.filter(covered), [node.then, new Fraction(1)] as const];
-  const body = select(of(node.test), product(new Fraction(1), then, inner), number(0));
+  // what is masked may be a product that has a mask itself
+  const { then } = node;
+  const [scale, own] = then.op === 'mul' ? [then.coefficient, then.factors] : [one, [[then, one] as const]];
+  const body = select(of(node.test), product(scale, [...others.filter(covered), ...own], inner), number(0));
   return product(
     coefficient,
     others.filter((factor) => !covered(factor)),

@@ -135,6 +135,15 @@ const cases: readonly Case[] = [
     dx: [0, 0, 0.5],
   },
   {
+    title: 'a guard around a guard and a root, times what is saved',
+    formula: 'x < 0 ? x : (w > 3 ? 1 : sqrt(x)) * mean(w, n)',
+    x: [-1, 4, 9],
+    w: [1, 1, 4],
+    y: [-1, 4, 2],
+    dx: [1, 0.5, 0],
+    dw: [1, 1, 1],
+  },
+  {
     title: 'a guard around a quotient',
     formula: 'x != 0 ? w / x : w',
     x: [0, 2],
