@@ -120,8 +120,8 @@ export function batch_norm_add_relu_backward_2(grad_y: Floats, bias: Floats | un
   for (let i_n = 0; i_n < n; i_n++) {
     const base = i_n * c;
     for (let i_c = 0; i_c < c; i_c++) {
-      const v = (weight ? weight[i_c]! : 1) * invstd[i_c]!;
       const base_1 = (base + i_c) * s;
+      const v = (weight ? weight[i_c]! : 1) * invstd[i_c]!;
       const mean_1 = mean[i_c]!;
       const bias_1 = (bias ? bias[i_c]! : 0);
       let i_s = base_1 + 3;
@@ -138,10 +138,10 @@ export function batch_norm_add_relu_backward_2(grad_y: Floats, bias: Floats | un
         const grad_y_1$1 = grad_y[i_s - 2]!;
         const grad_y_1$2 = grad_y[i_s - 1]!;
         const grad_y_1$3 = grad_y[i_s]!;
-        dx[i_s - 3] = v * (((residual_1 + v * (x_1 - mean_1) + bias_1 > 0) ? grad_y_1 : 0));
-        dx[i_s - 2] = v * (((residual_1$1 + v * (x_1$1 - mean_1) + bias_1 > 0) ? grad_y_1$1 : 0));
-        dx[i_s - 1] = v * (((residual_1$2 + v * (x_1$2 - mean_1) + bias_1 > 0) ? grad_y_1$2 : 0));
-        dx[i_s] = v * (((residual_1$3 + v * (x_1$3 - mean_1) + bias_1 > 0) ? grad_y_1$3 : 0));
+        dx[i_s - 3] = ((residual_1 + v * (x_1 - mean_1) + bias_1 > 0) ? v * grad_y_1 : 0);
+        dx[i_s - 2] = ((residual_1$1 + v * (x_1$1 - mean_1) + bias_1 > 0) ? v * grad_y_1$1 : 0);
+        dx[i_s - 1] = ((residual_1$2 + v * (x_1$2 - mean_1) + bias_1 > 0) ? v * grad_y_1$2 : 0);
+        dx[i_s] = ((residual_1$3 + v * (x_1$3 - mean_1) + bias_1 > 0) ? v * grad_y_1$3 : 0);
         dresidual[i_s - 3] = ((residual_1 + v * (x_1 - mean_1) + bias_1 > 0) ? grad_y_1 : 0);
         dresidual[i_s - 2] = ((residual_1$1 + v * (x_1$1 - mean_1) + bias_1 > 0) ? grad_y_1$1 : 0);
         dresidual[i_s - 1] = ((residual_1$2 + v * (x_1$2 - mean_1) + bias_1 > 0) ? grad_y_1$2 : 0);
@@ -152,7 +152,7 @@ export function batch_norm_add_relu_backward_2(grad_y: Floats, bias: Floats | un
         const residual_1 = residual[i_s]!;
         const x_1 = x[i_s]!;
         const grad_y_1 = grad_y[i_s]!;
-        dx[i_s] = v * (((residual_1 + v * (x_1 - mean_1) + bias_1 > 0) ? grad_y_1 : 0));
+        dx[i_s] = ((residual_1 + v * (x_1 - mean_1) + bias_1 > 0) ? v * grad_y_1 : 0);
         dresidual[i_s] = ((residual_1 + v * (x_1 - mean_1) + bias_1 > 0) ? grad_y_1 : 0);
       }
     }
@@ -202,8 +202,8 @@ export function batch_norm_add_relu_backward_3(grad_y: Floats, bias: Floats, res
         const grad_y_1$1 = grad_y[i_s]!;
         sum += (((residual_1 + v_1 * v_2 + bias_1 > 0) ? v_2 * grad_y_1 : 0)) + (((residual_1$1 + v_1 * v_2$1 + bias_1 > 0) ? v_2$1 * grad_y_1$1 : 0));
         sum_1 += (((residual_1 + v_1 * v_2 + bias_1 > 0) ? grad_y_1 : 0)) + (((residual_1$1 + v_1 * v_2$1 + bias_1 > 0) ? grad_y_1$1 : 0));
-        dx[i_s - 1] = v_1 * (((residual_1 + v_1 * v_2 + bias_1 > 0) ? grad_y_1 : 0));
-        dx[i_s] = v_1 * (((residual_1$1 + v_1 * v_2$1 + bias_1 > 0) ? grad_y_1$1 : 0));
+        dx[i_s - 1] = ((residual_1 + v_1 * v_2 + bias_1 > 0) ? v_1 * grad_y_1 : 0);
+        dx[i_s] = ((residual_1$1 + v_1 * v_2$1 + bias_1 > 0) ? v_1 * grad_y_1$1 : 0);
         dresidual[i_s - 1] = ((residual_1 + v_1 * v_2 + bias_1 > 0) ? grad_y_1 : 0);
         dresidual[i_s] = ((residual_1$1 + v_1 * v_2$1 + bias_1 > 0) ? grad_y_1$1 : 0);
       }
@@ -214,7 +214,7 @@ export function batch_norm_add_relu_backward_3(grad_y: Floats, bias: Floats, res
         const grad_y_1 = grad_y[i_s]!;
         sum += ((residual_1 + v_1 * v_2 + bias_1 > 0) ? v_2 * grad_y_1 : 0);
         sum_1 += ((residual_1 + v_1 * v_2 + bias_1 > 0) ? grad_y_1 : 0);
-        dx[i_s] = v_1 * (((residual_1 + v_1 * v_2 + bias_1 > 0) ? grad_y_1 : 0));
+        dx[i_s] = ((residual_1 + v_1 * v_2 + bias_1 > 0) ? v_1 * grad_y_1 : 0);
         dresidual[i_s] = ((residual_1 + v_1 * v_2 + bias_1 > 0) ? grad_y_1 : 0);
       }
     }

@@ -27,14 +27,14 @@ fn backward_11(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id
   if (result >= numbers.n * numbers.c) { return; }
   let begin = group.z * numbers.share;
   let end = min(begin + numbers.share, some_s);
-  let invstd_1 = invstd[i_c];
   let base = result * some_s;
+  let invstd_1 = invstd[i_c];
   let mean_1 = mean[i_c];
   for (var i = begin + own.x; i < end; i += width) { //turns
     let residual_1 = residual[base + i];
     let x_1 = x[base + i];
     let grad_y_1 = grad_y[base + i];
-    dx[base + i] = invstd_1 * select(some(0.0), grad_y_1, residual_1 + invstd_1 * (x_1 - mean_1) > some(0.0));
+    dx[base + i] = select(some(0.0), invstd_1 * grad_y_1, residual_1 + invstd_1 * (x_1 - mean_1) > some(0.0));
     dresidual[base + i] = select(some(0.0), grad_y_1, residual_1 + invstd_1 * (x_1 - mean_1) > some(0.0));
   }
 }

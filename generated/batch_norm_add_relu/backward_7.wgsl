@@ -27,15 +27,16 @@ fn backward_7(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id)
   if (result >= numbers.n * c) { return; }
   let begin = group.z * numbers.share;
   let end = min(begin + numbers.share, some_s);
-  let packed_1 = packed[i_c];
   let base = result * some_s;
+  let packed_1 = packed[i_c];
   let packed_2 = packed[c + i_c];
   let packed_3 = packed[2u * c + i_c];
   for (var i = begin + own.x; i < end; i += width) { //turns
     let residual_1 = residual[base + i];
     let x_1 = x[base + i];
+    let v = residual_1 + packed_1 * (x_1 - packed_2) + packed_3 > some(0.0);
     let grad_y_1 = grad_y[base + i];
-    dx[base + i] = packed_1 * select(some(0.0), grad_y_1, residual_1 + packed_1 * (x_1 - packed_2) + packed_3 > some(0.0));
-    dresidual[base + i] = select(some(0.0), grad_y_1, residual_1 + packed_1 * (x_1 - packed_2) + packed_3 > some(0.0));
+    dx[base + i] = select(some(0.0), packed_1 * grad_y_1, v);
+    dresidual[base + i] = select(some(0.0), grad_y_1, v);
   }
 }

@@ -64,7 +64,7 @@ fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Totals {
         let grad_y_1 = grad_y[(i_n * c + result) * some_s + i_s];
         sum += select(some(0.0), grad_y_1, v_1);
         sum_1 += select(some(0.0), v * grad_y_1, v_1);
-        dx[(i_n * c + result) * some_s + i_s] = packed_1 * select(some(0.0), grad_y_1, v_1);
+        dx[(i_n * c + result) * some_s + i_s] = select(some(0.0), packed_1 * grad_y_1, v_1);
         dresidual[(i_n * c + result) * some_s + i_s] = select(some(0.0), grad_y_1, v_1);
         i_n += rest;
         i_s += stride;

@@ -128,16 +128,16 @@ export function batch_norm_relu_backward_2(grad_y: Floats, bias: Floats | undefi
         const grad_y_1$1 = grad_y[i_s - 2]!;
         const grad_y_1$2 = grad_y[i_s - 1]!;
         const grad_y_1$3 = grad_y[i_s]!;
-        dx[i_s - 3] = v * (((v * (x_1 - mean_1) + bias_1 > 0) ? grad_y_1 : 0));
-        dx[i_s - 2] = v * (((v * (x_1$1 - mean_1) + bias_1 > 0) ? grad_y_1$1 : 0));
-        dx[i_s - 1] = v * (((v * (x_1$2 - mean_1) + bias_1 > 0) ? grad_y_1$2 : 0));
-        dx[i_s] = v * (((v * (x_1$3 - mean_1) + bias_1 > 0) ? grad_y_1$3 : 0));
+        dx[i_s - 3] = ((v * (x_1 - mean_1) + bias_1 > 0) ? v * grad_y_1 : 0);
+        dx[i_s - 2] = ((v * (x_1$1 - mean_1) + bias_1 > 0) ? v * grad_y_1$1 : 0);
+        dx[i_s - 1] = ((v * (x_1$2 - mean_1) + bias_1 > 0) ? v * grad_y_1$2 : 0);
+        dx[i_s] = ((v * (x_1$3 - mean_1) + bias_1 > 0) ? v * grad_y_1$3 : 0);
       }
       i_s -= 3;
       for (; i_s < base_1 + s; i_s++) {
         const x_1 = x[i_s]!;
         const grad_y_1 = grad_y[i_s]!;
-        dx[i_s] = v * (((v * (x_1 - mean_1) + bias_1 > 0) ? grad_y_1 : 0));
+        dx[i_s] = ((v * (x_1 - mean_1) + bias_1 > 0) ? v * grad_y_1 : 0);
       }
     }
   }
@@ -185,10 +185,10 @@ export function batch_norm_relu_backward_3(grad_y: Floats, bias: Floats, weight:
         const grad_y_1$3 = grad_y[i_s]!;
         sum += (((v_1 * v_2 + bias_1 > 0) ? v_2 * grad_y_1 : 0)) + (((v_1 * v_2$1 + bias_1 > 0) ? v_2$1 * grad_y_1$1 : 0)) + (((v_1 * v_2$2 + bias_1 > 0) ? v_2$2 * grad_y_1$2 : 0)) + (((v_1 * v_2$3 + bias_1 > 0) ? v_2$3 * grad_y_1$3 : 0));
         sum_1 += (((v_1 * v_2 + bias_1 > 0) ? grad_y_1 : 0)) + (((v_1 * v_2$1 + bias_1 > 0) ? grad_y_1$1 : 0)) + (((v_1 * v_2$2 + bias_1 > 0) ? grad_y_1$2 : 0)) + (((v_1 * v_2$3 + bias_1 > 0) ? grad_y_1$3 : 0));
-        dx[i_s - 3] = v_1 * (((v_1 * v_2 + bias_1 > 0) ? grad_y_1 : 0));
-        dx[i_s - 2] = v_1 * (((v_1 * v_2$1 + bias_1 > 0) ? grad_y_1$1 : 0));
-        dx[i_s - 1] = v_1 * (((v_1 * v_2$2 + bias_1 > 0) ? grad_y_1$2 : 0));
-        dx[i_s] = v_1 * (((v_1 * v_2$3 + bias_1 > 0) ? grad_y_1$3 : 0));
+        dx[i_s - 3] = ((v_1 * v_2 + bias_1 > 0) ? v_1 * grad_y_1 : 0);
+        dx[i_s - 2] = ((v_1 * v_2$1 + bias_1 > 0) ? v_1 * grad_y_1$1 : 0);
+        dx[i_s - 1] = ((v_1 * v_2$2 + bias_1 > 0) ? v_1 * grad_y_1$2 : 0);
+        dx[i_s] = ((v_1 * v_2$3 + bias_1 > 0) ? v_1 * grad_y_1$3 : 0);
       }
       i_s -= 3;
       for (; i_s < base_1 + s; i_s++) {
@@ -196,7 +196,7 @@ export function batch_norm_relu_backward_3(grad_y: Floats, bias: Floats, weight:
         const grad_y_1 = grad_y[i_s]!;
         sum += ((v_1 * v_2 + bias_1 > 0) ? v_2 * grad_y_1 : 0);
         sum_1 += ((v_1 * v_2 + bias_1 > 0) ? grad_y_1 : 0);
-        dx[i_s] = v_1 * (((v_1 * v_2 + bias_1 > 0) ? grad_y_1 : 0));
+        dx[i_s] = ((v_1 * v_2 + bias_1 > 0) ? v_1 * grad_y_1 : 0);
       }
     }
     dweight[i_c] = (test ? invstd_1 * sum : 0);

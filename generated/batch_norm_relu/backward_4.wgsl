@@ -35,6 +35,6 @@ fn backward_4(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id)
   for (var i = begin + own.x; i < end; i += width) { //turns
     let x_1 = x[base + i];
     let grad_y_1 = grad_y[base + i];
-    dx[base + i] = v * select(some(0.0), grad_y_1, v * (x_1 - mean_1) + bias_1 > some(0.0));
+    dx[base + i] = select(some(0.0), v * grad_y_1, v * (x_1 - mean_1) + bias_1 > some(0.0));
   }
 }

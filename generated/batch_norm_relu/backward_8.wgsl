@@ -30,6 +30,6 @@ fn backward_8(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id)
   for (var i = begin + own.x; i < end; i += width) { //turns
     let x_1 = x[base + i];
     let grad_y_1 = grad_y[base + i];
-    dx[base + i] = invstd_1 * select(some(0.0), grad_y_1, invstd_1 * (x_1 - mean_1) > some(0.0));
+    dx[base + i] = select(some(0.0), invstd_1 * grad_y_1, invstd_1 * (x_1 - mean_1) > some(0.0));
   }
 }
