@@ -1,5 +1,4 @@
 /** The one printer of graphs: infix formulas, and programs of one line a shared value. */
-
 import { exactFraction } from '../spec/numeral.ts';
 import { children, type Expr, Fraction, isOne, isReduction, topological } from './expr.ts';
 import { outputOf } from './handles.ts';

@@ -20,7 +20,7 @@ export const gap = 80;
 /** Elements from slot to slot of what a thread has to itself, and how many slots that has. */
 export const slotElements = tile + gap;
 export const ownSlots = Math.floor(ownElements / slotElements);
-/** Rows that it takes in before it merges: not a power of two, or rows of several parts of them would share places in cache. */
+/** Rows that a column reduction takes in before it merges, as many of each part of the rows that go abreast. */
 export const rowChunk = 124;
 
 /** A group of reductions over one space, with the axes sorted into what is kept and what is summed. */

@@ -1,5 +1,4 @@
 /** Kernels that reduce: in one go, or where there are few results, in blocks that leave partials and are then merged. */
-
 import { handleOf } from '../../graph/handles.ts';
 import type { ProgramOutput } from '../../schedule/program.ts';
 import type { Group, MapStage, ReduceStage } from '../../schedule/stages.ts';
