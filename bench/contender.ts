@@ -21,7 +21,7 @@ export interface Contender {
   readonly unit: 'cpu' | 'gpu';
   readonly threads: 'one' | 'all';
   /** Why it cannot do a case, or nothing. */
-  readonly cannot: (row: Case) => string | undefined;
+  readonly cannot: (row: Case) => string | undefined | Promise<string | undefined>;
   readonly prepare: (row: Case, data: readonly Data[]) => Promise<Prepared>;
 }
 
@@ -38,6 +38,19 @@ export interface Team {
   /** For the description of the machine, e.g. `PyTorch 2.1`. */
   readonly versions: readonly string[];
   readonly close?: () => void;
+}
+
+/** The contenders of a library, unless it does not start here: then they are absent, by their common name. */
+export async function assemble(
+  name: string,
+  versions: () => readonly string[],
+  start: () => Promise<readonly Contender[]>,
+): Promise<Team> {
+  try {
+    return { contenders: await start(), absent: [], versions: versions() };
+  } catch (error) {
+    return { contenders: [], absent: [{ name, reason: reasonOf(error) }], versions: [] };
+  }
 }
 
 /** Numbers the calls of all samples, so that samples of one call alternate too. */

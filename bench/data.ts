@@ -1,5 +1,5 @@
 /** Random tensors of a problem: the same in every run, two sets of the large ones, so that calls can alternate. */
-import { channelsOf, elementsOf, type Problem } from './cases.ts';
+import { channelsOf, elementsOf, type Problem, writeProblem } from './cases.ts';
 
 /** Arrays by name; those as large as the data lie in the problem's layout. */
 export interface Data {
@@ -37,8 +37,20 @@ function fill(seed: number, length: number, draw: (u: number) => number): Float3
 /** Beyond this many elements one set has to do, for there may not be room for two. */
 const largestAlternating = 2e7;
 
-/** Contenders must not write to these arrays: they are shared. */
+let last: { readonly name: string; readonly data: readonly Data[] } | undefined;
+
+/** Contenders must not write to these arrays: they are shared, and those of the last problem are kept for its next row. */
 export function drawData(problem: Problem): readonly Data[] {
+  const name = writeProblem(problem);
+  if (last?.name === name) return last.data;
+  last = undefined;
+  const data = draw(problem);
+  // What is that large is needed once, and each process that kept it would hold a gigabyte.
+  if (data.length > 1) last = { name, data };
+  return data;
+}
+
+function draw(problem: Problem): readonly Data[] {
   const length = elementsOf(problem);
   const channels = channelsOf(problem);
   const set = (seed: number): Data => ({

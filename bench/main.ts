@@ -15,7 +15,7 @@ import {
 import type { Row } from './compare.ts';
 import type { Contender } from './contender.ts';
 import { type Field, loadField } from './contenders.ts';
-import { type Data, drawData } from './data.ts';
+import { drawData } from './data.ts';
 import { describeMachine } from './machine.ts';
 import { type Budget, budgets, Foresight, measure, type Outcome } from './measure.ts';
 import { help, type Options, readOptions } from './options.ts';
@@ -31,7 +31,7 @@ function progress(message: string): void {
   console.error(`${seconds.padStart(4)} s  ${message}`);
 }
 
-/** Measures cases in order; data is drawn once a problem. */
+/** Measures cases in order. */
 async function measureAll(
   cases: readonly Case[],
   contenders: readonly Contender[],
@@ -40,13 +40,12 @@ async function measureAll(
   isChecked: boolean,
 ): Promise<Row[]> {
   const rows: Row[] = [];
-  let drawn = '';
-  let data: readonly Data[] = [];
+  let known = '';
   let expect: ReturnType<typeof createReference> | undefined;
   for (const [i, row] of cases.entries()) {
-    if (drawn !== writeProblem(row)) {
-      drawn = writeProblem(row);
-      data = drawData(row);
+    const data = drawData(row);
+    if (known !== writeProblem(row)) {
+      known = writeProblem(row);
       expect = isChecked ? createReference(row, data[0]!) : undefined;
     }
     const setting = { row, data, expected: expect?.(row), budget, foresight };
@@ -96,10 +95,10 @@ async function checkAgreement(cases: readonly Case[], contenders: readonly Conte
 /** Ours and, of the peers, those that can be as fast; the others would take minutes. */
 const inScaling = ({ name, unit }: Contender): boolean => unit === 'cpu' && !/tfjs|jax/.test(name);
 
-/** Elements. With 1e8 the contenders together hold some 8 GB. */
+/** Elements. With 1e8 the contenders together hold some 12 GB. */
 function largestScale({ quick }: Options): number {
   if (quick) return 1e7;
-  const isEnough = freemem() > 10 * 2 ** 30;
+  const isEnough = freemem() > 14 * 2 ** 30;
   if (!isEnough) progress('there is no memory for 1e8 elements: time per element ends at 1e7');
   return isEnough ? 1e8 : 1e7;
 }

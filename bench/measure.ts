@@ -1,11 +1,10 @@
 /** Times the contenders of a case in turns, so that what disturbs the machine disturbs all of them. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { disagreement } from './agree.ts';
 import { type Case, elementsOf } from './cases.ts';
 import { type Contender, type Prepared, reasonOf } from './contender.ts';
 import type { Data } from './data.ts';
+import { collectGarbage } from './garbage.ts';
 import { checkGpu } from './gpu.ts';
 import type { Results } from './reference.ts';
 import { type Timing, timingOf } from './statistics.ts';
@@ -98,7 +97,7 @@ export async function measure(
 /** Prepares, checks and warms up. */
 async function admit(contender: Contender, setting: Setting): Promise<Entrant | Outcome> {
   const { row, data, budget, foresight } = setting;
-  const reason = contender.cannot(row);
+  const reason = await contender.cannot(row);
   if (reason) return { missing: reason };
   const foreseen = foresight.foresee(contender.name, row);
   if (contender.side === 'peer' && foreseen > budget.call)
@@ -173,6 +172,3 @@ async function sample(entrant: Entrant): Promise<void> {
     entrant.failure = reasonOf(error);
   }
 }
-
-setFlagsFromString('--expose-gc');
-const collectGarbage = runInNewContext('gc') as () => void;

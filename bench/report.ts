@@ -73,9 +73,9 @@ Written by \`npm run bench\`. ${kind}
 
 ${machine.lines.map((line) => `- ${line}`).join('\n')}
 
-Contenders take turns over several rounds, in one process (PyTorch in a Python beside it). Every number was compared with
-a float64 reference, with random cotangents, before it was timed; only tensors past 1e6 elements under *Time per
-element* were not. Shown is the median of a call and half the distance of the quartiles. All allocate their results in
+Contenders take turns over several rounds. On the CPU each has a process of its own; on WebGPU they share one. Every
+number was compared with a float64 reference, with random cotangents, before it was timed; only tensors past 1e6
+elements under *Time per element* were not. Shown is the median of a call and half the distance of the quartiles. All allocate their results in
 each call and free them; calls alternate between two sets of inputs. On WebGPU several calls are queued, and the wait
 for the queue is counted. A **step** is forward and backward together. *Traffic* is from the manifest: kernels, and how
 often they read and write tensors as large as the data. *Copy* is one copy of x into memory that exists; *CPU over copy*

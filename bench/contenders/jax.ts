@@ -1,16 +1,6 @@
 /** jax-js: the formulas in its numpy, compiled by `jit`; gradients by `vjp`. In Node its wasm has one thread. */
 import { type Case, channelsOf, eps, groups, isRowwise, physicalShape } from '../cases.ts';
-import {
-  type Absent,
-  type Contender,
-  numbered,
-  type Prepared,
-  reasonOf,
-  type Team,
-  timeAsync,
-  timeQueued,
-  turn,
-} from '../contender.ts';
+import { assemble, numbered, type Prepared, type Team, timeAsync, timeQueued, turn } from '../contender.ts';
 import type { Data } from '../data.ts';
 import { importPeer, versionOf } from '../peers.ts';
 
@@ -45,31 +35,24 @@ interface Jax {
   blockUntilReady(arrays: Many): Promise<unknown>;
 }
 
-export async function loadJax(): Promise<Team> {
-  const contenders: Contender[] = [];
-  const absent: Absent[] = [];
-  for (const device of ['wasm', 'webgpu']) {
-    const name = `jax-js ${device}`;
-    try {
-      const jax = await importPeer<Jax>('@jax-js/jax');
-      if (!(await jax.init(device)).includes(device)) throw new Error(`its ${device} backend does not start`);
-      contenders.push({
+export function loadJax(device: 'wasm' | 'webgpu'): Promise<Team> {
+  const name = `jax-js ${device}`;
+  const versions = () => [`jax-js ${versionOf('@jax-js/jax')}`];
+  return assemble(name, versions, async () => {
+    const jax = await importPeer<Jax>('@jax-js/jax');
+    if (!(await jax.init(device)).includes(device)) throw new Error(`its ${device} backend does not start`);
+    jax.defaultDevice(device);
+    return [
+      {
         name,
         side: 'peer',
         unit: device === 'webgpu' ? 'gpu' : 'cpu',
         threads: device === 'webgpu' ? 'all' : 'one',
         cannot: () => undefined,
         prepare: (row, data) => prepare(jax, device, row, data),
-      });
-    } catch (error) {
-      absent.push({ name, reason: reasonOf(error) });
-    }
-  }
-  return {
-    contenders,
-    absent,
-    versions: contenders.length > 0 ? [`jax-js ${versionOf('@jax-js/jax')}`] : [],
-  };
+      },
+    ];
+  });
 }
 
 interface View {
@@ -148,7 +131,6 @@ function functionsOf(jax: Jax, row: Case, view: View) {
 }
 
 async function prepare(jax: Jax, device: string, row: Case, data: readonly Data[]): Promise<Prepared> {
-  jax.defaultDevice(device);
   const view = viewOf(row);
   const large = (array: Float32Array) => jax.numpy.array(array, { shape: view.shape });
   const small = (array: Float32Array) => jax.numpy.array(array, { shape: [channelsOf(row)] });
@@ -197,16 +179,12 @@ async function prepare(jax: Jax, device: string, row: Case, data: readonly Data[
   };
   return {
     results: async () => {
-      jax.defaultDevice(device);
       const results = new Map<string, ArrayLike<number>>();
       const arrays = run(0);
       for (const [i, array] of arrays.entries()) results.set(namesOf(row)[i]!, await array.data());
       return results;
     },
-    time: (count) => {
-      jax.defaultDevice(device);
-      return device === 'webgpu' ? timeOnGpu(count) : timeAsync(count, finished);
-    },
+    time: (count) => (device === 'webgpu' ? timeOnGpu(count) : timeAsync(count, finished)),
     dispose: () => {
       for (const { inputs, dy, cotangents2 } of sets) drop([...inputs, dy, ...cotangents2]);
       for (const pull of pulls) pull.dispose?.();

@@ -5,11 +5,10 @@ import { batch_norm, group_norm, instance_norm, layer_norm, rms_norm } from '../
 import type { CpuDevice, OpDescription, Tensor, WebGpuDevice } from '../../runtime/index.ts';
 import { type Case, channelsOf, eps, groups, momentum, type OpName, physicalShape } from '../cases.ts';
 import {
-  type Absent,
+  assemble,
   type Contender,
   numbered,
   type Prepared,
-  reasonOf,
   type Team,
   timeAsync,
   timeQueued,
@@ -34,13 +33,6 @@ const published = new URL('../../dist/runtime/index.js', import.meta.url).href;
 const runtime = (await import(published)) as typeof import('../../runtime/index.ts');
 const makeCpu: MakeCpu = runtime.cpu;
 
-const names = {
-  typescript: 'TypeScript',
-  wasm: 'wasm',
-  wasmThreads: 'wasm, all threads',
-  wgsl: 'WGSL',
-} as const;
-
 /** A device that calls run on, and how to wait until what was called is done. */
 interface Engine {
   readonly device: CpuDevice | WebGpuDevice;
@@ -57,48 +49,36 @@ interface Finished {
   dispose(): void;
 }
 
-export async function loadNormgrad(threads: number, gpu: OpenedDevice | undefined): Promise<Team> {
-  const contenders: Contender[] = [];
-  const absent: Absent[] = [];
-  const add = async (
-    name: string,
-    traits: Pick<Contender, 'unit' | 'threads'>,
-    open: () => Promise<Engine>,
-  ) => {
-    try {
-      const engine = await open();
-      contenders.push({
-        name,
-        side: 'ours',
-        ...traits,
-        cannot,
-        prepare: (row, data) => prepare(engine, row, data),
-      });
-    } catch (error) {
-      absent.push({ name, reason: reasonOf(error) });
-    }
-  };
-  const onCpu = async (target: 'wasm' | 'typescript', wanted: number): Promise<Engine> => {
-    if (!(await generatedTargets()).includes(target)) throw new Error('this target is not generated');
-    return { device: await makeCpu({ target, threads: wanted }) };
-  };
-  await add(names.typescript, { unit: 'cpu', threads: 'one' }, () => onCpu('typescript', 1));
-  await add(names.wasm, { unit: 'cpu', threads: 'one' }, () => onCpu('wasm', 1));
-  await add(names.wasmThreads, { unit: 'cpu', threads: 'all' }, () => onCpu('wasm', threads));
-  if (gpu) {
-    const finish = () => gpu.device.queue.onSubmittedWorkDone();
-    await add(names.wgsl, { unit: 'gpu', threads: 'all' }, async () => ({
-      device: runtime.webgpu(gpu.device),
-      finish,
-    }));
-  } else absent.push({ name: names.wgsl, reason: 'no WebGPU device' });
-  return { contenders, absent, versions: [] };
-}
+/** A target on the CPU, of which each has a process of its own. */
+export const loadCpu = (name: string, target: 'wasm' | 'typescript', threads: number): Promise<Team> =>
+  load(name, { unit: 'cpu', threads: threads > 1 ? 'all' : 'one' }, async () => {
+    const { targets } = JSON.parse(await readFile(manifest, 'utf8')) as { targets: readonly string[] };
+    if (!targets.includes(target)) throw new Error('this target is not generated');
+    return { device: await makeCpu({ target, threads }) };
+  });
 
-async function generatedTargets(): Promise<readonly string[]> {
-  const text = await readFile(new URL('../../generated/manifest.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { targets: string[] }).targets;
-}
+export const loadGpu = (gpu: OpenedDevice | undefined): Promise<Team> =>
+  load('WGSL', { unit: 'gpu', threads: 'all' }, async () => {
+    if (!gpu) throw new Error('no WebGPU device');
+    const { device } = gpu;
+    return { device: runtime.webgpu(device), finish: () => device.queue.onSubmittedWorkDone() };
+  });
+
+const manifest = new URL('../../generated/manifest.json', import.meta.url);
+
+const load = (
+  name: string,
+  traits: Pick<Contender, 'unit' | 'threads'>,
+  open: () => Promise<Engine>,
+): Promise<Team> =>
+  assemble(
+    name,
+    () => [],
+    async () => {
+      const engine = await open();
+      return [{ name, side: 'ours', ...traits, cannot, prepare: (row, data) => prepare(engine, row, data) }];
+    },
+  );
 
 const cannot = ({ op, layout }: Case): string | undefined =>
   ops[op].layouts.length === 1 && layout === 'last' ? 'this layout is not generated' : undefined;

@@ -1,10 +1,10 @@
 /** ONNX Runtime in Node, on the CPU: forward alone, since that is all it has. */
 import { type Case, channelsOf, eps, isRowwise, momentum, physicalShape } from '../cases.ts';
 import {
+  assemble,
   type Contender,
   numbered,
   type Prepared,
-  reasonOf,
   type Team,
   timeAsync,
   turn,
@@ -28,9 +28,10 @@ interface Ort {
   readonly Tensor: new (type: 'float32', data: Float32Array, dims: readonly number[]) => Tensor;
 }
 
-export function loadOnnx(threads: number): Team {
+export function loadOnnx(threads: number): Promise<Team> {
   const name = 'ONNX Runtime';
-  try {
+  const versions = () => [`ONNX Runtime ${versionOf('onnxruntime-node')}`];
+  return assemble(name, versions, async () => {
     const ort = requirePeer<Ort>('onnxruntime-node');
     const contender = (label: string, kind: 'one' | 'all', count: number): Contender => ({
       name: label,
@@ -40,11 +41,8 @@ export function loadOnnx(threads: number): Team {
       cannot,
       prepare: (row, data) => prepare(ort, count, row, data),
     });
-    const contenders = [contender(name, 'one', 1), contender(`${name}, all threads`, 'all', threads)];
-    return { contenders, absent: [], versions: [`ONNX Runtime ${versionOf('onnxruntime-node')}`] };
-  } catch (error) {
-    return { contenders: [], absent: [{ name, reason: reasonOf(error) }], versions: [] };
-  }
+    return [contender(name, 'one', 1), contender(`${name}, all threads`, 'all', threads)];
+  });
 }
 
 function cannot({ op, layout, task }: Case): string | undefined {

@@ -1,16 +1,6 @@
 /** TensorFlow.js: batch norm from `moments` and `batchNorm`, as its layer does; gradients from its tape. */
 import { type Case, channelsOf, eps, isRowwise, physicalShape } from '../cases.ts';
-import {
-  type Absent,
-  type Contender,
-  numbered,
-  type Prepared,
-  reasonOf,
-  type Team,
-  timeQueued,
-  timeSync,
-  turn,
-} from '../contender.ts';
+import { assemble, numbered, type Prepared, type Team, timeQueued, timeSync, turn } from '../contender.ts';
 import type { Data } from '../data.ts';
 import { requirePeer, versionOf } from '../peers.ts';
 
@@ -44,41 +34,36 @@ interface Tfjs {
   ): (args: readonly Tensor[], dy: Tensor) => { value: Tensor; grads: readonly Tensor[] };
 }
 
-const backends = [
-  ['cpu', '@tensorflow/tfjs'],
-  ['wasm', '@tensorflow/tfjs-backend-wasm'],
-  ['webgpu', '@tensorflow/tfjs-backend-webgpu'],
-] as const;
+const packages = {
+  cpu: '@tensorflow/tfjs',
+  wasm: '@tensorflow/tfjs-backend-wasm',
+  webgpu: '@tensorflow/tfjs-backend-webgpu',
+} as const;
 
-export async function loadTfjs(): Promise<Team> {
-  const contenders: Contender[] = [];
-  const absent: Absent[] = [];
-  for (const [backend, packageName] of backends) {
-    const name = `tfjs ${backend}`;
-    try {
-      const tf = requirePeer<Tfjs>('@tensorflow/tfjs');
-      const start = async () => {
-        requirePeer(packageName);
-        await select(tf, backend);
-      };
-      await (backend === 'webgpu' ? inBrowser(start) : start());
-      contenders.push({
+type Backend = keyof typeof packages;
+
+export function loadTfjs(backend: Backend): Promise<Team> {
+  const name = `tfjs ${backend}`;
+  const versions = () => [`TensorFlow.js ${versionOf('@tensorflow/tfjs')}`];
+  return assemble(name, versions, async () => {
+    const tf = requirePeer<Tfjs>('@tensorflow/tfjs');
+    const start = async () => {
+      requirePeer(packages[backend]);
+      if (!(await tf.setBackend(backend))) throw new Error(`the ${backend} backend does not start`);
+      await tf.ready();
+    };
+    await (backend === 'webgpu' ? inBrowser(start) : start());
+    return [
+      {
         name,
         side: 'peer',
         unit: backend === 'webgpu' ? 'gpu' : 'cpu',
         threads: backend === 'webgpu' ? 'all' : 'one',
         cannot,
         prepare: (row, data) => prepare(tf, backend, row, data),
-      });
-    } catch (error) {
-      absent.push({ name, reason: reasonOf(error) });
-    }
-  }
-  return {
-    contenders,
-    absent,
-    versions: contenders.length > 0 ? [`TensorFlow.js ${versionOf('@tensorflow/tfjs')}`] : [],
-  };
+      },
+    ];
+  });
 }
 
 /** The WebGPU backend wants to see a browser's global when it is loaded and starts; the rest of tfjs had better not. */
@@ -90,11 +75,6 @@ async function inBrowser(load: () => Promise<void>): Promise<void> {
   } finally {
     delete scope.WorkerGlobalScope;
   }
-}
-
-async function select(tf: Tfjs, backend: string): Promise<void> {
-  if (!(await tf.setBackend(backend))) throw new Error(`the ${backend} backend does not start`);
-  await tf.ready();
 }
 
 function cannot({ op, shape, layout, task, wrt }: Case): string | undefined {
@@ -120,8 +100,7 @@ function forwardOf(tf: Tfjs, row: Case, frozen: { mean: Tensor; variance: Tensor
   };
 }
 
-async function prepare(tf: Tfjs, backend: string, row: Case, data: readonly Data[]): Promise<Prepared> {
-  await select(tf, backend);
+async function prepare(tf: Tfjs, backend: Backend, row: Case, data: readonly Data[]): Promise<Prepared> {
   const large = (array: Float32Array) => tf.tensor(array, physicalShape(row));
   const small = (array: Float32Array) => tf.tensor(array, [channelsOf(row)]);
   const sets = data.map((set) => ({
@@ -150,7 +129,6 @@ async function prepare(tf: Tfjs, backend: string, row: Case, data: readonly Data
   };
   return {
     results: async () => {
-      await select(tf, backend);
       const names = ['y', 'dx', 'dweight', 'dbias'];
       const results = new Map<string, ArrayLike<number>>();
       for (const [i, tensor] of run(0).entries()) {
@@ -160,11 +138,9 @@ async function prepare(tf: Tfjs, backend: string, row: Case, data: readonly Data
       return results;
     },
     time: async (count) => {
-      await select(tf, backend);
       return backend === 'webgpu' ? timeQueued(count, call, finish) : timeSync(count, call);
     },
     dispose: async () => {
-      await select(tf, backend);
       for (const { inputs, dy } of sets) for (const tensor of [...inputs, dy]) tensor.dispose();
       frozen.mean.dispose();
       frozen.variance.dispose();
