@@ -1,6 +1,14 @@
 /** Kernels as the runtime is told of them. */
 import { mapCode } from '../kernel/collect.ts';
-import { type Binding, type Code, type Kernel, name, type Tiles, type Uniform } from '../kernel/kernel.ts';
+import {
+  type Binding,
+  type Code,
+  type CodeType,
+  type Kernel,
+  name,
+  type Tiles,
+  type Uniform,
+} from '../kernel/kernel.ts';
 import type { Declaration, Tables } from './describe-tables.ts';
 import { functionName } from './functions.ts';
 import { list, quote, record, strings } from './literals.ts';
@@ -14,12 +22,15 @@ import { subgroupsFile } from './wgsl-lanes.ts';
 export const numberName = (kernel: Kernel, id: string): string =>
   id === 'many' ? `$${id}` : (kernel.uniforms.find((u) => u.name === id)?.of ?? id);
 
+/** A number of the call, in a function of all of them; in brackets, as some compiler options ask of names that vary. */
+export const describedNumber = (id: string, type: CodeType): Code => name(`n[${quote(id)}]!`, type);
+
 /** A number of elements as a function of the call's numbers. */
 function asFunction(code: Code, kernel: Kernel): string {
   let isConstant = true;
   const numbered = mapCode(code, (id, type) => {
     isConstant = false;
-    return name(`n.${numberName(kernel, id)}!`, type);
+    return describedNumber(numberName(kernel, id), type);
   });
   return `${isConstant ? '()' : '(n)'} => ${printCode(numbered, typescript)}`;
 }

@@ -2,13 +2,13 @@
 import type { CompiledDirection, CompiledOp } from '../compile.ts';
 import { invariant } from '../diagnostics.ts';
 import type { Condition } from '../graph/formulas.ts';
-import { type Code, type Kernel, name, type Statement } from '../kernel/kernel.ts';
+import type { Code, Kernel, Statement } from '../kernel/kernel.ts';
 import { createNames } from '../kernel/names.ts';
 import { createNest } from '../kernel/nest.ts';
 import { createScalars } from '../kernel/scalar.ts';
 import type { Argument, Dimension, Return } from '../spec/spec.ts';
 import { typesName } from '../spec/words.ts';
-import { describedKernel, makeGpuKernel, moduleName } from './describe-kernel.ts';
+import { describedKernel, describedNumber, makeGpuKernel, moduleName } from './describe-kernel.ts';
 import { createTables, type Declaration } from './describe-tables.ts';
 import { functionName } from './functions.ts';
 import { type EmitOptions, header } from './header.ts';
@@ -205,7 +205,7 @@ function layoutText(
 
 /** A condition on sizes and numbers as a function; it may need locals. */
 function testText({ test }: Condition): string {
-  const size = (axis: string): Code => name(`n.${axis}!`, 'index');
+  const size = (axis: string): Code => describedNumber(axis, 'index');
   const nest = createNest({
     scalars: createScalars(),
     names: createNames(['n']),
@@ -213,7 +213,7 @@ function testText({ test }: Condition): string {
     leaf: (expr) => {
       if (expr.op === 'size') return { code: 'real', type: 'real', x: size(expr.axis) };
       invariant(expr.op === 'parameter', `a condition on ${expr.op}`);
-      return name(`n.${expr.name}!`, 'real');
+      return describedNumber(expr.name, 'real');
     },
   });
   const value = nest.value(test);

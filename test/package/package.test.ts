@@ -42,6 +42,24 @@ const { x: dx } = run.backward({ y: device.tensor([1, 2], [1, 0]) }, ['x']);
 console.log(JSON.stringify([[...(await run.outputs.y.read())], [...(await dx.read())]]));
 `;
 
+/** All that a project may ask of the code in it. */
+const strictness = [
+  'strict',
+  'allowImportingTsExtensions',
+  'erasableSyntaxOnly',
+  'exactOptionalPropertyTypes',
+  'isolatedDeclarations',
+  'isolatedModules',
+  'noFallthroughCasesInSwitch',
+  'noImplicitOverride',
+  'noImplicitReturns',
+  'noPropertyAccessFromIndexSignature',
+  'noUncheckedIndexedAccess',
+  'noUnusedLocals',
+  'noUnusedParameters',
+  'verbatimModuleSyntax',
+];
+
 test('installed, it builds a spec whose output type-checks and runs', () => {
   install();
   cpSync(join(root, 'derivatives.yaml'), join(project, 'derivatives.yaml'));
@@ -49,10 +67,11 @@ test('installed, it builds a spec whose output type-checks and runs', () => {
   writeFileSync(join(project, 'consumer.ts'), consumer);
   run('node', 'node_modules/normgrad/bin/normgrad.js', 'build', '--only', 'rms_norm');
   assert.ok(existsSync(join(project, 'generated/rms_norm/index.ts')));
-  const options = ['--strict', '--noEmit', '--module', 'nodenext', '--target', 'es2022'];
+  const options = ['--noEmit', '--module', 'nodenext', '--target', 'es2022', '--declaration'];
   const types = ['--typeRoots', join(root, 'node_modules/@types'), '--types', 'node'];
+  const strict = strictness.map((option) => `--${option}`);
   const compiler = join(root, 'node_modules/.bin/tsc');
-  run(compiler, ...options, ...types, '--allowImportingTsExtensions', 'consumer.ts');
+  run(compiler, ...options, ...types, ...strict, 'consumer.ts');
   const [y, dx] = JSON.parse(
     run('node', '--import', join(root, 'node_modules/tsx/dist/loader.mjs'), 'consumer.ts'),
   );
