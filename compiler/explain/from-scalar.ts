@@ -1,6 +1,7 @@
 /** The arithmetic that kernels execute as notation: factors taken out, terms collected by what varies. */
 import { Fraction, isReduction } from '../graph/expr.ts';
-import type { Scalar, Scalars } from '../kernel/scalar.ts';
+import type { Scalars } from '../kernel/scalar.ts';
+import type { Scalar } from '../kernel/scalar-build.ts';
 import { exprNotation, type InOrder, rational } from './from-expr.ts';
 import { type Notation, powerOf, quotientOf, type SignedTerm, sumOf } from './notation.ts';
 

@@ -1,6 +1,6 @@
 /** Arithmetic on numbers alone, done here: WGSL refuses constants such as √−1, and 1/0 that a mask would leave out. */
 import { float64 } from '../graph/arithmetic.ts';
-import type { Scalar, Shape } from './scalar.ts';
+import type { Scalar, Shape } from './scalar-build.ts';
 
 /** The value of what has only numbers for operands. */
 export function constantOf(shape: Shape): number | undefined {

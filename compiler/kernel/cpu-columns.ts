@@ -6,7 +6,7 @@
 import type { AxisGroup } from './axis-groups.ts';
 import { type Builder, chunks, lanes, loop, loops, sizeOf } from './cpu-loops.ts';
 import { binary, type Code, index, load, type Statement, times } from './kernel.ts';
-import type { Scalar } from './scalar.ts';
+import type { Scalar } from './scalar-build.ts';
 
 /** Finds what a column has in common among factors, each over the columns. */
 export interface Factors {

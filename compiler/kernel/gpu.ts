@@ -17,7 +17,8 @@ import { fusedKernel, reduceKernel, reduceKernels } from './gpu/reduce.ts';
 import { type ReduceUnit, type Unit, unitsOf } from './gpu/units.ts';
 import type { Kernel } from './kernel.ts';
 import { type Found, type Handed, type Preparation, packSmallValues } from './pack.ts';
-import { createScalars, type Scalar } from './scalar.ts';
+import { createScalars } from './scalar.ts';
+import type { Scalar } from './scalar-build.ts';
 import { allChosen, createTensors, expressionsOf, inputsOf, outputsOf } from './tensors.ts';
 
 /** How a unit becomes kernels. Devices allow a kernel few buffers, so of these the first is chosen that binds no more. */

@@ -15,7 +15,8 @@ import {
   times,
 } from './kernel.ts';
 import type { Names } from './names.ts';
-import { operands, type Scalar, type Scalars } from './scalar.ts';
+import type { Scalars } from './scalar.ts';
+import { operands, type Scalar } from './scalar-build.ts';
 
 interface Frame {
   /** Axes whose position is known in this loop and those inside it. */

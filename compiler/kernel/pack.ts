@@ -9,7 +9,8 @@ import { handleOf, isBareScratch, isHandle } from '../graph/handles.ts';
 import type { Group, Stage } from '../schedule/stages.ts';
 import { boundBy, mostStorageBuffers } from './bound.ts';
 import { type Binding, binary, type Code, index, times } from './kernel.ts';
-import { operands, type Scalar, type Scalars } from './scalar.ts';
+import type { Scalars } from './scalar.ts';
+import { operands, type Scalar } from './scalar-build.ts';
 import { expressionsOf, inputsOf, type Tensors } from './tensors.ts';
 
 /** The packed values of one owner: slot after slot, each over the kept axes, and so many elements between slots. */

@@ -3,37 +3,24 @@
  * what varies, roots and quotients chosen, masks applied last. Hash-consed, like the graph.
  */
 import { invariant } from '../diagnostics.ts';
-import { type Axes, union } from '../graph/axes.ts';
-import { type Call, type Expr, type Factor, Fraction, isOne, isReduction, type Node } from '../graph/expr.ts';
+import { union } from '../graph/axes.ts';
+import { type Expr, type Factor, Fraction, isOne, isReduction, type Node } from '../graph/expr.ts';
 import { isFiniteFactor, isMask } from '../graph/rules.ts';
-import { createWeakTable } from '../graph/weak-table.ts';
-import type { Comparison } from '../spec/spec.ts';
-import { constantOf } from './constant.ts';
-
-export type Shape =
-  | { readonly is: 'number'; readonly value: number }
-  | { readonly is: 'truth'; readonly value: boolean }
-  /** An input, a parameter, a size or the result of a reduction: found, not computed. */
-  | { readonly is: 'leaf'; readonly expr: Expr }
-  | { readonly is: '+' | '-' | '*' | '/'; readonly a: Scalar; readonly b: Scalar }
-  | { readonly is: 'and' | 'or'; readonly a: Scalar; readonly b: Scalar }
-  | { readonly is: 'negate' | 'sqrt' | 'rsqrt' | 'not'; readonly x: Scalar }
-  | { readonly is: 'call'; readonly fn: Call; readonly args: readonly Scalar[] }
-  | { readonly is: 'compare'; readonly fn: Comparison; readonly a: Scalar; readonly b: Scalar }
-  | { readonly is: 'select'; readonly test: Scalar; readonly then: Scalar; readonly else: Scalar };
-
-export type Scalar = Shape & {
-  readonly id: number;
-  readonly axes: Axes;
-  readonly type: 'real' | 'bool';
-};
-
-export const operands = (s: Scalar): readonly Scalar[] => {
-  if ('a' in s) return [s.a, s.b];
-  if ('x' in s) return [s.x];
-  if ('args' in s) return s.args;
-  return 'test' in s ? [s.test, s.then, s.else] : [];
-};
+import {
+  binary,
+  call,
+  compare,
+  isNumber,
+  leaf,
+  logic,
+  not,
+  number,
+  operands,
+  prefix,
+  type Scalar,
+  select,
+  truth,
+} from './scalar-build.ts';
 
 /** A term of a sum while it is being factored: coefficient × Π base ^ power. */
 interface Monomial {
@@ -69,43 +56,8 @@ export function createScalars(): Scalars {
   };
 }
 
-const table = createWeakTable<Scalar>();
 const converted = new WeakMap<Expr, Scalar>();
-let nextId = 0;
 const one = new Fraction(1);
-
-/** The one scalar of this shape. */
-function make(key: string, shape: Shape, axes: Axes, type: 'real' | 'bool' = 'real'): Scalar {
-  const known = table.get(key);
-  if (known) return known;
-  const constant = constantOf(shape);
-  if (constant !== undefined) return number(constant);
-  const scalar: Scalar = { ...shape, id: nextId++, axes, type };
-  table.set(key, scalar);
-  return scalar;
-}
-
-const number = (value: number): Scalar => make(`#${value}`, { is: 'number', value }, []);
-const isNumber = (s: Scalar, value: number): boolean => s.is === 'number' && s.value === value;
-const leaf = (expr: Expr): Scalar => make(`leaf ${expr.id}`, { is: 'leaf', expr }, expr.axes);
-const binary = (is: '+' | '-' | '*' | '/', a: Scalar, b: Scalar): Scalar => {
-  if ((is === '*' || is === '/') && isNumber(b, 1)) return a;
-  if (is === '*' && isNumber(a, 1)) return b;
-  if (is === '*' && isNumber(a, -1)) return prefix('negate', b);
-  if ((is === '+' || is === '-') && isNumber(b, 0)) return a;
-  return make(`${a.id} ${is} ${b.id}`, { is, a, b }, union(a.axes, b.axes));
-};
-const prefix = (is: 'negate' | 'sqrt' | 'rsqrt', x: Scalar): Scalar =>
-  make(`${is} ${x.id}`, { is, x }, x.axes);
-const call = (fn: Call, args: readonly Scalar[]): Scalar =>
-  make(`${fn} ${args.map((a) => a.id)}`, { is: 'call', fn, args }, union(...args.map((a) => a.axes)));
-const select = (test: Scalar, then: Scalar, otherwise: Scalar): Scalar =>
-  make(
-    `select ${test.id} ${then.id} ${otherwise.id}`,
-    { is: 'select', test, then, else: otherwise },
-    union(test.axes, then.axes, otherwise.axes),
-    then.type,
-  );
 
 /** x ^ p for positive p. */
 function raise(base: Expr, p: Fraction): Scalar {
@@ -251,31 +203,20 @@ function convert(e: Expr): Scalar {
     case 'constant':
       return number(e.name === 'pi' ? Math.PI : Math.E);
     case 'truth':
-      return make(`truth ${e.value}`, { is: 'truth', value: e.value }, [], 'bool');
+      return truth(e.value);
     case 'add':
       return e.atom ? whole(e) : addition(e);
     case 'mul':
       return product(e.coefficient, e.factors);
     case 'call':
       return call(e.fn, e.args.map(of));
-    case 'compare': {
-      const [a, b] = [of(e.a), of(e.b)];
-      return make(
-        `${a.id} ${e.fn} ${b.id}`,
-        { is: 'compare', fn: e.fn, a, b },
-        union(a.axes, b.axes),
-        'bool',
-      );
-    }
+    case 'compare':
+      return compare(e.fn, of(e.a), of(e.b));
     case 'and':
-    case 'or': {
-      const [a, b] = [of(e.a), of(e.b)];
-      return make(`${a.id} ${e.op} ${b.id}`, { is: e.op, a, b }, union(a.axes, b.axes), 'bool');
-    }
-    case 'not': {
-      const x = of(e.x);
-      return make(`not ${x.id}`, { is: 'not', x }, x.axes, 'bool');
-    }
+    case 'or':
+      return logic(e.op, of(e.a), of(e.b));
+    case 'not':
+      return not(of(e.x));
     case 'select':
       return select(of(e.test), of(e.then), of(e.else));
     case 'stop':

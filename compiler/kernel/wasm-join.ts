@@ -8,7 +8,7 @@ import type { Expr } from '../graph/expr.ts';
 import type { AxisGroup } from './axis-groups.ts';
 import { type Code, index, load } from './kernel.ts';
 import type { Found } from './pack.ts';
-import { operands, type Scalar } from './scalar.ts';
+import { operands, type Scalar } from './scalar-build.ts';
 import { slotElements } from './wasm-reduction.ts';
 import { type Builder, type Context, openOwn, place, sizeOf } from './wasm-routine.ts';
 

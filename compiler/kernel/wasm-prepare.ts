@@ -2,7 +2,7 @@
 import { type Axes, sameAxes } from '../graph/axes.ts';
 import { binary, type Code, index, least } from './kernel.ts';
 import { type Found, type Packing, packedIndex, packedLength } from './pack.ts';
-import { operands, type Scalar } from './scalar.ts';
+import { operands, type Scalar } from './scalar-build.ts';
 import type { Mapping } from './wasm-map.ts';
 import { gap, tile } from './wasm-reduction.ts';
 import { type Builder, type Context, forLoop, laneLoop, roundUp, sizeOf } from './wasm-routine.ts';

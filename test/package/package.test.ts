@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { temporaryFolder } from '../cli/harness.ts';
+import { strictness } from './strictness.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const project = temporaryFolder();
@@ -41,24 +42,6 @@ const run = device.runSync(rms_norm, { x }, { eps: 0 });
 const { x: dx } = run.backward({ y: device.tensor([1, 2], [1, 0]) }, ['x']);
 console.log(JSON.stringify([[...(await run.outputs.y.read())], [...(await dx.read())]]));
 `;
-
-/** All that a project may ask of the code in it. */
-const strictness = [
-  'strict',
-  'allowImportingTsExtensions',
-  'erasableSyntaxOnly',
-  'exactOptionalPropertyTypes',
-  'isolatedDeclarations',
-  'isolatedModules',
-  'noFallthroughCasesInSwitch',
-  'noImplicitOverride',
-  'noImplicitReturns',
-  'noPropertyAccessFromIndexSignature',
-  'noUncheckedIndexedAccess',
-  'noUnusedLocals',
-  'noUnusedParameters',
-  'verbatimModuleSyntax',
-];
 
 test('installed, it builds a spec whose output type-checks and runs', () => {
   install();

@@ -19,7 +19,8 @@ import type { Names } from '../names.ts';
 import type { Nest } from '../nest.ts';
 import type { Found, Handed, Packed, Packing } from '../pack.ts';
 import { formulasOf, reductionsOf, trafficOf } from '../report.ts';
-import { createScalars, operands, type Scalar, type Scalars } from '../scalar.ts';
+import { createScalars, type Scalars } from '../scalar.ts';
+import { operands, type Scalar } from '../scalar-build.ts';
 import { expressionsOf, type Tensors } from '../tensors.ts';
 
 /** How many lanes share a kept index, and how many kept indices a workgroup has: decided when a device is known. */

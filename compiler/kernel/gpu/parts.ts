@@ -3,7 +3,7 @@ import { type Expr, isReduction } from '../../graph/expr.ts';
 import { mostStorageBuffers } from '../bound.ts';
 import { index, type Kernel, times } from '../kernel.ts';
 import { type Found, inputsIn, leavesOf, type Packing } from '../pack.ts';
-import { operands, type Scalar } from '../scalar.ts';
+import { operands, type Scalar } from '../scalar-build.ts';
 import type { Context } from './build.ts';
 import { prepareKernel } from './prepare.ts';
 

@@ -4,7 +4,7 @@ import type { Stage } from '../../schedule/stages.ts';
 import { mostStorageBuffers } from '../bound.ts';
 import type { Kernel } from '../kernel.ts';
 import { inputsIn, leavesOf, type Packing, type Preparation, packedIndex } from '../pack.ts';
-import type { Scalar } from '../scalar.ts';
+import type { Scalar } from '../scalar-build.ts';
 import { expressionsOf, inputsOf } from '../tensors.ts';
 import { type Context, finishKernel, openKernel, openWalk, walk } from './build.ts';
 import { openTile, rangeOf, type Tile } from './tile.ts';

@@ -13,7 +13,8 @@ import {
   type SharedArray,
   times,
 } from '../kernel.ts';
-import { createScalars, operands, type Scalar, type Scalars } from '../scalar.ts';
+import { createScalars, type Scalars } from '../scalar.ts';
+import { operands, type Scalar } from '../scalar-build.ts';
 import { accumulateChunks, mergeInto, openTotals } from './accumulate.ts';
 import {
   type Builder,
