@@ -33,7 +33,7 @@ export interface Call {
   readonly prepared: Map<string, unknown>;
 }
 
-type Attributes = { readonly [name: string]: unknown };
+export type Attributes = { readonly [name: string]: unknown };
 
 /** Resolves calls, and finds again what it resolved before: a training loop makes the same few calls. */
 export function makeResolver(owner: Owner) {
@@ -58,9 +58,8 @@ function keyOf(tensors: Given, attributes: Attributes, { layout, dtype }: RunOpt
   for (const name in attributes) key.push(name, attributes[name]);
   for (const name in tensors) {
     const tensor = tensors[name];
-    key.push(name, tensor?.owner);
     // what callers without types pass may be no tensor, which is told where tensors are checked
-    if (tensor) key.push(tensor.disposed, tensor.dtype, ...(tensor.shape ?? []));
+    key.push(name, tensor?.owner, tensor?.disposed, tensor?.dtype, ...(tensor?.shape ?? []));
   }
   return key;
 }
@@ -78,9 +77,10 @@ function resolveCall(
   op: OpDescription,
   tensors: Given,
   attributes: Attributes,
-  { layout: order = op.layouts[0]!.join(' '), dtype: wanted }: RunOptions,
+  options: RunOptions,
 ): Call {
   const layouts = op.layouts.map((layout) => layout.join(' '));
+  const { layout: order = layouts[0]!, dtype: wanted } = options;
   checkNames(layouts, [order], 'layout');
   const expected = op.arguments.filter(isTensor);
   const names = expected.map(nameOf);
@@ -133,7 +133,7 @@ function shapesOf(op: OpDescription, axes: readonly string[], sizes: Sizes) {
 }
 
 function dimensionsOf(op: OpDescription, name: string, axes: readonly string[]): DimensionDescription[] {
-  const one = [...op.arguments.filter(isTensor), ...op.returns].find((t) => t.name === name)!;
+  const one = [...op.arguments, ...op.returns].find((t) => t.name === name) as TensorDescription;
   return physicalDimensions(one.dimensions, axes);
 }
 
@@ -184,9 +184,9 @@ export function readAttributes(op: OpDescription, given: Attributes): Record<str
       if (!isAxis) fail('missing', `missing attribute ${name} (${kind})`);
       continue;
     }
-    if (!check[kind](value) || (isAxis && Number(value) < 0)) {
+    if (!check[kind](value) || (isAxis && (value as number) < 0)) {
       const wanted = isAxis ? 'a size (int)' : `of type ${kind}`;
-      fail('type', `attribute ${name} must be ${wanted}, not ${value}`);
+      fail('type', `attribute ${name} must be ${wanted}, not the ${typeof value} ${value}`);
     }
     numbers[name] = Number(value);
   }
@@ -198,9 +198,7 @@ function findVariant(op: OpDescription, numbers: Numbers): VariantDescription {
     .filter(({ kind, name }) => numbers[`given_${name}`] || (kind === 'bool' && numbers[name]))
     .map(nameOf)
     .join(' ');
-  const reason = op.unavailable[key];
-  if (reason) fail('requirement', reason);
-  return op.variants[key] ?? fail('not-generated', `there is no variant '${key}'`);
+  return op.variants[key] ?? fail('requirement', op.unavailable[key]!);
 }
 
 /**
@@ -213,8 +211,7 @@ function findLayout(
   numbers: Numbers,
 ): LayoutDescription {
   const long = (order: readonly string[]): string => order.filter((axis) => numbers[axis] !== 1).join(' ');
-  const orders = Object.keys(layouts).map((key) => key.split(' '));
-  const same = orders.filter((order) => long(order) === long(axes));
-  const best = numbers[axes.at(-1)!] === 1 ? same.find((order) => numbers[order.at(-1)!] !== 1) : undefined;
+  const orders = [axes, ...Object.keys(layouts).map((key) => key.split(' '))];
+  const best = orders.find((order) => long(order) === long(axes) && numbers[order.at(-1)!] !== 1);
   return layouts[(best ?? axes).join(' ')]!;
 }

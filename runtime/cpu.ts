@@ -73,9 +73,9 @@ export function cpu(options: CpuOptions = {}): CpuDevice {
       return copied;
     },
     tensor: (shape, data, dtype = data instanceof Float64Array ? 'f64' : 'f32') => {
-      const length = checkShape(shape, data?.length);
+      const length = checkShape(shape, data);
       const own = [...shape];
-      const wanted = arrays[dtype];
+      const wanted = arrays[dtype] ?? fail('dtype', `unknown dtype '${dtype}'; expected f32, f64`);
       const isThere =
         data instanceof wanted && (dtype === 'f64' || !runner || memory!.addressOf(data) !== undefined);
       if (isThere) return new DeviceTensor(backend, data, own, dtype, true);
@@ -98,7 +98,7 @@ function allocateArray(length: number, dtype: Dtype): Data {
   try {
     return new arrays[dtype](length);
   } catch {
-    return fail('out-of-memory', `no memory for ${length} elements`);
+    return fail('out-of-memory', `no memory for ${length} elements: dispose tensors`);
   }
 }
 
@@ -169,12 +169,12 @@ function makeBackend(memory: Memory | undefined, runner: WasmRunner | undefined)
   };
 }
 
-let opened: { readonly machine: Machine | undefined } | undefined;
+let opened: readonly [Machine | undefined] | undefined;
 
 /** One for all devices of a process: address space is what they have in common. */
 function sharedMachine(): Machine | undefined {
-  opened ??= { machine: openMachine() };
-  return opened.machine;
+  opened ??= [openMachine()];
+  return opened[0];
 }
 
 /** As many as there are cores, which Node 20 tells in a module alone. */

@@ -92,12 +92,10 @@ export interface GpuKernelDescription {
   readonly entryPoint?: string;
   readonly bindings: readonly BindingDescription[];
   readonly uniforms: readonly UniformDescription[];
-  /** How it can be spread over the device; its module then has the override constants `width` and `together`. */
-  readonly tiles?: TilesDescription;
+  /** How it can be spread over the device by the override constants `width` and `together`, which its module has. */
+  readonly tiles: TilesDescription;
   /** What runs instead where kept indices have to be cut into blocks. */
   readonly otherwise?: readonly GpuKernelDescription[];
-  /** How many workgroups, where there are no tiles. */
-  readonly workgroups?: (n: Numbers) => number;
 }
 
 /** A kernel visits kept indices (the channels of batch norm), and of each the elements. */

@@ -1,7 +1,7 @@
 /** What is common to the devices: calls in, runs out. */
-import { type Given, makeResolver } from './call.ts';
+import { type Attributes, type Given, makeResolver } from './call.ts';
 import type { OpDescription, OpTypes } from './description.ts';
-import { NormgradError } from './error.ts';
+import { fail, NormgradError } from './error.ts';
 import type { Backend, Kernel, Pending } from './execute.ts';
 import { planForward } from './run.ts';
 import type { Mode, Rest, Result, Run, RunOptions, TensorsOf } from './types.ts';
@@ -21,12 +21,17 @@ export function makeRunFunction<K extends Kernel, M extends Mode>(
   perform: Perform<K, M>,
 ): RunFunction<M> {
   const resolve = makeResolver(backend);
-  return <T extends OpTypes>(op: OpDescription<T>, tensors: TensorsOf<T>, ...rest: Rest<T>) => {
-    const [attributes = {}, options = {}] = rest as [{ readonly [name: string]: unknown }?, RunOptions?];
+  // The precise types come from the op's description, which the checks follow.
+  return ((
+    op: OpDescription,
+    tensors: Given,
+    attributes?: Attributes | null,
+    options?: RunOptions | null,
+  ) => {
     /** Puts the op's name before the message of any error. */
     const rethrow = (error: unknown): never => {
       throw error instanceof NormgradError
-        ? new NormgradError(error.code, `${op.name}: ${error.message}`)
+        ? new NormgradError(error.code, `${op?.name ?? 'run'}: ${error.message}`)
         : error;
     };
     const named: Perform<K, M> = <R>(plan: () => Pending<K, R>) => {
@@ -37,10 +42,10 @@ export function makeRunFunction<K extends Kernel, M extends Mode>(
         return rethrow(error);
       }
     };
-    // The precise types come from the op's description, which the checks follow.
     return named(() => {
-      const given = { ...(tensors as Given) };
-      return planForward(backend, resolve(op, given, attributes, options), given, named);
-    }) as unknown as Result<M, Run<T, M>>;
-  };
+      if (!op?.variants) fail('missing', 'no op was given; expected a generated one');
+      const given = { ...tensors };
+      return planForward(backend, resolve(op, given, attributes ?? {}, options ?? {}), given, named);
+    });
+  }) as RunFunction<M>;
 }

@@ -18,11 +18,12 @@ export type ErrorCode =
   | 'kernel';
 
 export class NormgradError extends Error {
-  readonly code: ErrorCode;
-  constructor(code: ErrorCode, message: string) {
+  override readonly name = 'NormgradError';
+  constructor(
+    readonly code: ErrorCode,
+    message: string,
+  ) {
     super(message);
-    this.name = 'NormgradError';
-    this.code = code;
   }
 }
 

@@ -98,7 +98,7 @@ function prepare<K extends Kernel>(
   const [description, names] = describe();
   const kernels =
     (description && backend.kernelsOf(description, call.dtype, call.numbers)) ??
-    fail('not-generated', `${name} was not generated for this target`);
+    fail('not-generated', `${name} was not generated`);
   const wanted = new Map<string, Wanted>();
   const want = (role: Role, of: string, shape: readonly number[], isZero: boolean) =>
     wanted.set(keyOf(role, of), { role, of, shape, length: product(shape), isZero });
@@ -212,19 +212,17 @@ export function plan<K extends Kernel, R>(
 
 /** A state is written while other tensors are read: sharing memory would make the result depend on the order. */
 function checkAliasing(state: string, tensors: Given): void {
-  const mine = handleOf(tensors[state]!);
+  const mine = handleOf(tensors[state]!) as Data;
   for (const name in tensors) {
     const tensor = tensors[name];
-    if (name !== state && tensor && overlap(mine, handleOf(tensor)))
+    if (name !== state && tensor && overlap(mine, handleOf(tensor) as Data))
       fail('aliasing', `${name} and ${state} share memory, but ${state} is updated: pass a copy of one`);
   }
 }
 
 /** Of a GPU buffer nothing is known but which it is: what is undefined is neither below nor above anything. */
-function overlap(a: Handle, b: Handle): boolean {
-  const [one, other] = [a, b] as [Data, Data];
-  return a === b || (memoryOf(one) === memoryOf(other) && startsIn(one, other) && startsIn(other, one));
-}
+const overlap = (a: Data, b: Data): boolean =>
+  a === b || (memoryOf(a) === memoryOf(b) && startsIn(a, b) && startsIn(b, a));
 
 /** Blocks and arrays of WebAssembly memory lie in the same one, even if it has grown between them. */
 const memoryOf = ({ buffer }: Data) => buffer instanceof ArrayBuffer && buffer;

@@ -12,10 +12,6 @@ export interface Launch extends Kernel, GpuKernelDescription {
 /** A kernel once, or where it reduces in blocks, twice: to partial results, and to merge them; or others instead. */
 export function launchesOf(kernel: GpuKernelDescription, shape: DeviceShape, given: Numbers): Launch[] {
   const { tiles, otherwise } = kernel;
-  const launch = (constants: Record<string, number>, chosen: Numbers): Launch => {
-    return { ...kernel, constants, numbers: { ...given, ...chosen } };
-  };
-  if (!tiles) return [launch({}, { $groups: kernel.workgroups!(given) })];
   const { vector, isAcross = false, shared = 0, maps, splits = !shared || !!otherwise } = tiles;
   const $many = vector && given[vector]! % 4 === 0 ? 4 : 1;
   const sizes = { ...given, $many };
@@ -26,8 +22,20 @@ export function launchesOf(kernel: GpuKernelDescription, shape: DeviceShape, giv
   const $share = Math.ceil(over / blocks);
   const $blocks = Math.ceil(over / $share) || 1;
   const $groups = Math.ceil(kept / together);
-  const chosen = { $many, $turns: $share / width, $groups, $share, $mapped: $share || 1, $blocks, $taken: 0 };
-  if (shared === 0 || $blocks === 1) return [launch(constants, chosen)];
-  const merge = launch(constants, { ...chosen, $share: 0, $blocks: maps ? $blocks : 1, $taken: $blocks });
-  return [launch(constants, { ...chosen, $mapped: 0 }), merge];
+  const numbers = {
+    ...sizes,
+    $turns: $share / width,
+    $groups,
+    $share,
+    $mapped: $share || 1,
+    $blocks,
+    $taken: 0,
+  };
+  const launch = (chosen: Numbers): Launch => ({
+    ...kernel,
+    constants,
+    numbers: { ...numbers, ...chosen },
+  });
+  if (shared === 0 || $blocks === 1) return [launch({})];
+  return [launch({ $mapped: 0 }), launch({ $share: 0, $blocks: maps ? $blocks : 1, $taken: $blocks })];
 }

@@ -50,7 +50,7 @@ export function makePipelines(device: GPUDevice): Pipelines {
     let code = await loadSource(source);
     if (numbers.$many === 4) code = inFours(code);
     if (numbers.$turns! >= longLoop) code = unrolled(code);
-    if (subgroups && tiles?.shared && device.features.has('subgroups'))
+    if (subgroups && tiles.shared && device.features.has('subgroups'))
       code = withSubgroups(code, await loadSource(subgroups));
     const key = JSON.stringify([entryPoint, constants, code]);
     ready.set(launch, await rememberSuccess(byText, key, () => compile(device, launch, code)));

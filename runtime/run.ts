@@ -58,7 +58,8 @@ function finishForward<K extends Kernel, M extends Mode>(
     return plan(backend, call, name, result, describe, left, given, finish);
   };
   /** A copy of the tensors that belong to arguments or returns, with their shapes checked. */
-  const readAs = (role: Role, of: readonly string[], given: Given): Given => {
+  const readAs = (role: Role, of: readonly string[], tensors: Given): Given => {
+    const given = { ...tensors };
     checkTensors(backend, of, given, role, call.dtype);
     const names = of.filter((name) => given[name]);
     for (const name of names) {
@@ -67,25 +68,28 @@ function finishForward<K extends Kernel, M extends Mode>(
       if (!isSame(shape, found))
         fail('shape', `the ${role} of ${name} has shape [${found}], expected [${shape}]`);
     }
-    if (names.length === 0) fail('missing', `no ${role} was given; expected ${of.join(', ')}`);
-    return { ...given };
+    expectSome(role, names, of);
+    return given;
   };
-  /** The names asked for, in signature order. */
-  const checkWrt = (wrt: readonly string[]): readonly string[] => {
-    checkNames(differentiable, wrt, 'wrt');
-    const missing = wrt.find((name) => !tensors[name]);
+  /** The names asked for, in signature order; by default all that can be. */
+  const checkWrt = (wrt: readonly string[] = call.given): readonly string[] => {
+    // callers without types may give a name alone
+    const names = [wrt].flat();
+    checkNames(differentiable, names, 'wrt');
+    const missing = names.find((name) => !tensors[name]);
     if (missing) fail('missing', `${missing} was not given, so it has no gradient`);
-    return differentiable.filter((name) => wrt.includes(name));
+    expectSome('wrt', names, differentiable);
+    return differentiable.filter((name) => names.includes(name));
   };
   return {
     outputs,
     saved,
     backward: (cotangents: Given, wrt?: readonly string[]) =>
       perform(() => {
-        const names = wrt ? checkWrt(wrt) : call.given;
+        const names = checkWrt(wrt);
         const name = `backward for ${names}`;
         const cotangent = readAs('cotangent', differentiableReturns, cotangents);
-        const describe = () => smallest(layout.backward, names, name);
+        const describe = () => smallest(layout.backward, names);
         return planFrom(name, 'gradient', describe, { cotangent }, ({ gradient = {} }) =>
           only(names, gradient),
         );
@@ -102,22 +106,20 @@ function finishForward<K extends Kernel, M extends Mode>(
           (results) => results[role] ?? {},
         );
       }),
-    doubleBackward: (
-      cotangents: Given,
-      cotangents2: Given,
-      wrt: readonly string[] = Object.keys(cotangents2).filter((name) => cotangents2[name]),
-    ) =>
+    doubleBackward: (cotangents: Given, cotangents2: Given, wrt?: readonly string[]) =>
       perform(() => {
-        const names = checkWrt(wrt);
-        const name = `double backward for ${names}`;
         const cotangent = readAs('cotangent', differentiableReturns, cotangents);
-        const cotangent2 = readAs('cotangent2', names, cotangents2);
+        const wanted = checkWrt(wrt);
+        const cotangent2 = readAs('cotangent2', wanted, cotangents2);
+        const names = wrt ? wanted : wanted.filter((name) => cotangent2[name]);
+        const name = `double backward for ${names}`;
         // which gradients are not zero its kernels say
-        const describe = (): Described => [smallest(layout.double_backward ?? {}, names, name)[0], []];
+        const describe = (): Described => [smallest(layout.double_backward ?? {}, names)[0], []];
         const given = { cotangent, cotangent2 };
         return planFrom(name, 'second', describe, given, ({ second_cotangent = {}, second }) => {
-          const ofCotangents = Object.entries(second_cotangent).map(([of, tensor]) => [`grad_${of}`, tensor]);
-          return { ...Object.fromEntries(ofCotangents), ...second };
+          const all = { ...second };
+          for (const of in second_cotangent) all[`grad_${of}`] = second_cotangent[of]!;
+          return all;
         });
       }),
     dispose: () => {
@@ -125,6 +127,10 @@ function finishForward<K extends Kernel, M extends Mode>(
       for (const name in saved) saved[name]!.dispose();
     },
   };
+}
+
+function expectSome(what: string, given: readonly string[], expected: readonly string[]): void {
+  if (given.length === 0) fail('missing', `no ${what} was given; expected ${expected.join(', ') || 'none'}`);
 }
 
 /** The tensors of these names; the others are freed. */
@@ -140,12 +146,10 @@ function only(names: readonly string[], tensors: Tensors): Tensors {
 function smallest(
   generated: { readonly [wrt: string]: DirectionDescription },
   wanted: readonly string[],
-  name: string,
-): readonly [DirectionDescription, readonly string[]] {
-  if (wanted.length === 0) fail('missing', `nothing to differentiate for`);
-  const [best] = Object.entries(generated)
-    .map(([key, description]) => [description, key.split(' ')] as const)
-    .filter(([, subset]) => wanted.every((of) => subset.includes(of)))
-    .sort(([, a], [, b]) => a.length - b.length);
-  return best ?? fail('not-generated', `${name} was not generated`);
+): Described {
+  const [best] = Object.keys(generated)
+    .map((key) => key.split(' '))
+    .filter((subset) => wanted.every((of) => subset.includes(of)))
+    .sort((a, b) => a.length - b.length);
+  return best ? [generated[best.join(' ')], best] : [undefined, wanted];
 }

@@ -15,7 +15,7 @@ export type Sizes = Map<string, Known>;
 /** A tensor's dimensions as written, e.g. `[n, (g k), *s]`. */
 export function writeDimensions(dimensions: readonly DimensionDescription[]): string {
   const written = dimensions.map(({ axes, fold }) =>
-    fold ? `*${axes[0]}` : axes.length === 1 ? axes[0] : `(${axes.join(' ')})`,
+    fold ? `*${axes}` : axes.length > 1 ? `(${axes.join(' ')})` : axes,
   );
   return `[${written.join(', ')}]`;
 }

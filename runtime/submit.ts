@@ -48,8 +48,8 @@ export function makeDispatch(device: GPUDevice, pipelines: Pipelines) {
       const pass = encoder.beginComputePass();
       for (const step of steps) {
         const { name, numbers } = step.kernel;
-        const { $groups = 0, $blocks } = numbers;
-        if ($groups === 0) continue;
+        const { $groups, $blocks } = numbers;
+        if (!$groups) continue;
         const [pipeline, layout] = pipelines.get(step.kernel);
         pass.setPipeline(pipeline);
         pass.setBindGroup(0, bindGroupOf(step, layout));

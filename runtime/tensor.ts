@@ -77,9 +77,7 @@ export class DeviceTensor implements Tensor {
     if (!isAdopted) owner.track?.(this, handle);
   }
   get handle(): Handle {
-    return (
-      this.#handle ?? fail('disposed', `a tensor of shape [${this.shape}] was used after it was disposed`)
-    );
+    return this.#handle ?? fail('disposed', `the tensor of shape [${this.shape}] was disposed`);
   }
   get storage(): Storage {
     this.#storage ??= this.owner.storageOf(this.handle, this);
@@ -101,14 +99,13 @@ export class DeviceTensor implements Tensor {
 /** What its device knows a tensor by. Throws if it was disposed. */
 export const handleOf = (tensor: Tensor): Handle => (tensor as DeviceTensor).handle;
 
-/** Checks a shape against the number of elements given for it, and returns that number. */
-export function checkShape(shape: readonly number[], given?: number): number {
-  for (const size of shape) {
-    if (!Number.isInteger(size) || size < 0) fail('shape', `a shape has whole numbers, not ${size}`);
-  }
+/** Checks a shape against the elements given for it, and returns how many there are. */
+export function checkShape(shape: readonly number[], data?: Data | readonly number[]): number {
+  if (!Array.isArray(shape) || ![...shape].every((size) => Number.isInteger(size) && size >= 0))
+    fail('shape', `a shape is an array of whole numbers, not ${shape}`);
   const length = product(shape);
-  if (given !== undefined && given !== length) {
-    fail('shape', `shape [${shape}] has ${length} elements, but ${given} were given`);
-  }
+  const type = typeof data?.[0];
+  if (data && (data.length !== length || (length > 0 && type !== 'number')))
+    fail('shape', `shape [${shape}] takes an array of ${length} numbers, not ${data.length} of type ${type}`);
   return length;
 }

@@ -38,12 +38,13 @@ export interface WebGpuOptions {
 
 /** The device takes part in no other way than through its queue: it can be shared with other code. */
 export function webgpu(device: GPUDevice, { keep = 2 ** 28 }: WebGpuOptions = {}): WebGpuDevice {
+  if (!device?.limits) fail('missing', 'no GPUDevice was given; await requestDevice()');
   const pipelines = makePipelines(device);
   const pool = makePool(keep);
   // Not every implementation has it yet, nor every adapter subgroups.
   const info = device.adapterInfo as Partial<GPUAdapterInfo> | undefined;
-  const shape = shapeOf(device.limits, info?.subgroupMaxSize ?? 0);
   const { limits } = device;
+  const shape = shapeOf(limits, info?.subgroupMaxSize ?? 0);
   let lost: GPUDeviceLostInfo | undefined;
   device.lost.then((info) => {
     lost = info;
@@ -141,13 +142,13 @@ export function webgpu(device: GPUDevice, { keep = 2 ** 28 }: WebGpuOptions = {}
     device,
     tensor: (shape, data) => {
       checkLost();
-      if (data && 'mapState' in data) return adopt(backend, shape, data);
+      if (isBuffer(data)) return adopt(backend, shape, data);
       if (data instanceof Float64Array) fail('dtype', 'WebGPU has no f64: pass a Float32Array');
-      const length = checkShape(shape, data?.length);
+      const length = checkShape(shape, data);
       const [buffer, outcome] = watch(device, () => allocate(length, data ?? 0));
       uploads.push(outcome);
       outcome.then((error) => error && broken.add(buffer));
-      return new DeviceTensor(backend, buffer, shape, 'f32');
+      return new DeviceTensor(backend, buffer, [...shape], 'f32');
     },
     run: makeRunFunction<Launch, 'async'>(backend, perform),
   };
@@ -178,6 +179,8 @@ function watch<R>(device: GPUDevice, f: () => R): readonly [R, Outcome] {
 
 /** WebGPU binds no empty buffers, and kernels may read the last vec4 whole. */
 const paddedBytes = (length: number): number => Math.max(16, Math.ceil(length / 4) * 16);
+
+const isBuffer = (data: unknown): data is GPUBuffer => !!(data as GPUBuffer | undefined)?.mapState;
 
 function adopt(backend: Backend<Launch>, shape: readonly number[], buffer: GPUBuffer): Tensor {
   const length = checkShape(shape);

@@ -209,9 +209,9 @@ test('an op without tensors has the type that was asked for', async () => {
 
 for (const [g, message] of [
   [undefined, 'cannot tell the sizes of g and k from x[(g k)]; the attribute g (int) was not given'],
-  [2.5, 'attribute g must be a size (int), not 2.5'],
-  ['2', 'attribute g must be a size (int), not "2"'],
-  [-2, 'attribute g must be a size (int), not -2'],
+  [2.5, 'attribute g must be a size (int), not the number 2.5'],
+  ['2', 'attribute g must be a size (int), not the string "2"'],
+  [-2, 'attribute g must be a size (int), not the number -2'],
   [3, 'x has shape [4], which does not fit x[(g k)], g = 3 from the call'],
 ] as const) {
   test(`a split by ${JSON.stringify(g)}`, async () => {

@@ -31,6 +31,11 @@ const layouts = {
 } as const;
 type Layout = keyof typeof layouts;
 
+/** A run as callers without types see it. */
+type Untyped = {
+  readonly [direction in 'backward' | 'jvp' | 'doubleBackward']: (...given: unknown[]) => Promise<unknown>;
+};
+
 /** Straight from the formulas in the op's description. */
 function reference(layout: Layout, x: number[], w: number[], dy: number[], de: number[]) {
   const { at } = layouts[layout];
@@ -177,8 +182,8 @@ for (const device of [cpu(), webgpu(gpuDevice)]) {
     );
     await rejects(call({ x: cpu().tensor([2, 6]) }), 'device', 'x is no tensor of this device');
     await rejects(call({ x: [1, 2] as never }), 'device', 'x is no tensor of this device');
-    assert.throws(() => f32([2, 2], [1, 2, 3]), /shape \[2,2\] has 4 elements, but 3 were given/);
-    assert.throws(() => f32([-1], []), /a shape has whole numbers, not -1/);
+    assert.throws(() => f32([2, 2], [1, 2, 3]), /shape \[2,2\] takes an array of 4 numbers, not 3 of/);
+    assert.throws(() => f32([-1], []), /a shape is an array of whole numbers, not -1/);
   });
 
   test('mistakes in attributes', async () => {
@@ -191,23 +196,47 @@ for (const device of [cpu(), webgpu(gpuDevice)]) {
     await rejects(
       call(input(), { g, training: 1 }),
       'type',
-      'attribute training must be of type bool, not 1',
+      'attribute training must be of type bool, not the number 1',
     );
     await rejects(
       call(input(), { g: 1.5, training: false }),
       'type',
-      'attribute g must be a size (int), not 1.5',
+      'attribute g must be a size (int), not the number 1.5',
     );
     await rejects(
       call(input(), { g: -2, training: false }),
       'type',
-      'attribute g must be a size (int), not -2',
+      'attribute g must be a size (int), not the number -2',
     );
     await rejects(
       call(input(), attributes, { layout: 'n c' }),
       'unknown-name',
       "unknown layout 'n c'; expected n g k s,",
     );
+  });
+
+  test('what callers without types leave out or confuse', async () => {
+    const run = device.run as unknown as (...given: unknown[]) => Promise<Untyped>;
+    const tensor = device.tensor as unknown as (...given: unknown[]) => unknown;
+    for (const op of [undefined, null, 'scale', { scale }])
+      await rejects(run(op, input(), attributes), 'missing', 'run: no op was given');
+    for (const none of [undefined, null])
+      await rejects(run(scale, none, attributes), 'missing', 'missing tensor x');
+    await rejects(run(scale, input()), 'missing', 'missing attribute training (bool)');
+    await rejects(run(scale, input(), null, null), 'missing', 'missing attribute training (bool)');
+    for (const one of [undefined, null, 4, '4', {}, Array(2)])
+      assert.throws(() => tensor(one), /a shape is an array of whole numbers, not/);
+    for (const data of [7, 'ab', {}, [[1], [2]], new ArrayBuffer(8), new BigInt64Array(2)])
+      assert.throws(() => tensor([2], data), /shape \[2\] takes an array of 2 numbers, not/);
+
+    const { backward, jvp, doubleBackward } = await run(scale, { x: f32(shape, x) }, attributes);
+    const y = f32(shape, dy);
+    await rejects(backward(), 'missing', 'no cotangent was given; expected y, energy');
+    await rejects(backward({ y }, 'weight'), 'missing', 'weight was not given');
+    assert.equal(Object.keys((await backward({ y }, 'x')) as object), ['x']);
+    await rejects(jvp(), 'missing', 'no tangent was given; expected x');
+    await rejects(doubleBackward(), 'missing', 'no cotangent was given; expected y, energy');
+    await rejects(doubleBackward({ y }), 'missing', 'no cotangent2 was given; expected x');
   });
 
   test('a split is inferred from another tensor', async () => {
@@ -242,7 +271,7 @@ for (const device of [cpu(), webgpu(gpuDevice)]) {
     );
     await rejects(wrong({ y }, ['weight']), 'missing', 'weight was not given');
     await rejects(wrong({ y }, ['total']), 'unknown-name', "unknown wrt 'total'; expected x, weight");
-    await rejects(wrong({ y }, []), 'missing', 'nothing to differentiate for');
+    await rejects(wrong({ y }, []), 'missing', 'no wrt was given; expected x, weight');
   });
 
   test('disposal', async () => {
@@ -252,11 +281,7 @@ for (const device of [cpu(), webgpu(gpuDevice)]) {
     run.outputs.y.dispose();
     run.outputs.y.dispose();
     assert.ok(run.outputs.y.disposed);
-    await rejects(
-      run.outputs.y.read(),
-      'disposed',
-      'a tensor of shape [2,6,2,2] was used after it was disposed',
-    );
+    await rejects(run.outputs.y.read(), 'disposed', 'the tensor of shape [2,6,2,2] was disposed');
     await run.backward({ y });
     given.weight.dispose();
     await rejects(call(given), 'disposed', 'tensor weight was disposed');

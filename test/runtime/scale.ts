@@ -70,7 +70,7 @@ function gpu(
   name: string,
   used: readonly BindingDescription[],
   count: string,
-  workgroups: (n: Numbers) => number,
+  kept: (n: Numbers) => number,
   body: string,
 ): GpuKernelDescription {
   const buffers = used.map(
@@ -81,10 +81,12 @@ function gpu(
 struct Params { n: u32, g: u32, k: u32, s: u32, factor: f32 }
 ${buffers.join('\n')}
 @group(0) @binding(${used.length}) var<uniform> p: Params;
-@compute @workgroup_size(8)
+override width: u32;
+override together: u32;
+@compute @workgroup_size(together)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u,
         @builtin(local_invocation_index) lid: u32) {
-  let i = (wid.x + wid.y * nwg.x) * 8u + lid;
+  let i = (wid.x + wid.y * nwg.x) * together + lid;
   if (i >= ${count}) { return; }
   ${body}
 }`;
@@ -95,7 +97,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) nwg: vec3u,
     entryPoint: 'main',
     bindings: used,
     uniforms,
-    workgroups: (n) => Math.ceil(workgroups(n) / 8),
+    tiles: { kept, over: () => 1 },
   };
 }
 

@@ -82,8 +82,13 @@ test('calls that start together share a compilation', async () => {
   assert.is(await count('createComputePipelineAsync', () => true, calls), 2);
 });
 
+test('no device', () => {
+  for (const none of [undefined, null, Promise.resolve(gpuDevice)])
+    assert.throws(() => webgpu(none as never), /no GPUDevice was given; await requestDevice\(\)/);
+});
+
 test('more workgroups than one dimension can hold', async () => {
-  const length = 8 * 65535 + 16; // 8 elements a workgroup
+  const length = 16 * 65535 + 16; // 16 elements a workgroup of a software device
   const data = Float32Array.from({ length }, (_, i) => i % 1000);
   const run = await device.run(
     scale,
@@ -95,7 +100,7 @@ test('more workgroups than one dimension can hold', async () => {
 });
 
 test('more workgroups than two dimensions can hold', async () => {
-  const op = changed((kernel) => ({ ...kernel, workgroups: () => 65535 * 65535 + 1 }));
+  const op = changed((kernel) => ({ ...kernel, tiles: { ...kernel.tiles, kept: () => 2 ** 42 } }));
   const call = device.run(op, { x: device.tensor([1, 2]) }, attributes);
   await rejects(call, 'limit', 'the tensors are too large');
 });
