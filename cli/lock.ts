@@ -1,5 +1,10 @@
-/** One build at a time writes to a folder. */
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+/**
+ * One build at a time writes to a folder. Who does has a folder `.normgrad.lock` in it, with one file, named after the
+ * process. All of it appears at once, since it is made beside its place and renamed; and what a killed process left is
+ * taken over by renaming its file, which only one of several that try at the same time can.
+ */
+import { randomUUID } from 'node:crypto';
+import { mkdirSync, readdirSync, renameSync, rmdirSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Failure, reasonOf } from './io.ts';
 
@@ -9,48 +14,74 @@ const pause = 20;
 
 /** Does something while no other build writes to the folder, which is made if it is not there. Never pauses. */
 export function alone<T>(folder: string, work: () => T): T {
-  const file = join(folder, '.normgrad.lock');
+  const lock = join(folder, '.normgrad.lock');
+  const me = `${process.pid}-${randomUUID()}`;
   const end = Date.now() + patience;
-  while (!take(folder, file)) {
-    const owner = ownerOf(file);
-    if (owner !== undefined && !isRunning(owner)) rmSync(file, { force: true });
-    else if (Date.now() > end)
-      throw new Failure(`another build is writing to ${folder}: end it, or remove ${file}`);
-    else Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, pause);
+  try {
+    mkdirSync(folder, { recursive: true });
+    while (!take(lock, me)) {
+      if (Date.now() > end)
+        throw new Failure(`another build is writing to ${folder}: end it, or remove ${lock}`);
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, pause);
+    }
+  } catch (error) {
+    if (error instanceof Failure) throw error;
+    throw new Failure(`cannot write to ${folder}: ${reasonOf(error)}; it was left as it was`);
   }
   try {
     return work();
   } finally {
-    rmSync(file, { force: true });
+    attempt(() => unlinkSync(join(lock, me)));
+    // unless somebody has it already
+    attempt(() => rmdirSync(lock));
   }
 }
 
-/** Whether the file was not there, and now is with the number of this process. */
-function take(folder: string, file: string): boolean {
+/** Whether the lock was free, or somebody's who is no more, and now is mine. */
+export function take(lock: string, me: string): boolean {
+  const owner = ownerOf(lock);
+  if (owner !== undefined) return !isRunning(owner) && takeOver(lock, owner, me);
+  const aside = `${lock}.${me}`;
+  // what is left of it if somebody was killed just then
+  attempt(() => rmdirSync(lock));
   try {
-    mkdirSync(folder, { recursive: true });
-    writeFileSync(file, String(process.pid), { flag: 'wx' });
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
-    throw new Failure(`cannot write to ${folder}: ${reasonOf(error)}; it was left as it was`);
+    mkdirSync(aside);
+    writeFileSync(join(aside, me), '');
+    return attempt(() => renameSync(aside, lock));
+  } finally {
+    rmSync(aside, { recursive: true, force: true });
   }
 }
 
-/** The process that made the file; undefined where it has only just done so, or removed it since. */
-function ownerOf(file: string): number | undefined {
-  try {
-    return Number.parseInt(readFileSync(file, 'utf8'), 10) || undefined;
-  } catch {
-    return undefined;
-  }
+/** Whether the lock was still the owner's, and now is mine. */
+export const takeOver = (lock: string, owner: string, me: string): boolean =>
+  attempt(() => renameSync(join(lock, owner), join(lock, me)));
+
+/** Undefined where the lock is free: not there, or just being removed. */
+function ownerOf(lock: string): string | undefined {
+  let owner: string | undefined;
+  attempt(() => {
+    [owner] = readdirSync(lock);
+  });
+  return owner;
 }
 
-/** One that was killed leaves its number, which this one may have been given. */
-function isRunning(owner: number): boolean {
+/** The number of one that was killed may be another's by now, which then is waited for, or this one's. */
+function isRunning(owner: string): boolean {
+  const id = Number.parseInt(owner, 10);
   try {
-    return owner !== process.pid && process.kill(owner, 0);
+    return id !== process.pid && process.kill(id, 0);
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+/** Whether something could be done: others may be faster. */
+function attempt(action: () => void): boolean {
+  try {
+    action();
+    return true;
+  } catch {
+    return false;
   }
 }

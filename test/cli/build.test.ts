@@ -94,7 +94,7 @@ test('a build waits for another one that writes to the folder, and not for one t
   const lock = join(out, '.normgrad.lock');
   const change = (): void => writeFileSync(join(out, 'index.ts'), `${read('index.ts')}// more\n`);
   change();
-  const other = spawn('sh', ['-c', `echo $$ > ${lock}; echo; sleep 0.3; rm ${lock}`]);
+  const other = spawn('sh', ['-c', `mkdir ${lock}; touch ${lock}/$$-1; echo; sleep 0.3; rm -r ${lock}`]);
   await once(other.stdout, 'data');
   const ended = once(other, 'exit');
   const started = performance.now();
@@ -103,7 +103,8 @@ test('a build waits for another one that writes to the folder, and not for one t
   await ended;
   assert.is((await build('--check')).status, 0);
   change();
-  writeFileSync(lock, String(other.pid));
+  mkdirSync(lock);
+  writeFileSync(join(lock, `${other.pid}-1`), '');
   assert.is((await build()).status, 0);
   assert.not.ok(existsSync(lock));
   assert.is((await build('--check')).status, 0);
