@@ -65,10 +65,19 @@ export function formulaNotation(
         return { is: 'call', fn: 'stop_gradient', args: [show(f.of)] };
       case 'op': {
         // what the variant leaves out or decides is not among the arguments
-        const passed = [...f.arguments.values()].filter(
-          (argument) => staticTruth(argument, variant) === undefined && !isMissing(argument),
-        );
-        return { is: 'call', fn: f.entry, args: passed.map(show) };
+        const isPassed = (argument: Formula): boolean =>
+          staticTruth(argument, variant) === undefined && !isMissing(argument);
+        const all = [...f.arguments];
+        const gap = all.findIndex(([, argument]) => !isPassed(argument));
+        const plain = gap < 0 ? f.positional : Math.min(gap, f.positional);
+        const named = all.slice(plain).filter(([, argument]) => isPassed(argument));
+        const passed = [...all.slice(0, plain), ...named];
+        return {
+          is: 'call',
+          fn: f.entry,
+          args: passed.map(([, argument]) => show(argument)),
+          ...(named.length > 0 && { keywords: named.map(([name]) => name) }),
+        };
       }
     }
   };

@@ -1,7 +1,16 @@
 /** Notation as presentation MathML. */
 
 import { splitName } from './names.ts';
-import { endsOpen, isMasked, isShort, type Kind, type Notation, type SignedTerm } from './notation.ts';
+import {
+  argumentsOf,
+  endsOpen,
+  isMasked,
+  isShort,
+  type Kind,
+  type Notation,
+  nameNotation,
+  type SignedTerm,
+} from './notation.ts';
 import { type Line, linesOf, lineWidth } from './rows.ts';
 
 export const escapeMarkup = (text: string): string =>
@@ -73,7 +82,11 @@ export function mathOf(n: Notation): string {
     case 'root':
       return `<msqrt>${mathOf(n.of)}</msqrt>`;
     case 'call': {
-      const args = n.args.map(mathOf).join('<mo separator="true">,</mo>');
+      const { plain, named } = argumentsOf(n);
+      const keywords = named.map(
+        ([keyword, value]) => `${mathOf(nameNotation(keyword))}<mo>=</mo>${inRelation(value)}`,
+      );
+      const args = [...plain.map(mathOf), ...keywords].join('<mo separator="true">,</mo>');
       if (n.fn === 'abs') return `<mrow><mo>|</mo>${args}<mo>|</mo></mrow>`;
       return `<mrow><mi mathvariant="normal">${escapeMarkup(n.fn)}</mi><mo>(</mo>${args}<mo>)</mo></mrow>`;
     }

@@ -16,7 +16,13 @@ export type Notation =
   | { readonly is: 'fraction'; readonly above: Notation; readonly below: Notation }
   | { readonly is: 'power'; readonly base: Notation; readonly exponent: Notation }
   | { readonly is: 'root'; readonly of: Notation }
-  | { readonly is: 'call'; readonly fn: string; readonly args: readonly Notation[] }
+  /** `keywords` are those of the last arguments. */
+  | {
+      readonly is: 'call';
+      readonly fn: string;
+      readonly args: readonly Notation[];
+      readonly keywords?: readonly string[];
+    }
   | {
       readonly is: 'reduce';
       readonly fn: ReductionFunction;
@@ -31,6 +37,15 @@ export type Kind<K extends Notation['is']> = Extract<Notation, { is: K }>;
 
 export const nameNotation = (text: string): Notation => ({ is: 'name', text });
 export const numberNotation = (text: string): Notation => ({ is: 'number', text });
+
+/** The arguments of a call, with and without keywords. */
+export function argumentsOf({ args, keywords = [] }: Kind<'call'>): {
+  readonly plain: readonly Notation[];
+  readonly named: readonly (readonly [keyword: string, value: Notation])[];
+} {
+  const first = args.length - keywords.length;
+  return { plain: args.slice(0, first), named: keywords.map((keyword, i) => [keyword, args[first + i]!]) };
+}
 
 /** Terms with their signs; one positive term is itself. */
 export function sumOf(terms: readonly SignedTerm[]): Notation {

@@ -1,6 +1,14 @@
 /** Notation as LaTeX's mathematics. */
 import { splitName } from './names.ts';
-import { endsOpen, isMasked, isShort, type Kind, type Notation, type SignedTerm } from './notation.ts';
+import {
+  argumentsOf,
+  endsOpen,
+  isMasked,
+  isShort,
+  type Kind,
+  type Notation,
+  type SignedTerm,
+} from './notation.ts';
 import type { Line } from './rows.ts';
 
 /** One line of a broken formula. */
@@ -29,7 +37,9 @@ export function texOf(n: Notation): string {
     case 'name':
       return nameTex(n.text);
     case 'number':
-      return n.text;
+      return n.text.replace(/^(?:1|(.*))e\+?(.*)$/, (_, digits, exponent) =>
+        digits ? `${digits} \\cdot 10^{${exponent}}` : `10^{${exponent}}`,
+      );
     case 'count':
       return `\\lvert ${axesTex(n.axes)} \\rvert`;
     case 'sum':
@@ -42,9 +52,15 @@ export function texOf(n: Notation): string {
       return `${isShort(n.base) ? `{${texOf(n.base)}}` : parens(n.base)}^{${exponentTex(n.exponent)}}`;
     case 'root':
       return `\\sqrt{${texOf(n.of)}}`;
-    case 'call':
+    case 'call': {
+      const { plain, named } = argumentsOf(n);
+      const args = [
+        ...plain.map(texOf),
+        ...named.map(([keyword, value]) => `${nameTex(keyword)} = ${inRelation(value)}`),
+      ];
       if (n.fn === 'abs') return `\\left\\lvert ${texOf(n.args[0]!)} \\right\\rvert`;
-      return `\\operatorname{${operatorName(n.fn)}}\\left(${n.args.map(texOf).join(', ')}\\right)`;
+      return `\\operatorname{${operatorName(n.fn)}}\\left(${args.join(', ')}\\right)`;
+    }
     case 'reduce':
       return reduceTex(n);
     case 'relation':

@@ -1,5 +1,5 @@
 /** Notation as one line in the spec's own language: what is printed can be written into a spec again. */
-import { isShort, type Notation } from './notation.ts';
+import { argumentsOf, isShort, type Notation } from './notation.ts';
 
 /** Binding strength, weakest first. */
 const strength = { choice: 0, or: 1, and: 2, not: 3, relation: 4, sum: 5, product: 6, power: 8, word: 9 };
@@ -27,8 +27,11 @@ export function textOf(n: Notation): string {
       return `${within(n.base, strength.power + 1)} ^ ${isShort(n.exponent) ? textOf(n.exponent) : `(${textOf(n.exponent)})`}`;
     case 'root':
       return `sqrt(${textOf(n.of)})`;
-    case 'call':
-      return `${n.fn}(${n.args.map(textOf).join(', ')})`;
+    case 'call': {
+      const { plain, named } = argumentsOf(n);
+      const keywords = named.map(([keyword, value]) => `${keyword}: ${textOf(value)}`).join(', ');
+      return `${n.fn}(${[...plain.map(textOf), ...(keywords ? [`{${keywords}}`] : [])].join(', ')})`;
+    }
     case 'reduce':
       return `${n.fn}(${[textOf(n.of), ...n.over].join(', ')})`;
     case 'relation': {

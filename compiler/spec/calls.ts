@@ -121,6 +121,7 @@ function finish(
     kind: 'op' as const,
     entry: entry.name,
     arguments: values,
+    positional: call.args.filter(({ kind }) => kind !== 'keywords').length,
     axes: new Map(single),
     span: call.span,
   };

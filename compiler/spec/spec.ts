@@ -107,6 +107,8 @@ export type Formula = { readonly span: Span } & (
       readonly kind: 'op';
       readonly entry: string;
       readonly arguments: ReadonlyMap<string, Formula>;
+      /** How many of the arguments were passed without keywords; these come first. */
+      readonly positional: number;
       /** Callee's axis → caller's axis, found by matching the arguments' axes. */
       readonly axes: ReadonlyMap<Axis, Axis>;
       /** Folds of the callee that stand for none or several of the caller's axes; such a fold is not in `axes`. */

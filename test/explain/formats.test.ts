@@ -6,10 +6,10 @@ import { explain, type Format } from '../../compiler/explain/explain.ts';
 import { latexText } from '../../compiler/explain/latex.ts';
 import { mathOf } from '../../compiler/explain/mathml.ts';
 import { splitName } from '../../compiler/explain/names.ts';
-import { nameNotation } from '../../compiler/explain/notation.ts';
+import { type Notation, nameNotation, numberNotation } from '../../compiler/explain/notation.ts';
 import { type Explained, explained } from '../../compiler/explain/part.ts';
 import { escapeText, texOf } from '../../compiler/explain/tex.ts';
-import { breakFormula } from '../../compiler/explain/text.ts';
+import { breakFormula, textOf } from '../../compiler/explain/text.ts';
 import { parseSpec } from '../../compiler/spec/parse.ts';
 import { variantsOf } from '../../compiler/spec/variants.ts';
 
@@ -24,7 +24,29 @@ const written = (
   return explain(entry, variantsOf(entry), format, { directions });
 };
 
+const callee = 'norm(Tensor x[n], Tensor? w[n], Tensor? b[n], *, float eps = 1) -> Tensor y[n]';
+const caller = `- name: ${callee}
+  absent: {w: 1, b: 0}
+  forward: {y: x * w + b + eps}
+- name: caller(Tensor x[n], Tensor? w[n], Tensor? b[n]) -> Tensor y[n]
+  forward: {y: "norm(x, w, b, {eps: 1e-3})"}
+`;
+const keyword: Notation = {
+  is: 'call',
+  fn: 'f',
+  args: [nameNotation('a'), numberNotation('2.5e-7')],
+  keywords: ['eps'],
+};
+
 const text = suite('text');
+text('arguments have keywords where others before them are left out', async () => {
+  const { spec } = parseSpec(caller, 'spec.yaml');
+  const entry = spec.entries[1]!;
+  const shown = await explain(entry, variantsOf(entry), 'text', { directions: ['backward'] });
+  for (const call of ['norm(x, w, b, {eps: 1e-3})', 'norm(x, w, {eps: 1e-3})', 'norm(x, {b: b, eps: 1e-3})'])
+    assert.ok(shown.includes(call), `${call} is not in\n${shown}`);
+  assert.is(textOf(keyword), 'f(a, {eps: 2.5e-7})');
+});
 text('a small op, whole', async () => {
   const shown = await written('weighted_mean', 'text', ['backward']);
   if (process.env.UPDATE_GOLDEN) writeFileSync(path('weighted_mean.txt'), shown);
@@ -51,6 +73,11 @@ text('formulas are broken before operators', () => {
 text.run();
 
 const latex = suite('LaTeX');
+latex('keywords, and numbers with exponents', () => {
+  assert.is(texOf(keyword), '\\operatorname{f}\\left(a, \\mathit{eps} = 2.5 \\cdot 10^{-7}\\right)');
+  assert.is(texOf(numberNotation('1e+21')), '10^{21}');
+  assert.is(texOf(numberNotation('1.5')), '1.5');
+});
 latex('special characters are escaped', () => {
   assert.is(
     escapeText('a_b & 50% #1 {x} ~^\\ $'),
