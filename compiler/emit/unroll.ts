@@ -51,8 +51,8 @@ const copyName = (id: string, k: number): string => (k === 0 ? id : `${id}$${k}`
 function mostCopies(body: readonly Statement[]): number {
   let count = 0;
   eachStatement(body, () => count++);
-  const few = isRow(body) ? 6 : 12;
-  return count > 2 * few ? 1 : count > few ? 2 : 4;
+  if (isRow(body)) return count > 12 ? 1 : count > 6 ? 2 : 4;
+  return count > 24 ? 1 : count > 12 ? 2 : count > 4 ? 4 : 8;
 }
 
 function unrollLanes(lanes: Lanes, several: ReadonlySet<string>): Statement[] {

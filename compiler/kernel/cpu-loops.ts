@@ -23,15 +23,21 @@ export interface Builder {
   readonly found: { current?: NestOptions['found'] };
 }
 
-/** How many neighbours are taken side by side along a row, or of columns. */
+/** How many neighbours are taken side by side along a row, of columns that are summed, and of columns of a map. */
 export interface Sides {
   readonly rows: number;
-  readonly columns: number;
+  readonly sums: number;
+  readonly maps: number;
 }
 
-/** Each turn of a loop finds arrays and their lengths anew, so that several elements a turn cost much less. */
+/**
+ * Each turn of a loop finds arrays and their lengths anew, so that several elements a turn cost much less. Along a
+ * column a turn is at another line of cache, of which a map takes half; sums would need too many variables for that.
+ */
 export const sidesOf = (direction: Direction): Sides =>
-  isOptimised(direction) ? { rows: 4, columns: 4 } : { rows: 1, columns: 1 };
+  isOptimised(direction) ? { rows: 4, sums: 4, maps: 8 } : oneAtATime;
+
+export const oneAtATime: Sides = { rows: 1, sums: 1, maps: 1 };
 
 /** Rows taken in for a few columns at a time: so many share what is read or computed once a column. */
 export const rowChunk = 64;

@@ -1,9 +1,10 @@
 /** Outputs computed element by element on the CPU: row by row, or some rows of a few columns at a time. */
+import { isStrictSubset } from '../graph/axes.ts';
 import type { ProgramOutput } from '../schedule/program.ts';
 import { type AxisGroup, buffersOf, collapse } from './axis-groups.ts';
 import { storeOutputs } from './body.ts';
 import { columnLoops } from './cpu-columns.ts';
-import { type Builder, lanes, loops, outlined } from './cpu-loops.ts';
+import { type Builder, lanes, loops, oneAtATime, outlined } from './cpu-loops.ts';
 import { bySpace } from './tensors.ts';
 
 /** Outputs by the space they fill. `outer` are the axes of the loops around. */
@@ -12,7 +13,12 @@ export function mapElements(
   outputs: readonly ProgramOutput[],
   outer: readonly string[],
 ): void {
-  for (const members of bySpace(outputs, builder.tensors)) mapSpace(builder, members, outer);
+  const spaces = bySpace(outputs, builder.tensors);
+  for (const members of spaces) {
+    const isSmall = spaces.some((others) => isStrictSubset(members[0]!.axes, others[0]!.axes));
+    // what takes no time is kept short
+    mapSpace(isSmall ? { ...builder, sides: oneAtATime } : builder, members, outer);
+  }
 }
 
 function mapSpace(builder: Builder, outputs: readonly ProgramOutput[], outer: readonly string[]): void {
@@ -32,8 +38,8 @@ function mapSpace(builder: Builder, outputs: readonly ProgramOutput[], outer: re
   }
   const rows = groups.slice(0, -1);
   const inner = rows.at(-1);
-  if (builder.sides.columns > 0 && inner && repeats(buffers, line, inner) > repeats(buffers, inner, line)) {
-    const place = { rows: inner, outer: rows.slice(0, -1), line, side: builder.sides.columns };
+  if (inner && repeats(buffers, line, inner) > repeats(buffers, inner, line)) {
+    const place = { rows: inner, outer: rows.slice(0, -1), line, side: builder.sides.maps };
     columnLoops(builder, place, 'map_columns', (eachRow) => eachRow(store));
   } else if (outer.length > 0) {
     outlined(builder, 'map', () =>

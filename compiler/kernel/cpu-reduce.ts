@@ -1,6 +1,6 @@
 /** Reductions on the CPU: for one kept index at a time, or where what is kept is innermost, for all in one pass. */
 import type { Accumulation, Group, ReduceStage } from '../schedule/stages.ts';
-import { buffersOf, collapse, elementsOf } from './axis-groups.ts';
+import { type AxisGroup, buffersOf, collapse, elementsOf } from './axis-groups.ts';
 import { storeOutputs } from './body.ts';
 import { columnLoops } from './cpu-columns.ts';
 import { type Builder, eachAlone, firstOf, lanes, loops, outlined, partsOf, sorted } from './cpu-loops.ts';
@@ -66,42 +66,58 @@ interface Spread {
   readonly group: Group;
   readonly accumulations: readonly Accumulation[];
   readonly array: string;
-  /** Where the first elements are that moments are taken about. */
+  /** Where the first elements are that moments are taken about, unless they are where the data is. */
   readonly firsts: string;
+  readonly shifted: readonly Accumulation[];
 }
 
-type Running = ReadonlyMap<Accumulation, readonly string[]>;
+/** The variables of an accumulation, and the first element that moments are taken about. */
+type Running = ReadonlyMap<Accumulation, { readonly ids: readonly string[]; readonly first: Code }>;
+
+/** How memory is walked along for the groups of a stage. */
+interface Walk {
+  readonly rows: readonly AxisGroup[];
+  readonly line: AxisGroup;
+  /** The rows that columns are taken along, where they are what all groups that keep the line have to sum. */
+  readonly inner?: AxisGroup;
+  readonly isColumn: (group: Group) => boolean;
+}
+
+const isOver = (group: Group, axis: string): boolean => group.over.includes(axis);
+
+function walkOf(builder: Builder, stage: ReduceStage): Walk {
+  const isApart = (a: string, b: string): boolean =>
+    stage.groups.some((group) => isOver(group, a) !== isOver(group, b));
+  const buffers = buffersOf(builder, expressionsOf(stage), stage.riders);
+  const axes = collapse(builder.inOrder(stage.space), buffers, isApart);
+  const [line, rows] = [axes.at(-1)!, axes.slice(0, -1)];
+  const isColumn = (group: Group): boolean => !isOver(group, line[0]!);
+  const columns = stage.groups.filter(isColumn);
+  const inner = rows.at(-1);
+  const isByColumns = inner && columns.length > 0 && columns.every((group) => isOver(group, inner[0]!));
+  return { rows, line, isColumn, ...(isByColumns && { inner }) };
+}
 
 /**
  * Reduces in one pass over memory. Of groups that keep the innermost axes, a few columns are in registers while some
  * rows are taken in; of the others, each row adds up what these columns contribute.
  */
 export function reduceSpread(builder: Builder, stage: ReduceStage): Spread[] {
-  const { nest, tensors, inOrder } = builder;
-  const isOver = (group: Group, axis: string): boolean => group.over.includes(axis);
-  const isApart = (a: string, b: string): boolean =>
-    stage.groups.some((group) => isOver(group, a) !== isOver(group, b));
-  const space = inOrder(stage.space);
-  const axes = collapse(space, buffersOf(builder, expressionsOf(stage), stage.riders), isApart);
-  const line = axes.at(-1)!;
-  const rows = axes.slice(0, -1);
-  const spreads = stage.groups.map((group) => openSpread(builder, group));
-  const isColumn = ({ group }: Spread): boolean => !isOver(group, line[0]!);
-  const columns = spreads.filter(isColumn);
-  const side = (columns.length > 0 && builder.sides.columns) || builder.sides.rows;
+  const { nest, tensors } = builder;
+  const { rows, line, inner, isColumn } = walkOf(builder, stage);
+  const outer = rows.slice(0, -1);
+  // a first element can be read only outside all loops over what is reduced
+  const isFirstAtHand = (group: Group): boolean =>
+    inner !== undefined && isColumn(group) && !outer.flat().some((axis) => isOver(group, axis));
+  const spreads = stage.groups.map((group) => openSpread(builder, group, isFirstAtHand(group)));
+  const columns = spreads.filter(({ group }) => isColumn(group));
+  const side = columns.length > 0 ? builder.sides.sums : builder.sides.rows;
   const onElement = (running: Running): void => {
-    for (const spread of spreads) takeIn(builder, spread, running, isColumn(spread) ? 1 : side);
+    for (const spread of spreads) takeIn(builder, spread, running, isColumn(spread.group) ? 1 : side);
     storeOutputs(nest, tensors, stage.riders);
   };
-  const inner = rows.at(-1);
-  if (
-    builder.sides.columns > 0 &&
-    inner &&
-    columns.length > 0 &&
-    columns.every(({ group }) => isOver(group, inner[0]!))
-  ) {
-    const place = { rows: inner, outer: rows.slice(0, -1), line, side };
-    columnLoops(builder, place, 'reduce_columns', (eachRow) => {
+  if (inner) {
+    columnLoops(builder, { rows: inner, outer, line, side }, 'reduce_columns', (eachRow) => {
       const running = openRunning(builder, columns);
       eachRow(() => onElement(running));
       for (const spread of columns) addRunning(builder, spread, running);
@@ -110,7 +126,7 @@ export function reduceSpread(builder: Builder, stage: ReduceStage): Spread[] {
   }
   outlined(builder, 'reduce_lines', () =>
     loops(builder, rows, () => {
-      const alongLine = spreads.filter((spread) => !isColumn(spread));
+      const alongLine = spreads.filter(({ group }) => !isColumn(group));
       const running = openRunning(builder, alongLine);
       lanes(builder, line, side, () => onElement(running));
       for (const spread of alongLine) addRunning(builder, spread, running);
@@ -119,7 +135,8 @@ export function reduceSpread(builder: Builder, stage: ReduceStage): Spread[] {
   return spreads;
 }
 
-function openSpread(builder: Builder, group: Group): Spread {
+/** `isFirstAtHand` is whether the first of what is reduced can be read where it is needed. */
+function openSpread(builder: Builder, group: Group, isFirstAtHand: boolean): Spread {
   const { nest, names, inOrder } = builder;
   const accumulations = sorted(group);
   const identities = accumulations.flatMap(partsOf);
@@ -128,10 +145,12 @@ function openSpread(builder: Builder, group: Group): Spread {
   const fill = identities.every((identity) => identity === identities[0]) ? identities[0]! : 0;
   nest.push({ do: 'array', name: array, length: times(index(identities.length), size), fill });
   const firsts = names.fresh('firsts');
-  const shifted = accumulations.filter(isShifted);
+  const shifted = accumulations.filter(
+    (one) => isShifted(one) && !(isFirstAtHand && isUnchanged(builder, one)),
+  );
   if (shifted.length > 0)
     nest.push({ do: 'array', name: firsts, length: times(index(shifted.length), size), fill: 0 });
-  const spread: Spread = { group, accumulations, array, firsts };
+  const spread: Spread = { group, accumulations, array, firsts, shifted };
   const isUneven = identities.some((identity) => identity !== fill);
   if (!isUneven && shifted.length === 0) return spread;
   loops(builder, eachAlone(inOrder(group.kept)), () => {
@@ -150,23 +169,30 @@ const placeOf = (builder: Builder, { group }: Spread, slot: number): Code => {
   return binary('+', times(index(slot), elementsOf(builder, group.kept)), nest.flat(inOrder(group.kept)));
 };
 
+/** Whether an operand is a tensor as it lies there, and stays so. */
+const isUnchanged = ({ tensors }: Builder, { x }: Accumulation): boolean =>
+  x.op === 'input' && tensors.ofInput(x).role !== 'state';
+
 function loadFirst(builder: Builder, spread: Spread, accumulation: Accumulation): Code {
-  if (!isShifted(accumulation)) return real(0);
-  const k = spread.accumulations.filter(isShifted).indexOf(accumulation);
+  const k = spread.shifted.indexOf(accumulation);
+  if (k < 0) return firstOf(builder, accumulation);
   return builder.nest.local('first', load(spread.firsts, placeOf(builder, spread, k)));
 }
 
-function openRunning({ nest, names }: Builder, spreads: readonly Spread[]): Running {
-  const accumulations = spreads.flatMap((spread) => spread.accumulations);
+function openRunning(builder: Builder, spreads: readonly Spread[]): Running {
+  const { nest, names } = builder;
+  const open = (spread: Spread, accumulation: Accumulation) => {
+    const ids = partsOf(accumulation).map((identity) => {
+      const id = names.fresh('sum');
+      nest.push({ do: 'accumulator', name: id, copies: 1, identity });
+      return id;
+    });
+    return { ids, first: loadFirst(builder, spread, accumulation) };
+  };
   return new Map(
-    accumulations.map((accumulation) => {
-      const ids = partsOf(accumulation).map((identity) => {
-        const id = names.fresh('sum');
-        nest.push({ do: 'accumulator', name: id, copies: 1, identity });
-        return id;
-      });
-      return [accumulation, ids];
-    }),
+    spreads.flatMap((spread) =>
+      spread.accumulations.map((accumulation) => [accumulation, open(spread, accumulation)] as const),
+    ),
   );
 }
 
@@ -175,14 +201,15 @@ function takeIn(builder: Builder, spread: Spread, running: Running, side: number
   const { nest } = builder;
   for (const accumulation of spread.accumulations) {
     const { monoid, x } = accumulation;
-    const first = loadFirst(builder, spread, accumulation);
-    const ids = running.get(accumulation);
-    if (!ids) {
+    const variables = running.get(accumulation);
+    if (!variables) {
+      const first = loadFirst(builder, spread, accumulation);
       const parts = monoids[monoid].lift(nest.value(x), first, nest.local);
       const named = parts.map((part) => fold(accumulation, nest.local('part', part), side));
       addTo(builder, spread, accumulation, named);
       continue;
     }
+    const { ids, first } = variables;
     const before = ids.map((id) => name(id, 'real'));
     const after = monoids[monoid].step(before, nest.value(x), first, nest.local);
     for (const [i, id] of ids.entries()) nest.push({ do: 'assign', name: id, value: after[i]! });
@@ -191,7 +218,7 @@ function takeIn(builder: Builder, spread: Spread, running: Running, side: number
 
 function addRunning(builder: Builder, spread: Spread, running: Running): void {
   for (const accumulation of spread.accumulations) {
-    const parts = running.get(accumulation)!.map((id) => name(id, 'real'));
+    const parts = running.get(accumulation)!.ids.map((id) => name(id, 'real'));
     addTo(builder, spread, accumulation, parts);
   }
 }

@@ -311,16 +311,24 @@ export function batch_norm_backward_7(grad_y: Floats, weight: Floats | undefined
   for (let first_row = 0; first_row < n * s; first_row += 64) {
     const last_row = Math.min(first_row + 64, n * s);
     let i_c_1 = 0;
-    for (; i_c_1 < c - 3; i_c_1 += 4) {
+    for (; i_c_1 < c - 7; i_c_1 += 8) {
       const factors_1 = factors[i_c_1]!;
       const factors_1$1 = factors[i_c_1 + 1]!;
       const factors_1$2 = factors[i_c_1 + 2]!;
       const factors_1$3 = factors[i_c_1 + 3]!;
+      const factors_1$4 = factors[i_c_1 + 4]!;
+      const factors_1$5 = factors[i_c_1 + 5]!;
+      const factors_1$6 = factors[i_c_1 + 6]!;
+      const factors_1$7 = factors[i_c_1 + 7]!;
       for (let i_s = first_row * c + i_c_1; i_s < last_row * c; i_s += c) {
         dx[i_s] = factors_1 * grad_y[i_s]!;
         dx[i_s + 1] = factors_1$1 * grad_y[i_s + 1]!;
         dx[i_s + 2] = factors_1$2 * grad_y[i_s + 2]!;
         dx[i_s + 3] = factors_1$3 * grad_y[i_s + 3]!;
+        dx[i_s + 4] = factors_1$4 * grad_y[i_s + 4]!;
+        dx[i_s + 5] = factors_1$5 * grad_y[i_s + 5]!;
+        dx[i_s + 6] = factors_1$6 * grad_y[i_s + 6]!;
+        dx[i_s + 7] = factors_1$7 * grad_y[i_s + 7]!;
       }
     }
     for (; i_c_1 < c; i_c_1++) {

@@ -106,22 +106,21 @@ export function batch_norm_forward_1(running_mean: Floats | undefined, running_v
  */
 export function batch_norm_forward_2(running_mean: Floats | undefined, running_var: Floats | undefined, x: Floats, bias: Floats | undefined, weight: Floats | undefined, invstd: Floats, mean: Floats, y: Floats, c: number, n: number, s: number, eps: number, momentum: number): void {
   const sums = new Float64Array(2 * c);
-  const firsts = new Float64Array(c);
-  for (let i_c = 0; i_c < c; i_c++) {
-    firsts[i_c] = x[i_c]!;
-  }
   for (let first_row = 0; first_row < n * s; first_row += 64) {
     const last_row = Math.min(first_row + 64, n * s);
-    let i_c_1 = 0;
-    for (; i_c_1 < c - 3; i_c_1 += 4) {
+    let i_c = 0;
+    for (; i_c < c - 3; i_c += 4) {
       let sum = 0, sum$1 = 0, sum$2 = 0, sum$3 = 0;
       let sum_1 = 0, sum_1$1 = 0, sum_1$2 = 0, sum_1$3 = 0;
-      for (let i_s = first_row; i_s < last_row; i_s++) {
-        const base = i_s * c;
-        const d = x[base + i_c_1]! - firsts[i_c_1]!;
-        const d$1 = x[base + i_c_1 + 1]! - firsts[i_c_1 + 1]!;
-        const d$2 = x[base + i_c_1 + 2]! - firsts[i_c_1 + 2]!;
-        const d$3 = x[base + i_c_1 + 3]! - firsts[i_c_1 + 3]!;
+      const x_1 = x[i_c]!;
+      const x_1$1 = x[i_c + 1]!;
+      const x_1$2 = x[i_c + 2]!;
+      const x_1$3 = x[i_c + 3]!;
+      for (let i_s = first_row * c + i_c; i_s < last_row * c; i_s += c) {
+        const d = x[i_s]! - x_1;
+        const d$1 = x[i_s + 1]! - x_1$1;
+        const d$2 = x[i_s + 2]! - x_1$2;
+        const d$3 = x[i_s + 3]! - x_1$3;
         sum += d;
         sum$1 += d$1;
         sum$2 += d$2;
@@ -131,26 +130,26 @@ export function batch_norm_forward_2(running_mean: Floats | undefined, running_v
         sum_1$2 += d$2 * d$2;
         sum_1$3 += d$3 * d$3;
       }
-      sums[i_c_1]! += sum;
-      sums[i_c_1 + 1]! += sum$1;
-      sums[i_c_1 + 2]! += sum$2;
-      sums[i_c_1 + 3]! += sum$3;
-      sums[c + i_c_1]! += sum_1;
-      sums[c + i_c_1 + 1]! += sum_1$1;
-      sums[c + i_c_1 + 2]! += sum_1$2;
-      sums[c + i_c_1 + 3]! += sum_1$3;
+      sums[i_c]! += sum;
+      sums[i_c + 1]! += sum$1;
+      sums[i_c + 2]! += sum$2;
+      sums[i_c + 3]! += sum$3;
+      sums[c + i_c]! += sum_1;
+      sums[c + i_c + 1]! += sum_1$1;
+      sums[c + i_c + 2]! += sum_1$2;
+      sums[c + i_c + 3]! += sum_1$3;
     }
-    for (; i_c_1 < c; i_c_1++) {
+    for (; i_c < c; i_c++) {
       let sum = 0;
       let sum_1 = 0;
-      for (let i_s = first_row; i_s < last_row; i_s++) {
-        const base = i_s * c;
-        const d = x[base + i_c_1]! - firsts[i_c_1]!;
+      const x_1 = x[i_c]!;
+      for (let i_s = first_row * c + i_c; i_s < last_row * c; i_s += c) {
+        const d = x[i_s]! - x_1;
         sum += d;
         sum_1 += d * d;
       }
-      sums[i_c_1]! += sum;
-      sums[c + i_c_1]! += sum_1;
+      sums[i_c]! += sum;
+      sums[c + i_c]! += sum_1;
     }
   }
   const factors = new Float64Array(3 * c);
@@ -161,23 +160,23 @@ export function batch_norm_forward_2(running_mean: Floats | undefined, running_v
   const v_4 = v_3 * momentum;
   const v_5 = 1 - momentum;
   const test = v > 0;
-  for (let i_c_2 = 0; i_c_2 < c; i_c_2++) {
-    const sum_2 = sums[i_c_2]!;
+  for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
+    const sum_2 = sums[i_c_1]!;
     const offset = sum_2 * (1 / (n * s));
-    const squares = sums[c + i_c_2]! - sum_2 * offset;
-    const mean_1 = firsts[i_c_2]! + offset;
+    const squares = sums[c + i_c_1]! - sum_2 * offset;
+    const mean_1 = x[i_c_1]! + offset;
     const variance = (((squares < 0) ? 0 : squares)) / (n * s);
-    mean[i_c_2] = mean_1;
-    invstd[i_c_2] = (1 / Math.sqrt(variance + eps));
+    mean[i_c_1] = mean_1;
+    invstd[i_c_1] = (1 / Math.sqrt(variance + eps));
     if (running_mean && running_var) {
-      const running_mean_1 = running_mean[i_c_2]!;
-      running_mean[i_c_2] = (test ? v_5 * running_mean_1 + momentum * mean_1 : running_mean_1);
-      const running_var_1 = running_var[i_c_2]!;
-      running_var[i_c_2] = (test ? v_5 * running_var_1 + v_4 * variance : running_var_1);
+      const running_mean_1 = running_mean[i_c_1]!;
+      running_mean[i_c_1] = (test ? v_5 * running_mean_1 + momentum * mean_1 : running_mean_1);
+      const running_var_1 = running_var[i_c_1]!;
+      running_var[i_c_1] = (test ? v_5 * running_var_1 + v_4 * variance : running_var_1);
     }
-    factors[i_c_2] = (weight ? weight[i_c_2]! : 1) * invstd[i_c_2]!;
-    factors[c + i_c_2] = mean[i_c_2]!;
-    factors[2 * c + i_c_2] = (bias ? bias[i_c_2]! : 0);
+    factors[i_c_1] = (weight ? weight[i_c_1]! : 1) * invstd[i_c_1]!;
+    factors[c + i_c_1] = mean[i_c_1]!;
+    factors[2 * c + i_c_1] = (bias ? bias[i_c_1]! : 0);
   }
   map_columns(factors, x, y, n, s, c);
 }
@@ -288,19 +287,7 @@ function map_columns(factors: Float64Array, x: Floats, y: Floats, n: number, s: 
 }
 
 function map(running_mean: Floats, mean: Floats, running_var: Floats, invstd: Floats, c: number, eps: number): void {
-  let i_c = 3;
-  for (; i_c < c; i_c += 4) {
-    mean[i_c - 3] = running_mean[i_c - 3]!;
-    mean[i_c - 2] = running_mean[i_c - 2]!;
-    mean[i_c - 1] = running_mean[i_c - 1]!;
-    mean[i_c] = running_mean[i_c]!;
-    invstd[i_c - 3] = (1 / Math.sqrt(running_var[i_c - 3]! + eps));
-    invstd[i_c - 2] = (1 / Math.sqrt(running_var[i_c - 2]! + eps));
-    invstd[i_c - 1] = (1 / Math.sqrt(running_var[i_c - 1]! + eps));
-    invstd[i_c] = (1 / Math.sqrt(running_var[i_c]! + eps));
-  }
-  i_c -= 3;
-  for (; i_c < c; i_c++) {
+  for (let i_c = 0; i_c < c; i_c++) {
     mean[i_c] = running_mean[i_c]!;
     invstd[i_c] = (1 / Math.sqrt(running_var[i_c]! + eps));
   }

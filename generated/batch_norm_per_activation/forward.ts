@@ -23,27 +23,23 @@ type Floats = Float32Array | Float64Array;
  */
 export function batch_norm_per_activation_forward_1(running_mean: Floats | undefined, running_var: Floats | undefined, x: Floats, bias: Floats | undefined, weight: Floats | undefined, invstd: Floats, mean: Floats, y: Floats, c: number, n: number, s: number, eps: number, momentum: number): void {
   const sums = new Float64Array(2 * c * s);
-  const firsts = new Float64Array(c * s);
-  for (let i_c = 0; i_c < c; i_c++) {
-    const base = i_c * s;
-    const base_1 = i_c * s;
-    for (let i_s = 0; i_s < s; i_s++) {
-      firsts[base_1 + i_s] = x[base + i_s]!;
-    }
-  }
   for (let first_row = 0; first_row < n; first_row += 64) {
     const last_row = Math.min(first_row + 64, n);
-    let i_s_1 = 0;
-    for (; i_s_1 < c * s - 3; i_s_1 += 4) {
+    let i_s = 0;
+    for (; i_s < c * s - 3; i_s += 4) {
       let sum = 0, sum$1 = 0, sum$2 = 0, sum$3 = 0;
       let sum_1 = 0, sum_1$1 = 0, sum_1$2 = 0, sum_1$3 = 0;
+      const x_1 = x[i_s]!;
+      const x_1$1 = x[i_s + 1]!;
+      const x_1$2 = x[i_s + 2]!;
+      const x_1$3 = x[i_s + 3]!;
       for (let i_n = first_row; i_n < last_row; i_n++) {
-        const base_2 = i_n * c;
-        const base_3 = base_2 * s;
-        const d = x[base_3 + i_s_1]! - firsts[i_s_1]!;
-        const d$1 = x[base_3 + i_s_1 + 1]! - firsts[i_s_1 + 1]!;
-        const d$2 = x[base_3 + i_s_1 + 2]! - firsts[i_s_1 + 2]!;
-        const d$3 = x[base_3 + i_s_1 + 3]! - firsts[i_s_1 + 3]!;
+        const base = i_n * c;
+        const base_1 = base * s;
+        const d = x[base_1 + i_s]! - x_1;
+        const d$1 = x[base_1 + i_s + 1]! - x_1$1;
+        const d$2 = x[base_1 + i_s + 2]! - x_1$2;
+        const d$3 = x[base_1 + i_s + 3]! - x_1$3;
         sum += d;
         sum$1 += d$1;
         sum$2 += d$2;
@@ -53,27 +49,28 @@ export function batch_norm_per_activation_forward_1(running_mean: Floats | undef
         sum_1$2 += d$2 * d$2;
         sum_1$3 += d$3 * d$3;
       }
-      sums[i_s_1]! += sum;
-      sums[i_s_1 + 1]! += sum$1;
-      sums[i_s_1 + 2]! += sum$2;
-      sums[i_s_1 + 3]! += sum$3;
-      sums[c * s + i_s_1]! += sum_1;
-      sums[c * s + i_s_1 + 1]! += sum_1$1;
-      sums[c * s + i_s_1 + 2]! += sum_1$2;
-      sums[c * s + i_s_1 + 3]! += sum_1$3;
+      sums[i_s]! += sum;
+      sums[i_s + 1]! += sum$1;
+      sums[i_s + 2]! += sum$2;
+      sums[i_s + 3]! += sum$3;
+      sums[c * s + i_s]! += sum_1;
+      sums[c * s + i_s + 1]! += sum_1$1;
+      sums[c * s + i_s + 2]! += sum_1$2;
+      sums[c * s + i_s + 3]! += sum_1$3;
     }
-    for (; i_s_1 < c * s; i_s_1++) {
+    for (; i_s < c * s; i_s++) {
       let sum = 0;
       let sum_1 = 0;
+      const x_1 = x[i_s]!;
       for (let i_n = first_row; i_n < last_row; i_n++) {
-        const base_2 = i_n * c;
-        const base_3 = base_2 * s;
-        const d = x[base_3 + i_s_1]! - firsts[i_s_1]!;
+        const base = i_n * c;
+        const base_1 = base * s;
+        const d = x[base_1 + i_s]! - x_1;
         sum += d;
         sum_1 += d * d;
       }
-      sums[i_s_1]! += sum;
-      sums[c * s + i_s_1]! += sum_1;
+      sums[i_s]! += sum;
+      sums[c * s + i_s]! += sum_1;
     }
   }
   const v = n - 1;
@@ -81,29 +78,30 @@ export function batch_norm_per_activation_forward_1(running_mean: Floats | undef
   const v_2 = v_1 * momentum;
   const v_3 = 1 - momentum;
   const test = n > 0;
-  for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
-    const base_4 = i_c_1 * s;
-    for (let i_s_2 = 0; i_s_2 < s; i_s_2++) {
-      const sum_2 = sums[base_4 + i_s_2]!;
+  for (let i_c = 0; i_c < c; i_c++) {
+    const base_2 = i_c * s;
+    const base_3 = i_c * s;
+    for (let i_s_1 = 0; i_s_1 < s; i_s_1++) {
+      const sum_2 = sums[base_2 + i_s_1]!;
       const offset = sum_2 * (1 / n);
-      const squares = sums[c * s + base_4 + i_s_2]! - sum_2 * offset;
-      const mean_1 = firsts[base_4 + i_s_2]! + offset;
+      const squares = sums[c * s + base_2 + i_s_1]! - sum_2 * offset;
+      const mean_1 = x[base_3 + i_s_1]! + offset;
       const variance = (((squares < 0) ? 0 : squares)) / n;
-      mean[base_4 + i_s_2] = mean_1;
-      invstd[base_4 + i_s_2] = (1 / Math.sqrt(variance + eps));
+      mean[base_2 + i_s_1] = mean_1;
+      invstd[base_2 + i_s_1] = (1 / Math.sqrt(variance + eps));
       if (running_mean && running_var) {
-        const running_mean_1 = running_mean[base_4 + i_s_2]!;
-        running_mean[base_4 + i_s_2] = (test ? v_3 * running_mean_1 + momentum * mean_1 : running_mean_1);
-        const running_var_1 = running_var[base_4 + i_s_2]!;
-        running_var[base_4 + i_s_2] = (test ? v_3 * running_var_1 + v_2 * variance : running_var_1);
+        const running_mean_1 = running_mean[base_2 + i_s_1]!;
+        running_mean[base_2 + i_s_1] = (test ? v_3 * running_mean_1 + momentum * mean_1 : running_mean_1);
+        const running_var_1 = running_var[base_2 + i_s_1]!;
+        running_var[base_2 + i_s_1] = (test ? v_3 * running_var_1 + v_2 * variance : running_var_1);
       }
     }
   }
   const factors = new Float64Array(3 * c * s);
-  for (let i_s_3 = 0; i_s_3 < c * s; i_s_3++) {
-    factors[i_s_3] = (weight ? weight[i_s_3]! : 1) * invstd[i_s_3]!;
-    factors[c * s + i_s_3] = mean[i_s_3]!;
-    factors[2 * c * s + i_s_3] = (bias ? bias[i_s_3]! : 0);
+  for (let i_s_2 = 0; i_s_2 < c * s; i_s_2++) {
+    factors[i_s_2] = (weight ? weight[i_s_2]! : 1) * invstd[i_s_2]!;
+    factors[c * s + i_s_2] = mean[i_s_2]!;
+    factors[2 * c * s + i_s_2] = (bias ? bias[i_s_2]! : 0);
   }
   map_columns(factors, x, y, n, c, s);
 }
@@ -132,19 +130,7 @@ export function batch_norm_per_activation_forward_2(bias: Floats | undefined, ru
     factors[2 * c * s + i_s] = (bias ? bias[i_s]! : 0);
   }
   map_columns(factors, x, y, n, c, s);
-  let i_s_1 = 3;
-  for (; i_s_1 < c * s; i_s_1 += 4) {
-    mean[i_s_1 - 3] = running_mean[i_s_1 - 3]!;
-    mean[i_s_1 - 2] = running_mean[i_s_1 - 2]!;
-    mean[i_s_1 - 1] = running_mean[i_s_1 - 1]!;
-    mean[i_s_1] = running_mean[i_s_1]!;
-    invstd[i_s_1 - 3] = (1 / Math.sqrt(running_var[i_s_1 - 3]! + eps));
-    invstd[i_s_1 - 2] = (1 / Math.sqrt(running_var[i_s_1 - 2]! + eps));
-    invstd[i_s_1 - 1] = (1 / Math.sqrt(running_var[i_s_1 - 1]! + eps));
-    invstd[i_s_1] = (1 / Math.sqrt(running_var[i_s_1]! + eps));
-  }
-  i_s_1 -= 3;
-  for (; i_s_1 < c * s; i_s_1++) {
+  for (let i_s_1 = 0; i_s_1 < c * s; i_s_1++) {
     mean[i_s_1] = running_mean[i_s_1]!;
     invstd[i_s_1] = (1 / Math.sqrt(running_var[i_s_1]! + eps));
   }

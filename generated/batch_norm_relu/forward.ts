@@ -125,19 +125,7 @@ export function batch_norm_relu_forward_2(bias: Floats | undefined, running_mean
       }
     }
   }
-  let i_c_1 = 3;
-  for (; i_c_1 < c; i_c_1 += 4) {
-    mean[i_c_1 - 3] = running_mean[i_c_1 - 3]!;
-    mean[i_c_1 - 2] = running_mean[i_c_1 - 2]!;
-    mean[i_c_1 - 1] = running_mean[i_c_1 - 1]!;
-    mean[i_c_1] = running_mean[i_c_1]!;
-    invstd[i_c_1 - 3] = (1 / Math.sqrt(running_var[i_c_1 - 3]! + eps));
-    invstd[i_c_1 - 2] = (1 / Math.sqrt(running_var[i_c_1 - 2]! + eps));
-    invstd[i_c_1 - 1] = (1 / Math.sqrt(running_var[i_c_1 - 1]! + eps));
-    invstd[i_c_1] = (1 / Math.sqrt(running_var[i_c_1]! + eps));
-  }
-  i_c_1 -= 3;
-  for (; i_c_1 < c; i_c_1++) {
+  for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
     mean[i_c_1] = running_mean[i_c_1]!;
     invstd[i_c_1] = (1 / Math.sqrt(running_var[i_c_1]! + eps));
   }

@@ -136,19 +136,7 @@ export function instance_norm_forward_2(bias: Floats, running_mean: Floats, runn
       map(x, y, base_1, s, v_1, running_mean_1, bias_1);
     }
   }
-  let i_c_1 = 3;
-  for (; i_c_1 < c; i_c_1 += 4) {
-    invstd[i_c_1 - 3] = (1 / Math.sqrt(running_var[i_c_1 - 3]! + eps));
-    invstd[i_c_1 - 2] = (1 / Math.sqrt(running_var[i_c_1 - 2]! + eps));
-    invstd[i_c_1 - 1] = (1 / Math.sqrt(running_var[i_c_1 - 1]! + eps));
-    invstd[i_c_1] = (1 / Math.sqrt(running_var[i_c_1]! + eps));
-    mean[i_c_1 - 3] = running_mean[i_c_1 - 3]!;
-    mean[i_c_1 - 2] = running_mean[i_c_1 - 2]!;
-    mean[i_c_1 - 1] = running_mean[i_c_1 - 1]!;
-    mean[i_c_1] = running_mean[i_c_1]!;
-  }
-  i_c_1 -= 3;
-  for (; i_c_1 < c; i_c_1++) {
+  for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
     invstd[i_c_1] = (1 / Math.sqrt(running_var[i_c_1]! + eps));
     mean[i_c_1] = running_mean[i_c_1]!;
   }
@@ -225,15 +213,7 @@ export function instance_norm_forward_4(running_mean: Floats, running_var: Float
       }
     }
   }
-  let i_c_1 = 3;
-  for (; i_c_1 < c; i_c_1 += 4) {
-    invstd[i_c_1 - 3] = (1 / Math.sqrt(running_var[i_c_1 - 3]! + eps));
-    invstd[i_c_1 - 2] = (1 / Math.sqrt(running_var[i_c_1 - 2]! + eps));
-    invstd[i_c_1 - 1] = (1 / Math.sqrt(running_var[i_c_1 - 1]! + eps));
-    invstd[i_c_1] = (1 / Math.sqrt(running_var[i_c_1]! + eps));
-  }
-  i_c_1 -= 3;
-  for (; i_c_1 < c; i_c_1++) {
+  for (let i_c_1 = 0; i_c_1 < c; i_c_1++) {
     invstd[i_c_1] = (1 / Math.sqrt(running_var[i_c_1]! + eps));
   }
 }
