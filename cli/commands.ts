@@ -74,7 +74,7 @@ const explain: Command = {
   least: 1,
   most: 1,
   summary: 'show how derivatives are derived, step by step',
-  details: `Derives OP as the compiler does and shows every step with the rule that allows it: the forward, its differentiation by hand, the algebra of sums, the final formulas, and the kernels. That is reverse mode for the gradients (backward), forward mode for the tangents (jvp), and for the double backward reverse mode over the formulas of the gradients. Formulas in text are in the language of the spec. A page in HTML has the graph and the kernels' code as well, and needs nothing else; LaTeX is a document of its own.
+  details: `Derives OP as the compiler does and shows every step with the rule that allows it: the forward, its differentiation by hand, the algebra of sums, the final formulas, and the kernels. That is reverse mode for the gradients (backward), forward mode for the tangents (jvp), and for the double backward reverse mode over the formulas of the gradients. Formulas in text are in the language of the spec, but for others(a, n), the product over n of the elements other than each one's own. A page in HTML has the graph and the kernels' code as well, and needs nothing else; LaTeX is a document of its own.
 
 A variant is named by its true flags and given tensors, e.g. "weight bias training".`,
   options: [

@@ -64,6 +64,10 @@ export function exprNotation(
         return of({ is: 'not', of: plain(e.x) });
       case 'select':
         return of({ is: 'choice', test: plain(e.test), then: plain(e.then), else: plain(e.else) });
+      case 'others': {
+        const axes = inOrder(e.among).map(nameNotation);
+        return of({ is: 'call', fn: 'others', args: [...[e.x, ...e.along].map(plain), ...axes] });
+      }
       case 'stop':
         return of({ is: 'call', fn: 'stop_gradient', args: [plain(e.x)] });
       default:

@@ -73,7 +73,11 @@ const nodeRules: { readonly [K in Op]: (node: Node<K>, operand: Expr) => RuleNam
   var: () => rule('variance', 'd var(a) = 2 mean((a − mean a) da)'),
   amax: () => rule('greatest element', 'shared evenly among the elements that attain it'),
   amin: () => rule('least element', 'shared evenly among the elements that attain it'),
-  prod: () => rule('product over axes', 'd Πa = Πa Σ da / a, and right where factors are zero'),
+  prod: () => rule('product over axes', 'd Πa = Σ others(a) da, each the product of the other factors'),
+  others: ({ x }, operand) =>
+    operand === x
+      ? rule('product of others', 'd others(a, …) = others(a, …, da), Σ da Π of the factors left')
+      : rule('product of others', 'd others(a, …, b) = others(a, …, db)'),
 };
 
 /** The row that was used on a node for one of its operands. */

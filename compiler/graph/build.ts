@@ -5,7 +5,7 @@
 
 import { exactFraction, exactPower, holds } from '../spec/numeral.ts';
 import type { Comparison } from '../spec/spec.ts';
-import { type Axes, axesOf, union } from './axes.ts';
+import { type Axes, axesOf, overlaps, union } from './axes.ts';
 import {
   type Call,
   compareExprs,
@@ -287,6 +287,23 @@ export function prod(x: Expr, over: Axes): Expr {
   const repeated = axesOf(over).filter((axis) => !own.includes(axis));
   const inner = own.length === 0 ? x : reduce('prod', x, own);
   return repeated.length === 0 ? inner : call('pow', inner, count(repeated));
+}
+
+/** The derivative of Π x by each element, along further directions, in each of which it is linear. */
+export function others(x: Expr, along: readonly Expr[], among: Axes): Expr {
+  const outer: Factor[] = [];
+  const inner = along.map((direction) => {
+    const parts: readonly Factor[] = direction.op === 'mul' ? direction.factors : [[direction, one]];
+    const isOuter = ([f]: Factor): boolean => !overlaps(f.axes, among);
+    outer.push(...parts.filter(isOuter), [number(direction.op === 'mul' ? direction.coefficient : one), one]);
+    return product(
+      one,
+      parts.filter((part) => !isOuter(part)),
+    );
+  });
+  inner.sort(compareExprs);
+  const node = intern({ op: 'others', x, along: inner, among }, union(x.axes, ...inner.map((e) => e.axes)));
+  return product(one, [...outer, [node, one]]);
 }
 
 export const stop = (x: Expr): Expr => (x.op === 'stop' ? x : intern({ op: 'stop', x }, x.axes));

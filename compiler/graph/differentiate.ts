@@ -10,7 +10,6 @@ import {
   constant,
   count,
   div,
-  input,
   isNumber,
   linear,
   mask,
@@ -20,15 +19,14 @@ import {
   number,
   one,
   or,
+  others,
   power,
   product,
-  reduce,
   scale,
   select,
   sum,
 } from './build.ts';
 import { type Call, children, type Expr, Fraction, type Node, type Op, topological } from './expr.ts';
-import { transform } from './rebuild.ts';
 
 /** The cotangent of each child, in the order of `children`, given a node and the cotangent of its value. */
 type VjpRule<K extends Op> = (node: Node<K>, ct: Expr) => readonly (Expr | undefined)[];
@@ -41,8 +39,7 @@ const reductionVjp = {
   var: ({ x, over }: Node<'var'>, ct: Expr) => [scale(2, div(mul(ct, centred(x, over)), count(over)))],
   amax: shareAmongTies,
   amin: shareAmongTies,
-  prod: (node: Node<'prod'>, ct: Expr) =>
-    hasNoZero(node.x) ? [div(mul(ct, node), node.x)] : [mul(ct, slopeOfPolynomial(node))],
+  prod: ({ x, over }: Node<'prod'>, ct: Expr) => [mul(ct, others(x, [], over))],
 };
 
 export const vjpRules: { readonly [K in Op]: VjpRule<K> } = {
@@ -57,6 +54,11 @@ export const vjpRules: { readonly [K in Op]: VjpRule<K> } = {
   or: none,
   not: none,
   stop: none,
+  // a further derivative by x is one along the cotangent, and directions that are linear give way to it
+  others: ({ x, along, among }, ct) => [
+    others(x, [...along, ct], among),
+    ...along.map((_, i) => others(x, along.with(i, ct), among)),
+  ],
   add: ({ terms }, ct) => terms.map(([c]) => scale(c, ct)),
   mul: (node, ct) => node.factors.map((_, i) => mul(ct, slope(node, i))),
   select: ({ test }, ct) => [undefined, mask(test, ct), mask(not(test), ct)],
@@ -153,46 +155,6 @@ function shareAmongTies(node: Node<'amax'> | Node<'amin'>, ct: Expr): Expr[] {
   return [div(mask(attained, ct), sum(mask(attained, number(1)), node.over))];
 }
 
-/** The derivative of Π x by each factor: of a variable that stands for them, since parts of x move when it is built. */
-function slopeOfPolynomial({ x, over }: Node<'prod'>): Expr {
-  const factor = input('scratch', 'factor', x.axes);
-  const [slope] = vjp([[productPolynomial(factor, over), number(1)]], [factor]);
-  return transform([slope!], (e) => (e === factor ? x : e))[0]!;
-}
-
-/**
- * Π x as a function that can be differentiated four times even where factors are zero. The factors that are zero
- * where it is evaluated are gathered in z = Π x over them, which is the elementary symmetric polynomial of as many
- * variables as there are zeros (Newton's identities from power sums); the product of the others has no zero.
- */
-function productPolynomial(x: Expr, over: Axes): Expr {
-  const isZero = compare('==', x, number(0));
-  const others = reduce('prod', select(isZero, number(1), x), over);
-  const zeros = sum(mask(isZero, number(1)), over);
-  const powerSum = (k: number): Expr => sum(mask(isZero, power(x, k)), over);
-  const elementary: Expr[] = [number(1)];
-  for (let k = 1; k <= 4; k++) {
-    const terms = Array.from({ length: k }, (_, i) =>
-      scale(i % 2 === 0 ? 1 : -1, mul(elementary[k - 1 - i]!, powerSum(i + 1))),
-    );
-    elementary.push(scale(new Fraction(1, k), add(...terms)));
-  }
-  const z = elementary.reduceRight(
-    (otherwise, e, k) => select(compare('==', zeros, number(k)), e, otherwise),
-    number(0),
-  );
-  return mul(others, z);
-}
-
-/** `y == 0 ? 1 : y` */
-const hasNoZero = (x: Expr): boolean =>
-  x.op === 'select' &&
-  x.test.op === 'compare' &&
-  x.test.fn === '==' &&
-  x.test.a === x.else &&
-  isNumber(x.test.b, 0) &&
-  isNumber(x.then, 1);
-
 /** One application of a row: what a node makes of its cotangent for one operand, as `explain` shows it. */
 export interface VjpStep {
   readonly node: Expr;
@@ -282,6 +244,11 @@ export const jvpRules: { readonly [K in Op]: JvpRule<K> } = {
   or: still,
   not: still,
   stop: still,
+  others: ({ x, along, among }, [t, ...ts]) =>
+    given([
+      t && others(x, [...along, t], among),
+      ...ts.map((direction, i) => direction && others(x, along.with(i, direction), among)),
+    ]),
   add: ({ terms }, ts) => linear(terms.flatMap(([c], i) => (ts[i] ? [[c, ts[i]] as const] : []))),
   mul: (node, ts) => given(node.factors.map((_, i) => ts[i] && mul(ts[i], slope(node, i)))),
   select: ({ test }, [, then, otherwise]) => select(test, then ?? number(0), otherwise ?? number(0)),

@@ -47,6 +47,11 @@ export type Body =
   | { readonly op: 'not'; readonly x: Expr }
   | { readonly op: 'select'; readonly test: Expr; readonly then: Expr; readonly else: Expr }
   | ReductionBody
+  /**
+   * The product of the other factors among some axes, for each element j of x: Πᵢ xᵢ, i ≠ j. Along a, b, … it is
+   * differentiated: Σₖ Σₗ … aₖ bₗ … Πᵢ xᵢ, of which j, k, l, … and i are all different.
+   */
+  | { readonly op: 'others'; readonly x: Expr; readonly along: readonly Expr[]; readonly among: Axes }
   | { readonly op: 'stop'; readonly x: Expr };
 
 type ReductionBody = {
@@ -76,7 +81,7 @@ export function intern(body: Body, axes: Axes, type: 'real' | 'bool' = 'real'): 
   const known = interned.get(key);
   if (known) return known;
   const inner = Math.max(0, ...children(body).map((child) => child.depth));
-  const depth = isReduction(body) ? inner + 1 : inner;
+  const depth = isReduction(body) || body.op === 'others' ? inner + 1 : inner;
   const hash = hashText(keyOf(body, (child) => child.hash.toString(36)));
   const node = { ...body, id: nextId++, axes, type, depth, hash } as Expr;
   interned.set(key, node);
@@ -120,6 +125,8 @@ function keyOf(body: Body, of: (child: Expr) => string): string {
       return `${body.op} ${of(body.x)}`;
     case 'select':
       return `select ${of(body.test)} ${of(body.then)} ${of(body.else)}`;
+    case 'others':
+      return `others[${body.among}] ${of(body.x)} ${body.along.map(of).join(' ')}`;
     default:
       return `${body.op}[${body.over}] ${of(body.x)}`;
   }
@@ -147,6 +154,8 @@ export function children(body: Body): readonly Expr[] {
       return [body.a, body.b];
     case 'select':
       return [body.test, body.then, body.else];
+    case 'others':
+      return [body.x, ...body.along];
     case 'number':
     case 'constant':
     case 'truth':

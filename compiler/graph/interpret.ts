@@ -139,6 +139,8 @@ function evaluate<T>(
       return elementwise([node.x], (x) => bool(!isTrue(x!)));
     case 'select':
       return elementwise([node.test, node.then, node.else], (test, x, y) => (isTrue(test!) ? x! : y!));
+    case 'others':
+      return othersOf(node, values, sizes, a);
     case 'stop':
       return values.get(node.x)!;
     default:
@@ -167,6 +169,52 @@ function reduceValue<T>(
     'a reduction keeps an axis it sums over',
   );
   return { axes: kept, data };
+}
+
+/**
+ * Each factor is x + Σₘ tₘ·alongₘ, a polynomial that is linear in each tₘ: its coefficients by the set of these, in bits.
+ * What multiplies all of them in the product of the factors before an element and of those after it is its value.
+ */
+function othersOf<T>(
+  node: Node<'others'>,
+  values: ReadonlyMap<Expr, Value<T>>,
+  sizes: ReadonlyMap<string, number>,
+  a: Arithmetic<T>,
+): Value<T> {
+  const kept = node.axes.filter((axis) => !node.among.includes(axis));
+  const space = [...kept, ...node.among];
+  const [x, ...along] = [node.x, ...node.along].map((e) => reader(values.get(e)!, space, sizes));
+  const [rows, each] = [elements(kept, sizes), elements(node.among, sizes)];
+  const sets = Array.from({ length: 1 << along.length }, (_, set) => set);
+  // a factor that is zero makes the product zero, also where the others overflow
+  const isZero = (value: T): boolean => a.compare('==', value, a.number(0));
+  const times = (p: T, q: T): T => (isZero(p) || isZero(q) ? a.number(0) : a.mul(p, q));
+  const multiply = (p: readonly T[], q: readonly T[]): T[] =>
+    sets.map((set) =>
+      sets
+        .filter((part) => (part & ~set) === 0)
+        .map((part) => times(p[part]!, q[set & ~part]!))
+        .reduce(a.add),
+    );
+  const factor = (i: number): T[] =>
+    sets.map((set) => {
+      if (set === 0) return x!(i);
+      const m = Math.log2(set);
+      return Number.isInteger(m) ? along[m]!(i) : a.number(0);
+    });
+  const none = sets.map((set) => a.number(set === 0 ? 1 : 0));
+  const data = Array<T>(rows * each);
+  for (let row = 0; row < rows; row++) {
+    const factors = Array.from({ length: each }, (_, i) => factor(row * each + i));
+    const before = [none];
+    for (const [i, f] of factors.entries()) before.push(multiply(before[i]!, f));
+    let after = none;
+    for (let i = each - 1; i >= 0; i--) {
+      data[row * each + i] = multiply(before[i]!, after).at(-1)!;
+      after = multiply(factors[i]!, after);
+    }
+  }
+  return arrange({ axes: space, data }, node.axes, sizes);
 }
 
 type Reduce = <T>(values: readonly T[], a: Arithmetic<T>) => T;

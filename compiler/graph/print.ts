@@ -88,6 +88,8 @@ function printBody(e: Expr, print: (e: Expr) => Text): Text {
     }
     case 'stop':
       return word(`stop_gradient(${print(e.x).text})`);
+    case 'others':
+      return word(`others(${[...children(e).map((part) => print(part).text), ...e.among].join(', ')})`);
     default:
       return word(`${e.op}(${[print(e.x).text, ...e.over].join(', ')})`);
   }

@@ -11,6 +11,7 @@ import {
   number,
   one,
   or,
+  others,
   product,
   rawMask,
   reduce,
@@ -49,6 +50,8 @@ export function withChildren(e: Expr, changed: readonly Expr[]): Expr {
     case 'select':
       // a mask keeps its extent: it was pushed inwards when it was built, or is meant to stay outside
       return c === e.else && isNumber(c, 0) && a!.op !== 'truth' ? rawMask(a!, b!) : select(a!, b!, c!);
+    case 'others':
+      return others(a!, changed.slice(1), e.among);
     case 'stop':
       return stop(a!);
     default:

@@ -263,9 +263,11 @@ function isAlwaysFinite(e: Expr): boolean {
     case 'var':
     case 'amax':
     case 'amin':
-    case 'prod':
     case 'stop':
       return isAlwaysFinite(e.x);
+    case 'prod':
+    case 'others':
+      return false; // products overflow soon
     default:
       return true;
   }

@@ -5,6 +5,7 @@ import { add, and, compare, count, input, linear, number, rawMask, sum, truth } 
 import { jvp, vjp } from '../graph/differentiate.ts';
 import { type Expr, isReduction, type Term, topological } from '../graph/expr.ts';
 import type { Forward } from '../graph/formulas.ts';
+import { settled } from '../graph/products.ts';
 import { finish } from '../graph/rebuild.ts';
 import type { Role } from '../kernel/kernel.ts';
 import type { Direction, Entry } from '../spec/spec.ts';
@@ -172,7 +173,7 @@ function backwardPrograms(
     role: 'gradient',
     of: name,
     axes,
-    expr: saved.use(zeroOnEmpty(gradients.get(name)!)),
+    expr: saved.use(zeroOnEmpty(settled(gradients.get(name)!))),
   });
   return subsets.map((subset) => ({
     direction: 'backward',
@@ -191,7 +192,7 @@ function doubleBackwardProgram(forward: Forward, subset: readonly string[], save
           role: 'second_cotangent',
           of: name,
           axes,
-          expr: saved.use(zeroOnEmpty(grads.get(name)!)),
+          expr: saved.use(zeroOnEmpty(settled(grads.get(name)!))),
         }),
       ),
     ...differentiable(forward).map(
@@ -199,7 +200,7 @@ function doubleBackwardProgram(forward: Forward, subset: readonly string[], save
         role: 'second',
         of: name,
         axes,
-        expr: saved.use(zeroOnEmpty(inputs.get(name)!)),
+        expr: saved.use(zeroOnEmpty(settled(inputs.get(name)!))),
       }),
     ),
   ];
@@ -215,7 +216,7 @@ function jvpProgram(forward: Forward, saved: SavedValues): Program {
         role: 'output_tangent',
         of: name,
         axes,
-        expr: saved.use(tangents.get(name)!),
+        expr: saved.use(settled(tangents.get(name)!)),
       }),
     );
   return { direction: 'jvp', wrt: [], outputs };

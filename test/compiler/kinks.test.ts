@@ -220,7 +220,12 @@ const specOf = ({ formula, w, isScalar, ddy }: Case, k: number): string => `
   forward: {y: "${formula}"}
   generate: [forward, backward${ddy ? ', double_backward' : ''}]
 `;
-const compiled = await compileSpec(cases.map(specOf).join(''));
+const overflow = `
+- name: overflow(Tensor x[n]) -> Tensor y[]
+  forward: {y: "prod(x, n)"}
+  generate: [forward, backward, jvp, double_backward]
+`;
+const compiled = await compileSpec(cases.map(specOf).join('') + overflow);
 const targets = [
   [interpreter, 1e-12],
   [typescript64, 1e-12],
@@ -253,5 +258,30 @@ for (const [target, tolerance] of targets) {
       session.dispose();
     });
   }
+
+  test('derivatives of products with zeros are zero where the other factors overflow', async () => {
+    const op = compiled[target.of].get('overflow')!;
+    const large = Array<number>(12).fill(1e30);
+    for (const zeros of [2, 3]) {
+      const data = [...Array<number>(zeros).fill(0), ...large];
+      const inputs = new Map([['x', { shape: [data.length], data }]]);
+      const session = await startSession(target, op, { inputs, attributes: {} });
+      const one = new Map([['y', [1]]]);
+      const ones = new Map([['x', data.map(() => 1)]]);
+      const found = await session.second(one, ones);
+      const all = [
+        ...(await session.gradients(one)).get('x')!,
+        ...(await session.tangents(ones)).get('y')!,
+        ...found.get('grad_y')!,
+        // to the second order, the gradient of a zero is the product of all others but one
+        ...found.get('x')!.slice(zeros === 2 ? zeros : 0),
+      ];
+      assert.ok(
+        all.every((v) => v === 0),
+        `${zeros} zeros: ${all}`,
+      );
+      session.dispose();
+    }
+  });
   test.run();
 }

@@ -31,7 +31,7 @@ const binary = [
   (a: string, b: string) => `(${a}) / (1 + (${b}) ^ 2)`,
   (a: string, b: string) => `max(${a}, ${b})`,
 ];
-const reductions = ['sum', 'mean', 'var', 'amax', 'amin', 'mean'];
+const reductions = ['sum', 'mean', 'var', 'amax', 'amin', 'prod', 'mean'];
 
 const union = (a: readonly string[], b: readonly string[]): string[] =>
   allAxes.filter((x) => a.includes(x) || b.includes(x));

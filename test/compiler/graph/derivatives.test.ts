@@ -2,10 +2,11 @@
 import { derivative } from 'mathjs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { call, input, mul, number, power, sum } from '../../../compiler/graph/build.ts';
+import { call, input, mul, number, power, reduce, sum } from '../../../compiler/graph/build.ts';
 import { jvp, jvpRules, partials, vjp, vjpRules } from '../../../compiler/graph/differentiate.ts';
 import { type Call, type Expr, Fraction } from '../../../compiler/graph/expr.ts';
 import { formula } from '../../../compiler/graph/print.ts';
+import { settled } from '../../../compiler/graph/products.ts';
 import { farthest } from '../near.ts';
 import { normals, randomOf } from '../random.ts';
 import { evaluate, inputs, piecewise, smooth, type Values, valuesFor } from './random.ts';
@@ -94,6 +95,38 @@ test('powers, whole and broken, of positive and of negative numbers', () => {
   }
   const [zero] = vjp([[power(u, 2), number(1)]], [u]);
   assert.is(at(zero!, 0), 0);
+});
+
+/** Σ over different i, j, … of aᵢ·bⱼ·… times the factors left. */
+function movedProduct(factors: readonly number[], along: readonly (readonly number[])[]): number {
+  const [first, ...rest] = along;
+  if (!first) return factors.reduce((p, x) => p * x, 1);
+  return first.reduce((total, a, i) => {
+    const left = (values: readonly number[]): number[] => values.filter((_, k) => k !== i);
+    return total + a * movedProduct(left(factors), rest.map(left));
+  }, 0);
+}
+
+test('products to the third order, however many factors are zero', () => {
+  const x = input('input', 'x', ['a', 'b']);
+  const along = ['p', 'q', 'r'].map((name) => input('tangent', name, ['a', 'b']));
+  const orders = [reduce('prod', x, ['a', 'b'])];
+  for (const direction of along) orders.push(jvp([orders.at(-1)!], new Map([[x, direction]]))[0]!);
+  const second = vjp([[vjp([[orders[0]!, number(1)]], [x])[0]!, along[0]!]], [x])[0]!;
+  const third = sum(mul(vjp([[second, along[1]!]], [x])[0]!, along[2]!), ['a', 'b']);
+  for (let zeros = 0; zeros <= 4; zeros++) {
+    const values = valuesFor(`${zeros} zeros`, [x, ...along]);
+    const factors = values.get('input x')!.map((v, i) => (i < zeros ? 0 : v));
+    const point = new Map([...values, ['input x', factors]]);
+    const directions = ['p', 'q', 'r'].map((name) => point.get(`tangent ${name}`)!);
+    const expected = orders.map((_, k) => movedProduct(factors, directions.slice(0, k)));
+    for (const form of [orders, orders.map(settled)]) {
+      const found = evaluate(form, point).map(([first]) => first!);
+      assert.not(farthest(found, expected, 1e-12), `forward mode, ${zeros} zeros`);
+    }
+    const found = evaluate([third, settled(third)], point).map(([first]) => first!);
+    assert.not(farthest(found, [expected[3]!, expected[3]!], 1e-12), `reverse mode, ${zeros} zeros`);
+  }
 });
 
 test('both tables have the same operations', () => {

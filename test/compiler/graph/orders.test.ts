@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { compileEntry } from '../../../compiler/compile.ts';
 import { input } from '../../../compiler/graph/build.ts';
 import { vjp } from '../../../compiler/graph/differentiate.ts';
 import { children, type Expr, isReduction, topological } from '../../../compiler/graph/expr.ts';
@@ -88,6 +89,24 @@ test('norms of norms stay small, since sums are taken apart only where that pays
   const orders = ordersOf('nested', '', 2, entry);
   const report = JSON.stringify(orders);
   for (const [i, most] of [30, 90].entries()) assert.ok(orders[i]!.reductions <= most, report);
+});
+
+test('products of products stay small', () => {
+  const nested = `
+- name: nested(Tensor x[n, c], Tensor y[n, c], Tensor z[n]) -> (Tensor a[], Tensor b[c])
+  forward:
+    a: prod(prod(x * y, c) + z, n)
+    b: prod(x * y * z, n) * prod(x + y - mean(x, n), n)
+`;
+  const [entry] = parseSpec(nested, 'nested.yaml').spec.entries;
+  const start = performance.now();
+  const { variants } = compileEntry({ ...entry!, generate: ['forward', 'backward', 'double_backward'] });
+  const seconds = (performance.now() - start) / 1000;
+  assert.ok(seconds < 5, `it took ${seconds} s`);
+  const second = variants[0]!.layouts[0]!.directions.find((d) => d.direction === 'double_backward')!;
+  const all = topological(second.program.outputs.map(({ expr }) => expr));
+  assert.ok(all.filter(isReduction).length <= 40, `${all.filter(isReduction).length} reductions`);
+  assert.ok(all.length <= 400, `${all.length} nodes`);
 });
 
 test.run();
