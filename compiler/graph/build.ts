@@ -6,6 +6,7 @@
 import { exactFraction, exactPower, holds } from '../spec/numeral.ts';
 import type { Comparison } from '../spec/spec.ts';
 import { type Axes, axesOf, overlaps, union } from './axes.ts';
+import { constantValue, isNeverFinite, isNeverFiniteFactor } from './constants.ts';
 import {
   type Call,
   compareExprs,
@@ -103,7 +104,10 @@ function combine(operands: readonly Term[], isAtom: boolean): Expr {
     } else if (e.op === 'mul' && !isOne(e.coefficient)) {
       push(times(c, e.coefficient), product(one, e.factors));
     } else {
-      coefficients.set(e, coefficients.get(e)?.add(c) ?? c);
+      const before = coefficients.get(e);
+      const cancels = before !== undefined && before.s !== c.s && isNeverFinite(e);
+      if (cancels) coefficients.set(mul(undefinedNumber, e), one);
+      coefficients.set(e, cancels ? zeroFraction : (before?.add(c) ?? c));
     }
   };
   for (const [c, e] of operands) push(c, e);
@@ -129,12 +133,15 @@ export function expand(e: Node<'mul'>, over: Node<'add'>): Term[] {
   return over.constant.n === 0n ? terms : [...terms, [over.constant, rest]];
 }
 
-/** coefficient × Π factor ^ power, flattened and collected. Zero times a power of zero that is infinite is NaN. */
+/** coefficient × Π factor ^ power, flattened and collected. Zero times a constant that is not finite is NaN. */
 export function product(coefficient: Fraction, operands: readonly Factor[]): Expr {
   const powers = new Map<Expr, Fraction>();
   let total = coefficient;
+  let isUndefined = false;
   const collect = (e: Expr, p: Fraction): void => {
-    powers.set(e, powers.get(e)?.add(p) ?? p);
+    const before = powers.get(e);
+    if (before && before.s !== p.s) isUndefined ||= [before, p].some((q) => isNeverFiniteFactor([e, q]));
+    powers.set(e, before?.add(p) ?? p);
   };
   const push = (e: Expr, p: Fraction): void => {
     if (p.n === 0n) return;
@@ -150,13 +157,12 @@ export function product(coefficient: Fraction, operands: readonly Factor[]): Exp
     }
   };
   for (const [e, p] of operands) push(e, p);
-  if (total.n === 0n) {
-    const zero = number(0);
-    const isInfinite = (powers.get(zero)?.s ?? 0n) < 0n;
-    if (!isInfinite) return zero;
-    powers.delete(zero);
-    return product(one, [[undefinedNumber, one], ...powers]);
+  isUndefined ||= total.n === 0n && [...powers].some(isNeverFiniteFactor);
+  if (isUndefined) {
+    const others = [...powers].filter(([e]) => constantValue(e) === undefined);
+    return product(one, [[undefinedNumber, one], ...others]);
   }
+  if (total.n === 0n) return number(0);
   const factors = [...powers].filter(([, p]) => p.n !== 0n);
   const [first] = factors;
   if (!first) return number(total);

@@ -73,6 +73,17 @@ test('zero over zero is no number', () => {
   assert.is(div(number(0), number(0)), undefinedNumber);
   assert.is(mul(x, number(0), infinite), mul(x, undefinedNumber));
   assert.is(mul(infinite, x, number(0)), mul(x, undefinedNumber));
+  for (const e of [
+    infinite,
+    call('log', number(0)),
+    power(number(-1), new Fraction(1, 2)),
+    mul(infinite, s),
+  ]) {
+    const made = [sub(e, e), sub(mul(number(2), e), e), mul(number(0), e), div(e, e), add(s, e, neg(e))];
+    const values = evaluate(made, new Map([['input s', [1]]])).map(([first]) => first!);
+    assert.ok(values.every(Number.isNaN), `${formula(e)}: ${values}`);
+  }
+  assert.is(add(infinite, infinite), mul(number(2), infinite));
   assert.is(div(number(0), infinite), number(0));
   assert.is(power(infinite, -2), number(0));
   assert.is(mul(number(0), x), number(0));
