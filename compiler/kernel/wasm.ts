@@ -2,6 +2,7 @@
  * Stages to a WebAssembly kernel: phases of routines over parts of the data, which threads share. Four elements are
  * computed at a time in f32; what is small, and every merge, in f64.
  */
+import { children, type Expr, isReduction, topological } from '../graph/expr.ts';
 import type { Program } from '../schedule/program.ts';
 import { isComputed, type Stage } from '../schedule/stages.ts';
 import type { Entry } from '../spec/spec.ts';
@@ -51,16 +52,23 @@ export function lowerWasm(
 }
 
 /**
- * A product may leave the range of f32 on its way to a result that does not; and what ties are looked for in must come
- * out the same wherever it is computed, be it an element of a vector or a value of its own.
+ * A product may leave the range of f32 on its way to a result that does not; and what ties or zeros are looked for in
+ * must come out the same wherever it is computed, be it an element of a vector or a value of its own.
  */
 const needsDigits = (stage: Stage): boolean =>
-  stage.kind === 'reduce' &&
-  stage.groups.some(({ accumulations }) =>
-    accumulations.some(
-      ({ monoid, x }) => monoid === 'prod' || ((monoid === 'amax' || monoid === 'amin') && isComputed(x)),
-    ),
-  );
+  topological(expressionsOf(stage)).some(comparesResults) ||
+  (stage.kind === 'reduce' &&
+    stage.groups.some(({ accumulations }) =>
+      accumulations.some(
+        ({ monoid, x }) => monoid === 'prod' || ((monoid === 'amax' || monoid === 'amin') && isComputed(x)),
+      ),
+    ));
+
+/** Whether it asks if a result of arithmetic is equal to something. */
+const comparesResults = (e: Expr): boolean =>
+  e.op === 'compare' &&
+  e.fn === '==' &&
+  [e.a, e.b].some((side) => children(side).length > 0 && !isReduction(side));
 
 /** What the runtime decides comes last. */
 const orderUniforms = (uniforms: readonly Uniform[], decided: ReadonlySet<string>): Uniform[] => [

@@ -98,7 +98,7 @@ export function stagesOf(program: Program): Stage[] {
   return readBack(stages);
 }
 
-/** Marks the outputs from which later stages compute what they look for ties in. */
+/** Marks the outputs from which later stages compute what they look for ties in, or for zeros among factors. */
 function readBack(stages: readonly Stage[]): Stage[] {
   const definitions = new Map<Expr, Expr>();
   const operands: Expr[] = [];
@@ -106,7 +106,7 @@ function readBack(stages: readonly Stage[]): Stage[] {
     for (const { accumulations, epilogue } of groups) {
       for (const output of epilogue) definitions.set(handleOf(output), output.expr);
       for (const { monoid, x } of accumulations)
-        if ((monoid === 'amax' || monoid === 'amin') && isComputed(x)) operands.push(x);
+        if (['amax', 'amin', 'prod'].includes(monoid) && isComputed(x)) operands.push(x);
     }
   }
   const behind = new Set<Expr>();
