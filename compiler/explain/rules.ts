@@ -76,8 +76,8 @@ const nodeRules: { readonly [K in Op]: (node: Node<K>, operand: Expr) => RuleNam
   prod: () => rule('product over axes', 'd Πa = Σ others(a) da, each the product of the other factors'),
   others: ({ x }, operand) =>
     operand === x
-      ? rule('product of others', 'd others(a, …) = others(a, …, da), Σ da Π of the factors left')
-      : rule('product of others', 'd others(a, …, b) = others(a, …, db)'),
+      ? rule('product of others', 'd others(a) = others(a, da), Σ da Π of the factors left')
+      : rule('product of others', 'd others(a, b) = others(a, db)'),
 };
 
 /** The row that was used on a node for one of its operands. */
