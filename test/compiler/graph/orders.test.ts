@@ -99,10 +99,7 @@ test('products of products stay small', () => {
     b: prod(x * y * z, n) * prod(x + y - mean(x, n), n)
 `;
   const [entry] = parseSpec(nested, 'nested.yaml').spec.entries;
-  const start = performance.now();
   const { variants } = compileEntry({ ...entry!, generate: ['forward', 'backward', 'double_backward'] });
-  const seconds = (performance.now() - start) / 1000;
-  assert.ok(seconds < 5, `it took ${seconds} s`);
   const second = variants[0]!.layouts[0]!.directions.find((d) => d.direction === 'double_backward')!;
   const all = topological(second.program.outputs.map(({ expr }) => expr));
   assert.ok(all.filter(isReduction).length <= 40, `${all.filter(isReduction).length} reductions`);
