@@ -1,6 +1,6 @@
 /** What is made of numbers alone, where floating point has another value for it than exact arithmetic. */
 import { float64 } from './arithmetic.ts';
-import { children, type Expr, type Factor } from './expr.ts';
+import { children, type Expr, type Factor, isReduction } from './expr.ts';
 import { interpret } from './interpret.ts';
 
 const known = new WeakMap<Expr, number | undefined>();
@@ -15,7 +15,8 @@ export function constantValue(e: Expr): number | undefined {
 
 const isConstant = (e: Expr): boolean =>
   e.axes.length === 0 &&
-  !['input', 'parameter', 'size'].includes(e.op) &&
+  !['input', 'parameter', 'size', 'others'].includes(e.op) &&
+  !isReduction(e) && // how many elements there are is for a call to say
   children(e).every((child) => constantValue(child) !== undefined);
 
 const nothing = { sizes: new Map(), parameters: new Map(), input: () => ({ axes: [], data: [] }) };
