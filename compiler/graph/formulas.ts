@@ -226,7 +226,8 @@ function lowerCall(formula: Extract<Formula, { kind: 'op' }>, outer: Context): E
     if (argument.kind === 'bool') {
       flags.set(argument.name, (passed ? staticTruth(passed, outer.variant) : argument.default) ?? false);
     } else if (argument.kind === 'tensor') {
-      const present = passed !== undefined && isPresent(passed, outer);
+      // one that is needed reads as its absent value where the caller's is not given
+      const present = passed !== undefined && (!argument.optional || isPresent(passed, outer));
       if (argument.optional) given.set(argument.name, present);
       if (present) scope.set(argument.name, lowerFormula(passed, outer));
       else if (entry.absent.has(argument.name))
