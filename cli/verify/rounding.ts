@@ -1,5 +1,6 @@
 /** How much of a result rounding may take: a graph evaluated with a running error bound beside each value. */
 import { type Arithmetic, float64 } from '../../compiler/graph/arithmetic.ts';
+import { toDouble } from '../../compiler/spec/numeral.ts';
 
 /** A value, and a bound on its error in units of the rounding (2^-24 in f32), to first order. */
 export interface Rounded {
@@ -12,7 +13,7 @@ const rounded = (value: number, error: number): Rounded => ({ value, error: erro
 
 /** Running error analysis (N. Higham, Accuracy and Stability of Numerical Algorithms, 3.3). */
 export const rounding: Arithmetic<Rounded> = {
-  fraction: (value) => exact(value.valueOf()),
+  fraction: (value) => exact(toDouble(value)),
   number: exact,
   constant: (name) => exact(float64.constant(name)),
   add: (a, b) => rounded(a.value + b.value, a.error + b.error),

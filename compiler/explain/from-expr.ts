@@ -2,7 +2,7 @@
 
 import type { Expr, Factor, Fraction, Node } from '../graph/expr.ts';
 import { inputName } from '../graph/print.ts';
-import { exactFraction } from '../spec/numeral.ts';
+import { exactFraction, toDouble } from '../spec/numeral.ts';
 import {
   type Notation,
   nameNotation,
@@ -126,13 +126,13 @@ function split(
 /** Whole, or a decimal that reads better than its fraction: 0.1, but 1 / 2 and 2 / 3. */
 function isWritten(c: Fraction): boolean {
   if (c.d === 1n) return true;
-  const near = c.valueOf();
+  const near = toDouble(c);
   return ![2n, 4n, 8n].includes(c.d) && Number.isFinite(near) && exactFraction(String(near)).equals(c);
 }
 
 /** A number that is not negative. */
 export function rational(value: Fraction): Notation {
-  if (isWritten(value)) return numberNotation(value.d === 1n ? String(value.n) : String(value.valueOf()));
+  if (isWritten(value)) return numberNotation(value.d === 1n ? String(value.n) : String(toDouble(value)));
   return {
     is: 'fraction',
     above: numberNotation(String(value.n)),

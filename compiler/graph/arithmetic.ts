@@ -1,4 +1,5 @@
 /** The number system a graph is evaluated in. The interpreter is written once for all of them. */
+import { toDouble } from '../spec/numeral.ts';
 import type { Comparison } from '../spec/spec.ts';
 import type { Call, Fraction } from './expr.ts';
 
@@ -47,7 +48,7 @@ const calls: { readonly [K in Call]: (...args: number[]) => number } = {
 
 /** 64-bit floating point. */
 export const float64: Arithmetic<number> = {
-  fraction: (value) => value.valueOf(),
+  fraction: toDouble,
   number: (value) => value,
   constant: (name) => (name === 'pi' ? Math.PI : Math.E),
   add: (a, b) => a + b,
@@ -56,7 +57,7 @@ export const float64: Arithmetic<number> = {
   power: (a, p) => {
     if (p.d === 1n) return a ** Number(p.s * p.n);
     if (p.d === 2n) return Math.sqrt(a) ** Number(p.s * p.n);
-    return a ** p.valueOf();
+    return a ** toDouble(p);
   },
   call: (fn, args) => calls[fn](...args),
   compare: (fn, a, b) => comparisons[fn](a, b),

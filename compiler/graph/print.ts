@@ -1,5 +1,5 @@
 /** The one printer of graphs: infix formulas, and programs of one line a shared value. */
-import { exactFraction } from '../spec/numeral.ts';
+import { exactFraction, toDouble } from '../spec/numeral.ts';
 import { children, type Expr, Fraction, isOne, isReduction, topological } from './expr.ts';
 import { outputOf } from './handles.ts';
 
@@ -108,7 +108,7 @@ function fraction(value: Fraction): Text {
 
 /** The shortest decimal text of a fraction whose decimals end and that a double holds, else undefined. */
 function decimal(value: Fraction): string | undefined {
-  const near = value.valueOf();
+  const near = toDouble(value);
   if (value.d === 1n && Number.isSafeInteger(near)) return String(near);
   return Number.isFinite(near) && exactFraction(String(near)).equals(value) ? String(near) : undefined;
 }

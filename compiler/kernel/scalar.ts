@@ -6,6 +6,7 @@ import { invariant } from '../diagnostics.ts';
 import { union } from '../graph/axes.ts';
 import { type Expr, type Factor, Fraction, isOne, isReduction, type Node } from '../graph/expr.ts';
 import { isFiniteFactor, isMask } from '../graph/rules.ts';
+import { toDouble } from '../spec/numeral.ts';
 import {
   binary,
   call,
@@ -63,7 +64,7 @@ const one = new Fraction(1);
 function raise(base: Expr, p: Fraction): Scalar {
   const x = of(base);
   const whole = Number(p.n / p.d);
-  if (p.d > 2n || whole > 8) return call('pow', [x, number(p.valueOf())]);
+  if (p.d > 2n || whole > 8) return call('pow', [x, number(toDouble(p))]);
   const root = p.d === 2n ? [prefix('sqrt', x)] : [];
   return [...root, ...Array<Scalar>(whole).fill(x)].reduce((a, b) => binary('*', a, b));
 }
@@ -104,7 +105,7 @@ function quotient(coefficient: Fraction, above: Scalar[], below: Scalar[]): Scal
     if (result && divisor) [result, divisor] = [binary('/', result, divisor), undefined];
   };
   const negative = coefficient.s < 0n;
-  const magnitude = coefficient.abs().valueOf();
+  const magnitude = toDouble(coefficient.abs());
   if (magnitude !== 1 || above.length === 0) result = number(magnitude);
   for (const scalar of above) {
     if (result && !isNumber(result, 1)) divide(result.axes.length);
@@ -192,14 +193,14 @@ function whole(node: Node<'add'>): Scalar {
     if (term.op !== 'mul') return [c.s < 0n, product(c.abs(), factors)];
     return [c.s < 0n, product(c.abs().mul(term.coefficient), term.factors)];
   });
-  if (node.constant.n !== 0n) terms.push([node.constant.s < 0n, number(node.constant.abs().valueOf())]);
+  if (node.constant.n !== 0n) terms.push([node.constant.s < 0n, number(toDouble(node.constant.abs()))]);
   return chain(terms);
 }
 
 function convert(e: Expr): Scalar {
   switch (e.op) {
     case 'number':
-      return number(e.value.valueOf());
+      return number(toDouble(e.value));
     case 'constant':
       return number(e.name === 'pi' ? Math.PI : Math.E);
     case 'truth':

@@ -20,6 +20,22 @@ function partsOf(numeral: string): [mantissa: string, exponent: number] {
   return [mantissa!, Number(exponent)];
 }
 
+/** The double nearest to a fraction, but for an ulp or so, also where its parts are in no double's range. */
+export function toDouble(value: Fraction): number {
+  const [n, above] = leading(value.n);
+  const [d, below] = leading(value.d);
+  const exponent = above - below;
+  const half = Math.trunc(exponent / 2);
+  return (Number(value.s * n) / Number(d)) * 2 ** half * 2 ** (exponent - half);
+}
+
+/** The leading bits of a large number, and how many are left out. */
+function leading(n: bigint): [bits: bigint, left: number] {
+  if (Number.isFinite(Number(n))) return [n, 0];
+  const left = 4 * (n.toString(16).length - 32);
+  return [n >> BigInt(left), left];
+}
+
 /** Hexadecimal digits that powers are computed to, exactly. */
 const mostDigits = 10_000;
 

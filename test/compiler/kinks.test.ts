@@ -257,6 +257,16 @@ const cases: readonly Case[] = [
     dx: [1, 1],
   },
   {
+    title: 'fractions of more digits than a double has room for',
+    formula:
+      '(10 ^ 400 + 1) / (10 ^ 400 + 3) * x + (1e-200 ^ 2 + 1) ^ 2 * w + 3 ^ 400 / 10 ^ 350 * 1e158 * x',
+    x: [1, -2],
+    w: [3, 4],
+    y: [4.070550791086553, 1.858898417826893],
+    dx: [1.070550791086553, 1.070550791086553],
+    dw: [1, 1],
+  },
+  {
     title: 'zero times infinity is not made',
     formula: 'x * 0 + w',
     x: [1, 2],
