@@ -18,19 +18,19 @@ export interface RmsNormTypes extends OpTypes {
 
 function describe(): OpDescription<RmsNormTypes> {
   const f: readonly ((n: Numbers) => number)[] = [
-    (n) => n.n! * n.$blocks!,
-    (n) => n.n!,
-    (n) => Math.floor((n.d! + 1023) / 1024),
+    (n) => n['n']! * n['$blocks']!,
+    (n) => n['n']!,
+    (n) => Math.floor((n['d']! + 1023) / 1024),
     () => 1,
-    (n) => n.n! * n.d!,
-    (n) => n.n! * n.$taken!,
-    (n) => Math.floor(n.d! / n.$many!),
-    (n) => n.n! + 80,
-    (n) => n.d! * n.$blocks!,
-    (n) => Math.floor((n.n! + 123) / 124),
-    (n) => n.d!,
-    (n) => n.d! * n.$taken!,
-    (n) => n.n! * n.$blocks_2!,
+    (n) => n['n']! * n['d']!,
+    (n) => n['n']! * n['$taken']!,
+    (n) => Math.floor(n['d']! / n['$many']!),
+    (n) => n['n']! + 80,
+    (n) => n['d']! * n['$blocks']!,
+    (n) => Math.floor((n['n']! + 123) / 124),
+    (n) => n['d']!,
+    (n) => n['d']! * n['$taken']!,
+    (n) => n['n']! * n['$blocks_2']!,
   ];
   const bindings: readonly BindingDescription[] = [
     { name: 'x', role: 'input', of: 'x', axes: ['n', 'd'], access: 'read' },
