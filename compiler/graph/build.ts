@@ -20,7 +20,7 @@ import {
   type Reduction,
   type Term,
 } from './expr.ts';
-import { maskRules, type Rule, sumRules } from './rules.ts';
+import { maskRules, type Rule, sumRules, termsOf } from './rules.ts';
 
 export const one = new Fraction(1);
 export const zeroFraction = new Fraction(0);
@@ -84,8 +84,8 @@ export const neg = (e: Expr): Expr => scale(-1, e);
 export const power = (e: Expr, p: Fraction | number): Expr => product(one, [[e, new Fraction(p)]]);
 export const rsqrt = (e: Expr): Expr => power(e, new Fraction(-1, 2));
 
-/** More terms than this, and a product of a sum is left as it is rather than multiplied out. */
-const expansionLimit = 256;
+/** A product of sums is multiplied out, so that terms meet, if it has no more terms, and the addition it is part of. */
+const [mostOfProduct, mostOfSum] = [20, 256];
 
 const times = (a: Fraction, b: Fraction): Fraction => (isOne(a) ? b : isOne(b) ? a : a.mul(b));
 
@@ -99,7 +99,7 @@ function combine(operands: readonly Term[], isAtom: boolean): Expr {
     } else if (e.op === 'add' && !e.atom && !isAtom) {
       total = total.add(c.mul(e.constant));
       for (const [k, term] of e.terms) push(times(c, k), term);
-    } else if (e.op === 'mul' && !isAtom && coefficients.size < expansionLimit && freeSum(e)) {
+    } else if (e.op === 'mul' && !isAtom && coefficients.size < mostOfSum && isExpanded(e)) {
       for (const [k, term] of expand(e, freeSum(e)!)) push(times(c, k), term);
     } else if (e.op === 'mul' && !isOne(e.coefficient)) {
       push(times(c, e.coefficient), product(one, e.factors));
@@ -118,6 +118,8 @@ function combine(operands: readonly Term[], isAtom: boolean): Expr {
   terms.sort((a, b) => compareExprs(a[1], b[1]));
   return intern({ op: 'add', atom: isAtom, terms, constant: total }, union(...terms.map(([, e]) => e.axes)));
 }
+
+const isExpanded = (e: Node<'mul'>): boolean => freeSum(e) !== undefined && termsOf(e) <= mostOfProduct;
 
 /** The first factor of a product that is a free sum, to the first power. */
 export const freeSum = (e: Node<'mul'>): Node<'add'> | undefined =>

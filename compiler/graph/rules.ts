@@ -125,7 +125,7 @@ function takeApart(x: Expr, over: Axes): Expr | undefined {
 const knownTerms = new WeakMap<Expr, number>();
 
 /** How many terms there are when all products of free additions are multiplied out. */
-function termsOf(e: Expr): number {
+export function termsOf(e: Expr): number {
   const known = knownTerms.get(e);
   if (known !== undefined) return known;
   let terms = 1;

@@ -106,4 +106,18 @@ test('products of products stay small', () => {
   assert.ok(all.length <= 400, `${all.length} nodes`);
 });
 
+test('powers of extrema stay small, since products of many terms are not multiplied out', () => {
+  const powers = `
+- name: powers(Tensor x[n], Tensor w[], Tensor b[]) -> Tensor y[n]
+  forward:
+    m: "-(w * var(x, n)) ^ (-2)"
+    a: "max(m, min(x / b, x * b))"
+    y: "((a + w) ^ (-6) + 1) ^ 2"
+`;
+  const [entry] = parseSpec(powers, 'powers.yaml').spec.entries;
+  const orders = ordersOf('powers', '', 3, entry);
+  const report = JSON.stringify(orders);
+  for (const [i, most] of [80, 300, 1000].entries()) assert.ok(orders[i]!.nodes <= most, report);
+});
+
 test.run();
