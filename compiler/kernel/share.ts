@@ -60,7 +60,7 @@ const keyOf = ({ role, of, axes, access }: Binding): string => [role, of, ...axe
 const absentValue = (
   { absent }: Entry,
   { role, of }: { readonly role: string; readonly of: string },
-): number => (role === 'input' && absent.get(of)) || 0;
+): number => ((role === 'input' || role === 'state') && absent.get(of)) || 0;
 
 function computesSame(entry: Entry, { variant, program }: Use, { program: general }: Use): boolean {
   if (general === program) return true;
