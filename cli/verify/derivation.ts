@@ -1,7 +1,7 @@
 /** The derived graphs against finite differences of the forward, all evaluated in f64. */
 import type { Value } from '../../compiler/graph/interpret.ts';
 import { type Comparison, compareTensors } from './compare.ts';
-import { derivative } from './differences.ts';
+import { derivative, firstSteps } from './differences.ts';
 import { createRandom } from './random.ts';
 import { type Data, type Graphs, roundingOf, type Target, valuesOf } from './reference.ts';
 import type { Sample, Tensors } from './samples.ts';
@@ -27,6 +27,12 @@ const grainOf = (graphs: Graphs, target: Target, sample: Sample): number =>
 
 /** What the estimated error of a difference quotient may be, relative to what it is compared with. */
 const settled = 1e-8;
+
+/**
+ * The size of a slope at which difference quotients settle in spite of the rounding of the function: where what it adds
+ * up cancels, as softmax summed over its axis does, that is all there is of it.
+ */
+const noiseOf = (rounding: number): number => (2 ** -53 * rounding) / (settled * firstSteps[0]);
 
 type Place = 'inputs' | 'cotangents';
 
@@ -82,25 +88,22 @@ interface Gradient {
   readonly isElementwise: boolean;
 }
 
-/** Σ ⟨weights, targets⟩, and what it would be if nothing cancelled. */
-function pairing(
-  graphs: Graphs,
-  targets: readonly Target[],
-  weights: Tensors,
-  sample: Sample,
-  nameOf = (n: string) => n,
-) {
+/** Σ ⟨weights, targets⟩, and below what part of it slopes count as zero: what it would be if nothing cancelled. */
+function pairing(graphs: Graphs, targets: readonly Target[], weights: Tensors, sample: Sample) {
+  const weightOf = ({ name }: Target) => weights.get(name)!.data;
   const terms = (data: Data): number[] =>
-    valuesOf(graphs, targets, sample, data).map((value, i) =>
-      dot(value, weights.get(nameOf(targets[i]!.name))!.data),
-    );
-  const size = valuesOf(graphs, targets, sample).reduce(
-    (total, value, i) =>
-      total +
-      value.reduce((sum, x, j) => sum + Math.abs(x * weights.get(nameOf(targets[i]!.name))!.data[j]!), 0),
-    0,
-  );
-  return { scalar: (data: Data) => terms(data).reduce((a, b) => a + b, 0), size };
+    valuesOf(graphs, targets, sample, data).map((value, i) => dot(value, weightOf(targets[i]!)));
+  let [size, rounding] = [0, 0];
+  for (const [i, value] of valuesOf(graphs, targets, sample).entries()) {
+    const target = targets[i]!;
+    const weight = weightOf(target).map(Math.abs);
+    size += dot(value.map(Math.abs), weight);
+    rounding += roundingOf(graphs, target, sample) * weight.reduce((a, b) => a + b, 0);
+  }
+  return {
+    scalar: (data: Data) => terms(data).reduce((a, b) => a + b, 0),
+    floor: Math.max(size, noiseOf(rounding) / visible),
+  };
 }
 
 /** Every derived direction at one sample. Throws `NotSmooth` where a difference quotient does not settle. */
@@ -115,14 +118,14 @@ export function checkDerivation(graphs: Graphs, sample: Sample, isElementwise: b
 
 function checkGradients(graphs: Graphs, sample: Sample, isElementwise: boolean): DerivationCheck[] {
   const returns = graphs.outputs.filter(({ name }) => sample.cotangents.has(name));
-  const { scalar, size } = pairing(graphs, returns, sample.cotangents, sample);
+  const { scalar, floor } = pairing(graphs, returns, sample.cotangents, sample);
   const gradients = valuesOf(graphs, graphs.gradients, sample);
   return graphs.wrt.map(({ name }, i) => {
     const at = {
       sample,
       place: 'inputs',
       name,
-      floor: Math.max(size, grainOf(graphs, graphs.gradients[i]!, sample) / visible),
+      floor: Math.max(floor, grainOf(graphs, graphs.gradients[i]!, sample) / visible),
       seed: name,
       isElementwise,
     } as const;
@@ -146,14 +149,18 @@ function checkTangents(graphs: Graphs, sample: Sample): DerivationCheck[] {
       along,
       tangents[i]!,
       largest(tangents[i]!),
-      Math.max(largest(along(0)), grainOf(graphs, target, sample) / visible),
+      Math.max(
+        largest(along(0)),
+        grainOf(graphs, target, sample) / visible,
+        noiseOf(roundingOf(graphs, output, sample)) / visible,
+      ),
     );
     return { ...found, what: 'jvp', details: target.name };
   });
 }
 
 function checkSecond(graphs: Graphs, sample: Sample): DerivationCheck[] {
-  const { scalar, size } = pairing(graphs, graphs.gradients, sample.cotangents2, sample);
+  const { scalar, floor } = pairing(graphs, graphs.gradients, sample.cotangents2, sample);
   const second = valuesOf(graphs, graphs.second, sample);
   return graphs.second.map(({ name }, i) => {
     const isArgument = graphs.wrt.some((w) => w.name === name);
@@ -164,7 +171,7 @@ function checkSecond(graphs: Graphs, sample: Sample): DerivationCheck[] {
       sample,
       place,
       name: of,
-      floor: Math.max(size, grainOf(graphs, graphs.second[i]!, sample) / visible),
+      floor: Math.max(floor, grainOf(graphs, graphs.second[i]!, sample) / visible),
       seed: `second ${name}`,
       isElementwise: false,
     };

@@ -7,7 +7,7 @@ export interface Derivative {
 }
 
 /** Steps tried in turn: smaller ones fit between kinks, larger ones round less. */
-const firstSteps = [0.1, 0.01, 1e-3, 1e-4];
+export const firstSteps = [0.1, 0.01, 1e-3, 1e-4] as const;
 const shrink = 1.6;
 const rows = 7;
 

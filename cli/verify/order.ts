@@ -15,14 +15,15 @@ export interface Quotient {
 
 export interface Convergence {
   readonly what: Direction;
-  /** Between the last two steps; infinite where the quotients are exact to 60 digits. */
+  /** Between the last two steps; infinite where the quotients are exact but for rounding. */
   readonly order: number;
   readonly sweep: readonly Quotient[];
 }
 
 /** Far from rounding, which at 64 digits begins near 1e-30, and mostly too small to step over a kink. */
 const steps = [1e-4, 1e-6, 1e-8, 1e-10];
-const nothing = 1e-60;
+/** What order 2 leaves at the last step is near 1e-20; what rounding does, 1e-54 times what cancels. */
+const nothing = 1e-40;
 
 /** What is less than this is not order 2. */
 export const leastOrder = 1.9;

@@ -2,7 +2,14 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { checkDerivation } from '../../cli/verify/derivation.ts';
 import { derivative } from '../../cli/verify/differences.ts';
+import { convergenceOf, leastOrder } from '../../cli/verify/order.ts';
+import { graphsOf, type Target } from '../../cli/verify/reference.ts';
+import { sample } from '../../cli/verify/samples.ts';
+import { add, input, mul, number } from '../../compiler/graph/build.ts';
+import { parseSpec } from '../../compiler/spec/parse.ts';
+import { variantsOf } from '../../compiler/spec/variants.ts';
 import { normgrad, rightClaim, scaled, temporaryFolder, wrongClaim } from './harness.ts';
 
 const root = temporaryFolder();
@@ -131,6 +138,49 @@ test('difference quotients know when they do not settle', () => {
   const smooth = derivative((h) => [Math.sin(1 + h), Math.exp(h)], 1e-12);
   assert.ok(Math.abs(smooth.value[0]! - Math.cos(1)) < 1e-11 && Math.abs(smooth.value[1]! - 1) < 1e-11);
   assert.ok(derivative((h) => [Math.abs(h + 1e-6)], 1e-12).error > 1e-6);
+});
+
+/** What cancels to a constant or to zero, so that its derivatives are what rounding leaves. */
+const constants = `- name: summed(Tensor x[n, d]) -> Tensor y[n]
+  generate: [forward, backward, jvp, double_backward]
+  forward:
+    z: x - log(sum(exp(x), d))
+    y: sum(exp(z), d)
+- name: inverse(Tensor x[n, d]) -> Tensor y[n, d]
+  generate: [forward, backward, jvp, double_backward]
+  forward:
+    y: log(exp(x)) - x + tanh(x) - (exp(2 * x) - 1) / (exp(2 * x) + 1)
+- name: normalised(Tensor x[n, d]) -> Tensor y[n]
+  generate: [forward, backward, jvp, double_backward]
+  forward:
+    v: mean(x ^ 2, d) - mean(x, d) ^ 2
+    y: sum(((x - mean(x, d)) / sqrt(v)) ^ 2, d)
+`;
+
+test('ops whose outputs are constant', async () => {
+  const { status, out } = await normgrad([
+    ...['verify', write('constants.yaml', constants), '--target', 'interpret,typescript'],
+  ]);
+  assert.is(status, 0, out);
+});
+
+test('a mistake in what should be zero is not taken for rounding', () => {
+  const { spec } = parseSpec(constants, 'constants.yaml');
+  for (const entry of spec.entries) {
+    const graphs = graphsOf(entry, variantsOf(entry)[0]!);
+    const found = sample(graphs.forward, 'small', entry.name, 0)!;
+    const wrong = (targets: readonly Target[]): Target[] =>
+      targets.map((target) => {
+        if (target.name !== 'x') return target;
+        const more = mul(number(1e-6), input('input', 'x', target.axes));
+        return { ...target, expr: add(target.expr, more) };
+      });
+    const mistaken = { ...graphs, gradients: wrong(graphs.gradients), second: wrong(graphs.second) };
+    const failing = checkDerivation(mistaken, found, true).filter(({ error }) => error > 1e-6);
+    assert.ok(failing.some(({ what }) => what === 'backward'));
+    assert.ok(convergenceOf(mistaken, found).some(({ order }) => order < leastOrder));
+    assert.ok(convergenceOf(graphs, found).every(({ order }) => order >= leastOrder));
+  }
 });
 
 test.run();
