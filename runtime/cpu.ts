@@ -1,4 +1,5 @@
 /** The CPU as a device: WebAssembly kernels on several threads, and plain functions where there are none. */
+import { checkNames } from './call.ts';
 import type { CpuKernelDescription, Numbers } from './description.ts';
 import { makeRunFunction, type RunFunction } from './device.ts';
 import { fail } from './error.ts';
@@ -53,14 +54,15 @@ type CpuLaunch = CpuKernelDescription & { readonly numbers: Numbers };
 type CpuKernel = CpuLaunch | WasmLaunch;
 type CpuBackend = Backend<CpuKernel>;
 
-export function cpu(options: CpuOptions = {}): CpuDevice {
-  const threads = options.threads ?? defaultThreads();
+export function cpu(options?: CpuOptions | null): CpuDevice {
+  const { threads = defaultThreads(), target } = options ?? {};
   if (!Number.isInteger(threads) || threads < 1)
     fail('type', `threads must be a whole number, not ${threads}`);
+  if (target) checkNames(['wasm', 'typescript'], [target], 'target');
   const machine = sharedMachine();
-  if (options.target === 'wasm' && !machine) fail('not-generated', 'this host has no shared memory');
+  if (target === 'wasm' && !machine) fail('not-generated', 'this host has no shared memory');
   const memory = machine?.memory;
-  const runner = options.target === 'typescript' ? undefined : machine && makeRunner(machine, threads);
+  const runner = target === 'typescript' ? undefined : machine && makeRunner(machine, threads);
   const backend = makeBackend(memory, runner);
   let copied = 0;
 
@@ -75,9 +77,10 @@ export function cpu(options: CpuOptions = {}): CpuDevice {
     tensor: (shape, data, dtype = data instanceof Float64Array ? 'f64' : 'f32') => {
       const length = checkShape(shape, data);
       const own = [...shape];
-      const wanted = arrays[dtype] ?? fail('dtype', `unknown dtype '${dtype}'; expected f32, f64`);
+      if (!arrays[dtype]) checkNames(['f32', 'f64'], [dtype], 'dtype');
       const isThere =
-        data instanceof wanted && (dtype === 'f64' || !runner || memory!.addressOf(data) !== undefined);
+        data instanceof arrays[dtype] &&
+        (dtype === 'f64' || !runner || memory!.addressOf(data) !== undefined);
       if (isThere) return new DeviceTensor(backend, data, own, dtype, true);
       const handle = backend.allocate(length, dtype, !data);
       const made = new DeviceTensor(backend, handle, own, dtype);

@@ -98,7 +98,7 @@ function prepare<K extends Kernel>(
   const [description, names] = describe();
   const kernels =
     (description && backend.kernelsOf(description, call.dtype, call.numbers)) ??
-    fail('not-generated', `${name} was not generated`);
+    fail('not-generated', `${name} was not generated: see generate, wrt, --target`);
   const wanted = new Map<string, Wanted>();
   const want = (role: Role, of: string, shape: readonly number[], isZero: boolean) =>
     wanted.set(keyOf(role, of), { role, of, shape, length: product(shape), isZero });

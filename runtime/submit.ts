@@ -53,19 +53,13 @@ export function makeDispatch(device: GPUDevice, pipelines: Pipelines) {
         const [pipeline, layout] = pipelines.get(step.kernel);
         pass.setPipeline(pipeline);
         pass.setBindGroup(0, bindGroupOf(step, layout));
-        const [x, y] = foldWorkgroups(name, $groups);
-        pass.dispatchWorkgroups(x, y, $blocks);
+        // the kernel numbers workgroups `x + y * 65535` and ignores those past its count
+        const y = Math.ceil($groups / mostWorkgroups);
+        if (y > mostWorkgroups) fail('limit', `the tensors are too large for ${name}`);
+        pass.dispatchWorkgroups(Math.min($groups, mostWorkgroups), y, $blocks);
       }
       pass.end();
     });
-}
-
-/** Workgroups in x and y. The kernel numbers them `x + y * 65535` and ignores those past its count. */
-function foldWorkgroups(name: string, count: number): readonly [number, number] {
-  const x = Math.min(count, mostWorkgroups);
-  const y = Math.ceil(count / x);
-  if (y > mostWorkgroups) fail('limit', `${name} needs ${count} workgroups: the tensors are too large`);
-  return [x, y];
 }
 
 /** A struct of 4-byte members in order, padded to 16 bytes. */

@@ -83,7 +83,7 @@ test('a direction that was not generated', async () => {
   await rejects(
     run.jvp({ x: device.tensor([1, 2]) }),
     'not-generated',
-    'scale: forward mode was not generated',
+    'scale: forward mode was not generated: see generate, wrt, --target',
   );
   const second = run.doubleBackward({ y: device.tensor([1, 2]) }, { x: device.tensor([1, 2]) });
   await rejects(second, 'not-generated', 'double backward for x was not generated');
@@ -98,6 +98,14 @@ test('views of one array may be states if they do not overlap', () => {
   const overlapping = () =>
     device.runSync(scale, { x, total: view(0), calls: view(1) }, { g: 2, training: true });
   assert.throws(overlapping, /calls and total share memory/);
+});
+
+test('options as callers without types may give them', () => {
+  const untyped = cpu as (options?: unknown) => ReturnType<typeof cpu>;
+  assert.is(untyped(null).kind, 'cpu');
+  assert.throws(() => untyped({ target: 'x' }), /^unknown target 'x'; expected wasm, typescript$/);
+  const { tensor } = untyped() as unknown as { tensor: (...given: unknown[]) => unknown };
+  assert.throws(() => tensor([1], [1], 'f16'), /^unknown dtype 'f16'; expected f32, f64$/);
 });
 
 test.run();
