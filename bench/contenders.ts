@@ -17,25 +17,28 @@ export interface Field extends Team {
   readonly close: () => void;
 }
 
-/** Loads all, or with `chosen` those whose names contain one of the words. */
-export async function loadField(chosen: readonly string[], withPeers: boolean): Promise<Field> {
+export interface Choice {
+  /** Words of which names contain one; none, and all take part. */
+  readonly targets: readonly string[];
+  readonly peers: boolean;
+}
+
+/** Loads those that are chosen, on WebGPU too or on the CPU alone. */
+export async function loadField({ targets, peers }: Choice, withGpu: boolean): Promise<Field> {
   const threads = availableParallelism();
-  const gpu = await openGpu();
+  const gpu: Awaited<ReturnType<typeof openGpu>> = withGpu ? await openGpu() : {};
   const device = gpu.opened?.device;
   const isChosen = ({ name }: { readonly name: string }) =>
-    chosen.length === 0 || chosen.some((word) => name.toLowerCase().includes(word.toLowerCase()));
+    targets.length === 0 || targets.some((word) => name.toLowerCase().includes(word.toLowerCase()));
   const apart = (names: readonly string[]) =>
     Promise.all(names.filter((name) => isChosen({ name })).map(loadApart));
-  const loaded = [loadCopies(device), ...(await apart(ours)), await loadGpu(gpu.opened)];
-  if (withPeers) {
-    const peers = Object.keys(teams).filter((name) => !ours.includes(name));
-    loaded.push(
-      await loadTorch(threads),
-      ...(await apart(peers)),
-      await loadJax('webgpu'),
-      await loadTfjs('webgpu'),
-    );
+  const loaded = [loadCopies(device), ...(await apart(ours))];
+  if (withGpu) loaded.push(await loadGpu(gpu.opened));
+  if (peers) {
+    const theirs = Object.keys(teams).filter((name) => !ours.includes(name));
+    loaded.push(await loadTorch(threads), ...(await apart(theirs)));
   }
+  if (peers && withGpu) loaded.push(await loadJax('webgpu'), await loadTfjs('webgpu'));
   const contenders = loaded
     .flatMap((team) => team.contenders)
     .filter((c) => c.side === 'floor' || isChosen(c));

@@ -103,26 +103,56 @@ function largestScale({ quick }: Options): number {
   return isEnough ? 1e8 : 1e7;
 }
 
-async function run(options: Options, field: Field): Promise<boolean> {
-  const { contenders } = field;
-  for (const { name, reason } of field.absent) progress(`${name} does not take part: ${reason}`);
-  progress(`contenders: ${contenders.map(({ name }) => name).join('; ')}`);
-  const cases = allCases().filter(options.includes);
-  const budget = budgets[options.quick ? 'quick' : 'full'];
+/** Time per element; by processes of its own, since those that measured other rows keep what memory they took. */
+async function measureScaling(options: Options, budget: Budget): Promise<Row[]> {
+  const field = await loadField(options, false);
+  const contenders = field.contenders.filter(inScaling);
   const foresight = new Foresight();
-  const wrong = await checkAgreement(cases, contenders);
-  const rows = await measureAll(cases, contenders, budget, foresight, true);
-  const tiny = options.tiny ? await measureAll(tinyCases(), contenders, budget, foresight, true) : [];
-  const sizes = options.scaling ? scalingCases(largestScale(options)) : [];
-  const few = { ...budget, rounds: 3 };
-  const isChecked = (row: Case) => elementsOf(row) <= 1e6;
-  const scaling: Row[] = [];
-  for (const row of sizes)
-    scaling.push(...(await measureAll([row], contenders.filter(inScaling), few, foresight, isChecked(row))));
+  const rows: Row[] = [];
+  try {
+    for (const row of scalingCases(largestScale(options))) {
+      const isChecked = elementsOf(row) <= 1e6;
+      rows.push(...(await measureAll([row], contenders, { ...budget, rounds: 3 }, foresight, isChecked)));
+    }
+  } finally {
+    field.close();
+  }
+  return rows;
+}
 
+interface Measured {
+  readonly field: Field;
+  /** Contenders that were wrong on small tensors. */
+  readonly wrong: number;
+  readonly rows: readonly Row[];
+  readonly tiny: readonly Row[];
+}
+
+async function measureRows(options: Options, budget: Budget): Promise<Measured> {
+  const field = await loadField(options, true);
+  try {
+    const { contenders } = field;
+    for (const { name, reason } of field.absent) progress(`${name} does not take part: ${reason}`);
+    progress(`contenders: ${contenders.map(({ name }) => name).join('; ')}`);
+    const cases = allCases().filter(options.includes);
+    const foresight = new Foresight();
+    const wrong = await checkAgreement(cases, contenders);
+    const rows = await measureAll(cases, contenders, budget, foresight, true);
+    const tiny = options.tiny ? await measureAll(tinyCases(), contenders, budget, foresight, true) : [];
+    return { field, wrong, rows, tiny };
+  } finally {
+    field.close();
+  }
+}
+
+async function run(options: Options): Promise<boolean> {
+  const budget = budgets[options.quick ? 'quick' : 'full'];
+  const { field, wrong, rows, tiny } = await measureRows(options, budget);
+  const scaling = options.scaling ? await measureScaling(options, budget) : [];
+
+  const { contenders, absent } = field;
   const machine = describeMachine(field.versions, field.adapter);
   const { quick } = options;
-  const { absent } = field;
   const report = await writeReport({ contenders, absent, machine, quick, rows, scaling, tiny });
   await mkdir(options.out, { recursive: true });
   await writeFile(join(options.out, 'results.md'), report);
@@ -136,8 +166,7 @@ const options = readOptions(process.argv.slice(2));
 if (!options) console.log(help);
 else {
   if (options.peers) installPeers();
-  const field = await loadField(options.targets, options.peers);
-  const isRight = await run(options, field).finally(field.close);
+  const isRight = await run(options);
   // Some libraries leave workers behind that would keep the process.
   process.exit(isRight ? 0 : 1);
 }

@@ -75,13 +75,13 @@ ${machine.lines.map((line) => `- ${line}`).join('\n')}
 
 Contenders take turns over several rounds. On the CPU each has a process of its own; on WebGPU they share one. Every
 number was compared with a float64 reference, with random cotangents, before it was timed; only tensors past 1e6
-elements under *Time per element* were not. Shown is the median of a call and half the distance of the quartiles. All allocate their results in
-each call and free them; calls alternate between two sets of inputs. On WebGPU several calls are queued, and the wait
-for the queue is counted. A **step** is forward and backward together. *Traffic* is from the manifest: kernels, and how
-often they read and write tensors as large as the data. *Copy* is one copy of x into memory that exists; *CPU over copy*
-is our fastest time on the CPU over that. Ratios are the time of the fastest peer over ours: one thread against one, all
-against any, WebGPU against WebGPU. tfjs and jax-js keep no running statistics, which is less work; in Node their wasm
-has one thread.
+elements under *Time per element* were not. Shown is the median of a call and half the distance of the quartiles. All
+allocate their results in each call and free them; calls alternate between two sets of inputs. On WebGPU several calls
+are queued, and the wait for the queue is counted. A **step** is forward and backward together. *Traffic* is from the
+manifest: kernels, and how often they read and write tensors as large as the data. *Copy* is one copy of x into memory
+that exists; *CPU over copy* is our fastest time on the CPU over that. Ratios are the time of the fastest peer over
+ours: one thread against one, all against any, WebGPU against WebGPU. tfjs and jax-js keep no running statistics, which
+is less work; in Node their wasm has one thread.
 
 Peers: ${peers.join('; ') || 'none'}.${missing.length > 0 ? `\n\n${missing.join('\n')}` : ''}`;
 }
