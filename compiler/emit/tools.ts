@@ -14,4 +14,8 @@ export interface Tools {
   readonly assemble: Assemble;
 }
 
-export const tools: Tools = { print: createPrint(() => import('ts-morph')), assemble };
+// a module of CommonJS: in bundles it has its default export alone
+export const tools: Tools = {
+  print: createPrint(async () => (await import('ts-morph')).default),
+  assemble,
+};

@@ -37,6 +37,7 @@ export const constant = (name: 'pi' | 'e'): Expr => intern({ op: 'constant', nam
 export const truth = (value: boolean): Expr => intern({ op: 'truth', value }, [], 'bool');
 export const parameter = (name: string): Expr => intern({ op: 'parameter', name }, []);
 export const size = (axis: string): Expr => intern({ op: 'size', axis }, []);
+/** A tensor that is known by name: `of` in the role `role`, over named axes, whose order does not matter. */
 export const input = (role: InputRole, of: string, axes: Iterable<string>): Expr => {
   const sorted = axesOf(axes);
   return intern({ op: 'input', role, of, axes: sorted }, sorted);

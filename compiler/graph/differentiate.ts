@@ -261,7 +261,7 @@ export const jvpRules: { readonly [K in Op]: JvpRule<K> } = {
   prod: paired,
 };
 
-/** The tangents of the outputs, given those of some nodes they depend on. */
+/** The tangents of the outputs, each over its output's axes or fewer, given those of some nodes they depend on. */
 export function jvp(outputs: readonly Expr[], tangents: ReadonlyMap<Expr, Expr>): Expr[] {
   const known = new Map<Expr, Expr>(tangents);
   for (const node of topological(outputs)) {

@@ -71,6 +71,10 @@ interface Context {
   readonly conditions: Condition[];
 }
 
+/**
+ * The formulas of an entry as graphs, with what the variant decides settled: arguments that are given are inputs with the
+ * role `input` over their axes, absent ones their `absent` value. The entry is one that `parseSpec` returned.
+ */
 export function lowerEntry(entry: Entry, variant: Variant): Forward {
   const context: Context = { entry, variant, scope: new Map(), axes: (axis) => [axis], conditions: [] };
   for (const argument of entry.arguments) {

@@ -19,7 +19,10 @@ export interface Bindings<T> {
   readonly input: (node: Node<'input'>) => Value<T>;
 }
 
-/** The values of the roots, each over its own axes in their canonical (sorted) order. */
+/**
+ * The values of the roots, each over its own axes in their canonical (sorted) order. Throws an error that names the axis,
+ * attribute or tensor which `bindings` lacks, or whose data does not fit its axes.
+ */
 export function interpret<T>(
   roots: readonly Expr[],
   bindings: Bindings<T>,
@@ -45,7 +48,7 @@ export const elements = (axes: readonly string[], sizes: ReadonlyMap<string, num
 
 function sizeOf(axis: string, sizes: ReadonlyMap<string, number>): number {
   const size = sizes.get(axis);
-  invariant(size !== undefined, `axis ${axis} has no size`);
+  if (size === undefined) throw new Error(`axis ${axis} has no size`);
   return size;
 }
 
@@ -73,6 +76,20 @@ function reader<T>(
   };
 }
 
+function checked<T>(
+  { role, of }: Node<'input'>,
+  value: Value<T> | undefined,
+  sizes: ReadonlyMap<string, number>,
+): Value<T> {
+  if (!value) throw new Error(`the ${role} ${of} has no value`);
+  const expected = elements(value.axes, sizes);
+  if (value.data.length !== expected)
+    throw new Error(
+      `the ${role} ${of} over [${value.axes.join(', ')}] has ${value.data.length} values where its axes have ${expected}`,
+    );
+  return value;
+}
+
 function evaluate<T>(
   node: Expr,
   values: ReadonlyMap<Expr, Value<T>>,
@@ -98,13 +115,13 @@ function evaluate<T>(
       return scalar(bool(node.value));
     case 'parameter': {
       const value = parameters.get(node.name);
-      invariant(value !== undefined, `attribute ${node.name} has no value`);
+      if (value === undefined) throw new Error(`attribute ${node.name} has no value`);
       return scalar(value);
     }
     case 'size':
       return scalar(a.number(sizeOf(node.axis, sizes)));
     case 'input':
-      return arrange(input(node), node.axes, sizes);
+      return arrange(checked(node, input(node), sizes), node.axes, sizes);
     case 'add':
       return elementwise(
         node.terms.map(([, term]) => term),

@@ -49,6 +49,7 @@ const calls: { readonly [K in Call]: (...args: Decimal[]) => Decimal } = {
   clamp: (x, low, high) => D.min(D.max(x!, low!), high!),
 };
 
+/** Decimal floating point of 64 digits. */
 export const decimal: Arithmetic<Decimal> = {
   fraction: (value) => new D(String(value.s * value.n)).div(String(value.d)),
   number: (value) => new D(value),

@@ -113,6 +113,7 @@ export interface Differentiable {
   readonly node: Expr;
 }
 
+/** The arguments of a variant that have gradients: given, neither state nor declared otherwise, in the signature's order. */
 export function differentiable({ entry, variant }: Forward): Differentiable[] {
   return entry.arguments.flatMap((argument) => {
     if (argument.kind !== 'tensor' || !argument.differentiable) return [];
