@@ -67,7 +67,7 @@ const needsDigits = (stage: Stage): boolean =>
 /** Whether it asks if a result of arithmetic is equal to something. */
 const comparesResults = (e: Expr): boolean =>
   e.op === 'compare' &&
-  e.fn === '==' &&
+  (e.fn === '==' || e.fn === '!=') &&
   [e.a, e.b].some((side) => children(side).length > 0 && !isReduction(side));
 
 /** What the runtime decides comes last. */

@@ -23,12 +23,20 @@ const bounds = {
 type Name = keyof typeof bounds;
 const names = Object.keys(bounds) as Name[];
 
+/** Of a product that is 1 once it is rounded to f32, and is not. */
+const comparisons = { same: '==', other: '!=' };
+const compared = Object.entries(comparisons).map(
+  ([name, fn]) =>
+    `- name: ${name}(Tensor x[n], Tensor w[n]) -> Tensor y[n]\n  forward: {y: "x * w ${fn} 1 ? 2 : 3"}\n  generate: [forward]\n`,
+);
+
 const compiled = await compileSpec(
   names
     .map((fn) => {
       const [more, args] = fn === 'pow' ? [', Tensor w[n]', 'x, w'] : ['', 'x'];
       return `- name: f_${fn}(Tensor x[n]${more}) -> Tensor y[n]\n  forward: {y: "${fn}(${args})"}\n  generate: [forward]\n`;
     })
+    .concat(compared)
     .join(''),
   { targets: ['wasm'] },
 );
@@ -117,6 +125,22 @@ for (const fn of names) {
       return off <= bounds[fn] ? [] : [`at ${values}: ${found[i]}, not ${exact} (${off} ulp)`];
     });
     assert.equal(wrong.slice(0, 10), []);
+  });
+}
+
+for (const [name, fn] of Object.entries(comparisons)) {
+  test(`what is computed is ${fn} a number alone as among others`, async () => {
+    for (const length of [1, 3, 4, 7]) {
+      const filled = (value: number) => ({ shape: [length], data: Array<number>(length).fill(value) });
+      const inputs = new Map([
+        ['x', filled(fround(1 / 3))],
+        ['w', filled(3)],
+      ]);
+      const session = await startSession(wasm, compiled.ops.get(name)!, { inputs, attributes: {} });
+      const found = (await session.outputs()).get('y')!;
+      session.dispose();
+      assert.equal([...found], filled(fn === '==' ? 3 : 2).data, `${length} elements`);
+    }
   });
 }
 
