@@ -95,13 +95,15 @@ function combine(operands: readonly Term[], isAtom: boolean): Expr {
   let total = zeroFraction;
   const push = (c: Fraction, e: Expr): void => {
     if (c.n === 0n) return;
-    if (e.op === 'number') {
+    const expanded =
+      e.op === 'mul' && !isAtom && coefficients.size < mostOfSum ? multipliedOut(e) : undefined;
+    if (expanded) {
+      for (const [k, term] of expanded) push(times(c, k), term);
+    } else if (e.op === 'number') {
       total = total.add(c.mul(e.value));
     } else if (e.op === 'add' && !e.atom && !isAtom) {
       total = total.add(c.mul(e.constant));
       for (const [k, term] of e.terms) push(times(c, k), term);
-    } else if (e.op === 'mul' && !isAtom && coefficients.size < mostOfSum && isExpanded(e)) {
-      for (const [k, term] of expand(e, freeSum(e)!)) push(times(c, k), term);
     } else if (e.op === 'mul' && !isOne(e.coefficient)) {
       push(times(c, e.coefficient), product(one, e.factors));
     } else {
@@ -120,7 +122,11 @@ function combine(operands: readonly Term[], isAtom: boolean): Expr {
   return intern({ op: 'add', atom: isAtom, terms, constant: total }, union(...terms.map(([, e]) => e.axes)));
 }
 
-const isExpanded = (e: Node<'mul'>): boolean => freeSum(e) !== undefined && termsOf(e) <= mostOfProduct;
+/** The terms of a product of a free sum, unless they are too many. */
+function multipliedOut(e: Node<'mul'>): Term[] | undefined {
+  const over = freeSum(e);
+  return over && termsOf(e) <= mostOfProduct ? expand(e, over) : undefined;
+}
 
 /** The first factor of a product that is a free sum, to the first power. */
 export const freeSum = (e: Node<'mul'>): Node<'add'> | undefined =>
