@@ -25,12 +25,20 @@ export async function build(values: Values, io: Io): Promise<number> {
   const isWatching = options.has('watch');
   if (isWatching && job.isCheck) throw new UsageError('--check and --watch do not go together');
   const text = isWatching ? undefined : await readSpec(file);
-  // A build is too short for most of what V8 optimises meanwhile: it waits for many times as many calls as usual.
-  setFlagsFromString('--interrupt-budget=2000000');
-  setFlagsFromString('--wasm-tiering-budget=20000000');
+  delayOptimisation();
   const tools = openTools(job.targets);
   const once = (spec: string): Promise<number> => buildOnce(job, spec, tools, io);
   return (text === undefined ? watch(file, once, io) : once(text)).finally(tools.close);
+}
+
+/**
+ * A build is too short for most of what V8 optimises meanwhile: it waits for many times as many calls as usual. Flags
+ * differ between versions, and V8 reports those it does not know on standard error; these are of Node 20 and 21.
+ */
+function delayOptimisation(): void {
+  if (!process.versions.v8.startsWith('11.')) return;
+  setFlagsFromString('--interrupt-budget=2000000');
+  setFlagsFromString('--wasm-tiering-budget=20000000');
 }
 
 interface Job {
