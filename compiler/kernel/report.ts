@@ -1,4 +1,6 @@
 /** What a kernel does, for the manifest and for comments: its reductions, its traffic, its formulas. */
+import { type Expr, isReduction } from '../graph/expr.ts';
+import { handleOf } from '../graph/handles.ts';
 import { formula, tensorName } from '../graph/print.ts';
 import type { Accumulation, Stage } from '../schedule/stages.ts';
 import { codesOf, eachOperand } from './collect.ts';
@@ -26,11 +28,21 @@ export const reductionsOf = (stages: readonly Stage[]): ReductionReport[] =>
         ),
   );
 
-/** One line an output, reductions spelled out. */
-export const formulasOf = (stages: readonly Stage[]): string[] =>
-  stages.flatMap((stage) =>
-    outputsOf(stage).map(({ of, role, expr }) => `${tensorName(role, of)} = ${formula(expr)}`),
-  );
+/**
+ * One line an output, reductions spelled out. One that a stage leaves to later ones stands in their formulas as it is, since
+ * code has a name of its own for it.
+ */
+export function formulasOf(stages: readonly Stage[]): string[] {
+  const spelled = new Map<Expr, string>();
+  return stages.flatMap(outputsOf).flatMap((output) => {
+    const text = spelled.get(output.expr) ?? formula(output.expr, (e) => spelled.get(e));
+    if (output.role === 'scratch' && isReduction(output.expr)) {
+      spelled.set(handleOf(output), text);
+      return [];
+    }
+    return [`${tensorName(output.role, output.of)} = ${text}`];
+  });
+}
 
 /**
  * How often each element of each buffer is read and written: every load or store inside loops over exactly its axes

@@ -7,9 +7,7 @@ type Floats = Float32Array | Float64Array;
  * batch_norm, backward:
  *   dweight = count(n) * count(s) > 0 ? invstd * sum((x - mean) * grad_y, n, s) : 0
  *   dbias = sum(grad_y, n, s)
- *   mean_1 = mean(grad_y, n, s)
- *   mean_2 = mean((x - mean) * grad_y, n, s)
- *   dx = weight * invstd * grad_y - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
+ *   dx = weight * invstd * grad_y - weight * invstd * mean(grad_y, n, s) - weight * invstd ^ 3 * mean((x - mean) * grad_y, n, s) * (x - mean)
  * Used by weight bias running_mean running_var training [n, c, s]: backward for x, and 13 more
  *
  * @param grad_y [n, c, s]: the cotangent of y
@@ -98,9 +96,7 @@ export function batch_norm_backward_2(grad_y: Floats, x: Floats, invstd: Floats,
  * batch_norm, backward:
  *   dweight = count(n) * count(s) > 0 ? invstd * sum((x - mean) * grad_y, n, s) : 0
  *   dbias = sum(grad_y, n, s)
- *   mean_1 = mean(grad_y, n, s)
- *   mean_2 = mean((x - mean) * grad_y, n, s)
- *   dx = weight * invstd * grad_y - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
+ *   dx = weight * invstd * grad_y - weight * invstd * mean(grad_y, n, s) - weight * invstd ^ 3 * mean((x - mean) * grad_y, n, s) * (x - mean)
  * Used by weight bias running_mean running_var training [n, s, c]: backward for x, and 13 more
  *
  * @param grad_y [n, s, c]: the cotangent of y

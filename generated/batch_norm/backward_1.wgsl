@@ -84,9 +84,7 @@ fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Totals {
 }
 
 // batch_norm, backward:
-//   mean_1 = mean(grad_y, n, s)
-//   mean_2 = mean((x - mean) * grad_y, n, s)
-//   dx = weight * invstd * grad_y - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
+//   dx = weight * invstd * grad_y - weight * invstd * mean(grad_y, n, s) - weight * invstd ^ 3 * mean((x - mean) * grad_y, n, s) * (x - mean)
 @compute @workgroup_size(width, together)
 fn backward_1(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let c = numbers.c;
@@ -156,8 +154,6 @@ fn backward_2(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grou
 // batch_norm, backward:
 //   dweight = count(n) * count(s) > 0 ? invstd * sum((x - mean) * grad_y, n, s) : 0
 //   dbias = sum(grad_y, n, s)
-//   mean_1 = mean(grad_y, n, s)
-//   mean_2 = mean((x - mean) * grad_y, n, s)
 @compute @workgroup_size(width, together)
 fn backward_4(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let numbers = numbers_at_8;
@@ -185,9 +181,7 @@ fn backward_4(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grou
 
 // batch_norm, backward:
 //   dweight = count(n) * count(s) > 0 ? invstd * sum((x - mean) * grad_y, n, s) : 0
-//   mean_1 = mean(grad_y, n, s)
-//   mean_2 = mean((x - mean) * grad_y, n, s)
-//   dx = weight * invstd * grad_y - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
+//   dx = weight * invstd * grad_y - weight * invstd * mean(grad_y, n, s) - weight * invstd ^ 3 * mean((x - mean) * grad_y, n, s) * (x - mean)
 @compute @workgroup_size(width, together)
 fn backward_16(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let numbers = numbers_at_8;
@@ -239,9 +233,7 @@ fn backward_16(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id
 }
 
 // batch_norm, backward:
-//   mean_1 = mean(grad_y, n, s)
-//   mean_2 = mean((x - mean) * grad_y, n, s)
-//   dx = invstd * grad_y - invstd * mean_1 - invstd ^ 3 * mean_2 * (x - mean)
+//   dx = invstd * grad_y - invstd * mean(grad_y, n, s) - invstd ^ 3 * mean((x - mean) * grad_y, n, s) * (x - mean)
 @compute @workgroup_size(width, together)
 fn backward_21(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let numbers = numbers_at_6;
@@ -288,9 +280,7 @@ fn backward_21(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id
 
 // batch_norm, backward:
 //   dbias = sum(grad_y, n, s)
-//   mean_1 = mean(grad_y, n, s)
-//   mean_2 = mean((x - mean) * grad_y, n, s)
-//   dx = invstd * grad_y - invstd * mean_1 - invstd ^ 3 * mean_2 * (x - mean)
+//   dx = invstd * grad_y - invstd * mean(grad_y, n, s) - invstd ^ 3 * mean((x - mean) * grad_y, n, s) * (x - mean)
 @compute @workgroup_size(width, together)
 fn backward_23(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let c = numbers.c;

@@ -3,9 +3,7 @@
 // batch_norm, backward:
 //   dweight = count(n) * count(s) > 0 ? invstd * sum((x - mean) * grad_y, n, s) : 0
 //   dbias = sum(grad_y, n, s)
-//   mean_1 = mean(grad_y, n, s)
-//   mean_2 = mean((x - mean) * grad_y, n, s)
-//   dx = weight * invstd * grad_y - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
+//   dx = weight * invstd * grad_y - weight * invstd * mean(grad_y, n, s) - weight * invstd ^ 3 * mean((x - mean) * grad_y, n, s) * (x - mean)
 
 alias some = f32; const many = 1u; //one
 

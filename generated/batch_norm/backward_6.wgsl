@@ -67,9 +67,7 @@ fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Totals {
 }
 
 // batch_norm, backward:
-//   mean_1 = mean(grad_y, n, s)
-//   mean_2 = mean((x - mean) * grad_y, n, s)
-//   dx = weight * invstd * grad_y - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
+//   dx = weight * invstd * grad_y - weight * invstd * mean(grad_y, n, s) - weight * invstd ^ 3 * mean((x - mean) * grad_y, n, s) * (x - mean)
 @compute @workgroup_size(together, width)
 fn backward_6(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let mapped = numbers.mapped;
@@ -127,8 +125,6 @@ fn backward_7(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grou
 // batch_norm, backward:
 //   dweight = count(n) * count(s) > 0 ? invstd * sum((x - mean) * grad_y, n, s) : 0
 //   dbias = sum(grad_y, n, s)
-//   mean_1 = mean(grad_y, n, s)
-//   mean_2 = mean((x - mean) * grad_y, n, s)
 @compute @workgroup_size(together, width)
 fn backward_9(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let numbers = numbers_at_8;
@@ -156,9 +152,7 @@ fn backward_9(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grou
 
 // batch_norm, backward:
 //   dweight = count(n) * count(s) > 0 ? invstd * sum((x - mean) * grad_y, n, s) : 0
-//   mean_1 = mean(grad_y, n, s)
-//   mean_2 = mean((x - mean) * grad_y, n, s)
-//   dx = weight * invstd * grad_y - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
+//   dx = weight * invstd * grad_y - weight * invstd * mean(grad_y, n, s) - weight * invstd ^ 3 * mean((x - mean) * grad_y, n, s) * (x - mean)
 @compute @workgroup_size(together, width)
 fn backward_18(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let numbers = numbers_at_8;
@@ -198,9 +192,7 @@ fn backward_18(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id
 }
 
 // batch_norm, backward:
-//   mean_1 = mean(grad_y, n, s)
-//   mean_2 = mean((x - mean) * grad_y, n, s)
-//   dx = invstd * grad_y - invstd * mean_1 - invstd ^ 3 * mean_2 * (x - mean)
+//   dx = invstd * grad_y - invstd * mean(grad_y, n, s) - invstd ^ 3 * mean((x - mean) * grad_y, n, s) * (x - mean)
 @compute @workgroup_size(together, width)
 fn backward_24(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let numbers = numbers_at_6;
@@ -235,9 +227,7 @@ fn backward_24(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id
 
 // batch_norm, backward:
 //   dbias = sum(grad_y, n, s)
-//   mean_1 = mean(grad_y, n, s)
-//   mean_2 = mean((x - mean) * grad_y, n, s)
-//   dx = invstd * grad_y - invstd * mean_1 - invstd ^ 3 * mean_2 * (x - mean)
+//   dx = invstd * grad_y - invstd * mean(grad_y, n, s) - invstd ^ 3 * mean((x - mean) * grad_y, n, s) * (x - mean)
 @compute @workgroup_size(together, width)
 fn backward_26(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let mapped = numbers.mapped;

@@ -6,13 +6,8 @@ type Floats = Float32Array | Float64Array;
 /**
  * batch_norm, double_backward:
  *   second_weight = count(n) * count(s) > 0 ? invstd * sum(grad_y * v_x, n, s) - invstd ^ 3 * mean((x - mean) * v_x, n, s) * sum((x - mean) * grad_y, n, s) - invstd * mean(grad_y, n, s) * sum(v_x, n, s) : 0
- *   mean_1 = mean(v_x, n, s)
- *   mean_2 = mean((x - mean) * v_x, n, s)
- *   mean_3 = mean(grad_y, n, s)
- *   mean_4 = mean((x - mean) * grad_y, n, s)
- *   mean_5 = mean(grad_y * v_x, n, s)
- *   second_grad_y = v_bias + weight * invstd * v_x + v_weight * invstd * (x - mean) - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
- *   second_x = weight * invstd ^ 3 * mean_1 * mean_4 + weight * invstd ^ 3 * mean_2 * mean_3 + 3 * (weight * invstd ^ 5 * mean_2 * mean_4 * (x - mean)) + v_weight * invstd * grad_y + weight * invstd ^ 3 * mean_1 * mean_3 * (x - mean) - v_weight * invstd * mean_3 - weight * invstd ^ 3 * mean_4 * v_x - v_weight * invstd ^ 3 * mean_4 * (x - mean) - weight * invstd ^ 3 * mean_2 * grad_y - weight * invstd ^ 3 * mean_5 * (x - mean)
+ *   second_grad_y = v_bias + weight * invstd * v_x + v_weight * invstd * (x - mean) - weight * invstd * mean(v_x, n, s) - weight * invstd ^ 3 * mean((x - mean) * v_x, n, s) * (x - mean)
+ *   second_x = weight * invstd ^ 3 * mean(v_x, n, s) * mean((x - mean) * grad_y, n, s) + weight * invstd ^ 3 * mean((x - mean) * v_x, n, s) * mean(grad_y, n, s) + 3 * (weight * invstd ^ 5 * mean((x - mean) * v_x, n, s) * mean((x - mean) * grad_y, n, s) * (x - mean)) + v_weight * invstd * grad_y + weight * invstd ^ 3 * mean(v_x, n, s) * mean(grad_y, n, s) * (x - mean) - v_weight * invstd * mean(grad_y, n, s) - weight * invstd ^ 3 * mean((x - mean) * grad_y, n, s) * v_x - v_weight * invstd ^ 3 * mean((x - mean) * grad_y, n, s) * (x - mean) - weight * invstd ^ 3 * mean((x - mean) * v_x, n, s) * grad_y - weight * invstd ^ 3 * mean(grad_y * v_x, n, s) * (x - mean)
  *   second_bias = 0
  * Used by weight bias running_mean running_var training [n, c, s]: double_backward for x, weight, bias, and 7 more
  *
@@ -107,13 +102,8 @@ export function batch_norm_double_backward_1(grad_y: Floats, v_x: Floats, x: Flo
 /**
  * batch_norm, double_backward:
  *   second_weight = count(n) * count(s) > 0 ? invstd * sum(grad_y * v_x, n, s) - invstd ^ 3 * mean((x - mean) * v_x, n, s) * sum((x - mean) * grad_y, n, s) - invstd * mean(grad_y, n, s) * sum(v_x, n, s) : 0
- *   mean_1 = mean(v_x, n, s)
- *   mean_2 = mean((x - mean) * v_x, n, s)
- *   mean_3 = mean(grad_y, n, s)
- *   mean_4 = mean((x - mean) * grad_y, n, s)
- *   mean_5 = mean(grad_y * v_x, n, s)
- *   second_grad_y = v_bias + weight * invstd * v_x + v_weight * invstd * (x - mean) - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
- *   second_x = weight * invstd ^ 3 * mean_1 * mean_4 + weight * invstd ^ 3 * mean_2 * mean_3 + 3 * (weight * invstd ^ 5 * mean_2 * mean_4 * (x - mean)) + v_weight * invstd * grad_y + weight * invstd ^ 3 * mean_1 * mean_3 * (x - mean) - v_weight * invstd * mean_3 - weight * invstd ^ 3 * mean_4 * v_x - v_weight * invstd ^ 3 * mean_4 * (x - mean) - weight * invstd ^ 3 * mean_2 * grad_y - weight * invstd ^ 3 * mean_5 * (x - mean)
+ *   second_grad_y = v_bias + weight * invstd * v_x + v_weight * invstd * (x - mean) - weight * invstd * mean(v_x, n, s) - weight * invstd ^ 3 * mean((x - mean) * v_x, n, s) * (x - mean)
+ *   second_x = weight * invstd ^ 3 * mean(v_x, n, s) * mean((x - mean) * grad_y, n, s) + weight * invstd ^ 3 * mean((x - mean) * v_x, n, s) * mean(grad_y, n, s) + 3 * (weight * invstd ^ 5 * mean((x - mean) * v_x, n, s) * mean((x - mean) * grad_y, n, s) * (x - mean)) + v_weight * invstd * grad_y + weight * invstd ^ 3 * mean(v_x, n, s) * mean(grad_y, n, s) * (x - mean) - v_weight * invstd * mean(grad_y, n, s) - weight * invstd ^ 3 * mean((x - mean) * grad_y, n, s) * v_x - v_weight * invstd ^ 3 * mean((x - mean) * grad_y, n, s) * (x - mean) - weight * invstd ^ 3 * mean((x - mean) * v_x, n, s) * grad_y - weight * invstd ^ 3 * mean(grad_y * v_x, n, s) * (x - mean)
  *   second_bias = 0
  * Used by weight bias running_mean running_var training [n, s, c]: double_backward for x, weight, bias, and 7 more
  *

@@ -94,11 +94,6 @@ fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Totals {
 }
 
 // batch_norm, double_backward:
-//   mean_1 = mean(v_x, n, s)
-//   mean_2 = mean((x - mean) * v_x, n, s)
-//   mean_3 = mean((x - mean) * grad_y, n, s)
-//   mean_4 = mean(grad_y, n, s)
-//   mean_5 = mean(grad_y * v_x, n, s)
 @compute @workgroup_size(width, together)
 fn double_backward_16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let c = numbers.c;
@@ -140,13 +135,8 @@ fn double_backward_16(@builtin(workgroup_id) group: vec3u, @builtin(num_workgrou
 }
 
 // batch_norm, double_backward:
-//   mean_1 = mean(v_x, n, s)
-//   mean_2 = mean((x - mean) * v_x, n, s)
-//   mean_3 = mean((x - mean) * grad_y, n, s)
-//   mean_4 = mean(grad_y, n, s)
-//   mean_5 = mean(grad_y * v_x, n, s)
-//   second_grad_y = invstd * v_x - invstd * mean_1 - invstd ^ 3 * mean_2 * (x - mean)
-//   second_x = invstd ^ 3 * mean_1 * mean_3 + invstd ^ 3 * mean_2 * mean_4 + 3 * (invstd ^ 5 * mean_2 * mean_3 * (x - mean)) + invstd ^ 3 * mean_1 * mean_4 * (x - mean) - invstd ^ 3 * mean_5 * (x - mean) - invstd ^ 3 * mean_3 * v_x - invstd ^ 3 * mean_2 * grad_y
+//   second_grad_y = invstd * v_x - invstd * mean(v_x, n, s) - invstd ^ 3 * mean((x - mean) * v_x, n, s) * (x - mean)
+//   second_x = invstd ^ 3 * mean(v_x, n, s) * mean((x - mean) * grad_y, n, s) + invstd ^ 3 * mean((x - mean) * v_x, n, s) * mean(grad_y, n, s) + 3 * (invstd ^ 5 * mean((x - mean) * v_x, n, s) * mean((x - mean) * grad_y, n, s) * (x - mean)) + invstd ^ 3 * mean(v_x, n, s) * mean(grad_y, n, s) * (x - mean) - invstd ^ 3 * mean(grad_y * v_x, n, s) * (x - mean) - invstd ^ 3 * mean((x - mean) * grad_y, n, s) * v_x - invstd ^ 3 * mean((x - mean) * v_x, n, s) * grad_y
 @compute @workgroup_size(width, together)
 fn double_backward_22(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let c = numbers.c;

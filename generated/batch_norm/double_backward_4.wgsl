@@ -2,11 +2,6 @@
 //
 // batch_norm, double_backward:
 //   second_weight = count(n) * count(s) > 0 ? invstd * sum(grad_y * v_x, n, s) - invstd ^ 3 * mean((x - mean) * v_x, n, s) * sum((x - mean) * grad_y, n, s) - invstd * mean(grad_y, n, s) * sum(v_x, n, s) : 0
-//   mean_1 = mean(v_x, n, s)
-//   mean_2 = mean((x - mean) * v_x, n, s)
-//   mean_3 = mean(grad_y, n, s)
-//   mean_4 = mean((x - mean) * grad_y, n, s)
-//   mean_5 = mean(grad_y * v_x, n, s)
 
 alias some = f32; const many = 1u; //one
 

@@ -5,9 +5,7 @@ type Floats = Float32Array | Float64Array;
 
 /**
  * batch_norm, jvp:
- *   mean_1 = mean(x_t, n, s)
- *   mean_2 = mean((x - mean) * x_t, n, s)
- *   y_t = bias_t + invstd * weight_t * (x - mean) + weight * invstd * x_t - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
+ *   y_t = bias_t + invstd * weight_t * (x - mean) + weight * invstd * x_t - weight * invstd * mean(x_t, n, s) - weight * invstd ^ 3 * mean((x - mean) * x_t, n, s) * (x - mean)
  * Used by weight bias running_mean running_var training [n, c, s]: jvp, and 7 more
  *
  * @param x [n, c, s]
@@ -57,9 +55,7 @@ export function batch_norm_jvp_1(x: Floats, mean: Floats, x_t: Floats, weight: F
 
 /**
  * batch_norm, jvp:
- *   mean_1 = mean(x_t, n, s)
- *   mean_2 = mean((x - mean) * x_t, n, s)
- *   y_t = bias_t + invstd * weight_t * (x - mean) + weight * invstd * x_t - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
+ *   y_t = bias_t + invstd * weight_t * (x - mean) + weight * invstd * x_t - weight * invstd * mean(x_t, n, s) - weight * invstd ^ 3 * mean((x - mean) * x_t, n, s) * (x - mean)
  * Used by weight bias running_mean running_var training [n, s, c]: jvp, and 7 more
  *
  * @param x [n, s, c]

@@ -81,9 +81,7 @@ fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Totals {
 }
 
 // batch_norm, jvp:
-//   mean_1 = mean(x_t, n, s)
-//   mean_2 = mean((x - mean) * x_t, n, s)
-//   y_t = invstd * weight_t * (x - mean) + weight * invstd * x_t - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
+//   y_t = invstd * weight_t * (x - mean) + weight * invstd * x_t - weight * invstd * mean(x_t, n, s) - weight * invstd ^ 3 * mean((x - mean) * x_t, n, s) * (x - mean)
 @compute @workgroup_size(width, together)
 fn jvp_7(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let c = numbers.c;
@@ -133,9 +131,7 @@ fn jvp_7(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own:
 }
 
 // batch_norm, jvp:
-//   mean_1 = mean(x_t, n, s)
-//   mean_2 = mean((x - mean) * x_t, n, s)
-//   y_t = bias_t + invstd * x_t - invstd * mean_1 - invstd ^ 3 * mean_2 * (x - mean)
+//   y_t = bias_t + invstd * x_t - invstd * mean(x_t, n, s) - invstd ^ 3 * mean((x - mean) * x_t, n, s) * (x - mean)
 @compute @workgroup_size(width, together)
 fn jvp_11(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let numbers = numbers_at_7;
@@ -184,9 +180,7 @@ fn jvp_11(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own
 }
 
 // batch_norm, jvp:
-//   mean_1 = mean(x_t, n, s)
-//   mean_2 = mean((x - mean) * x_t, n, s)
-//   y_t = invstd * x_t - invstd * mean_1 - invstd ^ 3 * mean_2 * (x - mean)
+//   y_t = invstd * x_t - invstd * mean(x_t, n, s) - invstd ^ 3 * mean((x - mean) * x_t, n, s) * (x - mean)
 @compute @workgroup_size(width, together)
 fn jvp_15(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let numbers = numbers_at_6;

@@ -7,9 +7,7 @@ type Floats = Float32Array | Float64Array;
  * batch_norm_add_relu, backward:
  *   dweight = count(n) * count(s) > 0 ? invstd * sum((x - mean) * (bias + residual + weight * invstd * (x - mean) > 0 ? grad_y : 0), n, s) : 0
  *   dbias = count(n) * count(s) > 0 ? sum(bias + residual + weight * invstd * (x - mean) > 0 ? grad_y : 0, n, s) : 0
- *   mean_1 = mean(bias + residual + weight * invstd * (x - mean) > 0 ? grad_y : 0, n, s)
- *   mean_2 = mean((x - mean) * (bias + residual + weight * invstd * (x - mean) > 0 ? grad_y : 0), n, s)
- *   dx = weight * invstd * (bias + residual + weight * invstd * (x - mean) > 0 ? grad_y : 0) - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
+ *   dx = weight * invstd * (bias + residual + weight * invstd * (x - mean) > 0 ? grad_y : 0) - weight * invstd * mean(bias + residual + weight * invstd * (x - mean) > 0 ? grad_y : 0, n, s) - weight * invstd ^ 3 * mean((x - mean) * (bias + residual + weight * invstd * (x - mean) > 0 ? grad_y : 0), n, s) * (x - mean)
  *   dresidual = bias + residual + weight * invstd * (x - mean) > 0 ? grad_y : 0
  * Used by weight bias running_mean running_var training: backward for x, residual, and 5 more
  *

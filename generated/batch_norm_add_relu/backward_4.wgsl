@@ -3,8 +3,6 @@
 // batch_norm_add_relu, backward:
 //   dweight = count(n) * count(s) > 0 ? invstd * sum((x - mean) * (bias + residual + weight * invstd * (x - mean) > 0 ? grad_y : 0), n, s) : 0
 //   dbias = count(n) * count(s) > 0 ? sum(bias + residual + weight * invstd * (x - mean) > 0 ? grad_y : 0, n, s) : 0
-//   mean_1 = mean(bias + residual + weight * invstd * (x - mean) > 0 ? grad_y : 0, n, s)
-//   mean_2 = mean((x - mean) * (bias + residual + weight * invstd * (x - mean) > 0 ? grad_y : 0), n, s)
 
 alias some = f32; const many = 1u; //one
 

@@ -7,9 +7,7 @@ type Floats = Float32Array | Float64Array;
  * batch_norm_per_activation, backward:
  *   dweight = count(n) > 0 ? invstd * sum((x - mean) * grad_y, n) : 0
  *   dbias = sum(grad_y, n)
- *   mean_1 = mean(grad_y, n)
- *   mean_2 = mean((x - mean) * grad_y, n)
- *   dx = weight * invstd * grad_y - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
+ *   dx = weight * invstd * grad_y - weight * invstd * mean(grad_y, n) - weight * invstd ^ 3 * mean((x - mean) * grad_y, n) * (x - mean)
  * Used by weight bias running_mean running_var training: backward for x, and 5 more
  *
  * @param grad_y [n, c, s]: the cotangent of y

@@ -65,9 +65,7 @@ fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Totals {
 }
 
 // batch_norm_per_activation, backward:
-//   mean_1 = mean(grad_y, n)
-//   mean_2 = mean((x - mean) * grad_y, n)
-//   dx = weight * invstd * grad_y - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
+//   dx = weight * invstd * grad_y - weight * invstd * mean(grad_y, n) - weight * invstd ^ 3 * mean((x - mean) * grad_y, n) * (x - mean)
 @compute @workgroup_size(together, width)
 fn backward_1(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let c = numbers.c;
@@ -104,8 +102,6 @@ fn backward_1(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id)
 // batch_norm_per_activation, backward:
 //   dweight = count(n) > 0 ? invstd * sum((x - mean) * grad_y, n) : 0
 //   dbias = sum(grad_y, n)
-//   mean_1 = mean(grad_y, n)
-//   mean_2 = mean((x - mean) * grad_y, n)
 @compute @workgroup_size(together, width)
 fn backward_3(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let numbers = numbers_at_8;
@@ -132,9 +128,7 @@ fn backward_3(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grou
 }
 
 // batch_norm_per_activation, backward:
-//   mean_1 = mean(grad_y, n)
-//   mean_2 = mean((x - mean) * grad_y, n)
-//   dx = invstd * grad_y - invstd * mean_1 - invstd ^ 3 * mean_2 * (x - mean)
+//   dx = invstd * grad_y - invstd * mean(grad_y, n) - invstd ^ 3 * mean((x - mean) * grad_y, n) * (x - mean)
 @compute @workgroup_size(together, width)
 fn backward_7(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let numbers = numbers_at_6;

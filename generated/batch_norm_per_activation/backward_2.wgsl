@@ -3,9 +3,7 @@
 // batch_norm_per_activation, backward:
 //   dweight = count(n) > 0 ? invstd * sum((x - mean) * grad_y, n) : 0
 //   dbias = sum(grad_y, n)
-//   mean_1 = mean(grad_y, n)
-//   mean_2 = mean((x - mean) * grad_y, n)
-//   dx = weight * invstd * grad_y - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
+//   dx = weight * invstd * grad_y - weight * invstd * mean(grad_y, n) - weight * invstd ^ 3 * mean((x - mean) * grad_y, n) * (x - mean)
 
 alias some = f32; const many = 1u; //one
 

@@ -9,7 +9,7 @@ import type { BindingDescription, CpuKernelDescription, DirectionDescription, Gp
 /** What a call of batch_norm_per_activation takes and gives. */
 export interface BatchNormPerActivationTypes extends OpTypes {
   readonly tensors: { x: 'required', weight: 'optional', bias: 'optional', running_mean: 'optional', running_var: 'optional' };
-  readonly attributes: { training: boolean; momentum?: number; eps?: number };
+  readonly attributes: { training: boolean; momentum?: number | undefined; eps?: number | undefined };
   readonly returns: 'y' | 'mean' | 'invstd';
   readonly differentiableReturns: 'y';
   readonly differentiable: 'x' | 'weight' | 'bias';

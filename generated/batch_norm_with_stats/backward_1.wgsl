@@ -70,9 +70,7 @@ fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Totals {
 }
 
 // batch_norm_with_stats, backward:
-//   mean_1 = mean(grad_y, n, s)
-//   mean_2 = mean((x - mean) * grad_y, n, s)
-//   dx = grad_mean / (count(n) * count(s)) + 2 * (grad_var * (x - mean) / (count(n) * count(s))) + weight * saved_1 * grad_y - weight * saved_1 * mean_1 - weight * saved_1 ^ 3 * mean_2 * (x - mean)
+//   dx = grad_mean / (count(n) * count(s)) + 2 * (grad_var * (x - mean) / (count(n) * count(s))) + weight * saved_1 * grad_y - weight * saved_1 * mean(grad_y, n, s) - weight * saved_1 ^ 3 * mean((x - mean) * grad_y, n, s) * (x - mean)
 @compute @workgroup_size(width, together)
 fn backward_1(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let c = numbers.c;
@@ -119,8 +117,6 @@ fn backward_1(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id)
 }
 
 // batch_norm_with_stats, backward:
-//   mean_1 = mean(grad_y, n, s)
-//   mean_2 = mean((x - mean) * grad_y, n, s)
 @compute @workgroup_size(width, together)
 fn backward_2(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let c = numbers.c;

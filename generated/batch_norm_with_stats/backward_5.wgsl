@@ -3,9 +3,7 @@
 // batch_norm_with_stats, backward:
 //   dweight = count(n) * count(s) > 0 ? saved_1 * sum((x - mean) * grad_y, n, s) : 0
 //   dbias = sum(grad_y, n, s)
-//   mean_1 = mean(grad_y, n, s)
-//   mean_2 = mean((x - mean) * grad_y, n, s)
-//   dx = grad_mean / (count(n) * count(s)) + 2 * (grad_var * (x - mean) / (count(n) * count(s))) + weight * saved_1 * grad_y - weight * saved_1 * mean_1 - weight * saved_1 ^ 3 * mean_2 * (x - mean)
+//   dx = grad_mean / (count(n) * count(s)) + 2 * (grad_var * (x - mean) / (count(n) * count(s))) + weight * saved_1 * grad_y - weight * saved_1 * mean(grad_y, n, s) - weight * saved_1 ^ 3 * mean((x - mean) * grad_y, n, s) * (x - mean)
 
 alias some = f32; const many = 1u; //one
 

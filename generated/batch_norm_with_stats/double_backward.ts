@@ -8,13 +8,8 @@ type Floats = Float32Array | Float64Array;
  *   second_grad_mean = count(n) * count(s) > 0 ? mean(v_x, n, s) : 0
  *   second_grad_var = count(n) * count(s) > 0 ? 2 * mean((x - mean) * v_x, n, s) : 0
  *   second_weight = count(n) * count(s) > 0 ? saved_1 * sum(grad_y * v_x, n, s) - saved_1 * mean(grad_y, n, s) * sum(v_x, n, s) - saved_1 ^ 3 * mean((x - mean) * v_x, n, s) * sum((x - mean) * grad_y, n, s) : 0
- *   mean_1 = mean(v_x, n, s)
- *   mean_2 = mean((x - mean) * v_x, n, s)
- *   mean_3 = mean(grad_y, n, s)
- *   mean_4 = mean((x - mean) * grad_y, n, s)
- *   mean_5 = mean(grad_y * v_x, n, s)
- *   second_grad_y = v_bias + v_weight * saved_1 * (x - mean) + weight * saved_1 * v_x - weight * saved_1 * mean_1 - weight * saved_1 ^ 3 * mean_2 * (x - mean)
- *   second_x = weight * saved_1 ^ 3 * mean_2 * mean_3 + weight * saved_1 ^ 3 * mean_1 * mean_4 + 2 * (grad_var * v_x / (count(n) * count(s))) + weight * saved_1 ^ 3 * mean_1 * mean_3 * (x - mean) + 3 * (weight * saved_1 ^ 5 * mean_2 * mean_4 * (x - mean)) + v_weight * saved_1 * grad_y - v_weight * saved_1 * mean_3 - 2 * (grad_var * mean_1 / (count(n) * count(s))) - weight * saved_1 ^ 3 * mean_4 * v_x - weight * saved_1 ^ 3 * mean_2 * grad_y - v_weight * saved_1 ^ 3 * mean_4 * (x - mean) - weight * saved_1 ^ 3 * mean_5 * (x - mean)
+ *   second_grad_y = v_bias + v_weight * saved_1 * (x - mean) + weight * saved_1 * v_x - weight * saved_1 * mean(v_x, n, s) - weight * saved_1 ^ 3 * mean((x - mean) * v_x, n, s) * (x - mean)
+ *   second_x = weight * saved_1 ^ 3 * mean((x - mean) * v_x, n, s) * mean(grad_y, n, s) + weight * saved_1 ^ 3 * mean(v_x, n, s) * mean((x - mean) * grad_y, n, s) + 2 * (grad_var * v_x / (count(n) * count(s))) + weight * saved_1 ^ 3 * mean(v_x, n, s) * mean(grad_y, n, s) * (x - mean) + 3 * (weight * saved_1 ^ 5 * mean((x - mean) * v_x, n, s) * mean((x - mean) * grad_y, n, s) * (x - mean)) + v_weight * saved_1 * grad_y - v_weight * saved_1 * mean(grad_y, n, s) - 2 * (grad_var * mean(v_x, n, s) / (count(n) * count(s))) - weight * saved_1 ^ 3 * mean((x - mean) * grad_y, n, s) * v_x - weight * saved_1 ^ 3 * mean((x - mean) * v_x, n, s) * grad_y - v_weight * saved_1 ^ 3 * mean((x - mean) * grad_y, n, s) * (x - mean) - weight * saved_1 ^ 3 * mean(grad_y * v_x, n, s) * (x - mean)
  *   second_bias = 0
  * Used by weight bias: double_backward for x, weight, bias, and 1 more
  *

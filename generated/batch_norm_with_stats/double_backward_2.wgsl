@@ -4,11 +4,6 @@
 //   second_grad_mean = count(n) * count(s) > 0 ? mean(v_x, n, s) : 0
 //   second_grad_var = count(n) * count(s) > 0 ? 2 * mean((x - mean) * v_x, n, s) : 0
 //   second_weight = count(n) * count(s) > 0 ? saved_1 * sum(grad_y * v_x, n, s) - saved_1 * mean(grad_y, n, s) * sum(v_x, n, s) - saved_1 ^ 3 * mean((x - mean) * v_x, n, s) * sum((x - mean) * grad_y, n, s) : 0
-//   mean_1 = mean(v_x, n, s)
-//   mean_2 = mean((x - mean) * v_x, n, s)
-//   mean_3 = mean(grad_y, n, s)
-//   mean_4 = mean((x - mean) * grad_y, n, s)
-//   mean_5 = mean(grad_y * v_x, n, s)
 
 alias some = f32; const many = 1u; //one
 

@@ -13,7 +13,7 @@ import type { BindingDescription, CpuKernelDescription, DirectionDescription, Gp
 /** What a call of batch_norm_with_stats takes and gives. */
 export interface BatchNormWithStatsTypes extends OpTypes {
   readonly tensors: { x: 'required', weight: 'optional', bias: 'optional' };
-  readonly attributes: { eps?: number };
+  readonly attributes: { eps?: number | undefined };
   readonly returns: 'y' | 'mean' | 'var';
   readonly differentiableReturns: 'y' | 'mean' | 'var';
   readonly differentiable: 'x' | 'weight' | 'bias';

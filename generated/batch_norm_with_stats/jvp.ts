@@ -7,8 +7,7 @@ type Floats = Float32Array | Float64Array;
  * batch_norm_with_stats, jvp:
  *   mean_t = mean(x_t, n, s)
  *   var_t = 2 * mean((x - mean) * x_t, n, s)
- *   mean_1 = mean((x - mean) * x_t, n, s)
- *   y_t = bias_t + weight * saved_1 * x_t + saved_1 * weight_t * (x - mean) - weight * saved_1 * mean_t - weight * saved_1 ^ 3 * mean_1 * (x - mean)
+ *   y_t = bias_t + weight * saved_1 * x_t + saved_1 * weight_t * (x - mean) - weight * saved_1 * mean_t - weight * saved_1 ^ 3 * mean((x - mean) * x_t, n, s) * (x - mean)
  * Used by weight bias: jvp, and 1 more
  *
  * @param x [n, c, s]

@@ -3,8 +3,7 @@
 // batch_norm_with_stats, jvp:
 //   mean_t = mean(x_t, n, s)
 //   var_t = 2 * mean((x - mean) * x_t, n, s)
-//   mean_1 = mean((x - mean) * x_t, n, s)
-//   y_t = saved_1 * x_t - saved_1 * mean_t - saved_1 ^ 3 * mean_1 * (x - mean)
+//   y_t = saved_1 * x_t - saved_1 * mean_t - saved_1 ^ 3 * mean((x - mean) * x_t, n, s) * (x - mean)
 
 alias some = f32; const many = 1u; //one
 

@@ -5,9 +5,7 @@ type Floats = Float32Array | Float64Array;
 
 /**
  * group_norm, backward:
- *   mean_1 = mean(weight * grad_y, k, s)
- *   mean_2 = mean(weight * (x - mean) * grad_y, k, s)
- *   dx = weight * invstd * grad_y - invstd * mean_1 - invstd ^ 3 * mean_2 * (x - mean)
+ *   dx = weight * invstd * grad_y - invstd * mean(weight * grad_y, k, s) - invstd ^ 3 * mean(weight * (x - mean) * grad_y, k, s) * (x - mean)
  * Used by weight bias: backward for x, and 3 more
  *
  * @param grad_y [n, g, k, s]: the cotangent of y
@@ -76,13 +74,9 @@ export function group_norm_backward_1(grad_y: Floats, weight: Floats | undefined
 
 /**
  * group_norm, backward:
- *   sum_1 = sum(grad_y, s)
- *   sum_2 = sum((x - mean) * grad_y, s)
- *   sum_3 = sum(weight * sum_1, k)
- *   sum_4 = sum(weight * sum_2, k)
- *   dweight = count(n) * count(s) > 0 ? sum(invstd * sum_2, n) : 0
- *   dbias = sum(sum_1, n)
- *   dx = weight * invstd * grad_y - invstd * sum_3 / (count(k) * count(s)) - invstd ^ 3 * sum_4 * (x - mean) / (count(k) * count(s))
+ *   dweight = count(n) * count(s) > 0 ? sum(invstd * sum((x - mean) * grad_y, s), n) : 0
+ *   dbias = sum(sum(grad_y, s), n)
+ *   dx = weight * invstd * grad_y - invstd * sum(weight * sum(grad_y, s), k) / (count(k) * count(s)) - invstd ^ 3 * sum(weight * sum((x - mean) * grad_y, s), k) * (x - mean) / (count(k) * count(s))
  * Used by weight bias: backward for x, weight, bias
  *
  * @param grad_y [n, g, k, s]: the cotangent of y
@@ -192,12 +186,8 @@ export function group_norm_backward_2(grad_y: Floats, x: Floats, mean: Floats, w
 
 /**
  * group_norm, backward:
- *   sum_1 = sum(grad_y, s)
- *   sum_2 = sum((x - mean) * grad_y, s)
- *   sum_3 = sum(weight * sum_1, k)
- *   sum_4 = sum(weight * sum_2, k)
- *   dweight = count(n) * count(s) > 0 ? sum(invstd * sum_2, n) : 0
- *   dx = weight * invstd * grad_y - invstd * sum_3 / (count(k) * count(s)) - invstd ^ 3 * sum_4 * (x - mean) / (count(k) * count(s))
+ *   dweight = count(n) * count(s) > 0 ? sum(invstd * sum((x - mean) * grad_y, s), n) : 0
+ *   dx = weight * invstd * grad_y - invstd * sum(weight * sum(grad_y, s), k) / (count(k) * count(s)) - invstd ^ 3 * sum(weight * sum((x - mean) * grad_y, s), k) * (x - mean) / (count(k) * count(s))
  * Used by weight: backward for x, weight
  *
  * @param grad_y [n, g, k, s]: the cotangent of y
@@ -299,12 +289,8 @@ export function group_norm_backward_3(grad_y: Floats, x: Floats, mean: Floats, w
 
 /**
  * group_norm, backward:
- *   sum_1 = sum(grad_y, s)
- *   sum_2 = sum((x - mean) * grad_y, s)
- *   sum_3 = sum(sum_1, k)
- *   sum_4 = sum(sum_2, k)
- *   dbias = sum(sum_1, n)
- *   dx = invstd * grad_y - invstd * sum_3 / (count(k) * count(s)) - invstd ^ 3 * sum_4 * (x - mean) / (count(k) * count(s))
+ *   dbias = sum(sum(grad_y, s), n)
+ *   dx = invstd * grad_y - invstd * sum(sum(grad_y, s), k) / (count(k) * count(s)) - invstd ^ 3 * sum(sum((x - mean) * grad_y, s), k) * (x - mean) / (count(k) * count(s))
  * Used by bias: backward for x, bias
  *
  * @param grad_y [n, g, k, s]: the cotangent of y

@@ -70,8 +70,6 @@ fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Totals {
 }
 
 // group_norm, backward:
-//   sum_1 = sum(grad_y, s)
-//   sum_2 = sum((x - mean) * grad_y, s)
 @compute @workgroup_size(width, together)
 fn backward_3(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let g = numbers.g;
@@ -99,8 +97,6 @@ fn backward_3(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grou
 }
 
 // group_norm, backward:
-//   sum_1 = sum(grad_y, s)
-//   sum_2 = sum((x - mean) * grad_y, s)
 @compute @workgroup_size(width, together)
 fn backward_7(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let g = numbers.g;
@@ -127,8 +123,6 @@ fn backward_7(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grou
 }
 
 // group_norm, backward:
-//   sum_1 = sum(grad_y, s)
-//   sum_2 = sum((x - mean) * grad_y, s)
 @compute @workgroup_size(width, together)
 fn backward_11(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let numbers = numbers_at_5;

@@ -9,7 +9,7 @@ import type { BindingDescription, CpuKernelDescription, DirectionDescription, Gp
 /** What a call of group_norm takes and gives. */
 export interface GroupNormTypes extends OpTypes {
   readonly tensors: { x: 'required', weight: 'optional', bias: 'optional' };
-  readonly attributes: { g: number; eps?: number };
+  readonly attributes: { g: number; eps?: number | undefined };
   readonly returns: 'y' | 'mean' | 'invstd';
   readonly differentiableReturns: 'y';
   readonly differentiable: 'x' | 'weight' | 'bias';

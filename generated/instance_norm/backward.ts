@@ -5,9 +5,7 @@ type Floats = Float32Array | Float64Array;
 
 /**
  * instance_norm, backward:
- *   mean_1 = mean(grad_y, s)
- *   mean_2 = mean((x - mean) * grad_y, s)
- *   dx = weight * invstd * grad_y - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
+ *   dx = weight * invstd * grad_y - weight * invstd * mean(grad_y, s) - weight * invstd ^ 3 * mean((x - mean) * grad_y, s) * (x - mean)
  * Used by weight bias running_mean running_var use_input_stats: backward for x, and 3 more
  *
  * @param grad_y [n, c, s]: the cotangent of y
@@ -38,13 +36,9 @@ export function instance_norm_backward_1(grad_y: Floats, x: Floats, mean: Floats
 
 /**
  * instance_norm, backward:
- *   mean_1 = mean(grad_y, s)
- *   mean_2 = mean((x - mean) * grad_y, s)
- *   sum_1 = sum((x - mean) * grad_y, s)
- *   sum_2 = sum(grad_y, s)
- *   dweight = count(n) * count(s) > 0 ? sum(invstd * sum_1, n) : 0
- *   dbias = sum(sum_2, n)
- *   dx = weight * invstd * grad_y - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
+ *   dweight = count(n) * count(s) > 0 ? sum(invstd * sum((x - mean) * grad_y, s), n) : 0
+ *   dbias = sum(sum(grad_y, s), n)
+ *   dx = weight * invstd * grad_y - weight * invstd * mean(grad_y, s) - weight * invstd ^ 3 * mean((x - mean) * grad_y, s) * (x - mean)
  * Used by weight bias running_mean running_var use_input_stats: backward for x, weight, bias, and 1 more
  *
  * @param grad_y [n, c, s]: the cotangent of y

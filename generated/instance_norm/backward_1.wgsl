@@ -68,9 +68,7 @@ fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Totals {
 }
 
 // instance_norm, backward:
-//   mean_1 = mean(grad_y, s)
-//   mean_2 = mean((x - mean) * grad_y, s)
-//   dx = weight * invstd * grad_y - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
+//   dx = weight * invstd * grad_y - weight * invstd * mean(grad_y, s) - weight * invstd ^ 3 * mean((x - mean) * grad_y, s) * (x - mean)
 @compute @workgroup_size(width, together)
 fn backward_1(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let c = numbers.c;
@@ -108,11 +106,7 @@ fn backward_1(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id)
 }
 
 // instance_norm, backward:
-//   mean_1 = mean(grad_y, s)
-//   mean_2 = mean((x - mean) * grad_y, s)
-//   sum_1 = sum((x - mean) * grad_y, s)
-//   sum_2 = sum(grad_y, s)
-//   dx = weight * invstd * grad_y - weight * invstd * mean_1 - weight * invstd ^ 3 * mean_2 * (x - mean)
+//   dx = weight * invstd * grad_y - weight * invstd * mean(grad_y, s) - weight * invstd ^ 3 * mean((x - mean) * grad_y, s) * (x - mean)
 @compute @workgroup_size(width, together)
 fn backward_2(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let numbers = numbers_at_8;
@@ -155,9 +149,7 @@ fn backward_2(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id)
 }
 
 // instance_norm, backward:
-//   mean_1 = mean(grad_y, s)
-//   mean_2 = mean((x - mean) * grad_y, s)
-//   dx = invstd * grad_y - invstd * mean_1 - invstd ^ 3 * mean_2 * (x - mean)
+//   dx = invstd * grad_y - invstd * mean(grad_y, s) - invstd ^ 3 * mean((x - mean) * grad_y, s) * (x - mean)
 @compute @workgroup_size(width, together)
 fn backward_6(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
   let numbers = numbers_at_6;

@@ -7,9 +7,8 @@ type Floats = Float32Array | Float64Array;
  * instance_norm, forward:
  *   invstd = 1 / sqrt(eps + var(x, s))
  *   mean = mean(x, s)
- *   var_1 = var(x, s)
  *   running_mean = count(n) * count(s) > 0 ? (1 - momentum) * running_mean + momentum * mean(mean, n) : running_mean
- *   running_var = count(s) > 0 and count(n) > 0 ? (1 - momentum) * running_var + count(s) * momentum * mean(var_1, n) / (count(s) - 1) : running_var
+ *   running_var = count(s) > 0 and count(n) > 0 ? (1 - momentum) * running_var + count(s) * momentum * mean(var(x, s), n) / (count(s) - 1) : running_var
  *   y = bias + weight * invstd * (x - mean)
  * Used by weight bias running_mean running_var use_input_stats: forward, and 1 more
  *

@@ -87,7 +87,6 @@ fn reduced(result: u32, group: vec3u, own: vec3u, numbers: Numbers) -> Moments {
 // instance_norm, forward:
 //   invstd = 1 / sqrt(eps + var(x, s))
 //   mean = mean(x, s)
-//   var_1 = var(x, s)
 //   y = bias + weight * invstd * (x - mean)
 @compute @workgroup_size(width, together)
 fn forward_1(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {
@@ -174,7 +173,6 @@ fn forward_4(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) 
 // instance_norm, forward:
 //   invstd = 1 / sqrt(eps + var(x, s))
 //   mean = mean(x, s)
-//   var_1 = var(x, s)
 //   y = invstd * (x - mean)
 @compute @workgroup_size(width, together)
 fn forward_5(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) own: vec3u) {

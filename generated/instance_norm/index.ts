@@ -9,7 +9,7 @@ import type { BindingDescription, CpuKernelDescription, DirectionDescription, Gp
 /** What a call of instance_norm takes and gives. */
 export interface InstanceNormTypes extends OpTypes {
   readonly tensors: { x: 'required', weight: 'optional', bias: 'optional', running_mean: 'optional', running_var: 'optional' };
-  readonly attributes: { use_input_stats?: boolean; momentum?: number; eps?: number };
+  readonly attributes: { use_input_stats?: boolean | undefined; momentum?: number | undefined; eps?: number | undefined };
   readonly returns: 'y';
   readonly differentiableReturns: 'y';
   readonly differentiable: 'x' | 'weight' | 'bias';

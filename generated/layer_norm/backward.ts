@@ -5,9 +5,7 @@ type Floats = Float32Array | Float64Array;
 
 /**
  * layer_norm, backward:
- *   mean_1 = mean(weight * grad_y, d)
- *   mean_2 = mean(weight * (x - mean) * grad_y, d)
- *   dx = weight * invstd * grad_y - invstd * mean_1 - invstd ^ 3 * mean_2 * (x - mean)
+ *   dx = weight * invstd * grad_y - invstd * mean(weight * grad_y, d) - invstd ^ 3 * mean(weight * (x - mean) * grad_y, d) * (x - mean)
  * Used by weight bias: backward for x, and 1 more
  *
  * @param grad_y [n, d]: the cotangent of y
@@ -122,11 +120,9 @@ export function layer_norm_backward_2(grad_y: Floats, x: Floats, invstd: Floats,
 
 /**
  * layer_norm, backward:
- *   mean_1 = mean(weight * grad_y, d)
- *   mean_2 = mean(weight * (x - mean) * grad_y, d)
  *   dweight = sum(invstd * (x - mean) * grad_y, n)
  *   dbias = sum(grad_y, n)
- *   dx = weight * invstd * grad_y - invstd * mean_1 - invstd ^ 3 * mean_2 * (x - mean)
+ *   dx = weight * invstd * grad_y - invstd * mean(weight * grad_y, d) - invstd ^ 3 * mean(weight * (x - mean) * grad_y, d) * (x - mean)
  * Used by weight bias: backward for x, weight, bias, and 1 more
  *
  * @param grad_y [n, d]: the cotangent of y
@@ -220,9 +216,7 @@ export function layer_norm_backward_3(grad_y: Floats, weight: Floats, x: Floats,
 
 /**
  * layer_norm, backward:
- *   mean_1 = mean(grad_y, d)
- *   mean_2 = mean((x - mean) * grad_y, d)
- *   dx = invstd * grad_y - invstd * mean_1 - invstd ^ 3 * mean_2 * (x - mean)
+ *   dx = invstd * grad_y - invstd * mean(grad_y, d) - invstd ^ 3 * mean((x - mean) * grad_y, d) * (x - mean)
  * Used by bias: backward for x, and 1 more
  *
  * @param grad_y [n, d]: the cotangent of y
@@ -302,10 +296,8 @@ export function layer_norm_backward_5(grad_y: Floats, dbias: Floats, d: number, 
 
 /**
  * layer_norm, backward:
- *   mean_1 = mean(grad_y, d)
- *   mean_2 = mean((x - mean) * grad_y, d)
  *   dbias = sum(grad_y, n)
- *   dx = invstd * grad_y - invstd * mean_1 - invstd ^ 3 * mean_2 * (x - mean)
+ *   dx = invstd * grad_y - invstd * mean(grad_y, d) - invstd ^ 3 * mean((x - mean) * grad_y, d) * (x - mean)
  * Used by bias: backward for x, bias
  *
  * @param grad_y [n, d]: the cotangent of y

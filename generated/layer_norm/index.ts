@@ -9,7 +9,7 @@ import type { BindingDescription, CpuKernelDescription, DirectionDescription, Gp
 /** What a call of layer_norm takes and gives. */
 export interface LayerNormTypes extends OpTypes {
   readonly tensors: { x: 'required', weight: 'optional', bias: 'optional' };
-  readonly attributes: { eps?: number };
+  readonly attributes: { eps?: number | undefined };
   readonly returns: 'y' | 'mean' | 'invstd';
   readonly differentiableReturns: 'y';
   readonly differentiable: 'x' | 'weight' | 'bias';

@@ -5,8 +5,7 @@ type Floats = Float32Array | Float64Array;
 
 /**
  * rms_norm, backward:
- *   mean_1 = mean(weight * grad_y * x, d)
- *   dx = weight * invrms * grad_y - invrms ^ 3 * mean_1 * x
+ *   dx = weight * invrms * grad_y - invrms ^ 3 * mean(weight * grad_y * x, d) * x
  * Used by weight: backward for x
  *
  * @param grad_y [n, d]: the cotangent of y
@@ -81,9 +80,8 @@ export function rms_norm_backward_2(grad_y: Floats, x: Floats, invrms: Floats, d
 
 /**
  * rms_norm, backward:
- *   mean_1 = mean(weight * grad_y * x, d)
  *   dweight = sum(invrms * grad_y * x, n)
- *   dx = weight * invrms * grad_y - invrms ^ 3 * mean_1 * x
+ *   dx = weight * invrms * grad_y - invrms ^ 3 * mean(weight * grad_y * x, d) * x
  * Used by weight: backward for x, weight
  *
  * @param grad_y [n, d]: the cotangent of y
@@ -166,8 +164,7 @@ export function rms_norm_backward_3(grad_y: Floats, weight: Floats, x: Floats, i
 
 /**
  * rms_norm, backward:
- *   mean_1 = mean(grad_y * x, d)
- *   dx = invrms * grad_y - invrms ^ 3 * mean_1 * x
+ *   dx = invrms * grad_y - invrms ^ 3 * mean(grad_y * x, d) * x
  * Used by no options: backward for x
  *
  * @param grad_y [n, d]: the cotangent of y

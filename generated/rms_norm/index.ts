@@ -9,7 +9,7 @@ import type { BindingDescription, DirectionDescription, GpuKernelDescription, Nu
 /** What a call of rms_norm takes and gives. */
 export interface RmsNormTypes extends OpTypes {
   readonly tensors: { x: 'required', weight: 'optional' };
-  readonly attributes: { eps?: number };
+  readonly attributes: { eps?: number | undefined };
   readonly returns: 'y' | 'invrms';
   readonly differentiableReturns: 'y';
   readonly differentiable: 'x' | 'weight';
