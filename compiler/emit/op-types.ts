@@ -40,7 +40,8 @@ export function typesOf(entry: Entry): {
           : `{ ${attributes
               .map((a) => {
                 const optional = ('default' in a && a.default !== undefined) || isInferable(a.name);
-                return `${key(a.name)}${optional ? '?' : ''}: ${a.kind === 'bool' ? 'boolean' : 'number'}`;
+                const type = a.kind === 'bool' ? 'boolean' : 'number';
+                return optional ? `${key(a.name)}?: ${type} | undefined` : `${key(a.name)}: ${type}`;
               })
               .join('; ')} }`,
       ),

@@ -18,15 +18,15 @@ for (const [title, signature, forward, attributes] of [
     'a default',
     'Tensor x[n], *, float a = 2, bool b = true) -> Tensor y[n]',
     'y: x * a',
-    'a?: number; b?: boolean',
+    'a?: number | undefined; b?: boolean | undefined',
   ],
   ['no default', 'Tensor x[n], *, float a, bool b) -> Tensor y[n]', 'y: x * a', 'a: number; b: boolean'],
-  ['a size that a tensor has', 'Tensor x[n], *, int n) -> Tensor y[n]', 'y: x', 'n?: number'],
+  ['a size that a tensor has', 'Tensor x[n], *, int n) -> Tensor y[n]', 'y: x', 'n?: number | undefined'],
   [
     'a size that an optional one has',
     'Tensor? x[n], *, int n) -> Tensor y[n]',
     'y: "given(x) ? x : 0"',
-    'n?: number',
+    'n?: number | undefined',
   ],
   ['a size that none has', 'int n) -> Tensor y[n]', 'y: 1', 'n: number'],
   [
@@ -39,7 +39,7 @@ for (const [title, signature, forward, attributes] of [
     'a split of which the rest is known',
     'Tensor x[(g k)], Tensor w[k], *, int g) -> Tensor y[g]',
     'y: "sum(x * w, k)"',
-    'g?: number',
+    'g?: number | undefined',
   ],
 ] as const) {
   test(title, async () => assert.is(await attributesOf(signature, forward), `{ ${attributes} }`));
