@@ -13,7 +13,9 @@ async function load(url: URL): Promise<string> {
   if (url.protocol === 'file:' && 'process' in globalThis) {
     // The name is not a literal, so that bundlers for browsers do not look for it.
     const module = 'node:fs/promises';
-    const { readFile } = (await import(/* @vite-ignore */ module)) as typeof import('node:fs/promises');
+    const { readFile } = (await import(
+      /* @vite-ignore */ /* webpackIgnore: true */ module
+    )) as typeof import('node:fs/promises');
     return readFile(url, 'utf8');
   }
   const response = await fetch(url);

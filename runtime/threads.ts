@@ -74,7 +74,9 @@ async function startWorker(): Promise<Listener> {
   const source = `const __name = (f) => f; (${work})(${port}, ${join});`;
   if (isNode) {
     const module = 'node:worker_threads';
-    const { Worker } = (await import(/* @vite-ignore */ module)) as typeof import('node:worker_threads');
+    const { Worker } = (await import(
+      /* @vite-ignore */ /* webpackIgnore: true */ module
+    )) as typeof import('node:worker_threads');
     const worker = new Worker(source, { eval: true, execArgv: [] });
     worker.on('error', () => {}); // what it had not begun, others do
     worker.unref();
