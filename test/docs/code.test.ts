@@ -1,4 +1,4 @@
-/** The blocks in docs/architecture.md are what the compiler prints. UPDATE_GOLDEN=1 rewrites them. */
+/** Code in documents is what the compiler prints. UPDATE_GOLDEN=1 rewrites docs/architecture.md. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -55,3 +55,18 @@ for (const [name, expected] of blocks()) {
 }
 
 architecture.run();
+
+const changelog = suite('CHANGELOG.md');
+
+changelog('code is what is emitted', () => {
+  const shown = readFileSync(new URL('../../CHANGELOG.md', import.meta.url), 'utf8');
+  const emitted = readFileSync(
+    new URL('../../generated/batch_norm/backward_1.wgsl', import.meta.url),
+    'utf8',
+  );
+  const blocks = [...shown.matchAll(/```wgsl\n(.*?)```/gs)].map(([, code]) => code!);
+  assert.ok(blocks.length > 0);
+  for (const code of blocks) assert.ok(emitted.includes(code), code);
+});
+
+changelog.run();
