@@ -10,14 +10,9 @@ export function loadSource(url: URL): Promise<string> {
 }
 
 async function load(url: URL): Promise<string> {
-  if (url.protocol === 'file:' && 'process' in globalThis) {
-    // The name is not a literal, so that bundlers for browsers do not look for it.
-    const module = 'node:fs/promises';
-    const { readFile } = (await import(
-      /* @vite-ignore */ /* webpackIgnore: true */ module
-    )) as typeof import('node:fs/promises');
-    return readFile(url, 'utf8');
-  }
+  // not imported, so that no bundler looks for it
+  const files = globalThis.process?.getBuiltinModule?.('node:fs/promises');
+  if (files && url.protocol === 'file:') return files.readFile(url, 'utf8');
   const response = await fetch(url);
   return response.ok ? response.text() : fail('kernel', `cannot load ${url.href}: status ${response.status}`);
 }

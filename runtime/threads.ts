@@ -68,16 +68,13 @@ export function openThreads(memory: WebAssembly.Memory, allocate = () => 0): Thr
 
 /** A worker of Node or of a browser, from source text, since a file of its own would be lost in bundles. */
 async function startWorker(): Promise<Listener> {
-  const isNode = globalThis.process?.versions?.node !== undefined;
-  const port = isNode ? "require('node:worker_threads').parentPort" : 'self';
+  // not imported, so that no bundler looks for it
+  const node = globalThis.process?.getBuiltinModule?.('node:worker_threads');
+  const port = node ? "require('node:worker_threads').parentPort" : 'self';
   // esbuild wraps functions that are to keep their names
   const source = `const __name = (f) => f; (${work})(${port}, ${join});`;
-  if (isNode) {
-    const module = 'node:worker_threads';
-    const { Worker } = (await import(
-      /* @vite-ignore */ /* webpackIgnore: true */ module
-    )) as typeof import('node:worker_threads');
-    const worker = new Worker(source, { eval: true, execArgv: [] });
+  if (node) {
+    const worker = new node.Worker(source, { eval: true, execArgv: [] });
     worker.on('error', () => {}); // what it had not begun, others do
     worker.unref();
     return worker;
