@@ -356,7 +356,12 @@ export function observed<T>(onStep: (step: Step) => void, body: () => T): T {
   }
 }
 
-function rewrite<Context>(rules: readonly Rule<Context>[], x: Expr, context: Context): Expr | undefined {
+/** What the first rule that applies makes of it. */
+export function rewrite<Context>(
+  rules: readonly Rule<Context>[],
+  x: Expr,
+  context: Context,
+): Expr | undefined {
   const report = observer;
   for (const rule of rules) {
     const inner: Step[] = [];

@@ -26,6 +26,7 @@ import {
   select,
   sum,
 } from './build.ts';
+import { gather } from './centre.ts';
 import { type Call, children, type Expr, Fraction, type Node, type Op, topological } from './expr.ts';
 
 /** The cotangent of each child, in the order of `children`, given a node and the cotangent of its value. */
@@ -189,7 +190,7 @@ export function vjp(
   for (const node of order.reverse()) {
     const received = cotangents.get(node);
     if (!received || !live.has(node)) continue;
-    const ct = add(...received);
+    const ct = gather(...received);
     results.set(node, ct);
     if (wrt.includes(node)) continue;
     const rule = vjpRules[node.op] as VjpRule<Op>;
@@ -221,7 +222,7 @@ function dependents(order: readonly Expr[], roots: readonly Expr[]): Set<Expr> {
 type JvpRule<K extends Op> = (node: Node<K>, tangents: readonly (Expr | undefined)[]) => Expr | undefined;
 
 const still = (): undefined => undefined;
-const given = (terms: readonly (Expr | undefined)[]): Expr => add(...terms.filter((t) => t !== undefined));
+const given = (terms: readonly (Expr | undefined)[]): Expr => gather(...terms.filter((t) => t !== undefined));
 
 /** A reduction other than a sum moves as the pairing of its gradient with the tangent. */
 const paired = (

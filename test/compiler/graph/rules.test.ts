@@ -3,6 +3,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Axes } from '../../../compiler/graph/axes.ts';
 import { atom, linear, mul, one, power, rawMask, scale, size, sum } from '../../../compiler/graph/build.ts';
+import { additionRules } from '../../../compiler/graph/centre.ts';
 import { type Expr, Fraction } from '../../../compiler/graph/expr.ts';
 import { formula } from '../../../compiler/graph/print.ts';
 import { maskRules, type Rule, sumRules } from '../../../compiler/graph/rules.ts';
@@ -70,6 +71,16 @@ const meanOf = (x: Expr, random: Random): Expr => {
   return mul(sum(x, over), ...over.map((axis) => power(size(axis), -1)));
 };
 
+/** What a term is to have added to it, for one of its factors to be less a weighted mean. */
+function weightedMeanIn(random: Random, x: Expr): Expr {
+  const factors = x.op === 'mul' ? x.factors.filter(([, p]) => p.s > 0n) : [];
+  const [f, p] = factors[Math.floor(random.uniform() * factors.length)] ?? [x, one];
+  const e = power(f, p);
+  const w = smooth(random, 1);
+  const over = someAxes(random);
+  return scale(-1, mul(x, power(e, -1), sum(mul(w, e), over), power(sum(w, over), -1)));
+}
+
 function holds<Context>(rule: Rule<Context>, contextOf: (random: Random, x: Expr) => Context): void {
   const random = randomOf(rule.name);
   let applied = 0;
@@ -100,8 +111,20 @@ for (const rule of maskRules) {
   test(`${rule.name}: ${rule.identity}`, () =>
     holds(rule, (random) => (random.uniform() < 0.5 ? shared : condition(random))));
 }
+for (const rule of additionRules) {
+  test(`${rule.name}: ${rule.identity}`, () => holds(rule, weightedMeanIn));
+  test(`${rule.name}, under a sum`, () =>
+    holds(
+      {
+        ...rule,
+        apply: (x, mean) => rule.apply(sum(x, ['a']), sum(mean, ['a'])),
+        before: (x, mean) => sum(rule.before(x, mean), ['a']),
+      },
+      weightedMeanIn,
+    ));
+}
 test('every rule has a name of its own', () => {
-  const names = [...sumRules, ...maskRules].map(({ name }) => name);
+  const names = [...sumRules, ...maskRules, ...additionRules].map(({ name }) => name);
   assert.is(new Set(names).size, names.length);
 });
 test.run();
