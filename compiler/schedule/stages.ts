@@ -98,15 +98,20 @@ export function stagesOf(program: Program): Stage[] {
   return readBack(stages);
 }
 
-/** Marks the outputs from which later stages compute what they look for ties in, or for zeros among factors. */
+/**
+ * Marks the outputs from which later stages compute what they look for ties in, or for zeros among factors; or
+ * differences, of which something is saved: it goes with the differences that other directions compute from what is stored.
+ */
 function readBack(stages: readonly Stage[]): Stage[] {
   const definitions = new Map<Expr, Expr>();
   const operands: Expr[] = [];
   for (const { groups } of stages.filter((stage) => stage.kind === 'reduce')) {
     for (const { accumulations, epilogue } of groups) {
       for (const output of epilogue) definitions.set(handleOf(output), output.expr);
+      const isSaved = epilogue.some(({ role }) => role === 'saved');
       for (const { monoid, x } of accumulations)
-        if (['amax', 'amin', 'prod'].includes(monoid) && isComputed(x)) operands.push(x);
+        if (['amax', 'amin', 'prod'].includes(monoid) ? isComputed(x) : isSaved && hasDifference(x))
+          operands.push(x);
     }
   }
   const behind = new Set<Expr>();
@@ -128,6 +133,10 @@ function readBack(stages: readonly Stage[]): Stage[] {
     return { ...stage, groups };
   });
 }
+
+/** Whether something of the data is taken less what an earlier stage found out. */
+const hasDifference = (e: Expr): boolean =>
+  topological([e]).some((node) => node.op === 'add' && node.atom && topological([node]).some(isHandle));
 
 /** Whether all the data an output reads will be read again by a later stage anyway, which can then compute it. */
 function isReadLater({ expr }: ProgramOutput, space: Axes, pending: readonly ProgramOutput[]): boolean {

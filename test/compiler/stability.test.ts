@@ -13,9 +13,17 @@ const loose = `
   forward: {y: "(x - mean(x, s)) / sqrt(var(x, s) + 1e-5)"}
   layouts: [[n, c, s], [n, s, c]]
 `;
+const weighted = `
+- name: weighted_var(Tensor x[n, d], Tensor w[d]) -> Tensor y[n]
+  forward:
+    m: sum(w * x, d) / sum(w, d)
+    y: sum(w * (x - m) ^ 2, d) / sum(w, d)
+  generate: [forward, backward, double_backward]
+`;
 const compiled = {
   shipped: await compileSpec(text, { only: 'batch_norm' }),
   loose: await compileSpec(loose),
+  weighted: await compileSpec(weighted),
 };
 const [n, c, s] = [16, 4, 64];
 const m = n * s;
@@ -170,4 +178,39 @@ for (const target of [typescript32, wasm, await wgsl()]) {
     });
     test.run();
   }
+
+  const test = suite(`weighted statistics far from zero, ${target.name}`);
+  test('every gradient of the first and the second order', async () => {
+    const [rows, columns] = [4, 24];
+    const draw = (shape: readonly number[], f = (v: number) => v) => ({
+      shape,
+      data: normals(
+        random,
+        shape.reduce((a, b) => a * b),
+      ).map((v) => Math.fround(f(v))),
+    });
+    const inputs = new Map([
+      ['x', draw([rows, columns], (v) => v + 1e4)],
+      ['w', draw([columns], (v) => 0.2 + Math.abs(v))],
+    ]);
+    const ct = new Map([['y', draw([rows]).data]]);
+    const ct2 = new Map([...inputs].map(([name, { shape }]) => [name, draw(shape).data]));
+    const found = async (of: Target): Promise<Map<string, Numbers>> => {
+      const op = compiled.weighted.ops.get('weighted_var')!;
+      const session = await startSession(of, op, { inputs, attributes: {} });
+      const [first, second] = [await session.gradients(ct), await session.second(ct, ct2)];
+      session.dispose();
+      return new Map([
+        ...first,
+        ...[...second].map(([name, numbers]) => [`second ${name}`, numbers] as const),
+      ]);
+    };
+    const [actual, exact] = [await found(target), await found(typescript64)];
+    assert.is(exact.size, 5);
+    for (const [name, numbers] of exact) {
+      const off = farthest(actual.get(name)!, numbers, 1e-5);
+      assert.not(off, `${name}${off}`);
+    }
+  });
+  test.run();
 }
