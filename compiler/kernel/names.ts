@@ -35,7 +35,7 @@ const declared = wordsOf(`
   numbers Numbers some mask many main sizes team width together group groups own head sum_of product_of
   greatest_of least_of Moments merge_moments Totals merge_totals exchanged joined merged reaches neighbours_of
   ones reduced workgroup_id num_workgroups row infinity nan maximum minimum signum exponential logarithm
-  sigmoid softplus log1p expm1 hyperbolic erf sine bounded power Floats
+  sigmoid softplus log1p expm1 hyperbolic erf high_product quarters_of sine bounded power Floats
 `);
 
 const reserved = new Set([...keywords, ...predeclared, ...declared]);

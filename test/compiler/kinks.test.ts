@@ -21,6 +21,7 @@ interface Case {
 }
 
 const root = Math.sqrt(Math.PI);
+const farOut = [100, -50, 1e6, -1e8, 2 ** 50, -(2 ** 127)];
 const cases: readonly Case[] = [
   { title: 'abs', formula: 'abs(x)', x: [-2, 0, 3], y: [2, 0, 3], dx: [-1, 0, 1] },
   { title: 'relu', formula: 'relu(x)', x: [-2, 0, 3], y: [0, 0, 3], dx: [0, 0, 1] },
@@ -219,9 +220,9 @@ const cases: readonly Case[] = [
   {
     title: 'sine and cosine far out',
     formula: 'sin(x) + cos(x)',
-    x: [100, -50],
-    y: [Math.sin(100) + Math.cos(100), Math.sin(-50) + Math.cos(-50)],
-    dx: [Math.cos(100) - Math.sin(100), Math.cos(-50) - Math.sin(-50)],
+    x: farOut,
+    y: farOut.map((at) => Math.sin(at) + Math.cos(at)),
+    dx: farOut.map((at) => Math.cos(at) - Math.sin(at)),
   },
   { title: 'stop_gradient', formula: 'x * stop_gradient(x)', x: [2, -3], y: [4, 9], dx: [2, -3] },
   {
