@@ -199,12 +199,7 @@ function logicalSizes(
 }
 
 /** Row-major data over some axes, with the axes in another order. */
-export function permute(
-  data: Numbers,
-  from: readonly string[],
-  to: readonly string[],
-  sizes: Sizes,
-): Numbers {
+function permute(data: Numbers, from: readonly string[], to: readonly string[], sizes: Sizes): Numbers {
   if (from.every((axis, i) => axis === to[i])) return data;
   const size = (axis: string): number => sizes.get(axis)!.size;
   const stride = (axis: string): number =>

@@ -23,7 +23,7 @@ import {
 import { maskRules, type Rule, sumRules, termsOf } from './rules.ts';
 
 export const one = new Fraction(1);
-export const zeroFraction = new Fraction(0);
+const zeroFraction = new Fraction(0);
 
 export const number = (value: Fraction | number | string | bigint): Expr =>
   intern({ op: 'number', value: fractionOf(value) }, []);
@@ -194,7 +194,7 @@ function powerDistributes(e: Node<'mul'>, p: Fraction): boolean {
 }
 
 /** Known to be ≥ 0 (or NaN) whatever the inputs are. */
-export function isNonnegative(e: Expr): boolean {
+function isNonnegative(e: Expr): boolean {
   switch (e.op) {
     case 'number':
       return e.value.s >= 0n;

@@ -24,7 +24,7 @@ import type { Tensors } from './tensors.ts';
 export { openVariable, place, sizeOf, type Variable };
 
 /** Elements that are accumulated in f32 before they are merged in f64, and that a unit of work has at least. */
-export const chunk = 1024;
+const chunk = 1024;
 
 /** What all routines of one program share. */
 export interface Context {
