@@ -172,10 +172,8 @@ function logicalSizes(
     .filter(({ name, optional }) => !optional && !inputs.has(name))
     .map(({ name }) => name);
   if (missing.length > 0) fail('missing', `missing input ${missing.join(', ')}`);
-  const numbers = readAttributes(op, attributes);
   const sizes: Sizes = new Map();
-  for (const axis of op.axes)
-    if (axis in numbers) sizes.set(axis, { size: numbers[axis]!, from: 'the call' });
+  readAttributes(op, attributes, sizes);
   for (const { name } of expected) {
     const { shape, data } = inputs.get(name) ?? { shape: [0], data: [] };
     const length = shape.reduce((a, b) => a * b, 1);
