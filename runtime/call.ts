@@ -158,6 +158,7 @@ export function checkTensors(
   return found;
 }
 
+/** Throws `unknown-name` for the first that is given and not among the names. */
 export function checkNames(names: readonly string[], given: readonly string[], what: string): void {
   for (const name of given)
     if (!names.includes(name))
