@@ -26,6 +26,7 @@ export const old = (state: string): string => `old:${state}`;
 
 type Argument = Float64Array | Float32Array | number;
 
+/** Called like a generated function: the arrays of the bindings in order, then the numbers of the uniforms. */
 export function interpretedKernel(
   forward: Forward,
   uniforms: readonly UniformDescription[],

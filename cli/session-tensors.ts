@@ -29,6 +29,7 @@ export interface SessionTensors {
   readonly dispose: () => void;
 }
 
+/** On the device, axes are in the physical `order` of a layout. */
 export function openTensors(
   { device, dtype }: Engine,
   op: OpDescription,

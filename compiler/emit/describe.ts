@@ -18,7 +18,7 @@ const reserved = ['b', 'bindings', 'd', 'f', 'k', 'p', 't', 'u', 'cpu', 'gpu', '
 
 type Emitted = Omit<EmittedOp, 'files'>;
 
-/** The module's text; it imports the op's functions and WebAssembly modules from beside it. */
+/** The text of `index.ts`, which imports the op's functions and WebAssembly modules from beside it. */
 export async function describeOp(emitted: Emitted, options: EmitOptions): Promise<string> {
   const { op, kernels } = emitted;
   const body = bodyOf(emitted, options);

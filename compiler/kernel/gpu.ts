@@ -31,6 +31,10 @@ function plansOf(unit: Unit, { direction }: Program): Plan[] {
   return [...whole, ...whole.map((plan) => ({ ...plan, isCut: true }))];
 }
 
+/**
+ * The kernels of a program with these stages, in the order they run. Their tensors are row-major, with their axes in the
+ * order of `layout`. None binds more buffers than every device allows, if any plan avoids it.
+ */
 export function lowerGpu(
   entry: Entry,
   program: Program,

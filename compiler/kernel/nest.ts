@@ -87,6 +87,7 @@ export interface Place {
   readonly type: (axes: readonly string[]) => 'real' | 'vector';
 }
 
+/** A nest without loops. Values are known by their scalars, so those that it is given have to come from `scalars`. */
 export function createNest(options: NestOptions): Nest {
   const { scalars, names, leaf, size, found, isMixed = false, namesRows = false } = options;
   const newFrame = (axes: Iterable<string>, pinned = false): Frame => ({

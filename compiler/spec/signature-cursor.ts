@@ -39,6 +39,7 @@ export interface Cursor {
   readonly fail: (message: string, hint?: string) => never;
 }
 
+/** At the first token. */
 export function createCursor(passage: Passage, report: Report): Cursor {
   const tokens = tokenize(passage);
   let at = 0;
