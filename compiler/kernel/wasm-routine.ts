@@ -16,7 +16,8 @@ import {
   times,
 } from './kernel.ts';
 import type { Names } from './names.ts';
-import type { Nest, ScopeOptions } from './nest.ts';
+import type { Nest } from './nest.ts';
+import type { ScopeOptions } from './nest-frames.ts';
 import type { Packed } from './pack.ts';
 import type { Scalars } from './scalar.ts';
 import type { Tensors } from './tensors.ts';
