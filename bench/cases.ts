@@ -27,7 +27,7 @@ export const momentum = 0.1;
 /** Of group norm. */
 export const groups = 32;
 
-export const product = (sizes: readonly number[]): number => sizes.reduce((a, b) => a * b, 1);
+const product = (sizes: readonly number[]): number => sizes.reduce((a, b) => a * b, 1);
 export const writeShape = (shape: readonly number[]): string => shape.join('×');
 export const elementsOf = ({ shape }: Problem): number => product(shape);
 /** What identifies the numbers of a problem. */

@@ -1,47 +1,37 @@
 /** The interpreter as a target: an op whose kernels evaluate its derived graphs directly, in f64. */
 import { unavailable } from '../compiler/compile.ts';
-import { float64 } from '../compiler/graph/arithmetic.ts';
 import type { Expr } from '../compiler/graph/expr.ts';
 import { type Forward, lowerEntry } from '../compiler/graph/formulas.ts';
-import { arrange, interpret, type Value } from '../compiler/graph/interpret.ts';
-import { finish } from '../compiler/graph/rebuild.ts';
 import {
+  type Differentiable,
   differentiable,
   gradientsOf,
   secondOf,
   tangentsOf,
   zeroOnEmpty,
 } from '../compiler/schedule/program.ts';
-import type { Dimension, Entry, Variant } from '../compiler/spec/spec.ts';
+import type { Argument, Dimension, Entry, Variant } from '../compiler/spec/spec.ts';
 import { variantKey, variantsOf } from '../compiler/spec/variants.ts';
 import type {
+  ArgumentDescription,
   BindingDescription,
-  CpuKernelDescription,
   DimensionDescription,
+  DirectionDescription,
   LayoutDescription,
-  Numbers,
   OpDescription,
   Role,
+  UniformDescription,
   VariantDescription,
 } from '../runtime/index.ts';
+import { evaluate } from './evaluate.ts';
+import { type Computation, interpretedKernel, old, type Result } from './interpreted-kernel.ts';
 
 /** An entry as the runtime takes it, with every variant, layout and direction; derived when first used. */
 export function interpreted(entry: Entry): OpDescription {
   const variants = variantsOf(entry).map((variant) => [variantKey(entry, variant), variant] as const);
   return {
     name: entry.name,
-    arguments: entry.arguments.map((argument) => {
-      if (argument.kind !== 'tensor') return argument;
-      const { kind, name, dimensions, optional, state, differentiable: isDifferentiable } = argument;
-      return {
-        kind,
-        name,
-        dimensions: dimensions.map(describeDimension),
-        ...(optional && { optional }),
-        ...(state && { state }),
-        ...(isDifferentiable && { differentiable: true }),
-      };
-    }) as OpDescription['arguments'],
+    arguments: entry.arguments.map(describeArgument),
     returns: entry.returns.map(({ name, dimensions, differentiable: isDifferentiable }) => ({
       name,
       dimensions: dimensions.map(describeDimension),
@@ -52,6 +42,19 @@ export function interpreted(entry: Entry): OpDescription {
     together: entry.together,
     variants: lazily(variants, (variant) => describeVariant(entry, variant)),
     unavailable: Object.fromEntries(unavailable(entry)),
+  };
+}
+
+function describeArgument(argument: Argument): ArgumentDescription {
+  if (argument.kind !== 'tensor') return argument;
+  const { kind, name, dimensions, optional, state, differentiable: isDifferentiable } = argument;
+  return {
+    kind,
+    name,
+    dimensions: dimensions.map(describeDimension),
+    ...(optional && { optional }),
+    ...(state && { state }),
+    ...(isDifferentiable && { differentiable: true as const }),
   };
 }
 
@@ -89,165 +92,147 @@ const unreadable = (): never => {
   throw new Error('normgrad has a bug: a condition reads a tensor');
 };
 
-/** Evaluates graphs of a variant on numbers by axis and attribute, and tensors by role and name. */
-export function evaluate(
-  { entry }: Forward,
-  roots: readonly Expr[],
-  numbers: Numbers,
-  input: (role: string, of: string) => Value<number>,
-): Value<number>[] {
-  const isAxis = ([name]: [string, number]): boolean => entry.axes.includes(name);
-  const sizes = new Map(Object.entries(numbers).filter(isAxis));
-  const parameters = new Map(Object.entries(numbers).filter((pair) => !isAxis(pair)));
-  return interpret(roots, { sizes, parameters, input: ({ role, of }) => input(role, of) }, float64);
-}
-
-/** One tensor that a kernel computes. */
-interface Result {
-  readonly role: Role;
-  readonly of: string;
+interface Shaped {
+  readonly name: string;
   readonly axes: readonly string[];
-  readonly expr: Expr;
 }
 
-/** What forward keeps of a state that it overwrites. */
-const old = (state: string): string => `old:${state}`;
+/** A variant's tensors as directions see them in one layout. */
+interface View {
+  readonly forward: Forward;
+  /** The arguments that are given, with those that forward overwrites among them. */
+  readonly given: readonly Shaped[];
+  readonly updated: ReadonlySet<string>;
+  readonly wrt: readonly Differentiable[];
+  readonly returns: readonly Shaped[];
+  readonly bind: (
+    role: Role,
+    tensors: readonly Shaped[],
+    access?: BindingDescription['access'],
+  ) => BindingDescription[];
+}
 
 function describeLayout(forward: Forward, order: readonly string[]): LayoutDescription {
-  const { entry, variant } = forward;
-  const given = entry.arguments.flatMap((a) =>
-    a.kind === 'tensor' && (variant.given.get(a.name) ?? true) ? [a] : [],
-  );
-  const updated = new Set(forward.updates.map(({ name }) => name));
-  const binding = (
-    role: Role,
-    of: string,
-    axes: readonly string[],
-    access: 'read' | 'write' | 'read_write',
-  ): BindingDescription => ({
-    name: `${role} ${of}`,
-    role,
-    of,
-    axes: order.filter((axis) => axes.includes(axis)),
-    access,
+  const view = viewOf(forward, order);
+  const uniforms = uniformsOf(forward, view.given);
+  const direction = (computation: Computation): DirectionDescription => ({
+    cpu: [interpretedKernel(forward, uniforms, computation)],
   });
-  const write = ({ role, of, axes }: Result) => binding(role, of, axes, 'write');
-  const returns = forward.returns.filter((output) => output.differentiable);
-  const wrt = differentiable(forward);
-  const known = [...given.flatMap(({ axes }) => axes), ...forward.returns.flatMap(({ axes }) => axes)];
-  const uniforms = [
-    ...entry.axes.filter((axis) => known.includes(axis)).map((name) => ({ name, type: 'u32' as const })),
-    ...entry.arguments
-      .filter(({ kind, name }) => (kind === 'float' || kind === 'int') && !entry.axes.includes(name))
-      .map(({ name }) => ({ name, type: 'f32' as const })),
-  ];
-
-  const kernel = (
-    name: string,
-    bindings: readonly BindingDescription[],
-    results: () => readonly Result[],
-  ): CpuKernelDescription => {
-    let derived: readonly Result[] | undefined;
-    const run = (...values: (Float64Array | Float32Array | number)[]): void => {
-      derived ??= results().map((result) => ({ ...result, expr: finish([result.expr])[0]! }));
-      const numbers = Object.fromEntries(
-        uniforms.map((u, i) => [u.name, values[bindings.length + i] as number]),
-      );
-      const sizes = new Map(Object.entries(numbers));
-      const at = (role: string, of: string): number =>
-        bindings.findIndex(
-          (b) => b.of === of && (b.role === role || (b.role === 'state' && role === 'input')),
-        );
-      const read = (role: string, of: string): Value<number> => {
-        const i = at(role, of);
-        if (i < 0 && role === 'input') return read('saved', old(of));
-        return { axes: bindings[i]!.axes, data: values[i] as unknown as readonly number[] };
-      };
-      const computed = evaluate(
-        forward,
-        derived.map(({ expr }) => expr),
-        numbers,
-        read,
-      );
-      for (const [i, { role, of }] of derived.entries()) {
-        const place = at(role, of);
-        (values[place] as Float64Array).set(arrange(computed[i]!, bindings[place]!.axes, sizes).data);
-      }
-    };
-    return { name, bindings, uniforms, run: run as (...args: never[]) => void };
-  };
-
-  const arguments_ = given.map(({ name, axes }) =>
-    updated.has(name) ? binding('saved', old(name), axes, 'read') : binding('input', name, axes, 'read'),
-  );
-  const cotangents = returns.map(({ name, axes }) => binding('cotangent', name, axes, 'read'));
-  const results = (
-    role: Role,
-    of: readonly { name: string; axes: readonly string[] }[],
-    exprs: ReadonlyMap<string, Expr>,
-  ) => of.map(({ name, axes }): Result => ({ role, of: name, axes, expr: exprs.get(name)! }));
-  const summed = (...args: Parameters<typeof results>) =>
-    results(...args).map((result) => ({ ...result, expr: zeroOnEmpty(result.expr) }));
-  const of = (
-    role: Role,
-    tensors: readonly { name: string; axes: readonly string[] }[],
-    access: 'read' | 'write',
-  ) => tensors.map(({ name, axes }) => binding(role, name, axes, access));
-
-  const forwardResults: Result[] = [
-    ...forward.returns.map(({ name, axes, expr }): Result => ({ role: 'output', of: name, axes, expr })),
-    ...forward.updates.map(({ name, axes, expr }): Result => ({ role: 'state', of: name, axes, expr })),
-    ...forward.updates.map(
-      ({ name, axes }): Result => ({ role: 'saved', of: old(name), axes, expr: forward.scope.get(name)! }),
-    ),
-  ];
-  const forwardBindings = [
-    ...given.map(({ name, axes }) =>
-      updated.has(name) ? binding('state', name, axes, 'read_write') : binding('input', name, axes, 'read'),
-    ),
-    ...forwardResults.filter(({ role }) => role !== 'state').map(write),
-  ];
-  const names = wrt.map(({ name }) => name);
-  const all = names.join(' ');
+  const all = view.wrt.map(({ name }) => name).join(' ');
   return {
-    forward: { cpu: [kernel('forward', forwardBindings, () => forwardResults)] },
-    backward: {
-      [all]: {
-        cpu: [
-          kernel('backward', [...arguments_, ...cotangents, ...of('gradient', wrt, 'write')], () =>
-            summed('gradient', wrt, gradientsOf(forward)),
-          ),
-        ],
-      },
-    },
-    jvp: {
-      cpu: [
-        kernel(
-          'jvp',
-          [...arguments_, ...of('tangent', wrt, 'read'), ...of('output_tangent', returns, 'write')],
-          () => results('output_tangent', returns, tangentsOf(forward)),
-        ),
-      ],
-    },
-    double_backward: {
-      [all]: {
-        cpu: [
-          kernel(
-            'double_backward',
-            [
-              ...arguments_,
-              ...cotangents,
-              ...of('cotangent2', wrt, 'read'),
-              ...of('second', wrt, 'write'),
-              ...of('second_cotangent', returns, 'write'),
-            ],
-            () => {
-              const { grads, inputs } = secondOf(forward, names);
-              return [...summed('second', wrt, inputs), ...summed('second_cotangent', returns, grads)];
-            },
-          ),
-        ],
-      },
+    forward: direction(forwardOf(view)),
+    backward: { [all]: direction(backwardOf(view)) },
+    jvp: direction(forwardModeOf(view)),
+    double_backward: { [all]: direction(doubleBackwardOf(view)) },
+  };
+}
+
+function viewOf(forward: Forward, order: readonly string[]): View {
+  const { entry, variant } = forward;
+  return {
+    forward,
+    given: entry.arguments.flatMap((a) =>
+      a.kind === 'tensor' && (variant.given.get(a.name) ?? true) ? [a] : [],
+    ),
+    updated: new Set(forward.updates.map(({ name }) => name)),
+    wrt: differentiable(forward),
+    returns: forward.returns.filter((output) => output.differentiable),
+    bind: (role, tensors, access = 'read') =>
+      tensors.map(({ name, axes }) => ({
+        name: `${role} ${name}`,
+        role,
+        of: name,
+        axes: order.filter((axis) => axes.includes(axis)),
+        access,
+      })),
+  };
+}
+
+/** The sizes that a variant's tensors tell, then the numbers of a call. */
+function uniformsOf({ entry, returns }: Forward, given: readonly Shaped[]): UniformDescription[] {
+  const known = [...given, ...returns].flatMap(({ axes }) => axes);
+  const numbers = entry.arguments.filter(
+    ({ kind, name }) => (kind === 'float' || kind === 'int') && !entry.axes.includes(name),
+  );
+  return [
+    ...entry.axes.filter((axis) => known.includes(axis)).map((name) => ({ name, type: 'u32' as const })),
+    ...numbers.map(({ name }) => ({ name, type: 'f32' as const })),
+  ];
+}
+
+function forwardOf({ forward, given, updated, bind }: View): Computation {
+  const { returns, updates, scope } = forward;
+  const kept = updates.map(({ name, axes }) => ({ name: old(name), axes, expr: scope.get(name)! }));
+  return {
+    name: 'forward',
+    bindings: [
+      ...given.flatMap((one) =>
+        updated.has(one.name) ? bind('state', [one], 'read_write') : bind('input', [one]),
+      ),
+      ...bind('output', returns, 'write'),
+      ...bind('saved', kept, 'write'),
+    ],
+    results: () => [
+      ...returns.map((one) => resultOf('output', one)),
+      ...updates.map((one) => resultOf('state', one)),
+      ...kept.map((one) => resultOf('saved', one)),
+    ],
+  };
+}
+
+function backwardOf(view: View): Computation {
+  const { forward, wrt, returns, bind } = view;
+  return {
+    name: 'backward',
+    bindings: [...left(view), ...bind('cotangent', returns), ...bind('gradient', wrt, 'write')],
+    results: () => summed('gradient', wrt, gradientsOf(forward)),
+  };
+}
+
+function forwardModeOf(view: View): Computation {
+  const { forward, wrt, returns, bind } = view;
+  return {
+    name: 'jvp',
+    bindings: [...left(view), ...bind('tangent', wrt), ...bind('output_tangent', returns, 'write')],
+    results: () => named('output_tangent', returns, tangentsOf(forward)),
+  };
+}
+
+function doubleBackwardOf(view: View): Computation {
+  const { forward, wrt, returns, bind } = view;
+  return {
+    name: 'double_backward',
+    bindings: [
+      ...left(view),
+      ...bind('cotangent', returns),
+      ...bind('cotangent2', wrt),
+      ...bind('second', wrt, 'write'),
+      ...bind('second_cotangent', returns, 'write'),
+    ],
+    results: () => {
+      const names = wrt.map(({ name }) => name);
+      const { grads, inputs } = secondOf(forward, names);
+      return [...summed('second', wrt, inputs), ...summed('second_cotangent', returns, grads)];
     },
   };
 }
+
+/** The arguments as forward leaves them, overwritten states as they were before. */
+const left = ({ given, updated, bind }: View): BindingDescription[] =>
+  given.flatMap((one) =>
+    updated.has(one.name) ? bind('saved', [{ ...one, name: old(one.name) }]) : bind('input', [one]),
+  );
+
+const resultOf = (role: Role, { name, axes, expr }: Shaped & { readonly expr: Expr }): Result => ({
+  role,
+  of: name,
+  axes,
+  expr,
+});
+
+const named = (role: Role, of: readonly Shaped[], exprs: ReadonlyMap<string, Expr>): Result[] =>
+  of.map((one) => resultOf(role, { ...one, expr: exprs.get(one.name)! }));
+
+/** Sums, which are zero where there are no elements. */
+const summed = (...args: Parameters<typeof named>): Result[] =>
+  named(...args).map((result) => ({ ...result, expr: zeroOnEmpty(result.expr) }));

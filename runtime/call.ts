@@ -85,7 +85,8 @@ function resolveCall(
   const expected = op.arguments.filter(isTensor);
   const names = expected.map(nameOf);
   const dtype = checkTensors(owner, names, tensors, 'tensor', wanted);
-  const numbers = readAttributes(op, attributes);
+  const sizes: Sizes = new Map();
+  const numbers = readAttributes(op, attributes, sizes);
   for (const { name, optional } of expected) {
     if (optional) numbers[`given_${name}`] = tensors[name] ? 1 : 0;
     else if (!tensors[name]) fail('missing', `missing tensor ${name}`);
@@ -95,9 +96,6 @@ function resolveCall(
       fail('together', `${group.join(', ')} must be given together`);
 
   const axes = order.split(' ');
-  const sizes: Sizes = new Map();
-  for (const axis of op.axes)
-    if (axis in numbers) sizes.set(axis, { size: numbers[axis]!, from: 'the call' });
   inferSizes(
     names.flatMap((name) => {
       const shape = tensors[name]?.shape;
@@ -160,6 +158,7 @@ export function checkTensors(
   return found;
 }
 
+/** Throws `unknown-name` for the first that is given and not among the names. */
 export function checkNames(names: readonly string[], given: readonly string[], what: string): void {
   for (const name of given)
     if (!names.includes(name))
@@ -172,8 +171,11 @@ const check = {
   float: (value: unknown) => typeof value === 'number',
 };
 
-/** Numbers and flags by name, defaults filled in. An int that is also an axis may be left to be inferred. */
-export function readAttributes(op: OpDescription, given: Attributes): Record<string, number> {
+/**
+ * Numbers and flags by name, defaults filled in. An int that is also an axis may be left to be inferred; where it is
+ * given, it is added to `sizes`. Throws on names that the op does not have, missing ones, and values of other types.
+ */
+export function readAttributes(op: OpDescription, given: Attributes, sizes: Sizes): Record<string, number> {
   const expected = op.arguments.filter((argument) => argument.kind !== 'tensor');
   checkNames(expected.map(nameOf), Object.keys(given), 'attribute');
   const numbers: Record<string, number> = {};
@@ -189,6 +191,7 @@ export function readAttributes(op: OpDescription, given: Attributes): Record<str
       fail('type', `attribute ${name} must be ${wanted}, not the ${typeof value} ${value}`);
     }
     numbers[name] = Number(value);
+    if (isAxis) sizes.set(name, { size: numbers[name], from: 'the call' });
   }
   return numbers;
 }

@@ -38,12 +38,12 @@ export interface CpuDevice {
    * A tensor of the given row-major data, or zeros. The type is by default f64 for a Float64Array, else f32. With target
    * `wasm`, f32 data is copied into memory that WebAssembly sees, unless it is the `storage` of a tensor of this process;
    * states are updated there: see the tensor's `storage` or `read`. Otherwise a typed array of the tensor's type is used
-   * itself, and states are updated in it.
+   * itself, and states are updated in it. Throws `shape`, `out-of-memory`, and `unknown-name` for a type there is not.
    */
   tensor(shape: readonly number[], data?: Data | readonly number[], dtype?: Dtype): Tensor;
   /**
    * Runs forward. States are updated in place. Inputs are kept by reference, not copied: leave them unchanged until the
-   * last backward. Rejects with a `NormgradError`.
+   * last backward. Rejects with a `NormgradError` of any code but a GPU's `limit`, `device-lost` and `kernel`.
    */
   readonly run: RunFunction<'async'>;
   /** The same without promises, and so are the run's `backward` and the others. */
@@ -54,6 +54,10 @@ type CpuLaunch = CpuKernelDescription & { readonly numbers: Numbers };
 type CpuKernel = CpuLaunch | WasmLaunch;
 type CpuBackend = Backend<CpuKernel>;
 
+/**
+ * Throws a `NormgradError`: `type` or `unknown-name` for options that mean nothing, and `not-generated` where
+ * WebAssembly is asked for and the host has no shared memory.
+ */
 export function cpu(options?: CpuOptions | null): CpuDevice {
   const { threads = defaultThreads(), target } = options ?? {};
   if (!Number.isInteger(threads) || threads < 1)

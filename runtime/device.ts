@@ -16,6 +16,7 @@ export type RunFunction<M extends Mode> = <T extends OpTypes>(
   ...rest: Rest<T>
 ) => Result<M, Run<T, M>>;
 
+/** Calls of one device, checked and planned here and performed as it does; errors begin with the op's name. */
 export function makeRunFunction<K extends Kernel, M extends Mode>(
   backend: Backend<K>,
   perform: Perform<K, M>,

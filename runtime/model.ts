@@ -52,12 +52,14 @@ const busyLanesOfCpu = 64;
 const mostPartials = 64;
 const finer = 4;
 
+/** What a device's limits leave of what is worth using; `subgroup` is its most lanes that run as one, or 0. */
 export function shapeOf(limits: Limits, subgroup: number): DeviceShape {
   const { maxComputeInvocationsPerWorkgroup: most, maxComputeWorkgroupSizeX: mostX } = limits;
   const shared = limits.maxComputeWorkgroupStorageSize / 4;
   return { lanes: powerBelow(Math.min(most, mostX, mostLanes)), shared, subgroup };
 }
 
+/** `kept` and `over` count what lanes take in at once as one. A plan's `width` and `together` are powers of two. */
 export function planOf({ kept, over, isAcross, shared, splits }: Work, device: DeviceShape): Plan {
   // the vectors of a CPU, or nearly: lanes wait for each other dearly, and read what they like from its caches
   const isCpu = device.subgroup > 0 && device.subgroup <= 8;

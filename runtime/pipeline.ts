@@ -7,7 +7,10 @@ import { loadSource } from './source.ts';
 type Compiled = readonly [GPUComputePipeline, GPUBindGroupLayout];
 
 export interface Pipelines {
-  /** Compiles what has not been compiled yet. Rejects with the compiler's messages. */
+  /**
+   * Compiles what has not been compiled yet. Rejects with `kernel` and the compiler's messages, or with `limit` where a
+   * kernel binds more buffers than the device allows.
+   */
   prepare(launches: readonly Launch[]): Promise<unknown>;
   /** A pipeline that was prepared, with the layout of its bind group. */
   get(launch: Launch): Compiled;
@@ -35,6 +38,7 @@ export const withSubgroups = (code: string, text: string): string =>
 /** Turns for which unrolling is worth the longer compilation. */
 const longLoop = 32;
 
+/** Pipelines of a device. What failed to compile is tried again when it is next asked for. */
 export function makePipelines(device: GPUDevice): Pipelines {
   // Kernels of several variants are often the same file: what counts is the text.
   const byText = new Map<string, Promise<Compiled>>();

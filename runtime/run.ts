@@ -12,7 +12,7 @@ import {
   plan,
   type Results,
 } from './execute.ts';
-import type { Tensor } from './tensor.ts';
+import type { Owner, Tensor } from './tensor.ts';
 import type { Mode } from './types.ts';
 
 export type Tensors = { readonly [name: string]: Tensor };
@@ -42,7 +42,7 @@ function finishForward<K extends Kernel, M extends Mode>(
   { output: outputs = {}, saved = {} }: Results,
   perform: Perform<K, M>,
 ) {
-  const { layout, differentiable, differentiableReturns } = call;
+  const { layout, differentiableReturns } = call;
   const left: ByRole = { input: tensors, state: tensors, output: outputs, saved };
   let disposed = false;
 
@@ -57,38 +57,14 @@ function finishForward<K extends Kernel, M extends Mode>(
     if (disposed) fail('disposed', 'this run was disposed');
     return plan(backend, call, name, result, describe, left, given, finish);
   };
-  /** A copy of the tensors that belong to arguments or returns, with their shapes checked. */
-  const readAs = (role: Role, of: readonly string[], tensors: Given): Given => {
-    const given = { ...tensors };
-    checkTensors(backend, of, given, role, call.dtype);
-    const names = of.filter((name) => given[name]);
-    for (const name of names) {
-      const shape = call.shapeOf(name);
-      const { shape: found } = given[name]!;
-      if (!isSame(shape, found))
-        fail('shape', `the ${role} of ${name} has shape [${found}], expected [${shape}]`);
-    }
-    expectSome(role, names, of);
-    return given;
-  };
-  /** The names asked for, in signature order; by default all that can be. */
-  const checkWrt = (wrt: readonly string[] = call.given): readonly string[] => {
-    // callers without types may give a name alone
-    const names = [wrt].flat();
-    checkNames(differentiable, names, 'wrt');
-    const missing = names.find((name) => !tensors[name]);
-    if (missing) fail('missing', `${missing} was not given, so it has no gradient`);
-    expectSome('wrt', names, differentiable);
-    return differentiable.filter((name) => names.includes(name));
-  };
   return {
     outputs,
     saved,
     backward: (cotangents: Given, wrt?: readonly string[]) =>
       perform(() => {
-        const names = checkWrt(wrt);
+        const names = wantedOf(call, tensors, wrt);
         const name = `backward for ${names}`;
-        const cotangent = readAs('cotangent', differentiableReturns, cotangents);
+        const cotangent = readGiven(backend, call, 'cotangent', differentiableReturns, cotangents);
         const describe = () => smallest(layout.backward, names);
         return planFrom(name, 'gradient', describe, { cotangent }, ({ gradient = {} }) =>
           only(names, gradient),
@@ -96,7 +72,7 @@ function finishForward<K extends Kernel, M extends Mode>(
       }),
     jvp: (tangents: Given) =>
       perform(() => {
-        const tangent = readAs('tangent', call.given, tangents);
+        const tangent = readGiven(backend, call, 'tangent', call.given, tangents);
         const role = 'output_tangent';
         return planFrom(
           'forward mode',
@@ -108,19 +84,15 @@ function finishForward<K extends Kernel, M extends Mode>(
       }),
     doubleBackward: (cotangents: Given, cotangents2: Given, wrt?: readonly string[]) =>
       perform(() => {
-        const cotangent = readAs('cotangent', differentiableReturns, cotangents);
-        const wanted = checkWrt(wrt);
-        const cotangent2 = readAs('cotangent2', wanted, cotangents2);
+        const cotangent = readGiven(backend, call, 'cotangent', differentiableReturns, cotangents);
+        const wanted = wantedOf(call, tensors, wrt);
+        const cotangent2 = readGiven(backend, call, 'cotangent2', wanted, cotangents2);
         const names = wrt ? wanted : wanted.filter((name) => cotangent2[name]);
         const name = `double backward for ${names}`;
         // which gradients are not zero its kernels say
         const describe = (): Described => [smallest(layout.double_backward ?? {}, names)[0], []];
         const given = { cotangent, cotangent2 };
-        return planFrom(name, 'second', describe, given, ({ second_cotangent = {}, second }) => {
-          const all = { ...second };
-          for (const of in second_cotangent) all[`grad_${of}`] = second_cotangent[of]!;
-          return all;
-        });
+        return planFrom(name, 'second', describe, given, secondOf);
       }),
     dispose: () => {
       disposed = true;
@@ -129,8 +101,41 @@ function finishForward<K extends Kernel, M extends Mode>(
   };
 }
 
+/** A copy of the tensors that belong to arguments or returns, with their shapes checked. */
+function readGiven(owner: Owner, call: Call, role: Role, of: readonly string[], tensors: Given): Given {
+  const given = { ...tensors };
+  checkTensors(owner, of, given, role, call.dtype);
+  const names = of.filter((name) => given[name]);
+  for (const name of names) {
+    const shape = call.shapeOf(name);
+    const { shape: found } = given[name]!;
+    if (!isSame(shape, found))
+      fail('shape', `the ${role} of ${name} has shape [${found}], expected [${shape}]`);
+  }
+  expectSome(role, names, of);
+  return given;
+}
+
+/** The names asked for, in signature order; by default all that can be. */
+function wantedOf({ differentiable, given }: Call, tensors: Given, wrt: readonly string[] = given) {
+  // callers without types may give a name alone
+  const names = [wrt].flat();
+  checkNames(differentiable, names, 'wrt');
+  const missing = names.find((name) => !tensors[name]);
+  if (missing) fail('missing', `${missing} was not given, so it has no gradient`);
+  expectSome('wrt', names, differentiable);
+  return differentiable.filter((name) => names.includes(name));
+}
+
 function expectSome(what: string, given: readonly string[], expected: readonly string[]): void {
   if (given.length === 0) fail('missing', `no ${what} was given; expected ${expected.join(', ') || 'none'}`);
+}
+
+/** Those of arguments, and those of cotangents, which are called `grad_` and the return. */
+function secondOf({ second_cotangent = {}, second }: Results): Tensors {
+  const all = { ...second };
+  for (const of in second_cotangent) all[`grad_${of}`] = second_cotangent[of]!;
+  return all;
 }
 
 /** The tensors of these names; the others are freed. */

@@ -24,6 +24,10 @@ export function submit(device: GPUDevice, encode: (encoder: GPUCommandEncoder) =
   device.queue.submit([encoder.finish()]);
 }
 
+/**
+ * What puts steps, whose kernels are prepared, into the queue as one pass. Throws `limit` where a kernel has more
+ * workgroups than two dimensions can count.
+ */
 export function makeDispatch(device: GPUDevice, pipelines: Pipelines) {
   const remembered = new WeakMap<Launch, Remembered>();
   const numbered = new WeakMap<GPUBuffer, number>();

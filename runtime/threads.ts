@@ -141,8 +141,10 @@ function join(memory: WebAssembly.Memory, own: number) {
   return {
     /** Makes a module's functions known to this thread, and has others read their messages who do not know them. */
     load: (module: WebAssembly.Module): SharedRoutines => {
-      // biome-ignore lint/suspicious/noExplicitAny: Math is a record of functions
-      const { exports } = new WebAssembly.Instance(module, { env: { memory, own }, math: Math as any });
+      const { exports } = new WebAssembly.Instance(module, {
+        env: { memory, own },
+        math: Math as unknown as WebAssembly.ModuleImports,
+      });
       const shared: Record<string, SharedRoutine> = {};
       for (const name in exports) {
         const run = exports[name] as WasmFunction;

@@ -15,13 +15,14 @@ export interface WebGpuDevice {
   /**
    * A tensor of the given row-major data, rounded to f32, or zeros. Arrays are uploaded. A GPUBuffer is used itself,
    * without a copy, and not destroyed by `dispose`: it needs the usages STORAGE, and COPY_SRC for `read`, and a size
-   * that is a multiple of 4 bytes, holds the shape and is not 0.
+   * that is a multiple of 4 bytes, holds the shape and is not 0. Throws `shape`, `dtype` for data in f64, `limit` and
+   * `device-lost`; that there was no memory for it, the next call or `read` says.
    */
   tensor(shape: readonly number[], data?: Float32Array | readonly number[] | GPUBuffer): Tensor;
   /**
    * Runs forward; resolves when the kernels are in the queue, in the order of the calls. States are updated in place.
    * Inputs are kept by reference, not copied: leave them unchanged until the last backward. Rejects with a
-   * `NormgradError`, also once the device is lost.
+   * `NormgradError` of any code: `device-lost` once the device is lost, `kernel` where it refuses what is generated.
    */
   readonly run: RunFunction<'async'>;
 }
@@ -36,7 +37,10 @@ export interface WebGpuOptions {
   readonly keep?: number;
 }
 
-/** The device takes part in no other way than through its queue: it can be shared with other code. */
+/**
+ * The device takes part in no other way than through its queue: it can be shared with other code. Throws a
+ * `NormgradError`, `missing`, where no device is given.
+ */
 export function webgpu(device: GPUDevice, { keep = 2 ** 28 }: WebGpuOptions = {}): WebGpuDevice {
   if (!device?.limits) fail('missing', 'no GPUDevice was given; await requestDevice()');
   const pipelines = makePipelines(device);

@@ -23,7 +23,7 @@ export const tolerances = {
 
 const unit = { f64: 2 ** -53, f32: 2 ** -24 };
 
-export const dataOf = (tensors: Tensors): NamedNumbers =>
+const dataOf = (tensors: Tensors): NamedNumbers =>
   new Map([...tensors].map(([name, { data }]) => [name, data]));
 
 /** Expected values are computed once for all targets and layouts. */

@@ -6,7 +6,7 @@ import { arrange, interpret, type Value } from '../../compiler/graph/interpret.t
 import { cut } from '../../compiler/graph/rebuild.ts';
 import { differentiable, gradientsOf, secondOf, tangentsOf } from '../../compiler/schedule/program.ts';
 import type { Entry, Variant } from '../../compiler/spec/spec.ts';
-import { evaluate } from '../interpreter.ts';
+import { evaluate } from '../evaluate.ts';
 import { rounding } from './rounding.ts';
 import type { Sample, Tensors } from './samples.ts';
 

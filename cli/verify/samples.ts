@@ -5,7 +5,7 @@ import type { Value } from '../../compiler/graph/interpret.ts';
 import { elements } from '../../compiler/graph/interpret.ts';
 import { differentiable } from '../../compiler/schedule/program.ts';
 import type { Dimension } from '../../compiler/spec/spec.ts';
-import { evaluate } from '../interpreter.ts';
+import { evaluate } from '../evaluate.ts';
 import type { CallInputs } from '../session.ts';
 import { createRandom, type Random } from './random.ts';
 

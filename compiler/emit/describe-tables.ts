@@ -48,14 +48,14 @@ export function createTables(): Tables {
   };
 }
 
-interface Table {
+export interface Table {
   readonly placeOf: (text: string) => number;
   readonly refer: (text: string) => Reference;
   readonly declarations: () => Declaration[];
 }
 
-/** An array of texts, each once; `element` is what it has, which mentions `type`. */
-function createTable(id: string, type: string, element = type): Table {
+/** An array called `id` of texts, each once; `element` is what it has, which mentions `type`. */
+export function createTable(id: string, type: string, element = type): Table {
   const places = new Map<string, number>();
   const placeOf = (text: string): number => {
     const known = places.get(text) ?? places.size;

@@ -1,7 +1,7 @@
 /** The first line of every generated file. */
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js';
-import type { Target } from '../compile.ts';
+import type { Target } from '../targets.ts';
 import type { Tools } from './tools.ts';
 
 export interface EmitOptions {

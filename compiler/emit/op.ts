@@ -35,7 +35,7 @@ export interface EmittedOp {
 }
 
 /** How a direction is spoken of: `backward for x weight`. */
-export const titleOf = ({ direction, wrt }: Pick<CompiledDirection, 'direction' | 'wrt'>): string =>
+const titleOf = ({ direction, wrt }: Pick<CompiledDirection, 'direction' | 'wrt'>): string =>
   wrt.length > 0 ? `${direction} for ${wrt.join(', ')}` : direction;
 
 export async function emitOp(op: CompiledOp, options: EmitOptions): Promise<EmittedOp> {

@@ -1,10 +1,11 @@
-/** Statements of a routine as WebAssembly, one row a construct, and the expansion of loops over rows. */
+/** Statements of a routine as WebAssembly, one row a construct. */
 import { invariant } from '../diagnostics.ts';
-import { type Binding, binary, type Code, index, type Statement, times } from '../kernel/kernel.ts';
-import { createExpressions, mentions, vectorBytes } from './wasm-expressions.ts';
-import { isLinear, namesDeclaredIn } from './wasm-facts.ts';
+import type { Binding, Statement } from '../kernel/kernel.ts';
+import { mentions, vectorBytes } from './wasm-addresses.ts';
+import { createExpressions } from './wasm-expressions.ts';
 import type { Functions } from './wasm-functions.ts';
 import { createLaneLoops } from './wasm-lanes.ts';
+import { createLoops } from './wasm-loops.ts';
 import type { Binaryen, Module, Ref } from './wasm-module.ts';
 import { createScope } from './wasm-scope.ts';
 
@@ -19,11 +20,12 @@ export function createCoder(
   parameters: number,
 ) {
   const scope = createScope(binaryen, m, parameters);
-  const { newLocal, newIndex, indexLocal, declare, copied, ofRow, get } = scope;
+  const { declare, copied, ofRow, get } = scope;
   const expressions = createExpressions(binaryen, m, functions, bindings, scope);
   const { emit, wide, addressOf, laneAddress, bytesOf, shiftOf } = expressions;
   const int = (value: number): Ref => m.i32.const(value);
-  const lanesOf = createLaneLoops(m, scope, expressions, { sequence, eachRow, loopWhile });
+  const loops = createLoops(binaryen, m, scope, emit, sequence);
+  const lanesOf = createLaneLoops(m, scope, expressions, sequence, loops);
 
   function storeOf({ array, index, value }: StatementOf<'store'>): Ref {
     const { lanes, copy } = scope;
@@ -109,88 +111,19 @@ export function createCoder(
       case 'repeat':
         return [m.local.set(declare(s.name, 'index'), repeatOf(s))];
       case 'for':
-        return forOf(s);
+        return loops.forOf(s);
       case 'lanes':
         return lanesOf(s);
       case 'rows':
-        return rowsOf(s);
+        return loops.rowsOf(s);
       case 'each':
-        return eachRow(() => sequence(s.body));
+        return loops.eachRow(() => sequence(s.body));
       default:
         invariant(false, `${s.do} in WebAssembly`);
     }
   }
 
   const block = (body: readonly Statement[]): Ref => m.block(null, sequence(body));
-
-  let labels = 0;
-  /** Runs the body while a condition holds. It is tested at the end of a turn, which takes one branch a turn, not two. */
-  function loopWhile(holds: () => Ref, body: readonly Ref[]): Ref {
-    const label = `loop_${labels++}`;
-    return m.if(holds(), m.loop(label, m.block(null, [...body, m.br_if(label, holds())])));
-  }
-
-  function forOf({ name, from, below, step, body }: StatementOf<'for'>): Ref[] {
-    const counter = declare(name, 'index');
-    const at = (): Ref => m.local.get(counter, binaryen.i32);
-    const limit = newLocal('index');
-    return [
-      m.local.set(counter, emit(from)),
-      m.local.set(limit, emit(below)),
-      loopWhile(
-        () => m.i32.lt_u(at(), m.local.get(limit, binaryen.i32)),
-        [...sequence(body), m.local.set(counter, m.i32.add(at(), emit(step)))],
-      ),
-    ];
-  }
-
-  /** What is emitted for each of the rows abreast. */
-  function eachRow(refs: () => readonly Ref[]): Ref[] {
-    const all: Ref[] = [];
-    for (scope.row = 0; scope.row < (scope.rows?.abreast ?? 1); scope.row++) all.push(...refs());
-    scope.row = 0;
-    return all;
-  }
-
-  /** Turns of so many rows far apart, then of so many neighbours, and then of each that is left. */
-  function rowsOf(s: StatementOf<'rows'>): Ref[] {
-    const { name, step, from, together, distance, apart, next, neighbours, below, body } = s;
-    const [first, away, end] = [newIndex(), newIndex(), newIndex()];
-    const known = body.filter((s) => s.do === 'let');
-    const loops = body.filter((s) => s.do !== 'let');
-    const own = namesDeclaredIn(known).add(name);
-    const isEven = (index: Code): boolean => isLinear(index, name, known);
-    const loop = (abreast: number, isNarrow: boolean): Ref => {
-      const isApart = abreast > 1 && isNarrow;
-      scope.rows = { abreast, own, isEven, isApart, isNarrow };
-      let place = first;
-      const refs = eachRow(() => {
-        const position = scope.row === 0 ? first.get() : m.i32.add(place.get(), away.get());
-        place = indexLocal(declare(ofRow(name), 'index'));
-        return [place.set(position), ...sequence(known)];
-      });
-      refs.push(...sequence(loops));
-      scope.rows = undefined;
-      const advance = isApart ? emit(step) : emit(times(step, index(abreast)));
-      return loopWhile(
-        () => m.i32.lt_u(first.get(), end.get()),
-        [...refs, first.set(m.i32.add(first.get(), advance))],
-      );
-    };
-    const refs = [
-      first.set(emit(from)),
-      away.set(emit(distance)),
-      end.set(emit(together)),
-      loop(apart, true),
-      first.set(emit(next)),
-    ];
-    if (neighbours > 1) {
-      const group = times(step, index(neighbours));
-      const whole = binary('-', below, binary('%', binary('-', below, next), group));
-      refs.push(away.set(emit(step)), end.set(emit(whole)), loop(neighbours, false));
-    }
-    return [...refs, end.set(emit(below)), loop(1, neighbours > 1)];
-  }
 
   return {
     block,

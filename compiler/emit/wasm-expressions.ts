@@ -1,13 +1,33 @@
 /** Expressions of a routine as WebAssembly, one row a construct. */
 import { invariant } from '../diagnostics.ts';
-import { eachCode } from '../kernel/collect.ts';
 import type { Binding, Code, LaneMerge, Operator } from '../kernel/kernel.ts';
+import { createAddresses, mentions, vectorBytes } from './wasm-addresses.ts';
 import type { Functions } from './wasm-functions.ts';
 import type { Binaryen, Module, Ref } from './wasm-module.ts';
 import type { Scope } from './wasm-scope.ts';
 
-/** Bytes of a vector. */
-export const vectorBytes = 16;
+const realOperators: { readonly [K in Exclude<Operator, '%'>]: 'add' | 'sub' | 'mul' | 'div' } = {
+  '+': 'add',
+  '-': 'sub',
+  '*': 'mul',
+  '/': 'div',
+};
+const indexOperators: { readonly [K in Operator]: 'add' | 'sub' | 'mul' | 'div_u' | 'rem_u' } = {
+  '+': 'add',
+  '-': 'sub',
+  '*': 'mul',
+  '/': 'div_u',
+  '%': 'rem_u',
+};
+const comparisons = { '<': 'lt', '<=': 'le', '>': 'gt', '>=': 'ge', '==': 'eq', '!=': 'ne' } as const;
+const indexComparisons = {
+  '<': 'lt_u',
+  '<=': 'le_u',
+  '>': 'gt_u',
+  '>=': 'ge_u',
+  '==': 'eq',
+  '!=': 'ne',
+} as const;
 
 export type Expressions = ReturnType<typeof createExpressions>;
 
@@ -21,29 +41,8 @@ export function createExpressions(
 ) {
   const { newLocal, copied, find, get } = scope;
   const int = (value: number): Ref => m.i32.const(value);
-
-  const reals: { readonly [K in Exclude<Operator, '%'>]: 'add' | 'sub' | 'mul' | 'div' } = {
-    '+': 'add',
-    '-': 'sub',
-    '*': 'mul',
-    '/': 'div',
-  };
-  const indices: { readonly [K in Operator]: 'add' | 'sub' | 'mul' | 'div_u' | 'rem_u' } = {
-    '+': 'add',
-    '-': 'sub',
-    '*': 'mul',
-    '/': 'div_u',
-    '%': 'rem_u',
-  };
-  const comparisons = { '<': 'lt', '<=': 'le', '>': 'gt', '>=': 'ge', '==': 'eq', '!=': 'ne' } as const;
-  const unsigned = {
-    '<': 'lt_u',
-    '<=': 'le_u',
-    '>': 'gt_u',
-    '>=': 'ge_u',
-    '==': 'eq',
-    '!=': 'ne',
-  } as const;
+  const addresses = createAddresses(m, bindings, scope, emit);
+  const { bytesOf, addressOf, laneAddress } = addresses;
 
   /** A value as a vector or mask, whatever it is. */
   function wide(code: Code): Ref {
@@ -101,7 +100,7 @@ export function createExpressions(
       case 'compare':
         if (code.type === 'mask') return m.f32x4[comparisons[code.operator]](wide(code.a), wide(code.b));
         return code.a.type === 'index'
-          ? m.i32[unsigned[code.operator]](emit(code.a), emit(code.b))
+          ? m.i32[indexComparisons[code.operator]](emit(code.a), emit(code.b))
           : m.f64[comparisons[code.operator]](emit(code.a), emit(code.b));
       case 'logic':
         return code.type === 'mask'
@@ -126,13 +125,13 @@ export function createExpressions(
       if (operator === '/') return m.i32.shr_u(emit(a), int(shift));
       if (operator === '%') return m.i32.and(emit(a), int(2 ** shift - 1));
     }
-    return m.i32[indices[operator]](emit(a), emit(b));
+    return m.i32[indexOperators[operator]](emit(a), emit(b));
   }
 
   function binaryOf(code: Extract<Code, { code: 'binary' }>): Ref {
     if (code.type === 'index') return indexOf(code);
     invariant(code.operator !== '%', 'a remainder of reals');
-    const operator = reals[code.operator];
+    const operator = realOperators[code.operator];
     return code.type === 'vector'
       ? m.f32x4[operator](wide(code.a), wide(code.b))
       : m.f64[operator](emit(code.a), emit(code.b));
@@ -155,28 +154,6 @@ export function createExpressions(
     return pairwise([m.f64.promote(first), lane(1), lane(2), lane(3)], m.f64[combine]);
   }
 
-  const bytesOf = (array: string): number => (bindings.get(array)?.dtype === 'f64' ? 8 : 4);
-  const shiftOf = (array: string): number => (bytesOf(array) === 8 ? 3 : 2);
-  const addressOf = (array: string, index: Code): Ref => m.i32.add(get(array), bytesAt(array, index));
-  const bytesAt = (array: string, index: Code): Ref =>
-    index.code === 'number'
-      ? int(index.value << shiftOf(array))
-      : m.i32.shl(emit(index), int(shiftOf(array)));
-
-  /** The address of a vector in a loop over lanes, without the copy's offset. */
-  function laneAddress(array: string, index: Code): Ref {
-    const { lanes } = scope;
-    invariant(lanes, 'a vector outside of a loop over lanes');
-    const rest = withoutLane(index, lanes.name);
-    const distance = rest && scope.row > 0 ? lanes.distances.get(writeIndex(rest)) : undefined;
-    const pointer = lanes.pointers.get(distance ? firstPlaceOf(array, rest) : placeOf(array, rest));
-    const base = pointer === undefined ? baseOf(array, rest) : pointer.get();
-    let address = m.i32.add(base, lanes.bytes.get());
-    if (distance) for (let row = 0; row < scope.row; row++) address = m.i32.add(address, distance.get());
-    return address;
-  }
-  const baseOf = (array: string, rest: Code | undefined): Ref => (rest ? addressOf(array, rest) : get(array));
-
   function loadOf(code: Extract<Code, { code: 'load' }>): Ref {
     const { array, index, type } = code;
     if (type === 'vector') {
@@ -189,43 +166,12 @@ export function createExpressions(
     return bytesOf(array) === 8 ? m.f64.load(0, 8, address) : m.f64.promote(m.f32.load(0, 4, address));
   }
 
-  /** Whether an index differs in rows abreast. */
-  const isOfRow = (rest: Code): boolean => [...(scope.rows?.own ?? [])].some((id) => mentions(rest, id));
-
-  /** What tells places apart that loops over lanes start from: those of rows abreast differ. */
-  const placeOf = (array: string, rest: Code | undefined): string =>
-    rest && scope.row > 0 && isOfRow(rest)
-      ? `${firstPlaceOf(array, rest)} ${scope.row}`
-      : firstPlaceOf(array, rest);
-
-  return { emit, wide, addressOf, laneAddress, baseOf, placeOf, bytesOf, shiftOf };
+  return { emit, wide, ...addresses };
 }
-
-/** What tells indices apart. */
-export const writeIndex = (index: Code): string => JSON.stringify(index);
-const firstPlaceOf = (array: string, rest: Code | undefined): string =>
-  `${array} ${rest ? writeIndex(rest) : ''}`;
 
 /** Neighbours are combined first, so that no operation waits for many others. */
 function pairwise(refs: readonly Ref[], combine: (a: Ref, b: Ref) => Ref): Ref {
   if (refs.length === 1) return refs[0]!;
   const half = Math.ceil(refs.length / 2);
   return combine(pairwise(refs.slice(0, half), combine), pairwise(refs.slice(half), combine));
-}
-
-export function mentions(code: Code, id: string): boolean {
-  let found = false;
-  eachCode([{ do: 'let', name: '', value: code }], (inner) => {
-    if (inner.code === 'name' && inner.name === id) found = true;
-  });
-  return found;
-}
-
-/** What an index is beside the position along the lanes, which it holds once, as a term. */
-export function withoutLane(index: Code, lane: string): Code | undefined {
-  if (index.code === 'name' && index.name === lane) return undefined;
-  invariant(index.code === 'binary' && index.operator === '+', 'lanes do not lie side by side');
-  const [mine, other] = mentions(index.a, lane) ? [index.a, index.b] : [index.b, index.a];
-  const rest = withoutLane(mine, lane);
-  return rest ? { ...index, a: rest, b: other } : other;
 }

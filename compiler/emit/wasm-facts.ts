@@ -1,7 +1,7 @@
 /** What is known of statements before they are emitted as WebAssembly. */
 import { eachCode, eachStatement } from '../kernel/collect.ts';
 import type { Code, Statement } from '../kernel/kernel.ts';
-import { mentions } from './wasm-expressions.ts';
+import { mentions } from './wasm-addresses.ts';
 
 type Let = Extract<Statement, { do: 'let' }>;
 

@@ -1,25 +1,22 @@
 /** Loops over lanes as WebAssembly: whole turns, and what is left past the last of them. */
 import { eachCode, eachStatement } from '../kernel/collect.ts';
 import type { Code, Statement } from '../kernel/kernel.ts';
-import { type Expressions, mentions, vectorBytes, withoutLane, writeIndex } from './wasm-expressions.ts';
+import { mentions, vectorBytes, withoutLane, writeIndex } from './wasm-addresses.ts';
+import type { Expressions } from './wasm-expressions.ts';
 import { isRepeatable, namesDeclaredIn } from './wasm-facts.ts';
+import type { Loops } from './wasm-loops.ts';
 import type { Module, Ref } from './wasm-module.ts';
 import type { IndexLocal, Lanes, Scope } from './wasm-scope.ts';
 
 type LaneLoop = Extract<Statement, { do: 'lanes' }>;
 
-/** What statements around and inside are emitted with. */
-interface Coder {
-  readonly sequence: (body: readonly Statement[]) => Ref[];
-  readonly eachRow: (refs: () => readonly Ref[]) => Ref[];
-  readonly loopWhile: (holds: () => Ref, body: readonly Ref[]) => Ref;
-}
-
+/** `sequence` emits what is inside. */
 export function createLaneLoops(
   m: Module,
   scope: Scope,
   { emit, baseOf, placeOf }: Expressions,
-  { sequence, eachRow, loopWhile }: Coder,
+  sequence: (body: readonly Statement[]) => Ref[],
+  { eachRow, loopWhile }: Loops,
 ): (s: LaneLoop) => Ref[] {
   const { newLocal, newIndex } = scope;
   const int = (value: number): Ref => m.i32.const(value);

@@ -33,7 +33,7 @@ export function lemmaFor(
 }
 
 /** v = mean((a − mean a)²), differentiated by the rows of mean, square and addition alone. */
-export function varianceLemma(axes: Axes, over: Axes, mode: Lemma['mode']): Lemma {
+function varianceLemma(axes: Axes, over: Axes, mode: Lemma['mode']): Lemma {
   const a = input('input', 'a', axes);
   const kept = axes.filter((axis) => !over.includes(axis));
   const value = (name: string, of: Axes, expr: Expr): NamedValue => ({

@@ -129,7 +129,7 @@ export function quotientOf(above: readonly Notation[], below: readonly Notation[
   return below.length === 0 ? top : { is: 'fraction', above: top, below: productOf(below) };
 }
 
-export function productOf(factors: readonly Notation[]): Notation {
+function productOf(factors: readonly Notation[]): Notation {
   const [first] = factors;
   if (!first) return numberNotation('1');
   return factors.length === 1 ? first : { is: 'product', factors };

@@ -45,7 +45,7 @@ export interface CotangentNames {
   readonly wanted: (name: string) => string;
 }
 
-export const firstOrder: CotangentNames = { value: (name) => `grad_${name}`, wanted: (name) => `d${name}` };
+const firstOrder: CotangentNames = { value: (name) => `grad_${name}`, wanted: (name) => `d${name}` };
 export const secondOrder: CotangentNames = {
   value: (name) => `second_${name}`,
   wanted: (name) => `second_${name}`,

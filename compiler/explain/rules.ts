@@ -19,7 +19,7 @@ const rule = (name: string, identity: string, transposed?: string): RuleName => 
 const constantRule = rule('constant', 'dk = 0');
 
 /** What a row of the table of functions states. */
-export const callRules: { readonly [K in Call]: RuleName } = {
+const callRules: { readonly [K in Call]: RuleName } = {
   exp: rule('exponential', 'd exp(a) = exp(a) da'),
   log: rule('logarithm', 'd log(a) = da / a'),
   log1p: rule('logarithm of 1 + a', 'd log1p(a) = da / (1 + a)'),

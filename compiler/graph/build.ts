@@ -23,8 +23,9 @@ import {
 import { maskRules, type Rule, sumRules, termsOf } from './rules.ts';
 
 export const one = new Fraction(1);
-export const zeroFraction = new Fraction(0);
+const zeroFraction = new Fraction(0);
 
+/** An exact number: 0.1 is a tenth. Like all constants it has no axes, so it repeats along any. */
 export const number = (value: Fraction | number | string | bigint): Expr =>
   intern({ op: 'number', value: fractionOf(value) }, []);
 
@@ -33,9 +34,13 @@ function fractionOf(value: Fraction | number | string | bigint): Fraction {
   return Number.isSafeInteger(value) ? new Fraction(value) : exactFraction(String(value));
 }
 
+/** π or e, which no fraction is. */
 export const constant = (name: 'pi' | 'e'): Expr => intern({ op: 'constant', name }, []);
+/** A condition that always holds or never does. */
 export const truth = (value: boolean): Expr => intern({ op: 'truth', value }, [], 'bool');
+/** A number that a call gives by name. */
 export const parameter = (name: string): Expr => intern({ op: 'parameter', name }, []);
+/** The number of elements along an axis. */
 export const size = (axis: string): Expr => intern({ op: 'size', axis }, []);
 /** A tensor that is known by name: `of` in the role `role`, over named axes, whose order does not matter. */
 export const input = (role: InputRole, of: string, axes: Iterable<string>): Expr => {
@@ -43,6 +48,7 @@ export const input = (role: InputRole, of: string, axes: Iterable<string>): Expr
   return intern({ op: 'input', role, of, axes: sorted }, sorted);
 };
 
+/** Whether it is a number, and this one where one is given. */
 export const isNumber = (e: Expr, value?: number): e is Node<'number'> =>
   e.op === 'number' && (value === undefined || e.value.equals(value));
 
@@ -55,6 +61,7 @@ export const add = (...operands: readonly Expr[]): Expr =>
     operands.map((e) => [one, e]),
     false,
   );
+/** a − b, free. */
 export const sub = (a: Expr, b: Expr): Expr =>
   combine(
     [
@@ -68,21 +75,25 @@ export const atom = (terms: readonly Term[]): Expr => combine(terms, true);
 /** Σ coefficient × term, free. */
 export const linear = (terms: readonly Term[]): Expr => combine(terms, false);
 
+/** Π of the operands, over the axes of them all; powers of one base meet. */
 export const mul = (...operands: readonly Expr[]): Expr =>
   product(
     one,
     operands.map((e) => [e, one]),
   );
+/** a · b⁻¹. */
 export const div = (a: Expr, b: Expr): Expr =>
   product(one, [
     [a, one],
     [b, new Fraction(-1)],
   ]);
+/** The coefficient times e. */
 export const scale = (coefficient: Fraction | number, e: Expr): Expr =>
   product(new Fraction(coefficient), [[e, one]]);
 export const neg = (e: Expr): Expr => scale(-1, e);
 /** e ^ p for a rational p. */
 export const power = (e: Expr, p: Fraction | number): Expr => product(one, [[e, new Fraction(p)]]);
+/** 1/√e. */
 export const rsqrt = (e: Expr): Expr => power(e, new Fraction(-1, 2));
 
 /** A product of sums is multiplied out, so that terms meet, if it has no more terms, and the addition it is part of. */
@@ -194,7 +205,7 @@ function powerDistributes(e: Node<'mul'>, p: Fraction): boolean {
 }
 
 /** Known to be ≥ 0 (or NaN) whatever the inputs are. */
-export function isNonnegative(e: Expr): boolean {
+function isNonnegative(e: Expr): boolean {
   switch (e.op) {
     case 'number':
       return e.value.s >= 0n;
@@ -224,6 +235,7 @@ export function isNonnegative(e: Expr): boolean {
   }
 }
 
+/** The function of arguments that are repeated along the axes they lack. */
 export const call = (fn: Call, ...args: readonly Expr[]): Expr =>
   intern({ op: 'call', fn, args }, union(...args.map((a) => a.axes)));
 
@@ -249,6 +261,7 @@ export function or(a: Expr, b: Expr): Expr {
   return a === b ? a : intern({ op: 'or', a, b }, union(a.axes, b.axes), 'bool');
 }
 
+/** `then` where the test holds, and `otherwise` elsewhere; zero on one side makes it a mask. */
 export function select(test: Expr, then: Expr, otherwise: Expr): Expr {
   if (test.op === 'truth') return test.value ? then : otherwise;
   if (then === otherwise) return then;
@@ -267,6 +280,7 @@ export function mask(test: Expr, e: Expr): Expr {
   return rewrite(maskRules, e, test) ?? rawMask(test, e);
 }
 
+/** A mask without any rewriting. */
 export const rawMask = (test: Expr, e: Expr): Expr =>
   intern({ op: 'select', test, then: e, else: number(0) }, union(test.axes, e.axes));
 
@@ -283,6 +297,7 @@ export function reduce(op: Reduction, x: Expr, over: Axes): Expr {
   );
 }
 
+/** Σ of x over axes, divided by their count. */
 export const mean = (x: Expr, over: Axes): Expr => div(sum(x, over), count(axesOf(over)));
 
 /** Biased variance. Repeating a value along an axis it lacks does not change it. */
@@ -291,6 +306,7 @@ export function variance(x: Expr, over: Axes): Expr {
   return own.length === 0 ? number(0) : reduce('var', x, own);
 }
 
+/** The greatest or least x over axes. Repeating a value along an axis it lacks does not change it. */
 export function extremum(op: 'amax' | 'amin', x: Expr, over: Axes): Expr {
   const own = over.filter((axis) => x.axes.includes(axis));
   return own.length === 0 ? x : reduce(op, x, own);
@@ -321,6 +337,7 @@ export function others(x: Expr, along: readonly Expr[], among: Axes): Expr {
   return product(one, [...outer, [node, one]]);
 }
 
+/** x, of which no derivative is taken. */
 export const stop = (x: Expr): Expr => (x.op === 'stop' ? x : intern({ op: 'stop', x }, x.axes));
 
 /** NaN, which no fraction is. */

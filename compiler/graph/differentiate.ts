@@ -43,6 +43,10 @@ const reductionVjp = {
   prod: ({ x, over }: Node<'prod'>, ct: Expr) => [mul(ct, others(x, [], over))],
 };
 
+/**
+ * Reverse mode. Shares are over the axes that the node computes over, or fewer; `vjp` sums them over those that the
+ * operand lacks. Undefined and `none` stand for zero, which a derivative of conditions is almost everywhere.
+ */
 export const vjpRules: { readonly [K in Op]: VjpRule<K> } = {
   number: none,
   constant: none,
@@ -233,6 +237,7 @@ const paired = (
   return t && gradient && sum(mul(gradient, t), node.over);
 };
 
+/** Forward mode: linear in the tangents, each of which is over the axes of its child or fewer. Undefined is zero. */
 export const jvpRules: { readonly [K in Op]: JvpRule<K> } = {
   number: still,
   constant: still,

@@ -90,7 +90,7 @@ export function intern(body: Body, axes: Axes, type: 'real' | 'bool' = 'real'): 
 
 export const isReduction = <B extends Body>(body: B): body is Extract<B, ReductionBody> => 'over' in body;
 
-export const text = (value: Fraction): string => value.toFraction();
+const text = (value: Fraction): string => value.toFraction();
 
 /** Whether a fraction is 1, as most are. */
 export const isOne = ({ s, n, d }: Fraction): boolean => n === 1n && d === 1n && s === 1n;

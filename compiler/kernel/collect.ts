@@ -97,6 +97,7 @@ export function eachStatement(statements: readonly Statement[], visit: (statemen
   }
 }
 
+/** Those of the tensors that the body reads or writes, in their order, each name once. */
 export function collectBindings(body: readonly Statement[], tensors: readonly Tensor[]): Binding[] {
   const read = new Set<string>();
   const written = new Set<string>();
@@ -138,6 +139,7 @@ export function arraysIn(body: readonly Statement[]): Set<string> {
   return arrays;
 }
 
+/** The sizes and attributes that the body needs, and those that more code does. */
 export function collectUniforms(
   body: readonly Statement[],
   more: readonly Code[],

@@ -8,6 +8,7 @@ import { mapCodes, renameAll } from './rewrite.ts';
 
 type For = Extract<Statement, { do: 'for' }>;
 
+/** The same body with such loops joined, and without arrays that nothing reads any more. */
 export function joinLoops(body: readonly Statement[]): Statement[] {
   const isLocal = new Set(body.flatMap((s) => (s.do === 'array' ? [s.name] : [])));
   return withoutUnread(joinIn(body, isLocal), isLocal);

@@ -40,7 +40,7 @@ export const sidesOf = (direction: Direction): Sides =>
 export const oneAtATime: Sides = { rows: 1, sums: 1, maps: 1 };
 
 /** Rows taken in for a few columns at a time: so many share what is read or computed once a column. */
-export const rowChunk = 64;
+const rowChunk = 64;
 
 /** A loop over some axes as one. */
 export function loop(

@@ -19,6 +19,10 @@ import { index, type Kernel } from './kernel.ts';
 import { formulasOf, reductionsOf, trafficOf } from './report.ts';
 import { createTensors, expressionsOf, inputsOf, outputsOf } from './tensors.ts';
 
+/**
+ * The one function of a program with these stages. Its arrays are row-major, with their axes in the order of `layout`;
+ * scratch is inside.
+ */
 export function lowerCpu(
   entry: Entry,
   program: Program,

@@ -55,6 +55,7 @@ export interface Names {
   readonly fresh: (base: string) => string;
 }
 
+/** Names for one function, none of those used. */
 export function createNames(used: readonly string[] = []): Names {
   const taken = new Set<string>(used);
   /** The number that each base was tried with last. */

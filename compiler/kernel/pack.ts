@@ -69,6 +69,7 @@ export interface PackOptions {
   readonly preparedFor?: (stage: Stage) => Preparation | undefined;
 }
 
+/** Chooses what each stage computes of small values, and what it finds where an earlier one has handed it over. */
 export function packSmallValues(
   stages: readonly Stage[],
   scalars: Scalars,

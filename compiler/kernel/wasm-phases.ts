@@ -39,6 +39,7 @@ interface Making {
   readonly foundBy: (stage: Stage) => Found;
 }
 
+/** The phases of the stages in order; tensors have their axes in the order of `layout`. */
 export function phasesOf(context: Context, stages: readonly Stage[], layout: readonly string[]): Phases {
   const original = new Map<Stage, Stage>();
   const parts = stages.flatMap((stage) => {

@@ -41,6 +41,10 @@ export interface Reduction {
   readonly blocks: Code;
 }
 
+/**
+ * How the only group of a stage is reduced: its axes joined where all that it reads lets them be, but none of those that
+ * are `fixed` with one that is not. Kept indices are cut into `blocks`.
+ */
 export function describeReduction(
   context: Context,
   stage: ReduceStage,

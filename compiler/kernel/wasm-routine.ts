@@ -16,7 +16,8 @@ import {
   times,
 } from './kernel.ts';
 import type { Names } from './names.ts';
-import type { Nest, ScopeOptions } from './nest.ts';
+import type { Nest } from './nest.ts';
+import type { ScopeOptions } from './nest-frames.ts';
 import type { Packed } from './pack.ts';
 import type { Scalars } from './scalar.ts';
 import type { Tensors } from './tensors.ts';
@@ -24,7 +25,7 @@ import type { Tensors } from './tensors.ts';
 export { openVariable, place, sizeOf, type Variable };
 
 /** Elements that are accumulated in f32 before they are merged in f64, and that a unit of work has at least. */
-export const chunk = 1024;
+const chunk = 1024;
 
 /** What all routines of one program share. */
 export interface Context {

@@ -15,6 +15,10 @@ import { createTensors, expressionsOf, inputsOf, outputsOf } from './tensors.ts'
 import { phasesOf } from './wasm-phases.ts';
 import { gap } from './wasm-reduction.ts';
 
+/**
+ * The one kernel of a program with these stages. Its tensors are row-major, with their axes in the order of `layout`;
+ * what goes from phase to phase is bound as scratch.
+ */
 export function lowerWasm(
   entry: Entry,
   program: Program,

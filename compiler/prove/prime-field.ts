@@ -8,7 +8,7 @@ import type { Call, Fraction } from '../graph/expr.ts';
 import type { Comparison } from '../spec/spec.ts';
 
 /** A Mersenne prime, 3 modulo 4, so that a^((p+1)/4) is the root of a square, and is multiplicative. */
-export const prime = 2n ** 61n - 1n;
+const prime = 2n ** 61n - 1n;
 
 /** The point has no value for the formula: a division by zero, or a root of what is no square. Another may have. */
 export class NoValue extends Error {}

@@ -59,6 +59,10 @@ export type Stage = ReduceStage | MapStage;
 /** A reduction node that can start now: its operand holds no other. */
 type Ready = Extract<Expr, { over: Axes }>;
 
+/**
+ * The stages in the order they run. Each output of the program is in one of them, and so is the scratch that goes from
+ * stage to stage; maps come last.
+ */
 export function stagesOf(program: Program): Stage[] {
   const stages: Stage[] = [];
   const scratch = scratchNames(program);

@@ -48,6 +48,7 @@ export function exactPower(base: Fraction, p: Fraction): Fraction | undefined {
   return base.pow(p) ?? undefined;
 }
 
+/** Compares exactly. */
 export function holds(fn: Comparison, a: Fraction, b: Fraction): boolean {
   const sign = a.compare(b);
   const all = {

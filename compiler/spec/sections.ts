@@ -25,6 +25,7 @@ export interface Reader {
   readonly scope: Omit<Scope, 'names' | 'hidden'>;
 }
 
+/** Formulas see the arguments, and what formulas above them define; calls, the entries that are `standing` before. */
 export function readSections(
   source: Source,
   declared: Declared,

@@ -43,7 +43,7 @@ export function sizesOf(entry: Entry): Sizes[] {
   return all;
 }
 
-export function shapeOf(dimensions: readonly Dimension[], sizes: Sizes): number[] {
+function shapeOf(dimensions: readonly Dimension[], sizes: Sizes): number[] {
   return dimensions.flatMap((d) => {
     if (d.kind === 'fold') return sizes.folds.get(d.axis)!;
     return (d.kind === 'split' ? d.axes : [d.axis]).reduce((n, axis) => n * sizes.of.get(axis)!, 1);
@@ -56,7 +56,7 @@ function fill({ name }: { readonly name: string }, length: number, random: Rando
   return /var|positive/.test(name) ? values.map((v) => Math.fround(0.3 + v * v)) : values;
 }
 
-export const elementsOf = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
+const elementsOf = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
 
 /** The tensors that a variant is given. */
 export const givenOf = ({ entry, variant }: Forward): TensorArgument[] =>

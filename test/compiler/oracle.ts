@@ -56,7 +56,7 @@ export function isAllowed(forward: Forward, call: CallInputs, sizes: Sizes): boo
 const keyed = (role: string, named: Named): [string, Numbers][] =>
   [...named].map(([name, data]) => [`${role} ${name}`, data]);
 
-export const inputsOf = ({ inputs }: CallInputs): Map<string, Numbers> =>
+const inputsOf = ({ inputs }: CallInputs): Map<string, Numbers> =>
   new Map([...inputs].map(([name, { data }]) => [name, data]));
 
 /** Returns and updated states. */

@@ -23,7 +23,7 @@ export function openTotals({ nest, names }: Builder, group: Group, isAcross: boo
   return totals;
 }
 
-export function assign({ nest }: Builder, { value }: Pick<Total, 'value'>, next: Code): void {
+function assign({ nest }: Builder, { value }: Pick<Total, 'value'>, next: Code): void {
   nest.push({ do: 'assign', name: nameOf(value), value: next });
 }
 

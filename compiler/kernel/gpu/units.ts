@@ -25,6 +25,9 @@ export interface MapUnit {
 
 export type Unit = ReduceUnit | MapUnit;
 
+export const stagesIn = (unit: Unit): Stage[] =>
+  unit.kind === 'reduce' && unit.map ? [unit.stage, unit.map] : [unit.stage];
+
 /**
  * The units of a program in order. A map moves up to the group that it goes on from: nothing reads what it writes,
  * since state, which has to be read before it is written, stays where it is.

@@ -23,12 +23,12 @@ import { type Expr, Fraction } from '../../../compiler/graph/expr.ts';
 import { arrange, interpret } from '../../../compiler/graph/interpret.ts';
 import { normals, type Random, randomOf } from '../random.ts';
 
-export const sizes = new Map([
+const sizes = new Map([
   ['a', 2],
   ['b', 3],
   ['c', 2],
 ]);
-export const space = [...sizes.keys()];
+const space = [...sizes.keys()];
 
 export const inputs: readonly Expr[] = [
   input('input', 'x', ['a', 'b', 'c']),
