@@ -3,7 +3,7 @@
  * derivative (a − m) / Σ w, but the rules of products and sums give a / Σ w and −Σ w·a / (Σ w)², which cancel where a is
  * far from zero. The same is true of the cotangent of w in w / Σ w, which is (ct − Σ w·ct / Σ w) / Σ w.
  */
-import { type Axes, overlaps, sameAxes } from './axes.ts';
+import { type Axes, difference, isStrictSubset, isSubset, overlaps, sameAxes } from './axes.ts';
 import {
   add,
   atom,
@@ -55,17 +55,21 @@ interface Opening {
   readonly over: Axes;
 }
 
-/** The term as it is, and with all of it under one of its sums. */
+/** The term as it is, and with all of it under one of its sums, over all of its axes or over those of a divisor. */
 function openingsOf(term: Expr): Opening[] {
   const coefficient = term.op === 'mul' ? term.coefficient : one;
   const factors = factorsOf(term);
+  const divisors = factors.filter(isDivisor).map(([f]) => (f as Node<'sum'>).over);
   const sums = factors.flatMap(([f, p]): Opening[] => {
     if (f.op !== 'sum' || !isOne(p)) return [];
     const rest = product(
       coefficient,
       factors.filter(([other]) => other !== f),
     );
-    return overlaps(rest.axes, f.over) ? [] : [{ body: mul(rest, f.x), over: f.over }];
+    const parts = divisors.filter((over) => isStrictSubset(over, f.over));
+    return [f.over, ...parts]
+      .filter((over) => !overlaps(rest.axes, over))
+      .map((over) => ({ body: mul(rest, sum(f.x, difference(f.over, over))), over }));
   });
   return [{ body: term, over: [] }, ...sums];
 }
@@ -92,7 +96,7 @@ function centreTerms(value: Expr, mean: Expr): Expr | undefined {
   if (mean.op !== 'mul') return undefined;
   for (const [weights] of mean.factors.filter(isDivisor) as [Node<'sum'>, Fraction][]) {
     for (const [weighted, p] of mean.factors) {
-      if (weighted.op !== 'sum' || !isOne(p) || !sameAxes(weighted.over, weights.over)) continue;
+      if (weighted.op !== 'sum' || !isOne(p) || !isSubset(weights.over, weighted.over)) continue;
       const average = mul(weighted, power(weights, -1));
       const e = neg(mul(value, average, power(mean, -1)));
       if (!isNumber(e) && isFactor(e, value) && isWeighted(e, weights, weighted))

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type Session, startSession } from '../../cli/session.ts';
+import { type Session, type Shaped, startSession } from '../../cli/session.ts';
 import { farthest, type Numbers } from './near.ts';
 import { normals, randomOf } from './random.ts';
 import { compileSpec, type Target, typescript32, typescript64, wasm, wgsl } from './targets.ts';
@@ -57,6 +57,13 @@ const channelOf = (i: number): number => Math.floor(i / s) % c;
 const random = randomOf('stability');
 const noise = normals(random, n * c * s);
 const cotangent = normals(random, n * c * s);
+const drawn = (shape: readonly number[], f = (v: number) => v): Shaped => ({
+  shape,
+  data: normals(
+    random,
+    shape.reduce((a, b) => a * b),
+  ).map((v) => Math.fround(f(v))),
+});
 const far = (mean: number): number[] => noise.map((v) => Math.fround(v + mean));
 
 for (const target of [typescript32, wasm, await wgsl()]) {
@@ -179,38 +186,37 @@ for (const target of [typescript32, wasm, await wgsl()]) {
     test.run();
   }
 
-  const test = suite(`weighted statistics far from zero, ${target.name}`);
-  test('every gradient of the first and the second order', async () => {
-    const [rows, columns] = [4, 24];
-    const draw = (shape: readonly number[], f = (v: number) => v) => ({
-      shape,
-      data: normals(
-        random,
-        shape.reduce((a, b) => a * b),
-      ).map((v) => Math.fround(f(v))),
-    });
-    const inputs = new Map([
-      ['x', draw([rows, columns], (v) => v + 1e4)],
-      ['w', draw([columns], (v) => 0.2 + Math.abs(v))],
-    ]);
-    const ct = new Map([['y', draw([rows]).data]]);
-    const ct2 = new Map([...inputs].map(([name, { shape }]) => [name, draw(shape).data]));
-    const found = async (of: Target): Promise<Map<string, Numbers>> => {
-      const op = compiled.weighted.ops.get('weighted_var')!;
-      const session = await startSession(of, op, { inputs, attributes: {} });
+  const test = suite(`weighted means far from zero, ${target.name}`);
+
+  /** Gradients of both orders against float64 on the same rounded input. */
+  const agree = async (name: string, inputs: ReadonlyMap<string, Shaped>, shape: readonly number[]) => {
+    const ct = new Map([['y', drawn(shape).data]]);
+    const ct2 = new Map([...inputs].map(([of, tensor]) => [of, drawn(tensor.shape).data]));
+    const found = async (on: Target): Promise<Map<string, Numbers>> => {
+      const session = await startSession(on, compiled.weighted.ops.get(name)!, { inputs, attributes: {} });
       const [first, second] = [await session.gradients(ct), await session.second(ct, ct2)];
       session.dispose();
       return new Map([
         ...first,
-        ...[...second].map(([name, numbers]) => [`second ${name}`, numbers] as const),
+        ...[...second].map(([of, numbers]) => [`second order of ${of}`, numbers] as const),
       ]);
     };
     const [actual, exact] = [await found(target), await found(typescript64)];
-    assert.is(exact.size, 5);
-    for (const [name, numbers] of exact) {
-      const off = farthest(actual.get(name)!, numbers, 1e-5);
-      assert.not(off, `${name}${off}`);
+    assert.is(exact.size, 2 * inputs.size + 1);
+    for (const [of, numbers] of exact) {
+      const off = farthest(actual.get(of)!, numbers, 1e-5);
+      assert.not(off, `${of}${off}`);
     }
-  });
+  };
+
+  test('a weighted variance', () =>
+    agree(
+      'weighted_var',
+      new Map([
+        ['x', drawn([4, 24], (v) => v + 1e4)],
+        ['w', drawn([24], (v) => 0.2 + Math.abs(v))],
+      ]),
+      [4],
+    ));
   test.run();
 }
