@@ -1,7 +1,7 @@
 /** A document as one page that needs nothing else: MathML, inline SVG, its own style. */
 import type { Block, Document, Equation, Note, Prose } from './document.ts';
 import { displayMath, escapeMarkup, inlineMath } from './mathml.ts';
-import { fits, widthOf } from './rows.ts';
+import { widthOf } from './rows.ts';
 import { style } from './style.ts';
 import { arrowSvg, pictureSvg } from './svg.ts';
 
@@ -57,34 +57,23 @@ function contentsHtml(blocks: readonly Block[]): string {
   return `<ol>\n${lines.join('\n')}\n</ol>`;
 }
 
-async function blockHtml(block: Block, columns = wide): Promise<string> {
+async function blockHtml(block: Block): Promise<string> {
   switch (block.is) {
     case 'heading':
       return `<h${block.level + 1} id="${block.id}">${escapeMarkup(block.text)}</h${block.level + 1}>`;
     case 'paragraph':
       return `<p>${proseHtml(block.content)}</p>`;
     case 'equations':
-      return `<div class="equations">\n${block.rows.map((row) => equationHtml(row, columns)).join('\n')}\n</div>`;
+      return `<div class="equations">\n${block.rows.map(equationHtml).join('\n')}\n</div>`;
     case 'code':
       return `<figure><figcaption>${escapeMarkup(block.title)}</figcaption><pre tabindex="0"><code>${escapeMarkup(block.text)}</code></pre></figure>`;
-    case 'beside': {
-      const isNarrow = block.left.every(
-        (inner) => inner.is !== 'equations' || inner.rows.every(({ right }) => fits(right, narrow)),
-      );
-      const inner = isNarrow ? narrow : wide;
-      const [left, right] = await Promise.all(
-        [block.left, block.right].map((side) => Promise.all(side.map((one) => blockHtml(one, inner)))),
-      );
-      return `<div class="${isNarrow ? 'beside' : 'above'}">\n<div>${left!.join('\n')}</div>\n<div>${right!.join('\n')}</div>\n</div>`;
-    }
     case 'picture':
       return `<figure>\n${await pictureSvg(block.picture)}\n${legend}\n</figure>`;
   }
 }
 
-/** Characters of mathematics that fit across the page, and beside code. */
-const wide = 84;
-const narrow = 34;
+/** Characters of mathematics that fit across the page. */
+const columns = 84;
 
 const legend = `<ul class="legend">${(
   [
@@ -106,7 +95,7 @@ const proseHtml = (prose: Prose): string =>
   prose.map((part) => (typeof part === 'string' ? escapeMarkup(part) : inlineMath(part))).join('');
 
 /** A definition in two columns, or a rewrite across both. */
-function equationHtml(row: Equation, columns: number): string {
+function equationHtml(row: Equation): string {
   const { left, axes, relation, right, depth } = row;
   const notes = row.notes.map((note) => `<li>${noteHtml(note)}</li>`).join('');
   const below = notes && `<ul class="notes">${notes}</ul>`;

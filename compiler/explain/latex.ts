@@ -36,8 +36,6 @@ function blockTex(block: Block): string {
       return proseTex(block.content);
     case 'equations':
       return equationsTex(block.rows);
-    case 'beside':
-      return block.left.map(blockTex).join('\n\n');
     case 'code':
     case 'picture':
       return '';

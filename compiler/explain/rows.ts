@@ -57,10 +57,6 @@ export function lineWidth({ terms, opens = [] }: Line): number {
   return parts.reduce((width, part) => width + widthOf(part), 3 * (parts.length - 1));
 }
 
-/** Whether no line of a formula is wider than so many characters. */
-export const fits = (n: Notation, columns: number): boolean =>
-  linesOf(n, columns).every((line) => lineWidth(line) <= columns);
-
 function inLines(terms: readonly SignedTerm[], columns: number, start: number): SignedTerm[][] {
   const lines: SignedTerm[][] = [[]];
   let used = start;

@@ -61,9 +61,6 @@ mtd.right { text-align: left; padding-left: .35em; }
   display: inline-block; padding: 0 .5em; border: 1px solid var(--reduction-line); border-radius: 1em;
   background: var(--reduction); color: var(--ink);
 }
-.beside { display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); gap: 1.4rem; align-items: start; }
-.beside .equations { padding-left: 0; margin-top: .4rem; }
-.beside .axes { display: block; margin: 0; }
 figure { margin: .6rem 0; }
 figcaption { font: 13.5px/1.4 system-ui, sans-serif; color: var(--muted); margin-bottom: .3rem; }
 pre {
@@ -86,7 +83,6 @@ pre {
 .legend { display: flex; flex-wrap: wrap; gap: .3rem 1.2rem; margin: .5rem 0 0; padding: 0; list-style: none; font: 13px system-ui, sans-serif; color: var(--muted); }
 .legend svg { vertical-align: -2px; margin-right: .35em; }
 footer { margin-top: 4rem; padding-top: 1rem; border-top: 1px solid var(--line); font: 13.5px system-ui, sans-serif; color: var(--muted); }
-@media (max-width: 70rem) { .beside { grid-template-columns: minmax(0, 1fr); } }
 @media (max-width: 52rem) { .page { grid-template-columns: minmax(0, 1fr); } nav { position: static; max-height: none; } main { padding: 1rem; } }
 @media print { nav { display: none; } .page { display: block; } pre { max-height: none; } }
 `.trim();
