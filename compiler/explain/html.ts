@@ -91,8 +91,17 @@ const legend = `<ul class="legend">${(
   )
   .join('')}</ul>`;
 
-const proseHtml = (prose: Prose): string =>
-  prose.map((part) => (typeof part === 'string' ? escapeMarkup(part) : inlineMath(part))).join('');
+/** Punctuation after a formula stays in its line: without that, it may be the first of the next. */
+function proseHtml(prose: Prose): string {
+  const parts: string[] = [];
+  for (const part of prose) {
+    const isText = typeof part === 'string';
+    const [mark = ''] = (isText && parts.at(-1)?.startsWith('<math') && /^[,.;:)]+/.exec(part)) || [];
+    if (mark) parts.push(`<span class="close">${parts.pop()}${mark}</span>`);
+    parts.push(isText ? escapeMarkup(part.slice(mark.length)) : inlineMath(part));
+  }
+  return parts.join('');
+}
 
 /** A definition in two columns, or a rewrite across both. */
 function equationHtml(row: Equation): string {

@@ -42,6 +42,7 @@ p { margin: .7rem 0; max-width: 44rem; }
 .signature { font-size: 13.5px; color: var(--muted); max-width: none; }
 math { font-size: 1.06em; font-family: "STIX Two Math", "Cambria Math", "Latin Modern Math", "DejaVu Math TeX Gyre", math; }
 p math { font-size: 1em; }
+.close { white-space: nowrap; }
 .word { font-style: italic; letter-spacing: .01em; }
 mtd.left { text-align: left; padding-left: 0; }
 mtd.right { text-align: left; padding-left: .35em; }

@@ -2,7 +2,9 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { paragraph } from '../../compiler/explain/document.ts';
 import { explain, type Format } from '../../compiler/explain/explain.ts';
+import { htmlPage } from '../../compiler/explain/html.ts';
 import { latexText } from '../../compiler/explain/latex.ts';
 import { mathOf } from '../../compiler/explain/mathml.ts';
 import { splitName } from '../../compiler/explain/names.ts';
@@ -145,6 +147,10 @@ html('labels keep clear of the round ends of their pills', async () => {
   const svg = await pictureSvg({ title, nodes, edges: [], stages: ['stage 1'] });
   const [, width] = /class="node reduction">.*?<rect [^>]*width="(\d+)"/.exec(svg)!;
   assert.ok(Number(width) - 7.3 * label.length >= 36, width);
+});
+html('punctuation stays in the line of the formula before it', async () => {
+  const page = await htmlPage({ title: '', blocks: [paragraph('f'), paragraph(nameNotation('x'), ', & y')] });
+  assert.match(page, '<p><span class="close"><math><mi>x</mi></math>,</span> &amp; y</p>');
 });
 html('runs in a browser: the sources use nothing of Node', () => {
   const folder = new URL('../../compiler/explain/', import.meta.url);
