@@ -1,9 +1,9 @@
 /** A document as one page that needs nothing else: MathML, inline SVG, its own style. */
 import type { Block, Document, Equation, Note, Prose } from './document.ts';
 import { displayMath, escapeMarkup, inlineMath } from './mathml.ts';
-import { widthOf } from './rows.ts';
 import { style } from './style.ts';
 import { arrowSvg, pictureSvg } from './svg.ts';
+import { widthOf } from './width.ts';
 
 /** A complete page. It makes no request. */
 export async function htmlPage({ title, blocks }: Document): Promise<string> {
@@ -72,8 +72,8 @@ async function blockHtml(block: Block): Promise<string> {
   }
 }
 
-/** Characters of mathematics that fit across the page. */
-const columns = 84;
+/** Characters of mathematics that fit across the page, beside what is defined. */
+const columns = 64;
 
 const legend = `<ul class="legend">${(
   [

@@ -51,9 +51,10 @@ mtd.right { text-align: left; padding-left: .35em; }
 .formula, .across { min-width: 0; }
 .formula { padding: .1rem 0; }
 .across { grid-column: 1 / -1; }
-.equations math[display="block"] { display: block math; width: max-content; margin: 0; padding: .15rem 0; }
+.math { padding: .15rem 0 .35rem 2em; text-indent: -2em; }
+.math math { text-indent: 0; }
 .formula, .rewrite { overflow-x: auto; overflow-y: hidden; }
-.rewrite { display: flex; gap: .7rem; align-items: center; }
+.rewrite { display: flex; flex-wrap: wrap; gap: 0 .7rem; align-items: baseline; }
 .rewrite.long { display: grid; gap: .3rem; }
 .rewrite.long > div + div { padding-left: 1.4em; }
 .inner { border-left: 2px solid var(--line); margin-left: .5rem; padding-left: 1rem; }
@@ -84,6 +85,11 @@ pre {
 .legend { display: flex; flex-wrap: wrap; gap: .3rem 1.2rem; margin: .5rem 0 0; padding: 0; list-style: none; font: 13px system-ui, sans-serif; color: var(--muted); }
 .legend svg { vertical-align: -2px; margin-right: .35em; }
 footer { margin-top: 4rem; padding-top: 1rem; border-top: 1px solid var(--line); font: 13.5px system-ui, sans-serif; color: var(--muted); }
-@media (max-width: 52rem) { .page { grid-template-columns: minmax(0, 1fr); } nav { position: static; max-height: none; } main { padding: 1rem; } }
+@media (min-width: 70rem) { .part { white-space: nowrap; } }
+@media (max-width: 52rem) {
+  .page { grid-template-columns: minmax(0, 1fr); } nav { position: static; max-height: none; } main { padding: 1rem; }
+  .equations { grid-template-columns: minmax(0, 1fr); padding-left: 0; } .formula { padding-left: 1rem; margin-bottom: .4rem; }
+  .inner { padding-left: .6rem; margin-left: 0; }
+}
 @media print { nav { display: none; } .page { display: block; } pre { max-height: none; } }
 `.trim();
