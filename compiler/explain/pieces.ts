@@ -51,7 +51,10 @@ export function piecesOf(n: Notation, columns: number): Pieces {
     case 'choice': {
       if (!isMasked(n) || widthOf(n.then) < columns / 2) return whole(n, false);
       const then = enclosed(n.then, (of) => isWeakFactor(of, true), columns);
-      return before([{ is: 'mask', test: n.test }], then);
+      const mask: Piece = { bits: [{ is: 'mask', test: n.test }] };
+      return areClose(mask, then, columns)
+        ? before(mask.bits, then)
+        : inRow([mask, before([{ is: 'times' }], then)]);
     }
     case 'call':
       return n.fn === 'abs' ? whole(n, false) : callPieces(n, columns);
@@ -95,7 +98,7 @@ function sumPieces({ terms }: Kind<'sum'>, columns: number): Pieces {
   return inRow(parts);
 }
 
-/** Short factors stay together, and with the beginning of a long one after them: rather a bit too much than a factor alone. */
+/** Short factors stay together, and with the beginning of a long one after them. */
 function productPieces({ factors }: Kind<'product'>, columns: number): Pieces {
   const parts: Pieces[] = [];
   for (const [i, factor] of factors.entries()) {
@@ -103,8 +106,7 @@ function productPieces({ factors }: Kind<'product'>, columns: number): Pieces {
     const bare = enclosed(factor, isWeak, columns);
     const next = i === 0 ? bare : before([{ is: 'times' }], bare);
     const last = parts.at(-1);
-    const together = last && piecesWidth(last) + piecesWidth(firstOf(next));
-    if (together && 'bits' in last && together <= 1.25 * columns)
+    if (last && 'bits' in last && areClose(last, next, columns))
       parts[parts.length - 1] = before(last.bits, next);
     else parts.push(next);
   }
@@ -156,6 +158,10 @@ function isTall(n: Notation): boolean {
 }
 
 const inRow = (parts: readonly Pieces[]): Pieces => (parts.length === 1 ? parts[0]! : { parts });
+
+/** Whether one piece holds a factor and what the next one begins with: rather a bit too much than a factor alone. */
+const areClose = (factor: Piece, next: Pieces, columns: number): boolean =>
+  piecesWidth(factor) + piecesWidth(firstOf(next)) <= 1.25 * columns;
 
 const firstOf = (pieces: Pieces): Pieces => ('parts' in pieces ? firstOf(pieces.parts[0]!) : pieces);
 
