@@ -72,6 +72,8 @@ test('what has no operators is not cut', () => {
 test('a big operator that something follows has parentheses, as a term and as a factor', () => {
   const sums = plus(total(productOf([a, b])), total(productOf([c, d])));
   assert.equal(written(sums, 12), ['\\left(\\sum_{n} a \\cdot b\\right)', '+ \\sum_{n} c \\cdot d']);
+  const masked: Notation = { is: 'choice', test: d, then: total(a), else: numberNotation('0') };
+  assert.is(texOf(plus(masked, b)), '\\left(\\left[d\\right] \\, \\sum_{n} a\\right) + b');
   const quotient = quotientOf([total(plus(a, b))], [c]);
   assert.equal(written(productOf([quotient, d]), 9), [
     '\\Bigl( \\frac{1}{c}',
