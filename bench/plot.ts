@@ -5,8 +5,9 @@ import type { Contender } from './contender.ts';
 
 const width = 920;
 const rowHeight = 26;
-const top = 92;
 const panel = { left: 232, width: 300, gap: 50 };
+/** The first row of a legend, below the title of its panel. */
+const legend = { top: 62, rowHeight: 16 };
 
 /** By how a contender's name starts. Filled marks are all threads or a GPU, hollow ones one thread. */
 const colours: { readonly [word: string]: string } = {
@@ -50,21 +51,21 @@ const position = ({ low, high }: Scale, left: number, value: number): number =>
 /** Training steps of all problems: a panel for the CPU, one for WebGPU. */
 export function drawPlot(rows: readonly Row[], contenders: readonly Contender[]): string {
   const steps = rows.filter(({ row }) => row.task === 'step' && row.training);
+  const shown = contenders.filter(({ name }) => steps.some((row) => timingIn(row, name)));
+  const keys = [
+    { title: 'CPU', items: placed(shown.filter(({ unit }) => unit === 'cpu')) },
+    { title: 'WebGPU', items: placed(shown.filter(({ unit }) => unit === 'gpu')) },
+  ];
+  const legendRows = 1 + Math.max(0, ...keys.flatMap(({ items }) => items.map(({ row }) => row)));
+  const top = legend.top + legend.rowHeight * legendRows + 14;
   const height = top + rowHeight * steps.length + 20;
-  const left = (i: number) => panel.left + i * (panel.width + panel.gap);
-  const panels = (['cpu', 'gpu'] as const).map((unit, i) =>
-    drawPanel(
-      unit,
-      left(i),
-      steps,
-      contenders.filter((c) => c.unit === unit),
-      height,
-    ),
+  const panels = keys.map((key, i) =>
+    drawPanel(key, { left: panel.left + i * (panel.width + panel.gap), top, height }, steps),
   );
   const labels = steps.map(({ row }, i) => {
     const layout = row.op === 'batch_norm' && row.layout === 'last' ? ', channels last' : '';
     const op = row.op === 'batch_norm' ? '' : `${row.op.replace('_', ' ')} `;
-    return text(panel.left - 14, rowAt(i) + 4, `${op}${writeShape(row.shape)}${layout}`, 'end');
+    return text(panel.left - 14, rowAt(top, i) + 4, `${op}${writeShape(row.shape)}${layout}`, 'end');
   });
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="system-ui, sans-serif" font-size="12">
 <title>Training steps of normalisation layers, nanoseconds per element</title>
@@ -75,18 +76,25 @@ ${[...labels, ...panels].join('\n')}
 `;
 }
 
-const rowAt = (i: number): number => top + rowHeight * (i + 0.5);
+const rowAt = (top: number, i: number): number => top + rowHeight * (i + 0.5);
 
 const text = (x: number, y: number, content: string, anchor = 'start', rest = ''): string =>
   `<text x="${x.toFixed(1)}" y="${y.toFixed(1)}" text-anchor="${anchor}" ${rest}>${escapeXml(content)}</text>`;
 
-function drawPanel(
-  unit: 'cpu' | 'gpu',
-  left: number,
-  steps: readonly Row[],
-  contenders: readonly Contender[],
-  height: number,
-): string {
+/** What a panel shows, and its legend. */
+interface Key {
+  readonly title: string;
+  readonly items: readonly Item[];
+}
+
+interface Frame {
+  readonly left: number;
+  readonly top: number;
+  readonly height: number;
+}
+
+function drawPanel({ title, items }: Key, { left, top, height }: Frame, steps: readonly Row[]): string {
+  const contenders = items.map(({ contender }) => contender);
   const values = steps.map((row) => valuesOf(row, contenders));
   const all = values.flat();
   if (all.length === 0) return '';
@@ -97,15 +105,15 @@ function drawPanel(
     const line = `<line class="line" x1="${x}" x2="${x}" y1="${top - 4}" y2="${height - 16}"/>`;
     return line + text(Number(x), top - 10, `${Number(tick.toPrecision(1))}`, 'middle');
   });
-  const rules = steps.map(
-    (_, i) =>
-      `<line class="line" x1="${left}" x2="${left + panel.width}" y1="${rowAt(i)}" y2="${rowAt(i)}"/>`,
-  );
+  const rules = steps.map((_, i) => {
+    const y = rowAt(top, i);
+    return `<line class="line" x1="${left}" x2="${left + panel.width}" y1="${y}" y2="${y}"/>`;
+  });
   const marks = values.flatMap((row, i) =>
-    row.map(({ contender, value }) => mark(contender, position(scale, left, value), rowAt(i))),
+    row.map(({ contender, value }) => mark(contender, position(scale, left, value), rowAt(top, i))),
   );
-  const shown = contenders.filter((c) => all.some(({ contender }) => contender === c));
-  return [legend(unit, left, shown), ...axis, ...rules, ...marks].join('\n');
+  const head = text(left, legend.top - 18, title, 'start', 'font-weight="600"');
+  return [head, drawLegend(items, left), ...axis, ...rules, ...marks].join('\n');
 }
 
 /** A bar for the floor, large dots for ours, small ones for the peers. */
@@ -118,23 +126,37 @@ function mark({ name, side, threads }: Contender, x: number, y: number): string 
   return `<circle cx="${x.toFixed(1)}" cy="${y}" r="${radius}" ${fill} stroke="${colour}" stroke-width="2"><title>${escapeXml(name)}</title></circle>`;
 }
 
-/** The names in two rows, each after its mark; widths are guesses from the number of letters. */
-function legend(unit: 'cpu' | 'gpu', left: number, shown: readonly Contender[]): string {
-  const shortest = (name: string) => name.replace('all threads', 'all').replace(' on WebGPU', '');
-  let x = left + 4;
-  let y = 40;
-  const items = shown.map((contender) => {
-    const name = shortest(contender.name);
-    const needed = 20 + 6.4 * name.length;
-    if (x + needed > left + panel.width + 20) {
-      x = left + 4;
-      y += 15;
+/** A name of the legend: how far right its mark is, and in which row. */
+interface Item {
+  readonly contender: Contender;
+  readonly name: string;
+  readonly x: number;
+  readonly row: number;
+}
+
+/** Names one after another, in as many rows as they need; widths are guesses from the number of letters. */
+function placed(contenders: readonly Contender[]): Item[] {
+  let x = 4;
+  let row = 0;
+  return contenders.map((contender) => {
+    const name = contender.name.replace('all threads', 'all').replace(/ on WebGPU| webgpu/, '');
+    const needed = 26 + 6.9 * name.length;
+    if (x > 4 && x + needed > panel.width) {
+      x = 4;
+      row += 1;
     }
-    const item = mark({ ...contender, side: contender.side === 'floor' ? 'floor' : 'peer' }, x, y - 4);
-    const label = text(x + 8, y, name, 'start', 'font-size="10.5"');
+    const item = { contender, name, x, row };
     x += needed;
-    return item + label;
+    return item;
   });
-  const title = text(left - 14, 40, unit === 'cpu' ? 'CPU' : '', 'end');
-  return [title, ...items].join('\n');
+}
+
+function drawLegend(items: readonly Item[], left: number): string {
+  const drawn = items.map(({ contender, name, x, row }) => {
+    const y = legend.top + legend.rowHeight * row;
+    const side = contender.side === 'floor' ? 'floor' : 'peer';
+    const label = text(left + x + 8, y, name, 'start', 'font-size="10.5"');
+    return mark({ ...contender, side }, left + x, y - 4) + label;
+  });
+  return drawn.join('\n');
 }

@@ -29,9 +29,8 @@ export type Block =
   | { readonly is: 'heading'; readonly level: 1 | 2 | 3; readonly text: string; readonly id: string }
   | { readonly is: 'paragraph'; readonly content: Prose }
   | { readonly is: 'equations'; readonly rows: readonly Equation[] }
+  /** Only pages have room for code and pictures. */
   | { readonly is: 'code'; readonly title: string; readonly text: string }
-  /** Formulas beside the code that computes them, or above it where they are wide; only pages have room for code. */
-  | { readonly is: 'beside'; readonly left: readonly Block[]; readonly right: readonly Block[] }
   | { readonly is: 'picture'; readonly picture: Picture };
 
 export interface Document {

@@ -1,9 +1,9 @@
 /** A document as one page that needs nothing else: MathML, inline SVG, its own style. */
 import type { Block, Document, Equation, Note, Prose } from './document.ts';
 import { displayMath, escapeMarkup, inlineMath } from './mathml.ts';
-import { fits, widthOf } from './rows.ts';
 import { style } from './style.ts';
 import { arrowSvg, pictureSvg } from './svg.ts';
+import { widthOf } from './width.ts';
 
 /** A complete page. It makes no request. */
 export async function htmlPage({ title, blocks }: Document): Promise<string> {
@@ -57,34 +57,23 @@ function contentsHtml(blocks: readonly Block[]): string {
   return `<ol>\n${lines.join('\n')}\n</ol>`;
 }
 
-async function blockHtml(block: Block, columns = wide): Promise<string> {
+async function blockHtml(block: Block): Promise<string> {
   switch (block.is) {
     case 'heading':
       return `<h${block.level + 1} id="${block.id}">${escapeMarkup(block.text)}</h${block.level + 1}>`;
     case 'paragraph':
       return `<p>${proseHtml(block.content)}</p>`;
     case 'equations':
-      return `<div class="equations">\n${block.rows.map((row) => equationHtml(row, columns)).join('\n')}\n</div>`;
+      return `<div class="equations">\n${block.rows.map(equationHtml).join('\n')}\n</div>`;
     case 'code':
       return `<figure><figcaption>${escapeMarkup(block.title)}</figcaption><pre tabindex="0"><code>${escapeMarkup(block.text)}</code></pre></figure>`;
-    case 'beside': {
-      const isNarrow = block.left.every(
-        (inner) => inner.is !== 'equations' || inner.rows.every(({ right }) => fits(right, narrow)),
-      );
-      const inner = isNarrow ? narrow : wide;
-      const [left, right] = await Promise.all(
-        [block.left, block.right].map((side) => Promise.all(side.map((one) => blockHtml(one, inner)))),
-      );
-      return `<div class="${isNarrow ? 'beside' : 'above'}">\n<div>${left!.join('\n')}</div>\n<div>${right!.join('\n')}</div>\n</div>`;
-    }
     case 'picture':
       return `<figure>\n${await pictureSvg(block.picture)}\n${legend}\n</figure>`;
   }
 }
 
-/** Characters of mathematics that fit across the page, and beside code. */
-const wide = 84;
-const narrow = 34;
+/** Characters of mathematics that fit across the page, beside what is defined. */
+const columns = 64;
 
 const legend = `<ul class="legend">${(
   [
@@ -102,11 +91,20 @@ const legend = `<ul class="legend">${(
   )
   .join('')}</ul>`;
 
-const proseHtml = (prose: Prose): string =>
-  prose.map((part) => (typeof part === 'string' ? escapeMarkup(part) : inlineMath(part))).join('');
+/** Punctuation after a formula stays in its line: without that, it may be the first of the next. */
+function proseHtml(prose: Prose): string {
+  const parts: string[] = [];
+  for (const part of prose) {
+    const isText = typeof part === 'string';
+    const [mark = ''] = (isText && parts.at(-1)?.startsWith('<math') && /^[,.;:)]+/.exec(part)) || [];
+    if (mark) parts.push(`<span class="close">${parts.pop()}${mark}</span>`);
+    parts.push(isText ? escapeMarkup(part.slice(mark.length)) : inlineMath(part));
+  }
+  return parts.join('');
+}
 
 /** A definition in two columns, or a rewrite across both. */
-function equationHtml(row: Equation, columns: number): string {
+function equationHtml(row: Equation): string {
   const { left, axes, relation, right, depth } = row;
   const notes = row.notes.map((note) => `<li>${noteHtml(note)}</li>`).join('');
   const below = notes && `<ul class="notes">${notes}</ul>`;

@@ -1,4 +1,4 @@
-/** The section on kernels: stage by stage what is reduced and what follows, beside the code that does it. */
+/** The section on kernels: stage by stage what is reduced and what follows, above the code that does it. */
 
 import { printKernels } from '../emit/typescript.ts';
 import { printWgsl } from '../emit/wgsl.ts';
@@ -68,10 +68,7 @@ function stageBlocks(stage: Stage, i: number, plan: Plan, { name, id }: Code, wr
     const text = printWgsl(kernel, `${name}_${number}`, []).trim();
     return { is: 'code', title: `WGSL, kernel ${number} of ${plan.gpu.length}`, text };
   });
-  return [
-    heading(3, title, `${id}-stage-${i + 1}`),
-    { is: 'beside', left: formulaBlocks(stage, writer), right: texts },
-  ];
+  return [heading(3, title, `${id}-stage-${i + 1}`), ...formulaBlocks(stage, writer), ...texts];
 }
 
 /** A stage's outputs, after what is read for them. */

@@ -1,10 +1,12 @@
 /** A document as LaTeX: one that compiles by itself, with amsmath alone. */
 import type { Block, Document, Equation, Note, Prose } from './document.ts';
-import { linesOf, widthOf } from './rows.ts';
-import { escapeText, lineTex, texOf } from './tex.ts';
+import type { Notation } from './notation.ts';
+import { type Bit, type Piece, type Pieces, piecesOf, piecesWidth } from './pieces.ts';
+import { escapeText, pieceTex, texOf } from './tex.ts';
+import { widthOf } from './width.ts';
 
 /** About this many characters fit on a line of mathematics. */
-const columns = 62;
+const columns = 72;
 
 /** A complete document. */
 export function latexText({ title, blocks }: Document): string {
@@ -36,8 +38,6 @@ function blockTex(block: Block): string {
       return proseTex(block.content);
     case 'equations':
       return equationsTex(block.rows);
-    case 'beside':
-      return block.left.map(blockTex).join('\n\n');
     case 'code':
     case 'picture':
       return '';
@@ -76,7 +76,7 @@ const aligned = (rows: readonly Equation[]): string =>
 function rowTex({ left, relation, right, depth }: Equation): string {
   const sign = relation === '=' ? '=' : '\\rightarrow';
   const indent = '\\quad'.repeat(depth);
-  const lines = linesOf(right, columns - 12).map((line, i) => lineTex(line, i === 0));
+  const lines = linesOf(right, columns - 12).map(pieceTex);
   const [first, ...others] = lines;
   const breaks = relation === '→' && widthOf(left) + widthOf(right) > columns;
   const head = breaks
@@ -84,3 +84,21 @@ function rowTex({ left, relation, right, depth }: Equation): string {
     : `${indent} ${texOf(left)} & ${sign} ${first}`;
   return [head, ...others.map((line) => ` & \\quad {} ${line}`)].join(' \\\\\n');
 }
+
+/** Fills lines of so many characters with the pieces of a formula. */
+function linesOf(n: Notation, room: number): Bit[][] {
+  const lines: Bit[][] = [[]];
+  let used = 0;
+  for (const piece of inOrder(piecesOf(n, room))) {
+    const width = piecesWidth(piece);
+    if (used > 0 && used + width > room) {
+      lines.push([]);
+      used = 0;
+    }
+    lines.at(-1)!.push(...piece.bits);
+    used += width;
+  }
+  return lines;
+}
+
+const inOrder = (pieces: Pieces): Piece[] => ('parts' in pieces ? pieces.parts.flatMap(inOrder) : [pieces]);

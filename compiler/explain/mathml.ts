@@ -3,15 +3,18 @@
 import { splitName } from './names.ts';
 import {
   argumentsOf,
-  endsOpen,
+  isBig,
   isMasked,
   isShort,
+  isWeakBelow,
+  isWeakFactor,
+  isWeakTerm,
   type Kind,
   type Notation,
   nameNotation,
   type SignedTerm,
 } from './notation.ts';
-import { type Line, linesOf, lineWidth } from './rows.ts';
+import { type Bit, type Pieces, piecesOf, piecesWidth } from './pieces.ts';
 
 export const escapeMarkup = (text: string): string =>
   text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
@@ -19,48 +22,71 @@ export const escapeMarkup = (text: string): string =>
 /** A formula within a line. */
 export const inlineMath = (n: Notation): string => `<math>${mathOf(n)}</math>`;
 
-/** A formula on its own, a long one in several lines, smaller where these are long; `sign` stands before the first. */
+/**
+ * A formula on its own, which the page breaks between elements where it is wider than there is room; what is within
+ * `columns` characters is broken on narrow screens alone. `sign` stands before it.
+ */
 export function displayMath(n: Notation, columns: number, sign = ''): string {
   const mark = sign && `<mo form="prefix" rspace="0.3em">${sign}</mo>`;
-  const indent = '<mspace width="2em"></mspace>';
-  const lines = linesOf(n, columns);
-  const widest = Math.max(...lines.map(lineWidth));
-  const small =
-    widest > columns
-      ? ` style="font-size:${Math.max(60, Math.min(100, Math.round((110 * columns) / widest)))}%"`
-      : '';
-  return lines
-    .map(
-      (line, i) =>
-        `<math display="block"${small}>${i === 0 ? mark : indent}${row(lineMath(line, i === 0))}</math>`,
-    )
-    .join('');
+  return `<div class="math">${piecesMath(piecesOf(n, narrow), columns, mark)}</div>`;
 }
 
-const fence = (text: string): string => `<mo stretchy="false">${text}</mo>`;
+/** Characters of mathematics that fit across a telephone. */
+const narrow = 22;
 
-function lineMath({ terms, opens, closes }: Line, isFirst: boolean): string {
-  const before =
-    opens && `${[...opens.map((factor) => inProduct(factor, false)), ''].join(times)}${fence('(')}`;
-  return `${before ?? ''}${termsMath(terms, isFirst)}${closes ? fence(')') : ''}`;
+function piecesMath(pieces: Pieces, columns: number, mark: string): string {
+  if ('bits' in pieces)
+    return `<math displaystyle="true">${row(mark + pieces.bits.map(bitMath).join(''))}</math>`;
+  const parts = pieces.parts.map((part, i) => piecesMath(part, columns, i === 0 ? mark : '')).join('');
+  return piecesWidth(pieces) <= columns ? `<span class="part">${parts}</span>` : parts;
 }
 
-function termsMath(terms: readonly SignedTerm[], isFirstLine: boolean): string {
-  const [first] = terms;
-  if (isFirstLine && terms.length === 1 && first && !first.minus) return mathOf(first.of);
+function bitMath(bit: Bit): string {
+  switch (bit.is) {
+    case 'whole':
+      return bit.inParens ? parens(bit.of) : mathOf(bit.of);
+    case 'sign':
+      return bit.isFirst && bit.minus ? prefixMinus : `<mo form="infix">${bit.minus ? '−' : '+'}</mo>`;
+    case 'times':
+      return times;
+    case 'comma':
+      return comma;
+    case 'open':
+      return fence('(', 'prefix', bit.isTall);
+    case 'close':
+      return fence(')', 'postfix', bit.isTall);
+    case 'mask':
+      return maskMath(bit.test);
+    case 'function':
+      return functionMath(bit.name);
+    case 'keyword':
+      return `${nameMath(bit.name)}<mo>=</mo>`;
+    case 'over':
+      return overMath(bit.fn, bit.over);
+  }
+}
+
+function fence(text: string, form: 'prefix' | 'postfix', isTall: boolean): string {
+  const size = isTall ? ' symmetric="true" minsize="1.9em" maxsize="1.9em"' : ' stretchy="false"';
+  return `<mo form="${form}"${size}>${text}</mo>`;
+}
+
+function termsMath(terms: readonly SignedTerm[]): string {
   return terms
     .map(({ minus, of }, i) => {
-      const term = inSum(of, i === terms.length - 1);
-      if (isFirstLine && i === 0) return `${minus ? prefixMinus : ''}${term}`;
+      const term = wrapped(of, isWeakTerm(of, i === terms.length - 1));
+      if (i === 0) return `${minus ? prefixMinus : ''}${term}`;
       return `<mo form="infix">${minus ? '−' : '+'}</mo>${term}`;
     })
     .join('');
 }
 
 const prefixMinus = '<mo form="prefix">−</mo>';
-const times = '<mo lspace="0.14em" rspace="0.14em">·</mo>';
+const times = '<mo form="infix" lspace="0.14em" rspace="0.14em">·</mo>';
+const comma = '<mo separator="true">,</mo>';
 const row = (content: string): string => `<mrow>${content}</mrow>`;
 const parens = (n: Notation): string => `<mrow><mo>(</mo>${mathOf(n)}<mo>)</mo></mrow>`;
+const wrapped = (n: Notation, isWeak: boolean): string => (isWeak ? parens(n) : mathOf(n));
 
 /** The markup of a formula, without the element around it. */
 export function mathOf(n: Notation): string {
@@ -72,7 +98,7 @@ export function mathOf(n: Notation): string {
     case 'count':
       return `<mrow><mo>|</mo>${axesMath(n.axes)}<mo>|</mo></mrow>`;
     case 'sum':
-      return row(termsMath(n.terms, true));
+      return row(termsMath(n.terms));
     case 'product':
       return row(n.factors.map((factor, i) => inProduct(factor, i === n.factors.length - 1)).join(times));
     case 'fraction':
@@ -86,9 +112,9 @@ export function mathOf(n: Notation): string {
       const keywords = named.map(
         ([keyword, value]) => `${mathOf(nameNotation(keyword))}<mo>=</mo>${inRelation(value)}`,
       );
-      const args = [...plain.map(mathOf), ...keywords].join('<mo separator="true">,</mo>');
+      const args = [...plain.map(mathOf), ...keywords].join(comma);
       if (n.fn === 'abs') return `<mrow><mo>|</mo>${args}<mo>|</mo></mrow>`;
-      return `<mrow><mi mathvariant="normal">${escapeMarkup(n.fn)}</mi><mo>(</mo>${args}<mo>)</mo></mrow>`;
+      return `<mrow>${functionMath(n.fn)}<mo>(</mo>${args}<mo>)</mo></mrow>`;
     }
     case 'reduce':
       return reduceMath(n);
@@ -114,34 +140,25 @@ const relations: { readonly [operator: string]: string } = {
 
 const exponentMath = (n: Notation): string =>
   n.is === 'fraction' ? `${mathOf(n.above)}<mo>/</mo>${mathOf(n.below)}` : mathOf(n);
-/** What reaches as far as it can needs parentheses where something follows. */
-const inSum = (n: Notation, isLast: boolean): string =>
-  n.is === 'sum' || n.is === 'relation' || (!isLast && endsOpen(n)) ? parens(n) : mathOf(n);
-const inRelation = (n: Notation): string =>
-  n.is === 'relation' || n.is === 'choice' ? parens(n) : mathOf(n);
+const inRelation = (n: Notation): string => wrapped(n, n.is === 'relation' || n.is === 'choice');
+const inProduct = (n: Notation, isLast: boolean): string => wrapped(n, isWeakFactor(n, isLast));
 
-/** A big operator reaches as far as it can, so only the last factor may be one without parentheses. */
-function inProduct(n: Notation, isLast: boolean): string {
-  const isMask = n.is === 'choice' && isMasked(n);
-  const isWeak = n.is === 'sum' || n.is === 'relation' || n.is === 'not' || (n.is === 'choice' && !isMask);
-  return isWeak || (!isLast && endsOpen(n)) ? parens(n) : mathOf(n);
-}
+const reduceMath = ({ fn, of, over }: Kind<'reduce'>): string =>
+  row(`${overMath(fn, over)}${wrapped(of, !isBig(fn) || isWeakBelow(of))}`);
 
-function reduceMath({ fn, of, over }: Kind<'reduce'>): string {
-  const axes = row(axesMath(over));
-  if (fn === 'sum' || fn === 'prod') {
-    const inner = of.is === 'sum' || of.is === 'relation' || of.is === 'choice' ? parens(of) : mathOf(of);
-    return row(`<munder><mo>${fn === 'sum' ? '∑' : '∏'}</mo>${axes}</munder>${inner}`);
-  }
+function overMath(fn: Kind<'reduce'>['fn'], over: readonly string[]): string {
   const name = fn === 'amax' ? 'max' : fn === 'amin' ? 'min' : fn;
-  return row(`<munder><mi mathvariant="normal">${name}</mi>${axes}</munder>${parens(of)}`);
+  const sign = isBig(fn) ? `<mo>${fn === 'sum' ? '∑' : '∏'}</mo>` : functionMath(name);
+  return `<munder>${sign}${row(axesMath(over))}</munder>`;
 }
+
+const functionMath = (name: string): string => `<mi mathvariant="normal">${escapeMarkup(name)}</mi>`;
+const maskMath = (test: Notation): string => `<mrow><mo>[</mo>${mathOf(test)}<mo>]</mo></mrow>`;
 
 function choiceMath(n: Kind<'choice'>): string {
   if (isMasked(n)) {
-    const test = `<mrow><mo>[</mo>${mathOf(n.test)}<mo>]</mo></mrow>`;
     const isOne = n.then.is === 'number' && n.then.text === '1';
-    return isOne ? test : row(`${test}${inProduct(n.then, true)}`);
+    return isOne ? maskMath(n.test) : row(`${maskMath(n.test)}${inProduct(n.then, true)}`);
   }
   const line = (value: Notation, when: string): string =>
     `<mtr><mtd class="left">${mathOf(value)}</mtd><mtd class="right">${when}</mtd></mtr>`;
@@ -152,7 +169,7 @@ function choiceMath(n: Kind<'choice'>): string {
   return `<mrow><mo>{</mo><mtable>${cases.join('')}</mtable></mrow>`;
 }
 
-const axesMath = (axes: readonly string[]): string => axes.map(nameMath).join('<mo separator="true">,</mo>');
+const axesMath = (axes: readonly string[]): string => axes.map(nameMath).join(comma);
 
 /** A name as one symbol, with an index where it has one. */
 function nameMath(text: string): string {

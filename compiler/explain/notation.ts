@@ -110,12 +110,31 @@ export function withParts(n: Notation, parts: readonly Notation[]): Notation {
 /** [t]·e, which is e where t holds and 0 elsewhere. */
 export const isMasked = (n: Kind<'choice'>): boolean => n.else.is === 'number' && n.else.text === '0';
 
-/** Whether what follows would be read as a part of it: it ends in a big operator, or in a mask. */
+/** Whether what follows would be read as a part of it: it ends in a big operator, behind a mask or not. */
 export function endsOpen(n: Notation): boolean {
-  if (n.is === 'reduce') return n.fn === 'sum' || n.fn === 'prod';
+  if (n.is === 'reduce') return isBig(n.fn);
+  if (n.is === 'choice') return isMasked(n) && endsOpen(n.then);
   if (n.is === 'product') return endsOpen(n.factors.at(-1)!);
   return false;
 }
+
+/** Whether it needs parentheses as a term. What reaches as far as it can does where something follows. */
+export const isWeakTerm = (n: Notation, isLast: boolean): boolean =>
+  n.is === 'sum' || n.is === 'relation' || (!isLast && endsOpen(n));
+
+/** Whether it needs parentheses as a factor. A big operator needs none where it is the last. */
+export function isWeakFactor(n: Notation, isLast: boolean): boolean {
+  const isMask = n.is === 'choice' && isMasked(n);
+  const isWeak = n.is === 'sum' || n.is === 'relation' || n.is === 'not' || (n.is === 'choice' && !isMask);
+  return isWeak || (!isLast && endsOpen(n));
+}
+
+/** Whether it needs parentheses below a big operator. */
+export const isWeakBelow = (n: Notation): boolean =>
+  n.is === 'sum' || n.is === 'relation' || n.is === 'choice';
+
+/** Whether a reduction is written by a big operator instead of by its name. */
+export const isBig = (fn: ReductionFunction): fn is 'sum' | 'prod' => fn === 'sum' || fn === 'prod';
 
 /** Whether it is written by one name or number. */
 export const isShort = (n: Notation): boolean => n.is === 'name' || n.is === 'number' || n.is === 'count';

@@ -42,6 +42,7 @@ p { margin: .7rem 0; max-width: 44rem; }
 .signature { font-size: 13.5px; color: var(--muted); max-width: none; }
 math { font-size: 1.06em; font-family: "STIX Two Math", "Cambria Math", "Latin Modern Math", "DejaVu Math TeX Gyre", math; }
 p math { font-size: 1em; }
+.close { white-space: nowrap; }
 .word { font-style: italic; letter-spacing: .01em; }
 mtd.left { text-align: left; padding-left: 0; }
 mtd.right { text-align: left; padding-left: .35em; }
@@ -50,9 +51,10 @@ mtd.right { text-align: left; padding-left: .35em; }
 .formula, .across { min-width: 0; }
 .formula { padding: .1rem 0; }
 .across { grid-column: 1 / -1; }
-.equations math[display="block"] { display: block math; width: max-content; margin: 0; padding: .15rem 0; }
+.math { padding: .15rem 0 .35rem 2em; text-indent: -2em; }
+.math math { text-indent: 0; }
 .formula, .rewrite { overflow-x: auto; overflow-y: hidden; }
-.rewrite { display: flex; gap: .7rem; align-items: center; }
+.rewrite { display: flex; flex-wrap: wrap; gap: 0 .7rem; align-items: baseline; }
 .rewrite.long { display: grid; gap: .3rem; }
 .rewrite.long > div + div { padding-left: 1.4em; }
 .inner { border-left: 2px solid var(--line); margin-left: .5rem; padding-left: 1rem; }
@@ -61,9 +63,6 @@ mtd.right { text-align: left; padding-left: .35em; }
   display: inline-block; padding: 0 .5em; border: 1px solid var(--reduction-line); border-radius: 1em;
   background: var(--reduction); color: var(--ink);
 }
-.beside { display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); gap: 1.4rem; align-items: start; }
-.beside .equations { padding-left: 0; margin-top: .4rem; }
-.beside .axes { display: block; margin: 0; }
 figure { margin: .6rem 0; }
 figcaption { font: 13.5px/1.4 system-ui, sans-serif; color: var(--muted); margin-bottom: .3rem; }
 pre {
@@ -86,7 +85,11 @@ pre {
 .legend { display: flex; flex-wrap: wrap; gap: .3rem 1.2rem; margin: .5rem 0 0; padding: 0; list-style: none; font: 13px system-ui, sans-serif; color: var(--muted); }
 .legend svg { vertical-align: -2px; margin-right: .35em; }
 footer { margin-top: 4rem; padding-top: 1rem; border-top: 1px solid var(--line); font: 13.5px system-ui, sans-serif; color: var(--muted); }
-@media (max-width: 70rem) { .beside { grid-template-columns: minmax(0, 1fr); } }
-@media (max-width: 52rem) { .page { grid-template-columns: minmax(0, 1fr); } nav { position: static; max-height: none; } main { padding: 1rem; } }
+@media (min-width: 70rem) { .part { white-space: nowrap; } }
+@media (max-width: 52rem) {
+  .page { grid-template-columns: minmax(0, 1fr); } nav { position: static; max-height: none; } main { padding: 1rem; }
+  .equations { grid-template-columns: minmax(0, 1fr); padding-left: 0; } .formula { padding-left: 1rem; margin-bottom: .4rem; }
+  .inner { padding-left: .6rem; margin-left: 0; }
+}
 @media print { nav { display: none; } .page { display: block; } pre { max-height: none; } }
 `.trim();

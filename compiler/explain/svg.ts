@@ -23,6 +23,8 @@ interface Layout {
 
 const letter = 7.3;
 const longestLabel = 30;
+/** Between a label and both ends of its node; the ends of a pill are round. */
+const roomAround = (kind: PictureNode['kind']): number => (kind === 'reduction' ? 40 : 22);
 
 /** Its size is that of its layout; it shrinks with the page. */
 export async function pictureSvg(picture: Picture): Promise<string> {
@@ -51,8 +53,9 @@ async function layOut({ nodes, edges, stages }: Picture): Promise<Layout> {
   graph.setGraph({ rankdir: 'LR', nodesep: 14, ranksep: 42, marginx: 8, marginy: 8 });
   graph.setDefaultEdgeLabel(() => ({}));
   for (const i of stages.keys()) graph.setNode(groupKey(i), {});
-  for (const { key, label, detail, stage } of nodes) {
-    const width = Math.max(60, shortened(label).length * letter, detail.length * letter * 0.85) + 22;
+  for (const { key, kind, label, detail, stage } of nodes) {
+    const text = Math.max(60, shortened(label).length * letter, detail.length * letter * 0.85);
+    const width = text + roomAround(kind);
     graph.setNode(key, { width, height: 44 });
     if (stage !== undefined) graph.setParent(key, groupKey(stage));
   }

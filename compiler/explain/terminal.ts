@@ -20,8 +20,6 @@ function blockText(block: Block): string {
       return wrapped(proseText(block.content), '');
     case 'equations':
       return equationsText(block.rows);
-    case 'beside':
-      return block.left.map(blockText).join('\n\n');
     case 'code':
     case 'picture':
       return '';

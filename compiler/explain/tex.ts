@@ -2,32 +2,51 @@
 import { splitName } from './names.ts';
 import {
   argumentsOf,
-  endsOpen,
+  isBig,
   isMasked,
   isShort,
+  isWeakBelow,
+  isWeakFactor,
+  isWeakTerm,
   type Kind,
   type Notation,
   type SignedTerm,
 } from './notation.ts';
-import type { Line } from './rows.ts';
+import type { Bit } from './pieces.ts';
 
-/** One line of a broken formula. */
-export function lineTex({ terms, opens, closes }: Line, isFirst: boolean): string {
-  const before = opens
-    ? `${opens.map((factor) => inProduct(factor, false)).join(' \\cdot ')} \\cdot \\Bigl(`
-    : '';
-  return `${before}${termsTex(terms, isFirst)}${closes ? '\\Bigr)' : ''}`;
+/** A piece of a broken formula. */
+export const pieceTex = (bits: readonly Bit[]): string => bits.map(bitTex).join(' ');
+
+function bitTex(bit: Bit): string {
+  switch (bit.is) {
+    case 'whole':
+      return wrapped(bit.of, bit.inParens);
+    case 'sign':
+      return bit.minus ? '-' : '+';
+    case 'times':
+      return '\\cdot';
+    case 'comma':
+      return ',';
+    case 'open':
+      return '\\Bigl(';
+    case 'close':
+      return '\\Bigr)';
+    case 'mask':
+      return `${maskTex(bit.test)} \\,`;
+    case 'function':
+      return functionTex(bit.name);
+    case 'keyword':
+      return `${nameTex(bit.name)} =`;
+    case 'over':
+      return overTex(bit.fn, bit.over);
+  }
 }
 
-function termsTex(terms: readonly SignedTerm[], isFirst: boolean): string {
-  const [first] = terms;
-  if (isFirst && terms.length === 1 && first && !first.minus) return texOf(first.of);
-  const isLast = (i: number): boolean => i === terms.length - 1;
-  const parts = terms.map(({ minus, of }, i) =>
-    isFirst && i === 0
-      ? `${minus ? '-' : ''}${inSum(of, isLast(i))}`
-      : `${minus ? '-' : '+'} ${inSum(of, isLast(i))}`,
-  );
+function termsTex(terms: readonly SignedTerm[]): string {
+  const parts = terms.map(({ minus, of }, i) => {
+    const term = wrapped(of, isWeakTerm(of, i === terms.length - 1));
+    return i === 0 ? `${minus ? '-' : ''}${term}` : `${minus ? '-' : '+'} ${term}`;
+  });
   return parts.join(' ');
 }
 
@@ -43,7 +62,7 @@ export function texOf(n: Notation): string {
     case 'count':
       return `\\lvert ${axesTex(n.axes)} \\rvert`;
     case 'sum':
-      return termsTex(n.terms, true);
+      return termsTex(n.terms);
     case 'product':
       return n.factors.map((factor, i) => inProduct(factor, i === n.factors.length - 1)).join(' \\cdot ');
     case 'fraction':
@@ -59,7 +78,7 @@ export function texOf(n: Notation): string {
         ...named.map(([keyword, value]) => `${nameTex(keyword)} = ${inRelation(value)}`),
       ];
       if (n.fn === 'abs') return `\\left\\lvert ${texOf(n.args[0]!)} \\right\\rvert`;
-      return `\\operatorname{${operatorName(n.fn)}}\\left(${args.join(', ')}\\right)`;
+      return `${functionTex(n.fn)}\\left(${args.join(', ')}\\right)`;
     }
     case 'reduce':
       return reduceTex(n);
@@ -70,7 +89,7 @@ export function texOf(n: Notation): string {
     case 'choice':
       if (isMasked(n)) {
         const isOne = n.then.is === 'number' && n.then.text === '1';
-        return `\\left[${texOf(n.test)}\\right]${isOne ? '' : ` \\, ${inProduct(n.then, true)}`}`;
+        return `${maskTex(n.test)}${isOne ? '' : ` \\, ${inProduct(n.then, true)}`}`;
       }
       return `\\begin{cases} ${texOf(n.then)} & \\text{if } ${texOf(n.test)} \\\\ ${texOf(n.else)} & \\text{otherwise} \\end{cases}`;
   }
@@ -89,25 +108,21 @@ const exponentTex = (n: Notation): string =>
   n.is === 'fraction' ? `${texOf(n.above)}/${texOf(n.below)}` : texOf(n);
 
 const parens = (n: Notation): string => `\\left(${texOf(n)}\\right)`;
-/** What reaches as far as it can needs parentheses where something follows. */
-const inSum = (n: Notation, isLast: boolean): string =>
-  n.is === 'sum' || n.is === 'relation' || (!isLast && endsOpen(n)) ? parens(n) : texOf(n);
-const inRelation = (n: Notation): string => (n.is === 'relation' || n.is === 'choice' ? parens(n) : texOf(n));
-/** A big operator reaches as far as it can, so only the last factor may be one without parentheses. */
-function inProduct(n: Notation, isLast: boolean): string {
-  const isMask = n.is === 'choice' && isMasked(n);
-  const isWeak = n.is === 'sum' || n.is === 'relation' || n.is === 'not' || (n.is === 'choice' && !isMask);
-  return isWeak || (!isLast && endsOpen(n)) ? parens(n) : texOf(n);
-}
+const wrapped = (n: Notation, isWeak: boolean): string => (isWeak ? parens(n) : texOf(n));
+const inRelation = (n: Notation): string => wrapped(n, n.is === 'relation' || n.is === 'choice');
+const inProduct = (n: Notation, isLast: boolean): string => wrapped(n, isWeakFactor(n, isLast));
+const maskTex = (test: Notation): string => `\\left[${texOf(test)}\\right]`;
 
 function reduceTex({ fn, of, over }: Kind<'reduce'>): string {
+  const inner = wrapped(of, !isBig(fn) || isWeakBelow(of));
+  return `${overTex(fn, over)}${isBig(fn) ? ' ' : ''}${inner}`;
+}
+
+function overTex(fn: Kind<'reduce'>['fn'], over: readonly string[]): string {
   const under = `_{${axesTex(over)}}`;
-  if (fn === 'sum' || fn === 'prod') {
-    const inner = of.is === 'sum' || of.is === 'relation' || of.is === 'choice' ? parens(of) : texOf(of);
-    return `${fn === 'sum' ? '\\sum' : '\\prod'}${under} ${inner}`;
-  }
+  if (isBig(fn)) return `${fn === 'sum' ? '\\sum' : '\\prod'}${under}`;
   const name = fn === 'amax' ? 'max' : fn === 'amin' ? 'min' : fn;
-  return `\\operatorname*{${name}}${under}\\left(${texOf(of)}\\right)`;
+  return `\\operatorname*{${name}}${under}`;
 }
 
 const axesTex = (axes: readonly string[]): string => axes.map(nameTex).join(',');
@@ -121,7 +136,7 @@ function nameTex(text: string): string {
   return index === undefined ? word(base) : `${word(base)}_{${/^\d+$/.test(index) ? index : word(index)}}`;
 }
 
-const operatorName = (fn: string): string => escapeText(fn);
+const functionTex = (fn: string): string => `\\operatorname{${escapeText(fn)}}`;
 
 const specials: { readonly [character: string]: string } = {
   '\\': '\\textbackslash{}',

@@ -2,12 +2,15 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { paragraph } from '../../compiler/explain/document.ts';
 import { explain, type Format } from '../../compiler/explain/explain.ts';
+import { htmlPage } from '../../compiler/explain/html.ts';
 import { latexText } from '../../compiler/explain/latex.ts';
 import { mathOf } from '../../compiler/explain/mathml.ts';
 import { splitName } from '../../compiler/explain/names.ts';
 import { type Notation, nameNotation, numberNotation } from '../../compiler/explain/notation.ts';
 import { type Explained, explained } from '../../compiler/explain/part.ts';
+import { pictureSvg } from '../../compiler/explain/svg.ts';
 import { escapeText, texOf } from '../../compiler/explain/tex.ts';
 import { breakFormula, textOf } from '../../compiler/explain/text.ts';
 import { parseSpec } from '../../compiler/spec/parse.ts';
@@ -136,6 +139,18 @@ html('names are escaped and get their index', () => {
   assert.equal(splitName('invstd_t'), { base: 'invstd', index: 't' });
   assert.equal(splitName('running_mean'), { base: 'running_mean' });
   assert.match(mathOf({ is: 'relation', operator: '<', a: nameNotation('a'), b: nameNotation('b') }), '&lt;');
+});
+html('labels keep clear of the round ends of their pills', async () => {
+  const title = 'a picture';
+  const label = 'a label of 23 characters';
+  const nodes = [{ key: 'a', kind: 'reduction', label, detail: 'over n', stage: 0 }] as const;
+  const svg = await pictureSvg({ title, nodes, edges: [], stages: ['stage 1'] });
+  const [, width] = /class="node reduction">.*?<rect [^>]*width="(\d+)"/.exec(svg)!;
+  assert.ok(Number(width) - 7.3 * label.length >= 36, width);
+});
+html('punctuation stays in the line of the formula before it', async () => {
+  const page = await htmlPage({ title: '', blocks: [paragraph('f'), paragraph(nameNotation('x'), ', & y')] });
+  assert.match(page, '<p><span class="close"><math><mi>x</mi></math>,</span> &amp; y</p>');
 });
 html('runs in a browser: the sources use nothing of Node', () => {
   const folder = new URL('../../compiler/explain/', import.meta.url);
