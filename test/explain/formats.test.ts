@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { explain, type Format } from '../../compiler/explain/explain.ts';
+import { explain, type Format, formats } from '../../compiler/explain/explain.ts';
 import { latexText } from '../../compiler/explain/latex.ts';
 import { mathOf } from '../../compiler/explain/mathml.ts';
 import { splitName } from '../../compiler/explain/names.ts';
@@ -37,6 +37,37 @@ const keyword: Notation = {
   args: [nameNotation('a'), numberNotation('2.5e-7')],
   keywords: ['eps'],
 };
+
+const still = `- name: ramp(*, int n, float a) -> Tensor y[n]
+  forward: {y: a * n}
+- name: optional(Tensor? x[n], Tensor s[n]) -> Tensor y[n]
+  absent: {x: 1}
+  non_differentiable: [s]
+  forward: {y: x * s}
+- name: constant(Tensor x[n]) -> Tensor y[n]
+  output_differentiability: [false]
+  forward: {y: x}
+`;
+
+const nothing = suite('nothing to differentiate');
+for (const entry of parseSpec(still, 'still.yaml').spec.entries) {
+  for (const format of formats) {
+    nothing(`${entry.name} as ${format}`, async () => {
+      const variant = variantsOf(entry).at(-1)!;
+      const shown = await explain(entry, [variant], format, { directions: explained });
+      for (const what of ['gradient reaches a return', 'tangent reaches a return'])
+        assert.ok(shown.includes(what), shown);
+      assert.match(shown, /there is nothing to differentiate|No gradient depends on anything/);
+    });
+  }
+}
+nothing('says so, and of nobody that he hands in nothing', async () => {
+  const [entry] = parseSpec(still, 'still.yaml').spec.entries;
+  const shown = await explain(entry!, variantsOf(entry!), 'text', { directions: ['double_backward'] });
+  assert.match(shown, 'No argument can have a gradient, so there is nothing to differentiate.');
+  assert.not.match(shown, 'hands in');
+});
+nothing.run();
 
 const text = suite('text');
 text('arguments have keywords where others before them are left out', async () => {
