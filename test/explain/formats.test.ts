@@ -88,6 +88,16 @@ text('a small op in every direction, whole', async () => {
   if (process.env.UPDATE_GOLDEN) writeFileSync(path('square_sum.txt'), shown);
   assert.is(shown, readFileSync(path('square_sum.txt'), 'utf8'));
 });
+text('the formula of a return that is constant', async () => {
+  const returns = '(Tensor y[n], Tensor z[n], Tensor a[n])';
+  const spec = `- name: f(Tensor x[n], *, bool b, float k = 1) -> ${returns}
+  forward: {a: "b ? 2 * k + 1 : x", k2: k ^ 2, z: x * k2, y: 3}
+`;
+  const [entry] = parseSpec(spec, 'spec.yaml').spec.entries;
+  const shown = await explain(entry!, variantsOf(entry!), 'text', { directions: explained });
+  assert.match(shown, '\n  a[n] = 2 * k + 1\n  z[n] = x * k2\n  y[n] = 3\n');
+  assert.match(shown, '\n  a[n] = x\n  z[n] = x * k2\n  y[n] = 3\n');
+});
 for (const { name } of entries) {
   text(`${name} fits a terminal`, async () => {
     const lines = (await written(name, 'text')).split('\n');
