@@ -6,6 +6,7 @@ import { someOf, type Values } from './arguments.ts';
 import { differenceText } from './difference.ts';
 import { type Io, UsageError } from './io.ts';
 import { type Changes, compare, type Files, generatedIn, isSame, refuseForeign, update } from './output.ts';
+import { showError } from './show-error.ts';
 import { checkOp, defaultSpec, readSpec, showDiagnostics } from './spec.ts';
 import { openTools } from './tools.ts';
 import { watch } from './watch.ts';
@@ -28,7 +29,8 @@ export async function build(values: Values, io: Io): Promise<number> {
   delayOptimisation();
   const tools = openTools(job.targets);
   const once = (spec: string): Promise<number> => buildOnce(job, spec, tools, io);
-  return (text === undefined ? watch(file, once, io) : once(text)).finally(tools.close);
+  const show = (error: unknown): void => void showError(error, job.isJson, io);
+  return (text === undefined ? watch(file, once, io, show) : once(text)).finally(tools.close);
 }
 
 /**

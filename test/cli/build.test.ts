@@ -225,28 +225,4 @@ test('--only replaces one op and its lines in the index and the manifest', async
   assert.is((await build('--check')).status, 1);
 });
 
-test('--watch builds at each save and survives mistakes', async () => {
-  const stop = new AbortController();
-  let seen = '';
-  const until = async (pattern: RegExp): Promise<void> => {
-    const end = Date.now() + 20_000;
-    while (!pattern.test(seen) && Date.now() < end) await new Promise((resolve) => setTimeout(resolve, 20));
-    assert.match(seen, pattern);
-    seen = '';
-  };
-  const watching = normgrad(['build', spec, '--out', out, '--watch'], {
-    signal: stop.signal,
-    onError: (text) => {
-      seen += text;
-    },
-  });
-  await until(/watching/);
-  writeFileSync(spec, scaled('nonsense'));
-  await until(/unknown-name/);
-  writeFileSync(spec, scaled(rightClaim));
-  await until(/1 removed|removed/);
-  stop.abort();
-  assert.is((await watching).status, 0);
-});
-
 test.run();
