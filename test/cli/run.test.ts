@@ -139,6 +139,12 @@ for (const [what, broken, code, message] of [
     'type',
     'k must be of type float',
   ],
+  [
+    'an attribute that is a list',
+    { inputs: { x }, attributes: { k: [1] } },
+    'type',
+    'attributes.k is [1]; expected a number, true or false',
+  ],
   ['an unknown cotangent', { inputs: { x }, cotangents: { z: [1] } }, 'unknown-name', 'expected y'],
   ['a cotangent of another length', { inputs: { x }, cotangents: { y: [1] } }, 'shape', 'y has 6 elements'],
   [
