@@ -25,12 +25,15 @@ export async function build(values: Values, io: Io): Promise<number> {
   };
   const isWatching = options.has('watch');
   if (isWatching && job.isCheck) throw new UsageError('--check and --watch do not go together');
-  const text = isWatching ? undefined : await readSpec(file);
+  const read = (): Promise<string> => readSpec(file, 'normgrad build SPEC');
+  const text = isWatching ? undefined : await read();
   delayOptimisation();
   const tools = openTools(job.targets);
   const once = (spec: string): Promise<number> => buildOnce(job, spec, tools, io);
   const show = (error: unknown): void => void showError(error, job.isJson, io);
-  return (text === undefined ? watch(file, once, io, show) : once(text)).finally(tools.close);
+  return (text === undefined ? watch({ file, read, build: once, show }, io) : once(text)).finally(
+    tools.close,
+  );
 }
 
 /**

@@ -15,7 +15,7 @@ import { checkOp, defaultSpec, readSpec, showDiagnostics } from './spec.ts';
 export async function explain({ operands, options }: Values, io: Io): Promise<number> {
   const format = oneOf('format', options.get('format') ?? 'text', formats);
   const file = options.get('spec') ?? defaultSpec;
-  const text = await readSpec(file);
+  const text = await readSpec(file, 'normgrad explain OP --spec SPEC');
   const { spec, diagnostics } = parseSpec(text, file);
   if (diagnostics.length > 0) {
     showDiagnostics({ diagnostics, text, file }, options.has('json'), io);

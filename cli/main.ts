@@ -1,6 +1,6 @@
 /** The command line: finds the command, runs it, and turns what is thrown into a message and an exit status. */
 import { readFileSync } from 'node:fs';
-import { text } from 'node:stream/consumers';
+import { buffer } from 'node:stream/consumers';
 import { didYouMean, quoted } from '../compiler/spec/codes.ts';
 import { readArguments } from './arguments.ts';
 import { commands } from './commands.ts';
@@ -69,7 +69,7 @@ function processIo(): Io {
   return {
     out: (results) => void process.stdout.write(results),
     err: (messages) => void process.stderr.write(messages),
-    input: () => text(process.stdin),
+    input: () => buffer(process.stdin),
     isWatched: process.stderr.isTTY === true,
   };
 }

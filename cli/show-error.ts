@@ -1,8 +1,13 @@
 /** Says what went wrong, where something was thrown. */
 import { Failure, type Io, reasonOf, UsageError } from './io.ts';
+import { SpecError, showDiagnostics } from './spec.ts';
 
 /** As text on standard error or as a diagnostic in JSON; returns the exit status. */
 export function showError(error: unknown, isJson: boolean, io: Io): number {
+  if (error instanceof SpecError) {
+    showDiagnostics(error, isJson, io);
+    return 1;
+  }
   const { code, status, more } = kindOf(error);
   const place = error instanceof Failure ? error.place : undefined;
   const message = error instanceof UsageError || error instanceof Failure ? error.message : reasonOf(error);

@@ -25,7 +25,7 @@ export async function verify(values: Values, io: Io): Promise<number> {
   const only = options.get('only');
   const isJson = options.has('json');
   const started = performance.now();
-  const text = await readSpec(file);
+  const text = await readSpec(file, 'normgrad verify SPEC');
   const goldenFile = options.get('golden');
   const golden = goldenFile === undefined ? undefined : await readGolden(goldenFile);
   const { spec, diagnostics } = parseSpec(text, file);

@@ -2,7 +2,6 @@
 import { stat } from 'node:fs/promises';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Failure, type Io } from './io.ts';
-import { readSpec } from './spec.ts';
 
 /**
  * How often to look, in milliseconds. Looking sees what a notification by the system would not: edits through a link,
@@ -10,20 +9,23 @@ import { readSpec } from './spec.ts';
  */
 const interval = 100;
 
-/** Resolves to 0 when interrupted; what the first reading throws ends it, and `show` says what is thrown later. */
-export async function watch(
-  file: string,
-  build: (text: string) => Promise<number>,
-  io: Io,
-  show: (error: unknown) => void,
-): Promise<number> {
+export interface Watched {
+  readonly file: string;
+  readonly read: () => Promise<string>;
+  readonly build: (text: string) => Promise<number>;
+  /** Says what was thrown, but for what the first reading throws, which ends the watch. */
+  readonly show: (error: unknown) => void;
+}
+
+/** Resolves to 0 when interrupted. */
+export async function watch({ file, read, build, show }: Watched, io: Io): Promise<number> {
   // looked at before it is read, so that whatever is saved from here on makes a difference
   let known = await stampOf(file);
-  let built: string | undefined = await readSpec(file);
+  let built: string | undefined = await read();
   await build(built).catch(show);
   io.err(`watching ${file}; interrupt to stop\n`);
   const again = async (): Promise<unknown> => {
-    const text = await readSpec(file);
+    const text = await read();
     if (text === built) return;
     built = text;
     return build(text);

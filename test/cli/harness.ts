@@ -11,7 +11,7 @@ export interface Outcome {
 }
 
 export interface Surroundings {
-  readonly input?: string;
+  readonly input?: string | Uint8Array;
   readonly signal?: AbortSignal;
   /** Called with each piece of what is written, to either stream. */
   readonly onText?: (text: string) => void;
@@ -31,7 +31,7 @@ export async function normgrad(
       err.push(text);
       onText?.(text);
     },
-    input: async () => input,
+    input: async () => (typeof input === 'string' ? new TextEncoder().encode(input) : input),
     isWatched: false,
     ...(signal && { signal }),
   });

@@ -257,4 +257,11 @@ for (const [input, message] of [
   });
 }
 
+test('what is not UTF-8 is refused, with its place', async () => {
+  const input = new Uint8Array([...new TextEncoder().encode('{"op":\n "é'), 0xc3, 0x22]);
+  const { status, err } = await normgrad(['run', '-', '--spec', spec], { input });
+  assert.is(status, 1);
+  assert.is(err, 'normgrad: standard input:2:4: this is not text in UTF-8\n');
+});
+
 test.run();
