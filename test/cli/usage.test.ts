@@ -22,7 +22,7 @@ for (const [argv, message] of [
   [['build', '--only', 'batch_nrom'], "did you mean 'batch_norm'?"],
   [['run'], 'run needs REQUEST'],
   [['run', '-', '--target', 'wgsl', '--dtype', 'f64'], 'wgsl has no f64'],
-  [['verify', '--golden', 'nowhere.json'], 'cannot read nowhere.json'],
+  [['verify', '--golden', 'nowhere.json'], "there is no file 'nowhere.json'"],
 ] as const) {
   test(`normgrad ${argv.join(' ')}`, async () => {
     const { status, out, err } = await normgrad(argv);
