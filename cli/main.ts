@@ -5,7 +5,7 @@ import { didYouMean, quoted } from '../compiler/spec/codes.ts';
 import { readArguments } from './arguments.ts';
 import { commands } from './commands.ts';
 import { commandHelp, programHelp } from './help.ts';
-import { type Io, UsageError } from './io.ts';
+import { type Io, reasonOf, UsageError } from './io.ts';
 import { showError } from './show-error.ts';
 
 /** Runs `normgrad` with these arguments; resolves to the exit status and never rejects. */
@@ -61,11 +61,14 @@ function version(): string {
 }
 
 function processIo(): Io {
-  // A reader that has seen enough, like `head`, ends the program.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    // A reader that has seen enough, like `head`, ends the program.
     if (error.code === 'EPIPE') process.exit();
-    throw error;
+    process.stderr.write(`normgrad: cannot write to standard output: ${reasonOf(error)}\n`);
+    process.exit(1);
   });
+  // Where messages cannot be written there is nobody to say so to.
+  process.stderr.on('error', () => {});
   return {
     out: (results) => void process.stdout.write(results),
     err: (messages) => void process.stderr.write(messages),

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
@@ -123,5 +123,21 @@ test('the program itself: exit status, streams, no stack trace', () => {
   assert.match(stderr, /broken\.yaml:3:12: error\[unknown-name\]/);
   assert.match(stderr, /Nothing was written/);
 });
+
+for (const argv of [['--help'], ['explain', 'rms_norm'], ['build', '--check', '--json']]) {
+  test(`normgrad ${argv.join(' ')} where its output cannot be written`, () => {
+    if (!existsSync('/dev/full')) return;
+    const bin = fileURLToPath(new URL('../../bin/normgrad.js', import.meta.url));
+    const full = openSync('/dev/full', 'w');
+    const stdio = ['ignore', full, 'pipe'] as const;
+    const { status, stderr } = spawnSync(process.execPath, [bin, ...argv], { stdio: [...stdio] });
+    closeSync(full);
+    assert.is(status, 1);
+    assert.match(
+      String(stderr),
+      /^(?:.* is up to date\n)?normgrad: cannot write to standard output: ENOSPC.*\n$/,
+    );
+  });
+}
 
 test.run();
