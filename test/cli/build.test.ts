@@ -210,6 +210,24 @@ test('where the folder itself would be in a file', async () => {
   assert.match(err, /spec\.yaml is a file, and a folder has to be there/);
 });
 
+test('--only where the other ops cannot be told is refused', async () => {
+  for (const missing of [['manifest.json'], ['index.ts'], ['manifest.json', 'index.ts']]) {
+    for (const path of missing) rmSync(join(out, path));
+    const before = timesIn(out);
+    for (const more of [[], ['--check']]) {
+      const { status, err } = await build('--only', 'scaled', ...more);
+      assert.is(status, 1);
+      assert.match(err, /of the earlier build is missing: build without --only/);
+    }
+    assert.equal(timesIn(out), before);
+    assert.is((await build()).status, 0);
+  }
+  rmSync(out, { recursive: true });
+  assert.is((await build('--only', 'scaled')).status, 0);
+  assert.is((await build('--only', 'other')).status, 0);
+  assert.is((await build('--check')).status, 0);
+});
+
 test('--only replaces one op and its lines in the index and the manifest', async () => {
   const [index, manifest, kept] = [read('index.ts'), read('manifest.json'), read('other/index.ts')];
   writeFileSync(spec, scaled(rightClaim).replace('k = 2', 'k = 3') + other);
