@@ -5,6 +5,7 @@ import { targets } from '../compiler/targets.ts';
 import { someOf, type Values } from './arguments.ts';
 import { differenceText } from './difference.ts';
 import { type Io, UsageError } from './io.ts';
+import { leftIn } from './leftovers.ts';
 import { type Changes, compare, type Files, generatedIn, isSame, refuseForeign, update } from './output.ts';
 import { showError } from './show-error.ts';
 import { checkOp, defaultSpec, readSpec, showDiagnostics } from './spec.ts';
@@ -93,7 +94,8 @@ function changesOf({ folder, only }: Job, mergeOp: Merge, files: Files, names: r
   return compare(folder, merged, (path) => path.startsWith(`${only}/`));
 }
 
-function check(changes: Changes, { isJson, folder }: Job, io: Io): number {
+function check(found: Changes, { isJson, folder }: Job, io: Io): number {
+  const changes = { ...found, removed: [...found.removed, ...leftIn(folder)].sort() };
   const { added, changed, removed } = changes;
   if (isJson)
     io.out(`${JSON.stringify({ diagnostics: [], changed, missing: added, extra: removed }, null, 2)}\n`);
