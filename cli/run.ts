@@ -12,6 +12,7 @@ import { parseJson, writeNumber } from './json.ts';
 import { type Case, type Request, readCase, readRequest } from './request.ts';
 import { type Engine, type NamedNumbers, named, startSession } from './session.ts';
 import { defaultSpec, readSpec, showDiagnostics } from './spec.ts';
+import { differentiableOf, isStill, stillAnswers } from './still.ts';
 import { readBytes, textOf } from './text.ts';
 
 const targets = ['interpret', 'typescript', 'wasm', 'wgsl'] as const;
@@ -117,9 +118,6 @@ interface Wanted {
   readonly subsets: readonly (readonly string[])[];
 }
 
-const differentiableOf = (entry: Entry): string[] =>
-  entry.arguments.flatMap((a) => (a.kind === 'tensor' && a.differentiable ? [a.name] : []));
-
 /** The gradients asked for together; all of them are there anyway. */
 function subsetsOf(cases: readonly (Case | NormgradError)[], entry: Entry): string[][] {
   const known = differentiableOf(entry);
@@ -183,17 +181,22 @@ async function answer(engine: Engine, { op, entry, layout }: Callee, asked: Case
   named(op, () => checkNames(differentiableOf(entry), wrt ?? [], 'wrt'));
   const session = await startSession(engine, op, asked, layout);
   try {
+    const outputs = await session.outputs();
+    const found = isStill(asked, entry)
+      ? named(op, () => stillAnswers(asked, entry, outputs))
+      : {
+          gradients: cotangents && (await session.gradients(cotangents, wrt)),
+          tangents: tangents && (await session.tangents(tangents)),
+          second: cotangents && cotangents2 && (await session.second(cotangents, cotangents2)),
+        };
     const returns = namesOf(entry.returns);
     const arguments_ = namesOf(entry.arguments);
-    const ofCotangents = returns.map((name) => `grad_${name}`);
+    const { gradients, tangents: moved, second } = found;
     return {
-      outputs: write(await session.outputs(), [...returns, ...namesOf(entry.update)]),
-      ...(cotangents && { gradients: write(await session.gradients(cotangents, wrt), arguments_) }),
-      ...(tangents && { tangents: write(await session.tangents(tangents), returns) }),
-      ...(cotangents &&
-        cotangents2 && {
-          second: write(await session.second(cotangents, cotangents2), [...ofCotangents, ...arguments_]),
-        }),
+      outputs: write(outputs, [...returns, ...namesOf(entry.update)]),
+      ...(gradients && { gradients: write(gradients, arguments_) }),
+      ...(moved && { tangents: write(moved, returns) }),
+      ...(second && { second: write(second, [...returns.map((name) => `grad_${name}`), ...arguments_]) }),
     };
   } finally {
     session.dispose();

@@ -78,7 +78,7 @@ function finishForward<K extends Kernel, M extends Mode>(
     checkNames(differentiable, names, 'wrt');
     const missing = names.find((name) => !tensors[name]);
     if (missing) fail('missing', `${missing} was not given, so it has no gradient`);
-    expectSome('wrt', names, differentiable);
+    expectSome('differentiable input', names, differentiable);
     return differentiable.filter((name) => names.includes(name));
   };
   return {

@@ -173,6 +173,60 @@ for (const [what, broken, code, message] of [
   });
 }
 
+const still = join(temporaryFolder(), 'still.yaml');
+writeFileSync(
+  still,
+  `- name: optional(Tensor? w[n], Tensor s[n]) -> (Tensor y[n], Tensor z[])
+  absent: {w: 2}
+  non_differentiable: [s]
+  forward: {y: w * s, z: "sum(s, n)"}
+- name: constant(Tensor x[n]) -> Tensor y[n]
+  output_differentiability: [false]
+  forward: {y: x}
+`,
+);
+const two = { shape: [2], data: [3, 4] };
+
+for (const target of ['interpret', 'typescript']) {
+  test(`derivatives where nothing moves, on ${target}`, async () => {
+    const options = ['--spec', still, '--target', target];
+    const asked = { cotangents: { y: [1, 1] }, tangents: {}, cotangents2: {} };
+    const [none, wrong, length, one] = await runOf(
+      'optional',
+      [
+        { inputs: { s: two }, ...asked },
+        { inputs: { s: two }, ...asked, wrt: ['w'] },
+        { inputs: { s: two }, cotangents: { y: [1] } },
+        { inputs: { s: two, w: two }, ...asked },
+      ],
+      ...options,
+    );
+    assert.equal(none, {
+      outputs: { y: [6, 8], z: [7] },
+      gradients: {},
+      tangents: { y: [0, 0], z: [0] },
+      second: { grad_y: [0, 0], grad_z: [0] },
+    });
+    assert.match(wrong!.error!.message, 'optional: w was not given, so it has no gradient');
+    assert.is(length!.error!.message, 'optional: y has 2 elements, but 1 were given');
+    assert.equal(one!.gradients, { w: [3, 4] });
+    const inputs = { x: two };
+    const tangents = { x: [1, 1] };
+    const cases = [
+      { inputs, cotangents: {}, tangents, cotangents2: tangents },
+      { inputs, cotangents: { y: [1, 1] } },
+    ];
+    const [fixed, unknown] = await runOf('constant', cases, ...options);
+    assert.equal(fixed, {
+      outputs: { y: [3, 4] },
+      gradients: { x: [0, 0] },
+      tangents: {},
+      second: { x: [0, 0] },
+    });
+    assert.match(unknown!.error!.message, "unknown cotangent 'y'; expected none");
+  });
+}
+
 const grouped = join(temporaryFolder(), 'grouped.yaml');
 writeFileSync(
   grouped,
