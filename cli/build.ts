@@ -5,7 +5,9 @@ import { targets } from '../compiler/targets.ts';
 import { someOf, type Values } from './arguments.ts';
 import { differenceText } from './difference.ts';
 import { type Io, UsageError } from './io.ts';
+import { leftIn } from './leftovers.ts';
 import { type Changes, compare, type Files, generatedIn, isSame, refuseForeign, update } from './output.ts';
+import { showError } from './show-error.ts';
 import { checkOp, defaultSpec, readSpec, showDiagnostics } from './spec.ts';
 import { openTools } from './tools.ts';
 import { watch } from './watch.ts';
@@ -24,11 +26,15 @@ export async function build(values: Values, io: Io): Promise<number> {
   };
   const isWatching = options.has('watch');
   if (isWatching && job.isCheck) throw new UsageError('--check and --watch do not go together');
-  const text = isWatching ? undefined : await readSpec(file);
+  const read = (): Promise<string> => readSpec(file, 'normgrad build SPEC');
+  const text = isWatching ? undefined : await read();
   delayOptimisation();
   const tools = openTools(job.targets);
   const once = (spec: string): Promise<number> => buildOnce(job, spec, tools, io);
-  return (text === undefined ? watch(file, once, io) : once(text)).finally(tools.close);
+  const show = (error: unknown): void => void showError(error, job.isJson, io);
+  return (text === undefined ? watch({ file, read, build: once, show }, io) : once(text)).finally(
+    tools.close,
+  );
 }
 
 /**
@@ -88,7 +94,8 @@ function changesOf({ folder, only }: Job, mergeOp: Merge, files: Files, names: r
   return compare(folder, merged, (path) => path.startsWith(`${only}/`));
 }
 
-function check(changes: Changes, { isJson, folder }: Job, io: Io): number {
+function check(found: Changes, { isJson, folder }: Job, io: Io): number {
+  const changes = { ...found, removed: [...found.removed, ...leftIn(folder)].sort() };
   const { added, changed, removed } = changes;
   if (isJson)
     io.out(`${JSON.stringify({ diagnostics: [], changed, missing: added, extra: removed }, null, 2)}\n`);

@@ -44,7 +44,17 @@ const verify: Command = {
   wasm         generated WebAssembly in f32, against the interpreter
   wgsl         generated WGSL in f32, on a GPU or a software one, against the interpreter
 
-and the formulas that the spec claims (gradients, tangents, second) against the derivation. Errors are relative to the largest element of a tensor, or where an exact result would cancel to less than rounding can tell, to that rounding. Tolerances: 1e-6 for finite differences, 1e-9 in f64, 2e-5 in f32 (1e-4 for double backward). Where a kink (relu, max, clamp) is too near, another sample is drawn; where it always is, that is reported. With --json, \`sweep\` has the error at every step.`,
+and the formulas that the spec claims (gradients, tangents, second) against the derivation. Errors are relative to the largest element of a tensor, or where an exact result would cancel to less than rounding can tell, to that rounding. Tolerances: 1e-6 for finite differences, 1e-9 in f64, 2e-5 in f32 (1e-4 for double backward). Where a kink (relu, max, clamp) is too near, another sample is drawn; where it always is, that is reported. With --json, \`sweep\` has the error at every step.
+
+Golden vectors, for --golden, are lists of numbers in the order of the signature, here of an op with y = x * w:
+
+  {"op": "scale", "cases": [{
+    "id": "any text", "shape": [2], "inputs": {"x": [1, 2], "w": null}, "outputs": {"y": [1, 2]},
+    "vjp": {"dy": [1, 1], "grads": {"x": [1, 1]}},
+    "jvp": {"tangents": {"x": [1, 0]}, "dy": [1, 0]},
+    "double_backward": {"cotangents": {"x": [1, 0]}, "grads": {"dy": [1, 0], "x": [0, 0]}}}]}
+
+\`shape\` is that of the first tensor; attributes stand beside it. Derivatives may be left out, and the double backward takes the cotangents of \`vjp\`. A file that has anything that would not be checked is refused.`,
   options: [
     { name: 'only', value: 'OP', summary: 'check this op alone' },
     {

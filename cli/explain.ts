@@ -15,7 +15,7 @@ import { checkOp, defaultSpec, readSpec, showDiagnostics } from './spec.ts';
 export async function explain({ operands, options }: Values, io: Io): Promise<number> {
   const format = oneOf('format', options.get('format') ?? 'text', formats);
   const file = options.get('spec') ?? defaultSpec;
-  const text = await readSpec(file);
+  const text = await readSpec(file, 'normgrad explain OP --spec SPEC');
   const { spec, diagnostics } = parseSpec(text, file);
   if (diagnostics.length > 0) {
     showDiagnostics({ diagnostics, text, file }, options.has('json'), io);
@@ -39,11 +39,19 @@ export async function explain({ operands, options }: Values, io: Io): Promise<nu
 
 const wordsOf = (text: string): string[] => text.split(/\s+/).filter((word) => word !== '');
 
+/** What is between commas; nothing there is more likely a mistake than the variant of which nothing is true or given. */
+function partsOf(option: string, asked: string): string[] {
+  const parts = asked.split(',');
+  if (parts.every((part) => part.trim() !== '')) return parts;
+  throw new UsageError(`--${option} needs a value before and after each comma, not ${quoted(asked)}`);
+}
+
 /** Variants by the names of what is true and given, in any order; several with commas; the first where none is asked for. */
 function readVariants(asked: string | undefined, entry: Entry): Variant[] {
   const all = variantsOf(entry);
   if (asked === undefined) return all.slice(0, 1);
-  return asked.split(',').map((part) => {
+  const parts = asked.includes(',') ? partsOf('variant', asked) : [asked];
+  return parts.map((part) => {
     const words = new Set(wordsOf(part));
     const found = all.find((variant) => {
       const key = wordsOf(variantKey(entry, variant));
@@ -63,7 +71,7 @@ function readWrt(
   variants: readonly Variant[],
 ): string[] | undefined {
   if (asked === undefined) return undefined;
-  const names = asked.split(/[\s,]+/).filter((name) => name !== '');
+  const names = partsOf('wrt', asked).flatMap(wordsOf);
   for (const variant of variants) {
     const known = wantable(entry, variant);
     for (const name of names) {

@@ -8,7 +8,7 @@ export interface Io {
   /** Everything else. */
   readonly err: (text: string) => void;
   /** All of standard input. */
-  readonly input: () => Promise<string>;
+  readonly input: () => Promise<Uint8Array>;
   /** Whether somebody watches standard error. */
   readonly isWatched: boolean;
   /** Ends a command that would run for ever. */

@@ -6,7 +6,10 @@
 import { randomUUID } from 'node:crypto';
 import { mkdirSync, readdirSync, renameSync, rmdirSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { makeFolders, removeFolders } from './folders.ts';
 import { Failure, reasonOf } from './io.ts';
+
+export const lockName = '.normgrad.lock';
 
 /** How long to wait for another build, and how long until the next look, in milliseconds. */
 const patience = 10_000;
@@ -14,26 +17,37 @@ const pause = 20;
 
 /** Does something while no other build writes to the folder, which is made if it is not there. Never pauses. */
 export function alone<T>(folder: string, work: () => T): T {
-  const lock = join(folder, '.normgrad.lock');
+  const lock = join(folder, lockName);
   const me = `${process.pid}-${randomUUID()}`;
-  const end = Date.now() + patience;
-  try {
-    mkdirSync(folder, { recursive: true });
-    while (!take(lock, me)) {
-      if (Date.now() > end)
-        throw new Failure(`another build is writing to ${folder}: end it, or remove ${lock}`);
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, pause);
-    }
-  } catch (error) {
-    if (error instanceof Failure) throw error;
-    throw new Failure(`cannot write to ${folder}: ${reasonOf(error)}; it was left as it was`);
-  }
+  const made = enter(folder, lock, me);
   try {
     return work();
   } finally {
     attempt(() => unlinkSync(join(lock, me)));
     // unless somebody has it already
     attempt(() => rmdirSync(lock));
+    // where nothing came of the work
+    removeFolders(made);
+  }
+}
+
+/** Waits until the lock is mine; returns the folders that were made for it. */
+function enter(folder: string, lock: string, me: string): string[] {
+  const end = Date.now() + patience;
+  const made: string[] = [];
+  try {
+    for (;;) {
+      // again at each turn: a build that failed removes the folders that it made
+      made.push(...makeFolders(folder));
+      if (take(lock, me)) return made;
+      if (Date.now() > end)
+        throw new Failure(`another build is writing to ${folder}: end it, or remove ${lock}`);
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, pause);
+    }
+  } catch (error) {
+    removeFolders(made);
+    if (error instanceof Failure) throw error;
+    throw new Failure(`cannot write to ${folder}: ${reasonOf(error)}; it was left as it was`);
   }
 }
 
@@ -58,7 +72,7 @@ export const takeOver = (lock: string, owner: string, me: string): boolean =>
   attempt(() => renameSync(join(lock, owner), join(lock, me)));
 
 /** Undefined where the lock is free: not there, or just being removed. */
-function ownerOf(lock: string): string | undefined {
+export function ownerOf(lock: string): string | undefined {
   let owner: string | undefined;
   attempt(() => {
     [owner] = readdirSync(lock);
@@ -67,7 +81,7 @@ function ownerOf(lock: string): string | undefined {
 }
 
 /** The number of one that was killed may be another's by now, which then is waited for, or this one's. */
-function isRunning(owner: string): boolean {
+export function isRunning(owner: string): boolean {
   const id = Number.parseInt(owner, 10);
   try {
     return id !== process.pid && process.kill(id, 0);

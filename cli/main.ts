@@ -1,18 +1,19 @@
 /** The command line: finds the command, runs it, and turns what is thrown into a message and an exit status. */
 import { readFileSync } from 'node:fs';
-import { text } from 'node:stream/consumers';
+import { buffer } from 'node:stream/consumers';
 import { didYouMean, quoted } from '../compiler/spec/codes.ts';
 import { readArguments } from './arguments.ts';
 import { commands } from './commands.ts';
 import { commandHelp, programHelp } from './help.ts';
-import { Failure, type Io, reasonOf, UsageError } from './io.ts';
+import { type Io, reasonOf, UsageError } from './io.ts';
+import { showError } from './show-error.ts';
 
 /** Runs `normgrad` with these arguments; resolves to the exit status and never rejects. */
 export async function main(argv: readonly string[], io: Io = processIo()): Promise<number> {
   try {
     return await dispatch(argv, io);
   } catch (error) {
-    return report(error, argv.includes('--json'), io);
+    return showError(error, argv.includes('--json'), io);
   }
 }
 
@@ -59,40 +60,19 @@ function version(): string {
   return 'unknown';
 }
 
-/** Says what ended a command, as text on standard error or as a diagnostic in JSON; returns the exit status. */
-function report(error: unknown, isJson: boolean, io: Io): number {
-  const { code, status, more } = kindOf(error);
-  const place = error instanceof Failure ? error.place : undefined;
-  const message = error instanceof UsageError || error instanceof Failure ? error.message : reasonOf(error);
-  if (isJson) {
-    io.out(`${JSON.stringify({ diagnostics: [{ ...place, code, message }] }, null, 2)}\n`);
-  } else {
-    const where = place ? [place.file, place.line, place.column].filter((part) => part !== undefined) : [];
-    const at = where.map((part) => `${part}:`).join('');
-    io.err(`normgrad: ${at && `${at} `}${message}\n${more}`);
-  }
-  if (process.env.NORMGRAD_DEBUG && error instanceof Error) io.err(`${error.stack}\n`);
-  return status;
-}
-
-function kindOf(error: unknown): { readonly code: string; readonly status: number; readonly more: string } {
-  if (error instanceof UsageError) return { code: 'usage', status: 2, more: 'Try: normgrad --help\n' };
-  const isOurs = !(error instanceof Failure || (error instanceof Error && 'code' in error));
-  if (!isOurs) return { code: 'failed', status: 1, more: '' };
-  const more = 'This is a bug: please report it, with the spec and the command that led to it.\n';
-  return { code: 'internal', status: 1, more };
-}
-
 function processIo(): Io {
-  // A reader that has seen enough, like `head`, ends the program.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    // A reader that has seen enough, like `head`, ends the program.
     if (error.code === 'EPIPE') process.exit();
-    throw error;
+    process.stderr.write(`normgrad: cannot write to standard output: ${reasonOf(error)}\n`);
+    process.exit(1);
   });
+  // Where messages cannot be written there is nobody to say so to.
+  process.stderr.on('error', () => {});
   return {
     out: (results) => void process.stdout.write(results),
     err: (messages) => void process.stderr.write(messages),
-    input: () => text(process.stdin),
+    input: () => buffer(process.stdin),
     isWatched: process.stderr.isTTY === true,
   };
 }

@@ -9,7 +9,12 @@ import type { Files } from './output.ts';
 export function mergeOp(files: Files, earlier: Files, op: string, order: readonly string[]): Files {
   const merged = new Map(files);
   const [index, manifest] = [earlier.get('index.ts'), earlier.get('manifest.json')];
-  if (index === undefined || manifest === undefined) return merged;
+  if (index === undefined || manifest === undefined) {
+    const isOther = (path: string): boolean => !path.startsWith(`${op}/`);
+    if (![...earlier.keys()].some(isOther)) return merged;
+    const missing = index === undefined ? 'index' : 'manifest';
+    throw new Failure(`the ${missing} of the earlier build is missing: build without --only`);
+  }
   merged.set('index.ts', mergeIndex(files.get('index.ts')!, index, op, order));
   merged.set('manifest.json', mergeManifest(files.get('manifest.json')!, manifest, op, order));
   return merged;

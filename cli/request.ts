@@ -1,8 +1,8 @@
 /** Reads a request: what is asked of which op. A mistake in one case is that case's answer. */
 import { didYouMean, quoted } from '../compiler/spec/codes.ts';
 import { fail } from '../runtime/error.ts';
+import { given, isFields, readAttribute, readEach, readNumbers } from './fields.ts';
 import { Failure } from './io.ts';
-import { readNumber } from './json.ts';
 import type { CallInputs, NamedData, Shaped } from './session.ts';
 
 export interface Request {
@@ -16,10 +16,6 @@ export interface Case extends CallInputs {
   readonly tangents?: NamedData;
   readonly cotangents2?: NamedData;
 }
-
-type Fields = { readonly [name: string]: unknown };
-const isFields = (value: unknown): value is Fields =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** Throws a `Failure` where there is no list of cases, or no op. */
 export function readRequest(value: unknown, name: string): Request {
@@ -50,25 +46,12 @@ export function readCase(value: unknown): Case {
   if (given(cotangents2) && !given(cotangents)) fail('missing', 'cotangents2 needs cotangents beside it');
   return {
     inputs: readEach(inputs ?? {}, 'inputs', readShaped),
-    attributes: readAttributes(attributes),
+    attributes: Object.fromEntries(readEach(attributes ?? {}, 'attributes', readAttribute)),
     ...(given(cotangents) && { cotangents: readEach(cotangents, 'cotangents', readFlat) }),
     ...(given(wrt) && { wrt: readNames(wrt) }),
     ...(given(tangents) && { tangents: readEach(tangents, 'tangents', readFlat) }),
     ...(given(cotangents2) && { cotangents2: readEach(cotangents2, 'cotangents2', readFlat) }),
   };
-}
-
-const given = (value: unknown): boolean => value !== undefined && value !== null;
-
-/** An object's members that are not null, by name. */
-function readEach<T>(
-  value: unknown,
-  place: string,
-  read: (value: unknown, place: string) => T,
-): Map<string, T> {
-  if (!isFields(value)) return fail('type', `${place} must be an object`);
-  const members = Object.entries(value).filter(([, member]) => given(member));
-  return new Map(members.map(([name, member]) => [name, read(member, `${place}.${name}`)]));
 }
 
 function readShaped(value: unknown, place: string): Shaped {
@@ -86,28 +69,6 @@ function readShaped(value: unknown, place: string): Shaped {
 /** A flat list, or an input's form. */
 const readFlat = (value: unknown, place: string): readonly number[] | Shaped =>
   isFields(value) ? readShaped(value, place) : readNumbers(value, place);
-
-function readNumbers(value: unknown, place: string): number[] {
-  if (!Array.isArray(value)) return fail('type', `${place} must be a list of numbers`);
-  return value.map((element, i) => {
-    const found = readNumber(element);
-    if (found !== undefined) return found;
-    const hint = Array.isArray(element)
-      ? 'data is one flat list'
-      : 'expected a number, "NaN", "Infinity" or "-Infinity"';
-    return fail('type', `${place}[${i}] is ${JSON.stringify(element).slice(0, 60)}; ${hint}`);
-  });
-}
-
-function readAttributes(value: unknown): Fields {
-  if (!given(value)) return {};
-  if (!isFields(value)) return fail('type', 'attributes must be an object');
-  const entries = Object.entries(value).filter(([, member]) => given(member));
-  // What is no attribute of any type is shown as it was written.
-  const read = (member: unknown): unknown =>
-    readNumber(member) ?? (typeof member === 'boolean' ? member : JSON.stringify(member));
-  return Object.fromEntries(entries.map(([name, member]) => [name, read(member)]));
-}
 
 function readNames(value: unknown): string[] {
   if (!Array.isArray(value) || !value.every((name) => typeof name === 'string'))

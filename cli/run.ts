@@ -1,5 +1,4 @@
 /** `normgrad run`: evaluates an op on the numbers of a request. */
-import { readFile } from 'node:fs/promises';
 import { compile } from '../compiler/compile.ts';
 import { didYouMean, listed, quoted } from '../compiler/spec/codes.ts';
 import { parseSpec } from '../compiler/spec/parse.ts';
@@ -13,6 +12,8 @@ import { parseJson, writeNumber } from './json.ts';
 import { type Case, type Request, readCase, readRequest } from './request.ts';
 import { type Engine, type NamedNumbers, named, startSession } from './session.ts';
 import { defaultSpec, readSpec, showDiagnostics } from './spec.ts';
+import { differentiableOf, isStill, stillAnswers } from './still.ts';
+import { readBytes, textOf } from './text.ts';
 
 const targets = ['interpret', 'typescript', 'wasm', 'wgsl'] as const;
 const dtypes = ['f32', 'f64'] as const;
@@ -24,14 +25,9 @@ export async function run(values: Values, io: Io): Promise<number> {
   const target = oneOf('target', options.get('target') ?? 'typescript', targets);
   const dtype = oneOf('dtype', options.get('dtype') ?? (isSingle(target) ? 'f32' : 'f64'), dtypes);
   if (isSingle(target) && dtype === 'f64') throw new UsageError(`${target} has no f64; use --dtype f32`);
+  const request = await findRequest(values.operands[0]!, io);
   const file = options.get('spec') ?? defaultSpec;
-  const text = await readSpec(file);
-  const operand = values.operands[0]!;
-  const name = operand === '-' ? 'standard input' : operand;
-  const request = readRequest(
-    parseJson(operand === '-' ? await io.input() : await readText(operand), name),
-    name,
-  );
+  const text = await readSpec(file, 'normgrad run REQUEST --spec SPEC');
   const { spec, diagnostics } = parseSpec(text, file);
   if (diagnostics.length > 0) {
     showDiagnostics({ diagnostics, text, file }, options.has('json'), io);
@@ -64,11 +60,11 @@ export async function run(values: Values, io: Io): Promise<number> {
   return 0;
 }
 
-async function readText(file: string): Promise<string> {
-  return readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') throw new UsageError(`there is no file ${quoted(file)}`);
-    throw new UsageError(`cannot read ${quoted(file)}: ${reasonOf(error)}`);
-  });
+async function findRequest(operand: string, io: Io): Promise<Request> {
+  const isPiped = operand === '-';
+  const name = isPiped ? 'standard input' : operand;
+  const bytes = isPiped ? await io.input() : await readBytes(operand);
+  return readRequest(parseJson(textOf(bytes, name), name), name);
 }
 
 function findEntry({ op }: Request, entries: readonly Entry[], file: string): Entry {
@@ -121,9 +117,6 @@ interface Wanted {
   readonly directions: readonly Direction[];
   readonly subsets: readonly (readonly string[])[];
 }
-
-const differentiableOf = (entry: Entry): string[] =>
-  entry.arguments.flatMap((a) => (a.kind === 'tensor' && a.differentiable ? [a.name] : []));
 
 /** The gradients asked for together; all of them are there anyway. */
 function subsetsOf(cases: readonly (Case | NormgradError)[], entry: Entry): string[][] {
@@ -188,17 +181,22 @@ async function answer(engine: Engine, { op, entry, layout }: Callee, asked: Case
   named(op, () => checkNames(differentiableOf(entry), wrt ?? [], 'wrt'));
   const session = await startSession(engine, op, asked, layout);
   try {
+    const outputs = await session.outputs();
+    const found = isStill(asked, entry)
+      ? named(op, () => stillAnswers(asked, entry, outputs))
+      : {
+          gradients: cotangents && (await session.gradients(cotangents, wrt)),
+          tangents: tangents && (await session.tangents(tangents)),
+          second: cotangents && cotangents2 && (await session.second(cotangents, cotangents2)),
+        };
     const returns = namesOf(entry.returns);
     const arguments_ = namesOf(entry.arguments);
-    const ofCotangents = returns.map((name) => `grad_${name}`);
+    const { gradients, tangents: moved, second } = found;
     return {
-      outputs: write(await session.outputs(), [...returns, ...namesOf(entry.update)]),
-      ...(cotangents && { gradients: write(await session.gradients(cotangents, wrt), arguments_) }),
-      ...(tangents && { tangents: write(await session.tangents(tangents), returns) }),
-      ...(cotangents &&
-        cotangents2 && {
-          second: write(await session.second(cotangents, cotangents2), [...ofCotangents, ...arguments_]),
-        }),
+      outputs: write(outputs, [...returns, ...namesOf(entry.update)]),
+      ...(gradients && { gradients: write(gradients, arguments_) }),
+      ...(moved && { tangents: write(moved, returns) }),
+      ...(second && { second: write(second, [...returns.map((name) => `grad_${name}`), ...arguments_]) }),
     };
   } finally {
     session.dispose();

@@ -1,23 +1,32 @@
 /** Reads a spec from a file and shows what is wrong with it. */
-import { readFile } from 'node:fs/promises';
 import { type Diagnostic, diagnosticToJson, formatDiagnostic } from '../compiler/diagnostics.ts';
 import { didYouMean, listed, quoted } from '../compiler/spec/codes.ts';
-import { type Io, reasonOf, UsageError } from './io.ts';
+import { type Io, UsageError } from './io.ts';
+import { decode, notText, readBytes } from './text.ts';
 
 export const defaultSpec = 'derivatives.yaml';
 
-/** A spec's text. A file that is not there is wrong usage. */
-export async function readSpec(file: string): Promise<string> {
-  const bytes = await readFile(file).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') throw new UsageError(`there is no file ${quoted(file)}`);
-    throw new UsageError(`cannot read ${quoted(file)}: ${reasonOf(error)}`);
-  });
-  try {
-    // The byte order mark stays: positions are counted from it.
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch {
-    throw new UsageError(`${quoted(file)} is not text in UTF-8`);
+/** Mistakes of a spec that keep it from being read at all: exit status 1. */
+export class SpecError extends Error {
+  constructor(
+    readonly diagnostics: readonly Diagnostic[],
+    readonly text: string,
+    readonly file: string,
+  ) {
+    super('the spec cannot be read');
   }
+}
+
+/** A spec's text. A file that is not there is wrong usage; `usage` is how to name another than the default. */
+export async function readSpec(file: string, usage: string): Promise<string> {
+  const missing =
+    file === defaultSpec
+      ? `there is no spec ${quoted(file)} in this folder; name another: ${usage}`
+      : undefined;
+  const { text, mistake } = decode(await readBytes(file, missing));
+  if (mistake === undefined) return text;
+  const span = { start: mistake, end: mistake + 1 };
+  throw new SpecError([{ code: 'encoding', message: notText, span }], text, file);
 }
 
 /** Shows every mistake, framed on standard error or as JSON on standard output. */

@@ -11,7 +11,8 @@ import { checkOp, defaultSpec, readSpec, showDiagnostics } from './spec.ts';
 import { isWorthwhile, verifyApart } from './verify/apart.ts';
 import { columnsOf, openEngines, type Target, targets } from './verify/engines.ts';
 import { type Job, verifyEntry } from './verify/entry.ts';
-import { checkGolden, type Golden, readGolden } from './verify/golden.ts';
+import { checkGolden } from './verify/golden.ts';
+import { type Golden, readGolden, takeCases } from './verify/golden-file.ts';
 import { problemOf } from './verify/kernels.ts';
 import { createReport, type RowJson, tableText } from './verify/report.ts';
 
@@ -25,9 +26,9 @@ export async function verify(values: Values, io: Io): Promise<number> {
   const only = options.get('only');
   const isJson = options.has('json');
   const started = performance.now();
-  const text = await readSpec(file);
+  const text = await readSpec(file, 'normgrad verify SPEC');
   const goldenFile = options.get('golden');
-  const golden = goldenFile === undefined ? undefined : await readGolden(goldenFile);
+  const goldens = goldenFile === undefined ? undefined : await readGolden(goldenFile);
   const { spec, diagnostics } = parseSpec(text, file);
   if (diagnostics.length > 0) {
     showDiagnostics({ diagnostics, text, file }, isJson, io);
@@ -35,7 +36,7 @@ export async function verify(values: Values, io: Io): Promise<number> {
   }
   const names = spec.entries.map(({ name }) => name);
   checkOp(only, names);
-  checkOp(golden?.op, only === undefined ? names : [only]);
+  const golden = goldens && takeCases(goldens, spec.entries, only);
   const entries = spec.entries.filter(({ name }) => only === undefined || name === only);
   const show = (what: string): void => {
     if (io.isWatched) io.err(`\r\u001B[K${what}`);
@@ -103,10 +104,9 @@ async function verifyGolden(golden: Golden, entry: Entry, { engines, report, sho
   const variant = `${golden.cases.length} golden vectors`;
   for (const { name: column, engine, ops } of columns) {
     for (const one of golden.cases) {
-      const id = one.id ?? 'a case';
-      show(`golden vectors, ${column}, ${id}`);
+      show(`golden vectors, ${column}, ${one.id}`);
       const checks = await checkGolden(one, ops.get(entry.name)!, engine).catch((error: unknown) => [
-        problemOf('forward', id, reasonOf(error)),
+        problemOf('forward', one.id, reasonOf(error)),
       ]);
       for (const check of checks) report.add({ op: entry.name, variant, column, ...check });
     }

@@ -123,7 +123,7 @@ function wantedOf({ differentiable, given }: Call, tensors: Given, wrt: readonly
   checkNames(differentiable, names, 'wrt');
   const missing = names.find((name) => !tensors[name]);
   if (missing) fail('missing', `${missing} was not given, so it has no gradient`);
-  expectSome('wrt', names, differentiable);
+  expectSome('differentiable input', names, differentiable);
   return differentiable.filter((name) => names.includes(name));
 }
 

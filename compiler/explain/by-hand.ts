@@ -31,8 +31,8 @@ export function byHandBlocks({ lemma, ...part }: Part, writer: Writer): Block[] 
   return [
     heading(2, title, `${writer.id}-${anchor}`),
     ...startBlocks(part, writer),
-    paragraph(...introOf(part)),
-    lines.length === 0 ? paragraph(nothingLeft[direction]) : { is: 'equations', rows: rowsOf(lines, writer) },
+    ...(part.handed.length > 0 ? [paragraph(...introOf(part))] : []),
+    lines.length === 0 ? paragraph(nothingIn(part)) : { is: 'equations', rows: rowsOf(lines, writer) },
     ...(lemma ? lemmaBlocks(lemma, writer, `${writer.id}-${anchor}-variance`) : []),
   ];
 }
@@ -42,6 +42,11 @@ const nothingLeft = {
   jvp: 'No argument that can have a tangent reaches a return.',
   double_backward: 'No gradient depends on anything: each is a constant.',
 };
+
+const nothingIn = ({ direction, handed }: Part): string =>
+  direction === 'double_backward' && handed.length === 0
+    ? 'No argument can have a gradient, so there is nothing to differentiate.'
+    : nothingLeft[direction];
 
 /** The formulas that are differentiated, where the reader has not seen them as they are used here. */
 function startBlocks({ start }: Part, { inOrder, write, fresh }: Writer): Block[] {

@@ -9,6 +9,7 @@ import type { Part } from './part.ts';
 import { inputNodes } from './plan.ts';
 import { resultBlocks } from './result.ts';
 import { stepBlocks } from './steps.ts';
+import type { NamedValue } from './values.ts';
 import { type Writer, writerFor } from './writer.ts';
 
 /** The sections of one variant; `id` makes their anchors unique in a document of several. */
@@ -38,9 +39,10 @@ export function variantWords({ flags, given }: Variant): string {
 }
 
 function forwardBlocks(derivation: Derivation, { id, inOrder, write, fresh }: Writer): Block[] {
-  const { values, forwardSteps, named } = derivation;
-  const rows = values
-    .filter(({ isAuthored }) => isAuthored)
+  const { entry, values, constants, forwardSteps, named } = derivation;
+  const place = (of: NamedValue): number => entry.forward.findIndex(({ name }) => name === of.name);
+  const rows = [...values.filter(({ isAuthored }) => isAuthored), ...constants]
+    .sort((a, b) => place(a) - place(b))
     .map(({ name, node, expr, written }) =>
       equation(name, written ?? write(expr), { axes: inOrder(node.axes) }),
     );

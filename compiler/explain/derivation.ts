@@ -9,7 +9,7 @@ import { backwardPart } from './backward.ts';
 import { doubleBackwardPart } from './double-backward.ts';
 import { jvpPart } from './jvp.ts';
 import type { Basis, Explained, Part } from './part.ts';
-import { type NamedValue, valuesOf } from './values.ts';
+import { constantReturns, type NamedValue, valuesOf } from './values.ts';
 
 export interface Derivation {
   readonly entry: Entry;
@@ -17,6 +17,8 @@ export interface Derivation {
   /** What the algebra did while the forward was built. */
   readonly forwardSteps: readonly Step[];
   readonly values: readonly NamedValue[];
+  /** The returns that are not among them. */
+  readonly constants: readonly NamedValue[];
   /** Writes an expression over the arguments in terms of named values. */
   readonly named: (e: Expr) => Expr;
   readonly parts: readonly Part[];
@@ -53,6 +55,7 @@ export function derive(
     variant,
     forwardSteps: unique(built),
     values,
+    constants: constantReturns(whole),
     named: namer(values, whole.scope),
     parts: directions.map((direction) => makePart[direction](basis)),
   };

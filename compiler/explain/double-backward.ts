@@ -41,26 +41,29 @@ export function doubleBackwardPart(basis: Basis): Part {
   };
   const returns = forward.returns.filter((output) => output.differentiable);
   const cotangents = returns.map(({ name, axes }) => ({ name, axes, node: input('cotangent', name, axes) }));
-  const results = [
-    ...cotangents.map(({ name, axes, node }) =>
-      resultFor(`second_grad_${name}`, name, 'second_cotangent', axes, node),
-    ),
-    ...wanted.map(({ name, axes, node }) => resultFor(`second_${name}`, name, 'second', axes, node)),
-  ];
+  const isAny = wanted.length > 0;
+  // where there are no gradients there is no program for them either
+  const results = !isAny
+    ? []
+    : [
+        ...cotangents.map(({ name, axes, node }) =>
+          resultFor(`second_grad_${name}`, name, 'second_cotangent', axes, node),
+        ),
+        ...wanted.map(({ name, axes, node }) => resultFor(`second_${name}`, name, 'second', axes, node)),
+      ];
   const nodes = [...cotangents, ...wanted].map(({ node }) => node);
   const lemma = lemmaFor(
     outputs.map(([expr]) => expr),
     nodes,
     'reverse',
   );
-  const isAny = wanted.length > 0;
   return {
     direction: 'double_backward',
     start,
     handed: wanted.map(({ name }) => ({ name: `v_${name}`, of: `d${name}` })),
     lines: reverseMode(all, seeds, nodes, secondOrder).cotangents,
     ...(lemma && { lemma }),
-    results: isAny ? results : [],
+    results,
     ...(isAny && { plan: planOf(forward, 'double_backward') }),
   };
 }

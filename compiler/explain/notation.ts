@@ -148,7 +148,7 @@ export function quotientOf(above: readonly Notation[], below: readonly Notation[
   return below.length === 0 ? top : { is: 'fraction', above: top, below: productOf(below) };
 }
 
-function productOf(factors: readonly Notation[]): Notation {
+export function productOf(factors: readonly Notation[]): Notation {
   const [first] = factors;
   if (!first) return numberNotation('1');
   return factors.length === 1 ? first : { is: 'product', factors };

@@ -6,6 +6,7 @@ import { input } from '../graph/build.ts';
 import { children, type Expr, isReduction, topological } from '../graph/expr.ts';
 import { type Forward, lowerClaim } from '../graph/formulas.ts';
 import { cut, recogniseMeans, transform, withChildren } from '../graph/rebuild.ts';
+import type { Named } from '../spec/spec.ts';
 import { formulaNotation } from './from-formula.ts';
 import type { Notation } from './notation.ts';
 
@@ -22,14 +23,13 @@ export interface NamedValue {
 
 /** Every value of a forward, operands before their users. */
 export function valuesOf(forward: Forward): NamedValue[] {
-  const { entry, variant, scope } = forward;
+  const { entry, scope } = forward;
   const handles = new Map<string, Expr>();
-  const isAbsent = (name: string): boolean => variant.given.get(name) === false;
   const authored: NamedValue[] = [];
   for (const named of entry.forward) {
     const whole = scope.get(named.name)!;
     const expr = meansIn([lowerClaim(named, forward, handles)])[0]!;
-    const written = formulaNotation(named.formula, variant, isAbsent);
+    const written = writtenIn(forward, named);
     // conditions, and what sizes alone decide, are written out where they are used
     if (whole.type === 'bool' || !readsTensors(whole)) {
       handles.set(named.name, whole);
@@ -44,6 +44,21 @@ export function valuesOf(forward: Forward): NamedValue[] {
     [...entry.arguments, ...entry.returns, ...entry.forward].map(({ name }) => name),
   );
 }
+
+/** The returns that read no tensor, which `valuesOf` leaves out: nothing is differentiated through them. */
+export function constantReturns(forward: Forward): NamedValue[] {
+  const { entry, returns } = forward;
+  return returns.flatMap(({ name, axes, expr }): NamedValue[] => {
+    if (readsTensors(expr)) return [];
+    const formula = entry.forward.find((named) => named.name === name);
+    const written = formula && writtenIn(forward, formula);
+    const node = input('input', name, axes);
+    return [{ name, node, expr, ...(written && { written }), isAuthored: true }];
+  });
+}
+
+const writtenIn = ({ variant }: Forward, { formula }: Named): Notation | undefined =>
+  formulaNotation(formula, variant, (name) => variant.given.get(name) === false);
 
 const readsTensors = (e: Expr): boolean => topological([e]).some((node) => node.op === 'input');
 

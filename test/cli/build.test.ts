@@ -13,6 +13,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { compare, update } from '../../cli/output.ts';
 import { normgrad, rightClaim, scaled, temporaryFolder, timesIn } from './harness.ts';
 
 const root = temporaryFolder();
@@ -107,6 +108,28 @@ test('a build waits for another one that writes to the folder, and not for one t
   writeFileSync(join(lock, `${other.pid}-1`), '');
   assert.is((await build()).status, 0);
   assert.not.ok(existsSync(lock));
+  assert.is((await build('--check')).status, 0);
+});
+
+test('what a killed build left is left over for --check, and goes with the next build', async () => {
+  const { pid } = spawnSync(process.execPath, ['-e', '']);
+  const lock = join(out, '.normgrad.lock');
+  for (const folder of [lock, `${lock}.${pid}-1`, join(out, 'gone')]) mkdirSync(folder);
+  const left = [`.normgrad.lock/${pid}-1`, `.index.ts.normgrad-${pid}`, `gone/.index.ts.normgrad-${pid}`];
+  for (const path of left) writeFileSync(join(out, path), '');
+  const running = join(out, `.index.ts.normgrad-${process.ppid}`);
+  writeFileSync(running, '');
+  const { status, out: shown } = await build('--check', '--json');
+  assert.is(status, 1);
+  const { extra } = JSON.parse(shown);
+  assert.equal(extra, [left[1], '.normgrad.lock', `.normgrad.lock.${pid}-1`, left[2]]);
+  assert.is((await build()).status, 0);
+  assert.ok(existsSync(running));
+  rmSync(running);
+  assert.equal(
+    readdirSync(out).filter((name) => name.startsWith('.') || name === 'gone'),
+    [],
+  );
   assert.is((await build('--check')).status, 0);
 });
 
@@ -210,6 +233,47 @@ test('where the folder itself would be in a file', async () => {
   assert.match(err, /spec\.yaml is a file, and a folder has to be there/);
 });
 
+test('where a folder cannot be made or written in, nothing stays of what was made', async () => {
+  if (existsSync('/proc/self')) {
+    const { status, err } = await normgrad(['build', spec, '--out', '/proc/normgrad/out']);
+    assert.is(status, 1);
+    assert.match(err, 'cannot write to /proc/normgrad/out: ENOENT');
+  }
+  const long = join(root, 'new', 'x'.repeat(300));
+  const { status, err } = await normgrad(['build', spec, '--out', long]);
+  assert.is(status, 1);
+  assert.match(err, /ENAMETOOLONG.*it was left as it was/);
+  assert.not.ok(existsSync(join(root, 'new')));
+});
+
+test('what fails half-way leaves no folder', () => {
+  const folder = join(root, 'half', 'way');
+  const files = new Map([
+    ['a/index.ts', ''],
+    [`b/${'x'.repeat(300)}.ts`, ''],
+  ]);
+  assert.throws(() => update(() => compare(folder, files)), /it was left as it was/);
+  assert.not.ok(existsSync(join(root, 'half')));
+});
+
+test('--only where the other ops cannot be told is refused', async () => {
+  for (const missing of [['manifest.json'], ['index.ts'], ['manifest.json', 'index.ts']]) {
+    for (const path of missing) rmSync(join(out, path));
+    const before = timesIn(out);
+    for (const more of [[], ['--check']]) {
+      const { status, err } = await build('--only', 'scaled', ...more);
+      assert.is(status, 1);
+      assert.match(err, /of the earlier build is missing: build without --only/);
+    }
+    assert.equal(timesIn(out), before);
+    assert.is((await build()).status, 0);
+  }
+  rmSync(out, { recursive: true });
+  assert.is((await build('--only', 'scaled')).status, 0);
+  assert.is((await build('--only', 'other')).status, 0);
+  assert.is((await build('--check')).status, 0);
+});
+
 test('--only replaces one op and its lines in the index and the manifest', async () => {
   const [index, manifest, kept] = [read('index.ts'), read('manifest.json'), read('other/index.ts')];
   writeFileSync(spec, scaled(rightClaim).replace('k = 2', 'k = 3') + other);
@@ -223,30 +287,6 @@ test('--only replaces one op and its lines in the index and the manifest', async
   assert.not.equal(after.spec, before.spec);
   assert.is((await build('--only', 'scaled', '--check')).status, 0);
   assert.is((await build('--check')).status, 1);
-});
-
-test('--watch builds at each save and survives mistakes', async () => {
-  const stop = new AbortController();
-  let seen = '';
-  const until = async (pattern: RegExp): Promise<void> => {
-    const end = Date.now() + 20_000;
-    while (!pattern.test(seen) && Date.now() < end) await new Promise((resolve) => setTimeout(resolve, 20));
-    assert.match(seen, pattern);
-    seen = '';
-  };
-  const watching = normgrad(['build', spec, '--out', out, '--watch'], {
-    signal: stop.signal,
-    onError: (text) => {
-      seen += text;
-    },
-  });
-  await until(/watching/);
-  writeFileSync(spec, scaled('nonsense'));
-  await until(/unknown-name/);
-  writeFileSync(spec, scaled(rightClaim));
-  await until(/1 removed|removed/);
-  stop.abort();
-  assert.is((await watching).status, 0);
 });
 
 test.run();

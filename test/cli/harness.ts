@@ -11,24 +11,27 @@ export interface Outcome {
 }
 
 export interface Surroundings {
-  readonly input?: string;
+  readonly input?: string | Uint8Array;
   readonly signal?: AbortSignal;
-  /** Called with each piece of standard error. */
-  readonly onError?: (text: string) => void;
+  /** Called with each piece of what is written, to either stream. */
+  readonly onText?: (text: string) => void;
 }
 
 export async function normgrad(
   argv: readonly string[],
-  { input = '', signal, onError }: Surroundings = {},
+  { input = '', signal, onText }: Surroundings = {},
 ): Promise<Outcome> {
   const [out, err]: [string[], string[]] = [[], []];
   const status = await main(argv, {
-    out: (text) => void out.push(text),
+    out: (text) => {
+      out.push(text);
+      onText?.(text);
+    },
     err: (text) => {
       err.push(text);
-      onError?.(text);
+      onText?.(text);
     },
-    input: async () => input,
+    input: async () => (typeof input === 'string' ? new TextEncoder().encode(input) : input),
     isWatched: false,
     ...(signal && { signal }),
   });

@@ -139,6 +139,12 @@ for (const [what, broken, code, message] of [
     'type',
     'k must be of type float',
   ],
+  [
+    'an attribute that is a list',
+    { inputs: { x }, attributes: { k: [1] } },
+    'type',
+    'attributes.k is [1]; expected a number, true or false',
+  ],
   ['an unknown cotangent', { inputs: { x }, cotangents: { z: [1] } }, 'unknown-name', 'expected y'],
   ['a cotangent of another length', { inputs: { x }, cotangents: { y: [1] } }, 'shape', 'y has 6 elements'],
   [
@@ -164,6 +170,60 @@ for (const [what, broken, code, message] of [
     assert.ok(bad!.error!.message.includes(message), bad!.error!.message);
     assert.not.ok('outputs' in bad!);
     assert.ok(good!.outputs!.y);
+  });
+}
+
+const still = join(temporaryFolder(), 'still.yaml');
+writeFileSync(
+  still,
+  `- name: optional(Tensor? w[n], Tensor s[n]) -> (Tensor y[n], Tensor z[])
+  absent: {w: 2}
+  non_differentiable: [s]
+  forward: {y: w * s, z: "sum(s, n)"}
+- name: constant(Tensor x[n]) -> Tensor y[n]
+  output_differentiability: [false]
+  forward: {y: x}
+`,
+);
+const two = { shape: [2], data: [3, 4] };
+
+for (const target of ['interpret', 'typescript']) {
+  test(`derivatives where nothing moves, on ${target}`, async () => {
+    const options = ['--spec', still, '--target', target];
+    const asked = { cotangents: { y: [1, 1] }, tangents: {}, cotangents2: {} };
+    const [none, wrong, length, one] = await runOf(
+      'optional',
+      [
+        { inputs: { s: two }, ...asked },
+        { inputs: { s: two }, ...asked, wrt: ['w'] },
+        { inputs: { s: two }, cotangents: { y: [1] } },
+        { inputs: { s: two, w: two }, ...asked },
+      ],
+      ...options,
+    );
+    assert.equal(none, {
+      outputs: { y: [6, 8], z: [7] },
+      gradients: {},
+      tangents: { y: [0, 0], z: [0] },
+      second: { grad_y: [0, 0], grad_z: [0] },
+    });
+    assert.match(wrong!.error!.message, 'optional: w was not given, so it has no gradient');
+    assert.is(length!.error!.message, 'optional: y has 2 elements, but 1 were given');
+    assert.equal(one!.gradients, { w: [3, 4] });
+    const inputs = { x: two };
+    const tangents = { x: [1, 1] };
+    const cases = [
+      { inputs, cotangents: {}, tangents, cotangents2: tangents },
+      { inputs, cotangents: { y: [1, 1] } },
+    ];
+    const [fixed, unknown] = await runOf('constant', cases, ...options);
+    assert.equal(fixed, {
+      outputs: { y: [3, 4] },
+      gradients: { x: [0, 0] },
+      tangents: {},
+      second: { x: [0, 0] },
+    });
+    assert.match(unknown!.error!.message, "unknown cotangent 'y'; expected none");
   });
 }
 
@@ -250,5 +310,12 @@ for (const [input, message] of [
     assert.ok(err.includes(message), err);
   });
 }
+
+test('what is not UTF-8 is refused, with its place', async () => {
+  const input = new Uint8Array([...new TextEncoder().encode('{"op":\n "é'), 0xc3, 0x22]);
+  const { status, err } = await normgrad(['run', '-', '--spec', spec], { input });
+  assert.is(status, 1);
+  assert.is(err, 'normgrad: standard input:2:4: this is not text in UTF-8\n');
+});
 
 test.run();

@@ -125,6 +125,80 @@ test('golden vectors: right ones, and one that is off', async () => {
   }
 });
 
+const vectors = { shape: [1, 2], inputs: { x: [1, 2] }, outputs: { y: [3, 8] } };
+const golden = (value: unknown, ...more: string[]) =>
+  normgrad([
+    'verify',
+    write('golden.yaml', scaled(rightClaim)),
+    ...['--target', 'interpret', '--golden', write('scaled.json', JSON.stringify(value)), ...more],
+  ]);
+
+for (const [what, one, message] of [
+  ['a misspelt member', { output: { y: [1] } }, "cases[0].output: unknown member; did you mean 'outputs'?"],
+  ['an unknown input', { inputs: { x: [1], v: [1] } }, 'cases[0].inputs.v: unknown member; expected x, w'],
+  ['an unknown return', { outputs: { z: [1] } }, 'cases[0].outputs.z: unknown member; '],
+  ['nothing to check', { outputs: { y: null } }, 'cases[0]: nothing to check'],
+  [
+    'a double backward alone',
+    { double_backward: { cotangents: { x: [1, 0] }, grads: { x: [2, 0] } } },
+    'cases[0].double_backward: needs vjp beside it',
+  ],
+  ['no cotangents', { vjp: { grads: { x: [1, 1] } } }, "cases[0].vjp: nothing given of 'dy'"],
+  ['no tangents of returns', { jvp: { tangents: { x: [1, 1] } } }, "cases[0].jvp: nothing given of 'dy'"],
+  ['what is no number', { outputs: { y: [3, 'abc'] } }, 'cases[0].outputs.y[1] is "abc"; expected a number'],
+  ['a number for a list', { inputs: { x: 5 } }, 'cases[0].inputs.x must be a list of numbers'],
+  ['a text for an object', { outputs: 'abc' }, 'cases[0].outputs must be an object'],
+  ['a number for an object', { vjp: 3 }, 'cases[0].vjp must be an object'],
+  ['no shape', { shape: null }, 'cases[0].shape must be a list of sizes'],
+  ['a list for an attribute', { k: [1] }, 'cases[0].k is [1]; expected a number, true or false'],
+] as const) {
+  test(`golden vectors with ${what} are refused`, async () => {
+    const { status, out, err } = await golden({ cases: [{ ...vectors, ...one }] });
+    assert.is(status, 1);
+    assert.is(out, '');
+    assert.ok(err.includes(`scaled.json: ${message}`), err);
+  });
+}
+
+for (const [what, file, status, message] of [
+  ['no cases', { cases: [] }, 1, 'cases must be a list with at least one'],
+  ['a list', [vectors], 1, 'golden vectors are an object'],
+  ['an op that is no name', { op: 3, cases: [vectors] }, 1, 'op must be the name of an op'],
+  [
+    'an unknown op',
+    { op: 'scaed', cases: [vectors] },
+    2,
+    "of the op 'scaed', which the spec does not have; did",
+  ],
+  ['a member that is no note', { cases: [vectors], tolerance: 1 }, 1, 'tolerance: unknown member'],
+] as const) {
+  test(`a file of golden vectors with ${what} is refused`, async () => {
+    const outcome = await golden(file);
+    assert.is(outcome.status, status);
+    assert.ok(outcome.err.includes(message), outcome.err);
+  });
+}
+
+test('golden vectors of another op than the only one that is asked for', async () => {
+  const spec = write(
+    'two.yaml',
+    `${scaled(rightClaim)}- name: sq(Tensor x[n]) -> Tensor y[n]\n  forward: {y: x * x}\n`,
+  );
+  const file = write('scaled.json', JSON.stringify({ cases: [vectors] }));
+  const { status, err } = await normgrad(['verify', spec, '--only', 'sq', '--golden', file]);
+  assert.is(status, 2);
+  assert.match(
+    err,
+    `is of the op 'scaled', as its name says, since it has no "op", and --only asks for 'sq'`,
+  );
+});
+
+test('golden vectors of another length', async () => {
+  const { status, out } = await golden({ cases: [{ ...vectors, outputs: { y: [3, 8, 1] } }] });
+  assert.is(status, 1);
+  assert.match(out, 'cases[0], y, layout n c: it has 2 elements, and the file 3\n');
+});
+
 test('golden vectors from PyTorch', async () => {
   const { status, out } = await normgrad([
     'verify',

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { paragraph } from '../../compiler/explain/document.ts';
-import { explain, type Format } from '../../compiler/explain/explain.ts';
+import { explain, type Format, formats } from '../../compiler/explain/explain.ts';
 import { htmlPage } from '../../compiler/explain/html.ts';
 import { latexText } from '../../compiler/explain/latex.ts';
 import { mathOf } from '../../compiler/explain/mathml.ts';
@@ -41,6 +41,37 @@ const keyword: Notation = {
   keywords: ['eps'],
 };
 
+const still = `- name: ramp(*, int n, float a) -> Tensor y[n]
+  forward: {y: a * n}
+- name: optional(Tensor? x[n], Tensor s[n]) -> Tensor y[n]
+  absent: {x: 1}
+  non_differentiable: [s]
+  forward: {y: x * s}
+- name: constant(Tensor x[n]) -> Tensor y[n]
+  output_differentiability: [false]
+  forward: {y: x}
+`;
+
+const nothing = suite('nothing to differentiate');
+for (const entry of parseSpec(still, 'still.yaml').spec.entries) {
+  for (const format of formats) {
+    nothing(`${entry.name} as ${format}`, async () => {
+      const variant = variantsOf(entry).at(-1)!;
+      const shown = await explain(entry, [variant], format, { directions: explained });
+      for (const what of ['gradient reaches a return', 'tangent reaches a return'])
+        assert.ok(shown.includes(what), shown);
+      assert.match(shown, /there is nothing to differentiate|No gradient depends on anything/);
+    });
+  }
+}
+nothing('says so, and of nobody that he hands in nothing', async () => {
+  const [entry] = parseSpec(still, 'still.yaml').spec.entries;
+  const shown = await explain(entry!, variantsOf(entry!), 'text', { directions: ['double_backward'] });
+  assert.match(shown, 'No argument can have a gradient, so there is nothing to differentiate.');
+  assert.not.match(shown, 'hands in');
+});
+nothing.run();
+
 const text = suite('text');
 text('arguments have keywords where others before them are left out', async () => {
   const { spec } = parseSpec(caller, 'spec.yaml');
@@ -59,6 +90,16 @@ text('a small op in every direction, whole', async () => {
   const shown = await written('square_sum', 'text');
   if (process.env.UPDATE_GOLDEN) writeFileSync(path('square_sum.txt'), shown);
   assert.is(shown, readFileSync(path('square_sum.txt'), 'utf8'));
+});
+text('the formula of a return that is constant', async () => {
+  const returns = '(Tensor y[n], Tensor z[n], Tensor a[n])';
+  const spec = `- name: f(Tensor x[n], *, bool b, float k = 1) -> ${returns}
+  forward: {a: "b ? 2 * k + 1 : x", k2: k ^ 2, z: x * k2, y: 3}
+`;
+  const [entry] = parseSpec(spec, 'spec.yaml').spec.entries;
+  const shown = await explain(entry!, variantsOf(entry!), 'text', { directions: explained });
+  assert.match(shown, '\n  a[n] = 2 * k + 1\n  z[n] = x * k2\n  y[n] = 3\n');
+  assert.match(shown, '\n  a[n] = x\n  z[n] = x * k2\n  y[n] = 3\n');
 });
 for (const { name } of entries) {
   text(`${name} fits a terminal`, async () => {

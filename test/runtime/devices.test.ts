@@ -271,7 +271,7 @@ for (const device of [cpu(), webgpu(gpuDevice)]) {
     );
     await rejects(wrong({ y }, ['weight']), 'missing', 'weight was not given');
     await rejects(wrong({ y }, ['total']), 'unknown-name', "unknown wrt 'total'; expected x, weight");
-    await rejects(wrong({ y }, []), 'missing', 'no wrt was given; expected x, weight');
+    await rejects(wrong({ y }, []), 'missing', 'no differentiable input was given; expected x, weight');
   });
 
   test('disposal', async () => {
