@@ -38,6 +38,7 @@ async function bundle() {
     },
     bundle: true,
     splitting: true,
+    alias: { 'mathjs/lib/browser/math.js': join(root, 'bin/mathjs-parser.js') },
     external: ['@sparticuz/chromium', 'binaryen', 'ts-morph', 'webgpu'],
     platform: 'node',
     format: 'esm',
