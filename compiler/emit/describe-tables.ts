@@ -27,8 +27,8 @@ export interface Tables {
 export function createTables(): Tables {
   const functions = createTable('f', 'Numbers', '((n: Numbers) => number)');
   const bindings = createTable('bindings', 'BindingDescription');
-  const phases = createTable('p', 'WasmPhaseDescription', '(WasmPhaseDescription)');
-  const tiles = createTable('t', 'TilesDescription', '(TilesDescription)');
+  const phases = createTable('p', 'WasmPhaseDescription');
+  const tiles = createTable('t', 'TilesDescription');
   const uniforms = createTable('u', 'UniformDescription', '(readonly UniformDescription[])');
   const several = 'const b = (...places: readonly number[]) => places.map((i) => bindings[i]!);';
   return {

@@ -100,6 +100,7 @@ function declarationsOf(
   { variants, constants }: Body,
   names: Names,
 ): string[] {
+  const items = (texts: readonly string[]): string => indented(lines(texts)).replace(/\n$/, '\n  ');
   const type = `OpDescription<${typesName(entry.name)}>`;
   const id = names.fresh(entry.name);
   const describe = names.fresh('describe');
@@ -108,13 +109,13 @@ ${indented(`${constants.map(({ text }) => text).join('\n')}
 
 return {
   name: ${quote(entry.name)},
-  arguments: [${lines(entry.arguments.map(argumentText))}],
-  returns: [${lines(entry.returns.map(returnText))}],
+  arguments: [${items(entry.arguments.map(argumentText))}],
+  returns: [${items(entry.returns.map(returnText))}],
   axes: ${strings(entry.axes)},
   layouts: ${list(entry.layouts.map(strings))},
   together: ${list(entry.together.map(strings))},
-  variants: {${lines(variants)}},
-  unavailable: {${lines([...unavailable].map(([k, message]) => `${quote(k)}: ${quote(message)}`))}},
+  variants: {${items(variants)}},
+  unavailable: {${items([...unavailable].map(([k, message]) => `${quote(k)}: ${quote(message)}`))}},
 };`)}
 }
 

@@ -140,7 +140,7 @@ function describe(): OpDescription<BatchNormTypes> {
     { name: 'packed', role: 'scratch', of: 'packed', axes: ['c'], access: 'read', length: f[33]! },
   ];
   const b = (...places: readonly number[]) => places.map((i) => bindings[i]!);
-  const p: readonly (WasmPhaseDescription)[] = [
+  const p: readonly WasmPhaseDescription[] = [
     { kept: f[2]!, units: f[3]!, strips: f[4]!, elements: f[5]!, blocks: '$blocks', routines: [{ name: 'reduce_1', over: 'parts' }, { name: 'finish_1', over: 'kept' }, { name: 'map_1', over: 'parts' }], together: 'phase_1' },
     { kept: f[2]!, units: f[3]!, strips: f[4]!, elements: f[5]!, blocks: '$blocks', routines: [{ name: 'reduce_2', over: 'parts' }, { name: 'finish_2', over: 'kept' }], together: 'phase_2' },
     { kept: f[2]!, units: f[3]!, strips: f[4]!, elements: f[5]!, blocks: '$blocks', routines: [{ name: 'reduce_1', over: 'parts' }, { name: 'finish_3', over: 'kept' }, { name: 'map_1', over: 'parts' }], together: 'phase_3' },
@@ -211,7 +211,7 @@ function describe(): OpDescription<BatchNormTypes> {
     { kept: f[18]!, units: f[24]!, strips: f[18]!, elements: f[23]!, blocks: '$blocks', routines: [{ name: 'map_16', over: 'parts' }], together: 'map_16' },
     { kept: f[2]!, units: f[3]!, strips: f[4]!, elements: f[5]!, blocks: '$blocks', routines: [{ name: 'reduce_1', over: 'parts' }, { name: 'finish_4', over: 'kept' }, { name: 'map_12', over: 'parts' }], together: 'phase_8' },
   ];
-  const t: readonly (TilesDescription)[] = [
+  const t: readonly TilesDescription[] = [
     { kept: f[2]!, over: f[6]!, vector: 's', shared: 3, maps: true },
     { kept: f[2]!, over: f[6]!, vector: 's', shared: 3, splits: true },
     { kept: f[8]!, over: f[9]!, vector: 's' },
@@ -572,43 +572,43 @@ function describe(): OpDescription<BatchNormTypes> {
   return {
     name: 'batch_norm',
     arguments: [
-    { kind: 'tensor', name: 'x', dimensions: [{ axes: ['n'] }, { axes: ['c'] }, { axes: ['s'], fold: true }], differentiable: true },
-    { kind: 'tensor', name: 'weight', dimensions: [{ axes: ['c'] }], optional: true, differentiable: true },
-    { kind: 'tensor', name: 'bias', dimensions: [{ axes: ['c'] }], optional: true, differentiable: true },
-    { kind: 'tensor', name: 'running_mean', dimensions: [{ axes: ['c'] }], optional: true, state: true },
-    { kind: 'tensor', name: 'running_var', dimensions: [{ axes: ['c'] }], optional: true, state: true },
-    { kind: 'bool', name: 'training' },
-    { kind: 'float', name: 'momentum', default: 0.1 },
-    { kind: 'float', name: 'eps', default: 0.00001 },
-  ],
+      { kind: 'tensor', name: 'x', dimensions: [{ axes: ['n'] }, { axes: ['c'] }, { axes: ['s'], fold: true }], differentiable: true },
+      { kind: 'tensor', name: 'weight', dimensions: [{ axes: ['c'] }], optional: true, differentiable: true },
+      { kind: 'tensor', name: 'bias', dimensions: [{ axes: ['c'] }], optional: true, differentiable: true },
+      { kind: 'tensor', name: 'running_mean', dimensions: [{ axes: ['c'] }], optional: true, state: true },
+      { kind: 'tensor', name: 'running_var', dimensions: [{ axes: ['c'] }], optional: true, state: true },
+      { kind: 'bool', name: 'training' },
+      { kind: 'float', name: 'momentum', default: 0.1 },
+      { kind: 'float', name: 'eps', default: 0.00001 },
+    ],
     returns: [
-    { name: 'y', dimensions: [{ axes: ['n'] }, { axes: ['c'] }, { axes: ['s'], fold: true }], differentiable: true },
-    { name: 'mean', dimensions: [{ axes: ['c'] }] },
-    { name: 'invstd', dimensions: [{ axes: ['c'] }] },
-  ],
+      { name: 'y', dimensions: [{ axes: ['n'] }, { axes: ['c'] }, { axes: ['s'], fold: true }], differentiable: true },
+      { name: 'mean', dimensions: [{ axes: ['c'] }] },
+      { name: 'invstd', dimensions: [{ axes: ['c'] }] },
+    ],
     axes: ['n', 'c', 's'],
     layouts: [['n', 'c', 's'], ['n', 's', 'c']],
     together: [['running_mean', 'running_var']],
     variants: {
-    'weight bias running_mean running_var training': { requirements: [{ test: (n) => (n['n']!) * (n['s']!) !== 1, message: 'expected more than 1 value per channel when training' }], layouts: { 'n c s': { forward: d[0]!, backward: { x: d[1]!, 'weight bias': d[2]!, 'x weight bias': d[3]! }, jvp: d[4]!, double_backward: { 'x weight bias': d[5]! } }, 'n s c': { forward: d[6]!, backward: { x: d[7]!, 'weight bias': d[8]!, 'x weight bias': d[9]! }, jvp: d[10]!, double_backward: { 'x weight bias': d[11]! } } } },
-    'weight bias running_mean running_var': { layouts: { 'n c s': { forward: d[12]!, backward: { x: d[13]!, 'weight bias': d[2]!, 'x weight bias': d[14]! }, jvp: d[15]!, double_backward: { 'x weight bias': d[16]! } }, 'n s c': { forward: d[17]!, backward: { x: d[18]!, 'weight bias': d[8]!, 'x weight bias': d[19]! }, jvp: d[20]!, double_backward: { 'x weight bias': d[21]! } } } },
-    'weight bias training': { requirements: [{ test: (n) => (n['n']!) * (n['s']!) !== 1, message: 'expected more than 1 value per channel when training' }], layouts: { 'n c s': { forward: d[22]!, backward: { x: d[1]!, 'weight bias': d[2]!, 'x weight bias': d[3]! }, jvp: d[4]!, double_backward: { 'x weight bias': d[5]! } }, 'n s c': { forward: d[23]!, backward: { x: d[7]!, 'weight bias': d[8]!, 'x weight bias': d[9]! }, jvp: d[10]!, double_backward: { 'x weight bias': d[11]! } } } },
-    'weight running_mean running_var training': { requirements: [{ test: (n) => (n['n']!) * (n['s']!) !== 1, message: 'expected more than 1 value per channel when training' }], layouts: { 'n c s': { forward: d[24]!, backward: { x: d[1]!, weight: d[25]!, 'x weight': d[26]! }, jvp: d[27]!, double_backward: { 'x weight': d[28]! } }, 'n s c': { forward: d[29]!, backward: { x: d[7]!, weight: d[30]!, 'x weight': d[31]! }, jvp: d[32]!, double_backward: { 'x weight': d[33]! } } } },
-    'weight running_mean running_var': { layouts: { 'n c s': { forward: d[34]!, backward: { x: d[13]!, weight: d[25]!, 'x weight': d[35]! }, jvp: d[36]!, double_backward: { 'x weight': d[37]! } }, 'n s c': { forward: d[38]!, backward: { x: d[18]!, weight: d[30]!, 'x weight': d[39]! }, jvp: d[40]!, double_backward: { 'x weight': d[41]! } } } },
-    'weight training': { requirements: [{ test: (n) => (n['n']!) * (n['s']!) !== 1, message: 'expected more than 1 value per channel when training' }], layouts: { 'n c s': { forward: d[42]!, backward: { x: d[1]!, weight: d[25]!, 'x weight': d[26]! }, jvp: d[27]!, double_backward: { 'x weight': d[28]! } }, 'n s c': { forward: d[43]!, backward: { x: d[7]!, weight: d[30]!, 'x weight': d[31]! }, jvp: d[32]!, double_backward: { 'x weight': d[33]! } } } },
-    'bias running_mean running_var training': { requirements: [{ test: (n) => (n['n']!) * (n['s']!) !== 1, message: 'expected more than 1 value per channel when training' }], layouts: { 'n c s': { forward: d[44]!, backward: { x: d[45]!, bias: d[46]!, 'x bias': d[47]! }, jvp: d[48]!, double_backward: { 'x bias': d[49]! } }, 'n s c': { forward: d[50]!, backward: { x: d[51]!, bias: d[52]!, 'x bias': d[53]! }, jvp: d[54]!, double_backward: { 'x bias': d[55]! } } } },
-    'bias running_mean running_var': { layouts: { 'n c s': { forward: d[56]!, backward: { x: d[57]!, bias: d[46]!, 'x bias': d[58]! }, jvp: d[59]!, double_backward: { 'x bias': d[60]! } }, 'n s c': { forward: d[61]!, backward: { x: d[62]!, bias: d[52]!, 'x bias': d[63]! }, jvp: d[64]!, double_backward: { 'x bias': d[65]! } } } },
-    'bias training': { requirements: [{ test: (n) => (n['n']!) * (n['s']!) !== 1, message: 'expected more than 1 value per channel when training' }], layouts: { 'n c s': { forward: d[66]!, backward: { x: d[45]!, bias: d[46]!, 'x bias': d[47]! }, jvp: d[48]!, double_backward: { 'x bias': d[49]! } }, 'n s c': { forward: d[67]!, backward: { x: d[51]!, bias: d[52]!, 'x bias': d[53]! }, jvp: d[54]!, double_backward: { 'x bias': d[55]! } } } },
-    'running_mean running_var training': { requirements: [{ test: (n) => (n['n']!) * (n['s']!) !== 1, message: 'expected more than 1 value per channel when training' }], layouts: { 'n c s': { forward: d[68]!, backward: { x: d[45]! }, jvp: d[69]!, double_backward: { x: d[70]! } }, 'n s c': { forward: d[71]!, backward: { x: d[51]! }, jvp: d[72]!, double_backward: { x: d[73]! } } } },
-    'running_mean running_var': { layouts: { 'n c s': { forward: d[74]!, backward: { x: d[57]! }, jvp: d[75]!, double_backward: { x: d[76]! } }, 'n s c': { forward: d[77]!, backward: { x: d[62]! }, jvp: d[78]!, double_backward: { x: d[79]! } } } },
-    'training': { requirements: [{ test: (n) => (n['n']!) * (n['s']!) !== 1, message: 'expected more than 1 value per channel when training' }], layouts: { 'n c s': { forward: d[80]!, backward: { x: d[45]! }, jvp: d[69]!, double_backward: { x: d[70]! } }, 'n s c': { forward: d[81]!, backward: { x: d[51]! }, jvp: d[72]!, double_backward: { x: d[73]! } } } },
-  },
+      'weight bias running_mean running_var training': { requirements: [{ test: (n) => (n['n']!) * (n['s']!) !== 1, message: 'expected more than 1 value per channel when training' }], layouts: { 'n c s': { forward: d[0]!, backward: { x: d[1]!, 'weight bias': d[2]!, 'x weight bias': d[3]! }, jvp: d[4]!, double_backward: { 'x weight bias': d[5]! } }, 'n s c': { forward: d[6]!, backward: { x: d[7]!, 'weight bias': d[8]!, 'x weight bias': d[9]! }, jvp: d[10]!, double_backward: { 'x weight bias': d[11]! } } } },
+      'weight bias running_mean running_var': { layouts: { 'n c s': { forward: d[12]!, backward: { x: d[13]!, 'weight bias': d[2]!, 'x weight bias': d[14]! }, jvp: d[15]!, double_backward: { 'x weight bias': d[16]! } }, 'n s c': { forward: d[17]!, backward: { x: d[18]!, 'weight bias': d[8]!, 'x weight bias': d[19]! }, jvp: d[20]!, double_backward: { 'x weight bias': d[21]! } } } },
+      'weight bias training': { requirements: [{ test: (n) => (n['n']!) * (n['s']!) !== 1, message: 'expected more than 1 value per channel when training' }], layouts: { 'n c s': { forward: d[22]!, backward: { x: d[1]!, 'weight bias': d[2]!, 'x weight bias': d[3]! }, jvp: d[4]!, double_backward: { 'x weight bias': d[5]! } }, 'n s c': { forward: d[23]!, backward: { x: d[7]!, 'weight bias': d[8]!, 'x weight bias': d[9]! }, jvp: d[10]!, double_backward: { 'x weight bias': d[11]! } } } },
+      'weight running_mean running_var training': { requirements: [{ test: (n) => (n['n']!) * (n['s']!) !== 1, message: 'expected more than 1 value per channel when training' }], layouts: { 'n c s': { forward: d[24]!, backward: { x: d[1]!, weight: d[25]!, 'x weight': d[26]! }, jvp: d[27]!, double_backward: { 'x weight': d[28]! } }, 'n s c': { forward: d[29]!, backward: { x: d[7]!, weight: d[30]!, 'x weight': d[31]! }, jvp: d[32]!, double_backward: { 'x weight': d[33]! } } } },
+      'weight running_mean running_var': { layouts: { 'n c s': { forward: d[34]!, backward: { x: d[13]!, weight: d[25]!, 'x weight': d[35]! }, jvp: d[36]!, double_backward: { 'x weight': d[37]! } }, 'n s c': { forward: d[38]!, backward: { x: d[18]!, weight: d[30]!, 'x weight': d[39]! }, jvp: d[40]!, double_backward: { 'x weight': d[41]! } } } },
+      'weight training': { requirements: [{ test: (n) => (n['n']!) * (n['s']!) !== 1, message: 'expected more than 1 value per channel when training' }], layouts: { 'n c s': { forward: d[42]!, backward: { x: d[1]!, weight: d[25]!, 'x weight': d[26]! }, jvp: d[27]!, double_backward: { 'x weight': d[28]! } }, 'n s c': { forward: d[43]!, backward: { x: d[7]!, weight: d[30]!, 'x weight': d[31]! }, jvp: d[32]!, double_backward: { 'x weight': d[33]! } } } },
+      'bias running_mean running_var training': { requirements: [{ test: (n) => (n['n']!) * (n['s']!) !== 1, message: 'expected more than 1 value per channel when training' }], layouts: { 'n c s': { forward: d[44]!, backward: { x: d[45]!, bias: d[46]!, 'x bias': d[47]! }, jvp: d[48]!, double_backward: { 'x bias': d[49]! } }, 'n s c': { forward: d[50]!, backward: { x: d[51]!, bias: d[52]!, 'x bias': d[53]! }, jvp: d[54]!, double_backward: { 'x bias': d[55]! } } } },
+      'bias running_mean running_var': { layouts: { 'n c s': { forward: d[56]!, backward: { x: d[57]!, bias: d[46]!, 'x bias': d[58]! }, jvp: d[59]!, double_backward: { 'x bias': d[60]! } }, 'n s c': { forward: d[61]!, backward: { x: d[62]!, bias: d[52]!, 'x bias': d[63]! }, jvp: d[64]!, double_backward: { 'x bias': d[65]! } } } },
+      'bias training': { requirements: [{ test: (n) => (n['n']!) * (n['s']!) !== 1, message: 'expected more than 1 value per channel when training' }], layouts: { 'n c s': { forward: d[66]!, backward: { x: d[45]!, bias: d[46]!, 'x bias': d[47]! }, jvp: d[48]!, double_backward: { 'x bias': d[49]! } }, 'n s c': { forward: d[67]!, backward: { x: d[51]!, bias: d[52]!, 'x bias': d[53]! }, jvp: d[54]!, double_backward: { 'x bias': d[55]! } } } },
+      'running_mean running_var training': { requirements: [{ test: (n) => (n['n']!) * (n['s']!) !== 1, message: 'expected more than 1 value per channel when training' }], layouts: { 'n c s': { forward: d[68]!, backward: { x: d[45]! }, jvp: d[69]!, double_backward: { x: d[70]! } }, 'n s c': { forward: d[71]!, backward: { x: d[51]! }, jvp: d[72]!, double_backward: { x: d[73]! } } } },
+      'running_mean running_var': { layouts: { 'n c s': { forward: d[74]!, backward: { x: d[57]! }, jvp: d[75]!, double_backward: { x: d[76]! } }, 'n s c': { forward: d[77]!, backward: { x: d[62]! }, jvp: d[78]!, double_backward: { x: d[79]! } } } },
+      'training': { requirements: [{ test: (n) => (n['n']!) * (n['s']!) !== 1, message: 'expected more than 1 value per channel when training' }], layouts: { 'n c s': { forward: d[80]!, backward: { x: d[45]! }, jvp: d[69]!, double_backward: { x: d[70]! } }, 'n s c': { forward: d[81]!, backward: { x: d[51]! }, jvp: d[72]!, double_backward: { x: d[73]! } } } },
+    },
     unavailable: {
-    'weight bias': 'running_mean must be defined in evaluation mode',
-    'weight': 'running_mean must be defined in evaluation mode',
-    'bias': 'running_mean must be defined in evaluation mode',
-    '': 'running_mean must be defined in evaluation mode',
-  },
+      'weight bias': 'running_mean must be defined in evaluation mode',
+      'weight': 'running_mean must be defined in evaluation mode',
+      'bias': 'running_mean must be defined in evaluation mode',
+      '': 'running_mean must be defined in evaluation mode',
+    },
   };
 }
 

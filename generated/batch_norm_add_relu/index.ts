@@ -88,7 +88,7 @@ function describe(): OpDescription<BatchNormAddReluTypes> {
     { name: 'packed', role: 'scratch', of: 'packed', axes: ['c'], access: 'read_write', length: f[21]! },
   ];
   const b = (...places: readonly number[]) => places.map((i) => bindings[i]!);
-  const p: readonly (WasmPhaseDescription)[] = [
+  const p: readonly WasmPhaseDescription[] = [
     { kept: f[2]!, units: f[3]!, strips: f[4]!, elements: f[5]!, blocks: '$blocks', routines: [{ name: 'reduce_1', over: 'parts' }, { name: 'finish_1', over: 'kept' }, { name: 'map_1', over: 'parts' }], together: 'phase_1' },
     { kept: f[2]!, units: f[3]!, strips: f[4]!, elements: f[5]!, blocks: '$blocks', routines: [{ name: 'reduce_1', over: 'parts' }, { name: 'finish_2', over: 'kept' }, { name: 'map_1', over: 'parts' }], together: 'phase_2' },
     { kept: f[17]!, units: f[13]!, strips: f[13]!, elements: f[17]!, blocks: '$blocks_1', routines: [{ name: 'prepare_1', over: 'parts' }], together: 'prepare_1' },
@@ -102,7 +102,7 @@ function describe(): OpDescription<BatchNormAddReluTypes> {
     { kept: f[8]!, units: f[18]!, strips: f[13]!, elements: f[5]!, blocks: '$blocks', routines: [{ name: 'map_4', over: 'parts' }], together: 'map_4' },
     { kept: f[2]!, units: f[3]!, strips: f[4]!, elements: f[5]!, blocks: '$blocks', routines: [{ name: 'reduce_1', over: 'parts' }, { name: 'finish_4', over: 'kept' }, { name: 'map_4', over: 'parts' }], together: 'phase_4' },
   ];
-  const t: readonly (TilesDescription)[] = [
+  const t: readonly TilesDescription[] = [
     { kept: f[2]!, over: f[7]!, vector: 's', shared: 3, splits: true },
     { kept: f[8]!, over: f[9]!, vector: 's' },
     { kept: f[2]!, over: f[7]!, vector: 's', shared: 2 },
@@ -200,36 +200,36 @@ function describe(): OpDescription<BatchNormAddReluTypes> {
   return {
     name: 'batch_norm_add_relu',
     arguments: [
-    { kind: 'tensor', name: 'x', dimensions: [{ axes: ['n'] }, { axes: ['c'] }, { axes: ['s'], fold: true }], differentiable: true },
-    { kind: 'tensor', name: 'residual', dimensions: [{ axes: ['n'] }, { axes: ['c'] }, { axes: ['s'], fold: true }], differentiable: true },
-    { kind: 'tensor', name: 'weight', dimensions: [{ axes: ['c'] }], optional: true, differentiable: true },
-    { kind: 'tensor', name: 'bias', dimensions: [{ axes: ['c'] }], optional: true, differentiable: true },
-    { kind: 'tensor', name: 'running_mean', dimensions: [{ axes: ['c'] }], optional: true, state: true },
-    { kind: 'tensor', name: 'running_var', dimensions: [{ axes: ['c'] }], optional: true, state: true },
-    { kind: 'bool', name: 'training' },
-    { kind: 'float', name: 'momentum', default: 0.1 },
-    { kind: 'float', name: 'eps', default: 0.00001 },
-  ],
+      { kind: 'tensor', name: 'x', dimensions: [{ axes: ['n'] }, { axes: ['c'] }, { axes: ['s'], fold: true }], differentiable: true },
+      { kind: 'tensor', name: 'residual', dimensions: [{ axes: ['n'] }, { axes: ['c'] }, { axes: ['s'], fold: true }], differentiable: true },
+      { kind: 'tensor', name: 'weight', dimensions: [{ axes: ['c'] }], optional: true, differentiable: true },
+      { kind: 'tensor', name: 'bias', dimensions: [{ axes: ['c'] }], optional: true, differentiable: true },
+      { kind: 'tensor', name: 'running_mean', dimensions: [{ axes: ['c'] }], optional: true, state: true },
+      { kind: 'tensor', name: 'running_var', dimensions: [{ axes: ['c'] }], optional: true, state: true },
+      { kind: 'bool', name: 'training' },
+      { kind: 'float', name: 'momentum', default: 0.1 },
+      { kind: 'float', name: 'eps', default: 0.00001 },
+    ],
     returns: [
-    { name: 'y', dimensions: [{ axes: ['n'] }, { axes: ['c'] }, { axes: ['s'], fold: true }], differentiable: true },
-    { name: 'mean', dimensions: [{ axes: ['c'] }] },
-    { name: 'invstd', dimensions: [{ axes: ['c'] }] },
-  ],
+      { name: 'y', dimensions: [{ axes: ['n'] }, { axes: ['c'] }, { axes: ['s'], fold: true }], differentiable: true },
+      { name: 'mean', dimensions: [{ axes: ['c'] }] },
+      { name: 'invstd', dimensions: [{ axes: ['c'] }] },
+    ],
     axes: ['n', 'c', 's'],
     layouts: [['n', 'c', 's']],
     together: [['running_mean', 'running_var'], ['weight', 'bias']],
     variants: {
-    'weight bias running_mean running_var training': { requirements: [{ test: (n) => (n['n']!) * (n['s']!) !== 1, message: 'expected more than 1 value per channel when training' }], layouts: { 'n c s': { forward: d[0]!, backward: { 'x residual': d[1]!, 'x residual weight bias': d[2]! } } } },
-    'weight bias running_mean running_var': { layouts: { 'n c s': { forward: d[3]!, backward: { 'x residual': d[4]!, 'x residual weight bias': d[5]! } } } },
-    'weight bias training': { requirements: [{ test: (n) => (n['n']!) * (n['s']!) !== 1, message: 'expected more than 1 value per channel when training' }], layouts: { 'n c s': { forward: d[6]!, backward: { 'x residual': d[1]!, 'x residual weight bias': d[2]! } } } },
-    'running_mean running_var training': { requirements: [{ test: (n) => (n['n']!) * (n['s']!) !== 1, message: 'expected more than 1 value per channel when training' }], layouts: { 'n c s': { forward: d[7]!, backward: { 'x residual': d[8]! } } } },
-    'running_mean running_var': { layouts: { 'n c s': { forward: d[9]!, backward: { 'x residual': d[10]! } } } },
-    'training': { requirements: [{ test: (n) => (n['n']!) * (n['s']!) !== 1, message: 'expected more than 1 value per channel when training' }], layouts: { 'n c s': { forward: d[11]!, backward: { 'x residual': d[8]! } } } },
-  },
+      'weight bias running_mean running_var training': { requirements: [{ test: (n) => (n['n']!) * (n['s']!) !== 1, message: 'expected more than 1 value per channel when training' }], layouts: { 'n c s': { forward: d[0]!, backward: { 'x residual': d[1]!, 'x residual weight bias': d[2]! } } } },
+      'weight bias running_mean running_var': { layouts: { 'n c s': { forward: d[3]!, backward: { 'x residual': d[4]!, 'x residual weight bias': d[5]! } } } },
+      'weight bias training': { requirements: [{ test: (n) => (n['n']!) * (n['s']!) !== 1, message: 'expected more than 1 value per channel when training' }], layouts: { 'n c s': { forward: d[6]!, backward: { 'x residual': d[1]!, 'x residual weight bias': d[2]! } } } },
+      'running_mean running_var training': { requirements: [{ test: (n) => (n['n']!) * (n['s']!) !== 1, message: 'expected more than 1 value per channel when training' }], layouts: { 'n c s': { forward: d[7]!, backward: { 'x residual': d[8]! } } } },
+      'running_mean running_var': { layouts: { 'n c s': { forward: d[9]!, backward: { 'x residual': d[10]! } } } },
+      'training': { requirements: [{ test: (n) => (n['n']!) * (n['s']!) !== 1, message: 'expected more than 1 value per channel when training' }], layouts: { 'n c s': { forward: d[11]!, backward: { 'x residual': d[8]! } } } },
+    },
     unavailable: {
-    'weight bias': 'running_mean must be defined in evaluation mode',
-    '': 'running_mean must be defined in evaluation mode',
-  },
+      'weight bias': 'running_mean must be defined in evaluation mode',
+      '': 'running_mean must be defined in evaluation mode',
+    },
   };
 }
 

@@ -74,7 +74,7 @@ function describe(): OpDescription<BatchNormPerActivationTypes> {
     { name: 'packed', role: 'scratch', of: 'packed', axes: ['c', 's'], access: 'read_write', length: f[15]! },
   ];
   const b = (...places: readonly number[]) => places.map((i) => bindings[i]!);
-  const p: readonly (WasmPhaseDescription)[] = [
+  const p: readonly WasmPhaseDescription[] = [
     { kept: f[2]!, units: f[3]!, strips: f[4]!, elements: f[5]!, blocks: '$blocks', routines: [{ name: 'reduce_1', over: 'parts' }], together: 'reduce_1' },
     { kept: f[6]!, units: f[4]!, strips: f[4]!, elements: f[6]!, blocks: '$blocks_1', routines: [{ name: 'finish_1', over: 'kept' }], together: 'finish_1' },
     { kept: f[4]!, units: f[7]!, strips: f[4]!, elements: f[5]!, blocks: '$blocks_2', routines: [{ name: 'map_1', over: 'parts' }], together: 'map_1' },
@@ -91,7 +91,7 @@ function describe(): OpDescription<BatchNormPerActivationTypes> {
     { kept: f[4]!, units: f[7]!, strips: f[4]!, elements: f[5]!, blocks: '$blocks', routines: [{ name: 'map_5', over: 'parts' }], together: 'map_5' },
     { kept: f[4]!, units: f[7]!, strips: f[4]!, elements: f[5]!, blocks: '$blocks', routines: [{ name: 'map_4', over: 'parts' }], together: 'map_4' },
   ];
-  const t: readonly (TilesDescription)[] = [
+  const t: readonly TilesDescription[] = [
     { kept: f[8]!, over: f[9]!, vector: 's', isAcross: true, shared: 12, maps: true },
     { kept: f[8]!, over: f[9]!, vector: 's', isAcross: true, shared: 12, splits: true },
     { kept: f[8]!, over: f[9]!, vector: 's', isAcross: true },
@@ -184,35 +184,35 @@ function describe(): OpDescription<BatchNormPerActivationTypes> {
   return {
     name: 'batch_norm_per_activation',
     arguments: [
-    { kind: 'tensor', name: 'x', dimensions: [{ axes: ['n'] }, { axes: ['c'] }, { axes: ['s'], fold: true }], differentiable: true },
-    { kind: 'tensor', name: 'weight', dimensions: [{ axes: ['c'] }, { axes: ['s'], fold: true }], optional: true, differentiable: true },
-    { kind: 'tensor', name: 'bias', dimensions: [{ axes: ['c'] }, { axes: ['s'], fold: true }], optional: true, differentiable: true },
-    { kind: 'tensor', name: 'running_mean', dimensions: [{ axes: ['c'] }, { axes: ['s'], fold: true }], optional: true, state: true },
-    { kind: 'tensor', name: 'running_var', dimensions: [{ axes: ['c'] }, { axes: ['s'], fold: true }], optional: true, state: true },
-    { kind: 'bool', name: 'training' },
-    { kind: 'float', name: 'momentum', default: 0.1 },
-    { kind: 'float', name: 'eps', default: 0.00001 },
-  ],
+      { kind: 'tensor', name: 'x', dimensions: [{ axes: ['n'] }, { axes: ['c'] }, { axes: ['s'], fold: true }], differentiable: true },
+      { kind: 'tensor', name: 'weight', dimensions: [{ axes: ['c'] }, { axes: ['s'], fold: true }], optional: true, differentiable: true },
+      { kind: 'tensor', name: 'bias', dimensions: [{ axes: ['c'] }, { axes: ['s'], fold: true }], optional: true, differentiable: true },
+      { kind: 'tensor', name: 'running_mean', dimensions: [{ axes: ['c'] }, { axes: ['s'], fold: true }], optional: true, state: true },
+      { kind: 'tensor', name: 'running_var', dimensions: [{ axes: ['c'] }, { axes: ['s'], fold: true }], optional: true, state: true },
+      { kind: 'bool', name: 'training' },
+      { kind: 'float', name: 'momentum', default: 0.1 },
+      { kind: 'float', name: 'eps', default: 0.00001 },
+    ],
     returns: [
-    { name: 'y', dimensions: [{ axes: ['n'] }, { axes: ['c'] }, { axes: ['s'], fold: true }], differentiable: true },
-    { name: 'mean', dimensions: [{ axes: ['c'] }, { axes: ['s'], fold: true }] },
-    { name: 'invstd', dimensions: [{ axes: ['c'] }, { axes: ['s'], fold: true }] },
-  ],
+      { name: 'y', dimensions: [{ axes: ['n'] }, { axes: ['c'] }, { axes: ['s'], fold: true }], differentiable: true },
+      { name: 'mean', dimensions: [{ axes: ['c'] }, { axes: ['s'], fold: true }] },
+      { name: 'invstd', dimensions: [{ axes: ['c'] }, { axes: ['s'], fold: true }] },
+    ],
     axes: ['n', 'c', 's'],
     layouts: [['n', 'c', 's']],
     together: [['running_mean', 'running_var'], ['weight', 'bias']],
     variants: {
-    'weight bias running_mean running_var training': { requirements: [{ test: (n) => (n['n']!) !== 1, message: 'expected more than 1 sample when training' }], layouts: { 'n c s': { forward: d[0]!, backward: { x: d[1]!, 'x weight bias': d[2]! } } } },
-    'weight bias running_mean running_var': { layouts: { 'n c s': { forward: d[3]!, backward: { x: d[4]!, 'x weight bias': d[5]! } } } },
-    'weight bias training': { requirements: [{ test: (n) => (n['n']!) !== 1, message: 'expected more than 1 sample when training' }], layouts: { 'n c s': { forward: d[6]!, backward: { x: d[1]!, 'x weight bias': d[2]! } } } },
-    'running_mean running_var training': { requirements: [{ test: (n) => (n['n']!) !== 1, message: 'expected more than 1 sample when training' }], layouts: { 'n c s': { forward: d[7]!, backward: { x: d[8]! } } } },
-    'running_mean running_var': { layouts: { 'n c s': { forward: d[9]!, backward: { x: d[10]! } } } },
-    'training': { requirements: [{ test: (n) => (n['n']!) !== 1, message: 'expected more than 1 sample when training' }], layouts: { 'n c s': { forward: d[11]!, backward: { x: d[8]! } } } },
-  },
+      'weight bias running_mean running_var training': { requirements: [{ test: (n) => (n['n']!) !== 1, message: 'expected more than 1 sample when training' }], layouts: { 'n c s': { forward: d[0]!, backward: { x: d[1]!, 'x weight bias': d[2]! } } } },
+      'weight bias running_mean running_var': { layouts: { 'n c s': { forward: d[3]!, backward: { x: d[4]!, 'x weight bias': d[5]! } } } },
+      'weight bias training': { requirements: [{ test: (n) => (n['n']!) !== 1, message: 'expected more than 1 sample when training' }], layouts: { 'n c s': { forward: d[6]!, backward: { x: d[1]!, 'x weight bias': d[2]! } } } },
+      'running_mean running_var training': { requirements: [{ test: (n) => (n['n']!) !== 1, message: 'expected more than 1 sample when training' }], layouts: { 'n c s': { forward: d[7]!, backward: { x: d[8]! } } } },
+      'running_mean running_var': { layouts: { 'n c s': { forward: d[9]!, backward: { x: d[10]! } } } },
+      'training': { requirements: [{ test: (n) => (n['n']!) !== 1, message: 'expected more than 1 sample when training' }], layouts: { 'n c s': { forward: d[11]!, backward: { x: d[8]! } } } },
+    },
     unavailable: {
-    'weight bias': 'running_mean must be defined in evaluation mode',
-    '': 'running_mean must be defined in evaluation mode',
-  },
+      'weight bias': 'running_mean must be defined in evaluation mode',
+      '': 'running_mean must be defined in evaluation mode',
+    },
   };
 }
 

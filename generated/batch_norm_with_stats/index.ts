@@ -111,7 +111,7 @@ function describe(): OpDescription<BatchNormWithStatsTypes> {
     { name: 'partials', role: 'scratch', of: 'partials', axes: ['c'], access: 'read_write', length: f[22]! },
   ];
   const b = (...places: readonly number[]) => places.map((i) => bindings[i]!);
-  const p: readonly (WasmPhaseDescription)[] = [
+  const p: readonly WasmPhaseDescription[] = [
     { kept: f[2]!, units: f[3]!, strips: f[4]!, elements: f[5]!, blocks: '$blocks', routines: [{ name: 'reduce_1', over: 'parts' }, { name: 'finish_1', over: 'kept' }, { name: 'map_1', over: 'parts' }], together: 'phase_1' },
     { kept: f[2]!, units: f[3]!, strips: f[4]!, elements: f[5]!, blocks: '$blocks', routines: [{ name: 'reduce_1', over: 'parts' }, { name: 'finish_2', over: 'kept' }, { name: 'map_1', over: 'parts' }], together: 'phase_2' },
     { kept: f[2]!, units: f[3]!, strips: f[4]!, elements: f[5]!, blocks: '$blocks', routines: [{ name: 'reduce_1', over: 'parts' }, { name: 'finish_1', over: 'kept' }, { name: 'map_1', over: 'parts' }, { name: 'map_2', over: 'parts' }], together: 'phase_1' },
@@ -119,7 +119,7 @@ function describe(): OpDescription<BatchNormWithStatsTypes> {
     { kept: f[2]!, units: f[3]!, strips: f[4]!, elements: f[5]!, blocks: '$blocks', routines: [{ name: 'reduce_1', over: 'parts' }, { name: 'finish_3', over: 'kept' }, { name: 'map_2', over: 'parts' }], together: 'phase_3' },
     { kept: f[2]!, units: f[3]!, strips: f[4]!, elements: f[5]!, blocks: '$blocks', routines: [{ name: 'reduce_1', over: 'parts' }, { name: 'finish_2', over: 'kept' }, { name: 'map_3', over: 'parts' }], together: 'phase_2' },
   ];
-  const t: readonly (TilesDescription)[] = [
+  const t: readonly TilesDescription[] = [
     { kept: f[2]!, over: f[7]!, vector: 's', shared: 3, splits: true, maps: true },
     { kept: f[2]!, over: f[7]!, vector: 's', shared: 2, maps: true },
     { kept: f[2]!, over: f[7]!, vector: 's', shared: 2 },
@@ -205,23 +205,23 @@ function describe(): OpDescription<BatchNormWithStatsTypes> {
   return {
     name: 'batch_norm_with_stats',
     arguments: [
-    { kind: 'tensor', name: 'x', dimensions: [{ axes: ['n'] }, { axes: ['c'] }, { axes: ['s'], fold: true }], differentiable: true },
-    { kind: 'tensor', name: 'weight', dimensions: [{ axes: ['c'] }], optional: true, differentiable: true },
-    { kind: 'tensor', name: 'bias', dimensions: [{ axes: ['c'] }], optional: true, differentiable: true },
-    { kind: 'float', name: 'eps', default: 0.00001 },
-  ],
+      { kind: 'tensor', name: 'x', dimensions: [{ axes: ['n'] }, { axes: ['c'] }, { axes: ['s'], fold: true }], differentiable: true },
+      { kind: 'tensor', name: 'weight', dimensions: [{ axes: ['c'] }], optional: true, differentiable: true },
+      { kind: 'tensor', name: 'bias', dimensions: [{ axes: ['c'] }], optional: true, differentiable: true },
+      { kind: 'float', name: 'eps', default: 0.00001 },
+    ],
     returns: [
-    { name: 'y', dimensions: [{ axes: ['n'] }, { axes: ['c'] }, { axes: ['s'], fold: true }], differentiable: true },
-    { name: 'mean', dimensions: [{ axes: ['c'] }], differentiable: true },
-    { name: 'var', dimensions: [{ axes: ['c'] }], differentiable: true },
-  ],
+      { name: 'y', dimensions: [{ axes: ['n'] }, { axes: ['c'] }, { axes: ['s'], fold: true }], differentiable: true },
+      { name: 'mean', dimensions: [{ axes: ['c'] }], differentiable: true },
+      { name: 'var', dimensions: [{ axes: ['c'] }], differentiable: true },
+    ],
     axes: ['n', 'c', 's'],
     layouts: [['n', 'c', 's']],
     together: [['weight', 'bias']],
     variants: {
-    'weight bias': { requirements: [{ test: (n) => (n['n']!) * (n['s']!) !== 1, message: 'expected more than 1 value per channel' }], layouts: { 'n c s': { forward: d[0]!, backward: { x: d[1]!, 'x weight bias': d[2]! }, jvp: d[3]!, double_backward: { 'x weight bias': d[4]! } } } },
-    '': { requirements: [{ test: (n) => (n['n']!) * (n['s']!) !== 1, message: 'expected more than 1 value per channel' }], layouts: { 'n c s': { forward: d[5]!, backward: { x: d[6]! }, jvp: d[7]!, double_backward: { x: d[8]! } } } },
-  },
+      'weight bias': { requirements: [{ test: (n) => (n['n']!) * (n['s']!) !== 1, message: 'expected more than 1 value per channel' }], layouts: { 'n c s': { forward: d[0]!, backward: { x: d[1]!, 'x weight bias': d[2]! }, jvp: d[3]!, double_backward: { 'x weight bias': d[4]! } } } },
+      '': { requirements: [{ test: (n) => (n['n']!) * (n['s']!) !== 1, message: 'expected more than 1 value per channel' }], layouts: { 'n c s': { forward: d[5]!, backward: { x: d[6]! }, jvp: d[7]!, double_backward: { x: d[8]! } } } },
+    },
     unavailable: {},
   };
 }

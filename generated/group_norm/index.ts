@@ -103,7 +103,7 @@ function describe(): OpDescription<GroupNormTypes> {
     { name: 'packed', role: 'scratch', of: 'packed', axes: ['n', 'g', 'k'], access: 'read', length: f[35]! },
   ];
   const b = (...places: readonly number[]) => places.map((i) => bindings[i]!);
-  const p: readonly (WasmPhaseDescription)[] = [
+  const p: readonly WasmPhaseDescription[] = [
     { kept: f[1]!, units: f[2]!, strips: f[3]!, elements: f[4]!, blocks: '$blocks', routines: [{ name: 'reduce_1', over: 'parts' }, { name: 'finish_1', over: 'kept' }, { name: 'map_1', over: 'parts' }], together: 'phase_1' },
     { kept: f[1]!, units: f[2]!, strips: f[11]!, elements: f[4]!, blocks: '$blocks', routines: [{ name: 'reduce_1', over: 'parts' }, { name: 'finish_1', over: 'kept' }, { name: 'map_1', over: 'parts' }], together: 'phase_1' },
     { kept: f[7]!, units: f[18]!, strips: f[3]!, elements: f[4]!, blocks: '$blocks', routines: [{ name: 'reduce_2', over: 'parts' }, { name: 'finish_2', over: 'kept' }], together: 'phase_2' },
@@ -122,7 +122,7 @@ function describe(): OpDescription<GroupNormTypes> {
     { kept: f[1]!, units: f[22]!, strips: f[3]!, elements: f[7]!, blocks: '$blocks_3', routines: [{ name: 'reduce_8', over: 'parts' }, { name: 'finish_4', over: 'kept' }, { name: 'map_4', over: 'parts' }], together: 'phase_7' },
     { kept: f[1]!, units: f[2]!, strips: f[3]!, elements: f[4]!, blocks: '$blocks', routines: [{ name: 'reduce_1', over: 'parts' }, { name: 'finish_1', over: 'kept' }, { name: 'map_4', over: 'parts' }], together: 'phase_4' },
   ];
-  const t: readonly (TilesDescription)[] = [
+  const t: readonly TilesDescription[] = [
     { kept: f[1]!, over: f[6]!, vector: 's', shared: 3, splits: true },
     { kept: f[7]!, over: f[8]!, vector: 's' },
     { kept: f[1]!, over: f[6]!, vector: 's', shared: 2, splits: true },
@@ -209,26 +209,26 @@ function describe(): OpDescription<GroupNormTypes> {
   return {
     name: 'group_norm',
     arguments: [
-    { kind: 'tensor', name: 'x', dimensions: [{ axes: ['n'] }, { axes: ['g', 'k'] }, { axes: ['s'], fold: true }], differentiable: true },
-    { kind: 'tensor', name: 'weight', dimensions: [{ axes: ['g', 'k'] }], optional: true, differentiable: true },
-    { kind: 'tensor', name: 'bias', dimensions: [{ axes: ['g', 'k'] }], optional: true, differentiable: true },
-    { kind: 'int', name: 'g' },
-    { kind: 'float', name: 'eps', default: 0.00001 },
-  ],
+      { kind: 'tensor', name: 'x', dimensions: [{ axes: ['n'] }, { axes: ['g', 'k'] }, { axes: ['s'], fold: true }], differentiable: true },
+      { kind: 'tensor', name: 'weight', dimensions: [{ axes: ['g', 'k'] }], optional: true, differentiable: true },
+      { kind: 'tensor', name: 'bias', dimensions: [{ axes: ['g', 'k'] }], optional: true, differentiable: true },
+      { kind: 'int', name: 'g' },
+      { kind: 'float', name: 'eps', default: 0.00001 },
+    ],
     returns: [
-    { name: 'y', dimensions: [{ axes: ['n'] }, { axes: ['g', 'k'] }, { axes: ['s'], fold: true }], differentiable: true },
-    { name: 'mean', dimensions: [{ axes: ['n'] }, { axes: ['g'] }] },
-    { name: 'invstd', dimensions: [{ axes: ['n'] }, { axes: ['g'] }] },
-  ],
+      { name: 'y', dimensions: [{ axes: ['n'] }, { axes: ['g', 'k'] }, { axes: ['s'], fold: true }], differentiable: true },
+      { name: 'mean', dimensions: [{ axes: ['n'] }, { axes: ['g'] }] },
+      { name: 'invstd', dimensions: [{ axes: ['n'] }, { axes: ['g'] }] },
+    ],
     axes: ['n', 'g', 'k', 's'],
     layouts: [['n', 'g', 'k', 's']],
     together: [],
     variants: {
-    'weight bias': { layouts: { 'n g k s': { forward: d[0]!, backward: { x: d[1]!, 'x weight bias': d[2]! } } } },
-    'weight': { layouts: { 'n g k s': { forward: d[3]!, backward: { x: d[1]!, 'x weight': d[4]! } } } },
-    'bias': { layouts: { 'n g k s': { forward: d[5]!, backward: { x: d[6]!, 'x bias': d[7]! } } } },
-    '': { layouts: { 'n g k s': { forward: d[8]!, backward: { x: d[6]! } } } },
-  },
+      'weight bias': { layouts: { 'n g k s': { forward: d[0]!, backward: { x: d[1]!, 'x weight bias': d[2]! } } } },
+      'weight': { layouts: { 'n g k s': { forward: d[3]!, backward: { x: d[1]!, 'x weight': d[4]! } } } },
+      'bias': { layouts: { 'n g k s': { forward: d[5]!, backward: { x: d[6]!, 'x bias': d[7]! } } } },
+      '': { layouts: { 'n g k s': { forward: d[8]!, backward: { x: d[6]! } } } },
+    },
     unavailable: {},
   };
 }

@@ -89,7 +89,7 @@ function describe(): OpDescription<InstanceNormTypes> {
     { name: 'packed', role: 'scratch', of: 'packed', axes: ['n', 'c'], access: 'read_write', length: f[25]! },
   ];
   const b = (...places: readonly number[]) => places.map((i) => bindings[i]!);
-  const p: readonly (WasmPhaseDescription)[] = [
+  const p: readonly WasmPhaseDescription[] = [
     { kept: f[3]!, units: f[4]!, strips: f[5]!, elements: f[6]!, blocks: '$blocks', routines: [{ name: 'reduce_1', over: 'parts' }, { name: 'finish_1', over: 'kept' }], together: 'phase_1' },
     { kept: f[7]!, units: f[8]!, strips: f[5]!, elements: f[3]!, blocks: '$blocks_1', routines: [{ name: 'reduce_2', over: 'parts' }], together: 'reduce_2' },
     { kept: f[9]!, units: f[5]!, strips: f[5]!, elements: f[9]!, blocks: '$blocks_2', routines: [{ name: 'finish_2', over: 'kept' }], together: 'finish_2' },
@@ -114,7 +114,7 @@ function describe(): OpDescription<InstanceNormTypes> {
     { kept: f[3]!, units: f[4]!, strips: f[5]!, elements: f[6]!, blocks: '$blocks', routines: [{ name: 'map_5', over: 'parts' }], together: 'map_5' },
     { kept: f[3]!, units: f[4]!, strips: f[5]!, elements: f[6]!, blocks: '$blocks', routines: [{ name: 'reduce_1', over: 'parts' }, { name: 'finish_5', over: 'kept' }, { name: 'map_8', over: 'parts' }], together: 'phase_4' },
   ];
-  const t: readonly (TilesDescription)[] = [
+  const t: readonly TilesDescription[] = [
     { kept: f[3]!, over: f[11]!, vector: 's', shared: 3, splits: true, maps: true },
     { kept: f[13]!, over: f[14]!, vector: 'c', isAcross: true, shared: 8, splits: true },
     { kept: f[3]!, over: f[11]!, vector: 's', shared: 2, splits: true, maps: true },
@@ -205,33 +205,33 @@ function describe(): OpDescription<InstanceNormTypes> {
   return {
     name: 'instance_norm',
     arguments: [
-    { kind: 'tensor', name: 'x', dimensions: [{ axes: ['n'] }, { axes: ['c'] }, { axes: ['s'], fold: true }], differentiable: true },
-    { kind: 'tensor', name: 'weight', dimensions: [{ axes: ['c'] }], optional: true, differentiable: true },
-    { kind: 'tensor', name: 'bias', dimensions: [{ axes: ['c'] }], optional: true, differentiable: true },
-    { kind: 'tensor', name: 'running_mean', dimensions: [{ axes: ['c'] }], optional: true, state: true },
-    { kind: 'tensor', name: 'running_var', dimensions: [{ axes: ['c'] }], optional: true, state: true },
-    { kind: 'bool', name: 'use_input_stats', default: true },
-    { kind: 'float', name: 'momentum', default: 0.1 },
-    { kind: 'float', name: 'eps', default: 0.00001 },
-  ],
+      { kind: 'tensor', name: 'x', dimensions: [{ axes: ['n'] }, { axes: ['c'] }, { axes: ['s'], fold: true }], differentiable: true },
+      { kind: 'tensor', name: 'weight', dimensions: [{ axes: ['c'] }], optional: true, differentiable: true },
+      { kind: 'tensor', name: 'bias', dimensions: [{ axes: ['c'] }], optional: true, differentiable: true },
+      { kind: 'tensor', name: 'running_mean', dimensions: [{ axes: ['c'] }], optional: true, state: true },
+      { kind: 'tensor', name: 'running_var', dimensions: [{ axes: ['c'] }], optional: true, state: true },
+      { kind: 'bool', name: 'use_input_stats', default: true },
+      { kind: 'float', name: 'momentum', default: 0.1 },
+      { kind: 'float', name: 'eps', default: 0.00001 },
+    ],
     returns: [
-    { name: 'y', dimensions: [{ axes: ['n'] }, { axes: ['c'] }, { axes: ['s'], fold: true }], differentiable: true },
-  ],
+      { name: 'y', dimensions: [{ axes: ['n'] }, { axes: ['c'] }, { axes: ['s'], fold: true }], differentiable: true },
+    ],
     axes: ['n', 'c', 's'],
     layouts: [['n', 'c', 's']],
     together: [['running_mean', 'running_var'], ['weight', 'bias']],
     variants: {
-    'weight bias running_mean running_var use_input_stats': { requirements: [{ test: (n) => (n['s']!) !== 1, message: 'expected more than 1 spatial element when input statistics are used' }], layouts: { 'n c s': { forward: d[0]!, backward: { x: d[1]!, 'x weight bias': d[2]! } } } },
-    'weight bias running_mean running_var': { layouts: { 'n c s': { forward: d[3]!, backward: { x: d[4]!, 'x weight bias': d[5]! } } } },
-    'weight bias use_input_stats': { requirements: [{ test: (n) => (n['s']!) !== 1, message: 'expected more than 1 spatial element when input statistics are used' }], layouts: { 'n c s': { forward: d[6]!, backward: { x: d[1]!, 'x weight bias': d[2]! } } } },
-    'running_mean running_var use_input_stats': { requirements: [{ test: (n) => (n['s']!) !== 1, message: 'expected more than 1 spatial element when input statistics are used' }], layouts: { 'n c s': { forward: d[7]!, backward: { x: d[8]! } } } },
-    'running_mean running_var': { layouts: { 'n c s': { forward: d[9]!, backward: { x: d[10]! } } } },
-    'use_input_stats': { requirements: [{ test: (n) => (n['s']!) !== 1, message: 'expected more than 1 spatial element when input statistics are used' }], layouts: { 'n c s': { forward: d[11]!, backward: { x: d[8]! } } } },
-  },
+      'weight bias running_mean running_var use_input_stats': { requirements: [{ test: (n) => (n['s']!) !== 1, message: 'expected more than 1 spatial element when input statistics are used' }], layouts: { 'n c s': { forward: d[0]!, backward: { x: d[1]!, 'x weight bias': d[2]! } } } },
+      'weight bias running_mean running_var': { layouts: { 'n c s': { forward: d[3]!, backward: { x: d[4]!, 'x weight bias': d[5]! } } } },
+      'weight bias use_input_stats': { requirements: [{ test: (n) => (n['s']!) !== 1, message: 'expected more than 1 spatial element when input statistics are used' }], layouts: { 'n c s': { forward: d[6]!, backward: { x: d[1]!, 'x weight bias': d[2]! } } } },
+      'running_mean running_var use_input_stats': { requirements: [{ test: (n) => (n['s']!) !== 1, message: 'expected more than 1 spatial element when input statistics are used' }], layouts: { 'n c s': { forward: d[7]!, backward: { x: d[8]! } } } },
+      'running_mean running_var': { layouts: { 'n c s': { forward: d[9]!, backward: { x: d[10]! } } } },
+      'use_input_stats': { requirements: [{ test: (n) => (n['s']!) !== 1, message: 'expected more than 1 spatial element when input statistics are used' }], layouts: { 'n c s': { forward: d[11]!, backward: { x: d[8]! } } } },
+    },
     unavailable: {
-    'weight bias': 'running_mean must be defined when input statistics are not used',
-    '': 'running_mean must be defined when input statistics are not used',
-  },
+      'weight bias': 'running_mean must be defined when input statistics are not used',
+      '': 'running_mean must be defined when input statistics are not used',
+    },
   };
 }
 

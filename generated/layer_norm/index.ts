@@ -66,7 +66,7 @@ function describe(): OpDescription<LayerNormTypes> {
     { name: 'partials_1', role: 'scratch', of: 'partials_1', axes: ['d'], access: 'read_write', length: f[16]! },
   ];
   const b = (...places: readonly number[]) => places.map((i) => bindings[i]!);
-  const p: readonly (WasmPhaseDescription)[] = [
+  const p: readonly WasmPhaseDescription[] = [
     { kept: f[1]!, units: f[2]!, strips: f[3]!, elements: f[4]!, blocks: '$blocks', routines: [{ name: 'reduce_1', over: 'parts' }, { name: 'finish_1', over: 'kept' }, { name: 'map_1', over: 'parts' }], together: 'phase_1' },
     { kept: f[2]!, units: f[11]!, strips: f[3]!, elements: f[4]!, blocks: '$blocks', routines: [{ name: 'reduce_2', over: 'parts' }], together: 'reduce_2' },
     { kept: f[12]!, units: f[3]!, strips: f[3]!, elements: f[12]!, blocks: '$blocks_1', routines: [{ name: 'finish_2', over: 'kept' }], together: 'finish_2' },
@@ -83,7 +83,7 @@ function describe(): OpDescription<LayerNormTypes> {
     { kept: f[1]!, units: f[2]!, strips: f[3]!, elements: f[4]!, blocks: '$blocks_2', routines: [{ name: 'reduce_9', over: 'parts' }, { name: 'finish_3', over: 'kept' }, { name: 'map_4', over: 'parts' }], together: 'phase_4' },
     { kept: f[1]!, units: f[2]!, strips: f[3]!, elements: f[4]!, blocks: '$blocks', routines: [{ name: 'reduce_1', over: 'parts' }, { name: 'finish_1', over: 'kept' }, { name: 'map_4', over: 'parts' }], together: 'phase_4' },
   ];
-  const t: readonly (TilesDescription)[] = [
+  const t: readonly TilesDescription[] = [
     { kept: f[1]!, over: f[6]!, vector: 'd', shared: 3, splits: true, maps: true },
     { kept: f[1]!, over: f[6]!, vector: 'd', shared: 2, splits: true, maps: true },
     { kept: f[6]!, over: f[1]!, vector: 'd', isAcross: true, shared: 8, splits: true },
@@ -162,25 +162,25 @@ function describe(): OpDescription<LayerNormTypes> {
   return {
     name: 'layer_norm',
     arguments: [
-    { kind: 'tensor', name: 'x', dimensions: [{ axes: ['n'], fold: true }, { axes: ['d'] }], differentiable: true },
-    { kind: 'tensor', name: 'weight', dimensions: [{ axes: ['d'] }], optional: true, differentiable: true },
-    { kind: 'tensor', name: 'bias', dimensions: [{ axes: ['d'] }], optional: true, differentiable: true },
-    { kind: 'float', name: 'eps', default: 0.00001 },
-  ],
+      { kind: 'tensor', name: 'x', dimensions: [{ axes: ['n'], fold: true }, { axes: ['d'] }], differentiable: true },
+      { kind: 'tensor', name: 'weight', dimensions: [{ axes: ['d'] }], optional: true, differentiable: true },
+      { kind: 'tensor', name: 'bias', dimensions: [{ axes: ['d'] }], optional: true, differentiable: true },
+      { kind: 'float', name: 'eps', default: 0.00001 },
+    ],
     returns: [
-    { name: 'y', dimensions: [{ axes: ['n'], fold: true }, { axes: ['d'] }], differentiable: true },
-    { name: 'mean', dimensions: [{ axes: ['n'], fold: true }] },
-    { name: 'invstd', dimensions: [{ axes: ['n'], fold: true }] },
-  ],
+      { name: 'y', dimensions: [{ axes: ['n'], fold: true }, { axes: ['d'] }], differentiable: true },
+      { name: 'mean', dimensions: [{ axes: ['n'], fold: true }] },
+      { name: 'invstd', dimensions: [{ axes: ['n'], fold: true }] },
+    ],
     axes: ['n', 'd'],
     layouts: [['n', 'd']],
     together: [],
     variants: {
-    'weight bias': { layouts: { 'n d': { forward: d[0]!, backward: { x: d[1]!, 'weight bias': d[2]!, 'x weight bias': d[3]! } } } },
-    'weight': { layouts: { 'n d': { forward: d[4]!, backward: { x: d[1]!, weight: d[5]!, 'x weight': d[6]! } } } },
-    'bias': { layouts: { 'n d': { forward: d[7]!, backward: { x: d[8]!, bias: d[9]!, 'x bias': d[10]! } } } },
-    '': { layouts: { 'n d': { forward: d[11]!, backward: { x: d[8]! } } } },
-  },
+      'weight bias': { layouts: { 'n d': { forward: d[0]!, backward: { x: d[1]!, 'weight bias': d[2]!, 'x weight bias': d[3]! } } } },
+      'weight': { layouts: { 'n d': { forward: d[4]!, backward: { x: d[1]!, weight: d[5]!, 'x weight': d[6]! } } } },
+      'bias': { layouts: { 'n d': { forward: d[7]!, backward: { x: d[8]!, bias: d[9]!, 'x bias': d[10]! } } } },
+      '': { layouts: { 'n d': { forward: d[11]!, backward: { x: d[8]! } } } },
+    },
     unavailable: {},
   };
 }

@@ -51,7 +51,7 @@ function describe(): OpDescription<RmsNormTypes> {
     { name: 'partials_1', role: 'scratch', of: 'partials_1', axes: ['d'], access: 'read_write', length: f[11]! },
   ];
   const b = (...places: readonly number[]) => places.map((i) => bindings[i]!);
-  const p: readonly (WasmPhaseDescription)[] = [
+  const p: readonly WasmPhaseDescription[] = [
     { kept: f[1]!, units: f[2]!, strips: f[3]!, elements: f[4]!, blocks: '$blocks', routines: [{ name: 'reduce_1', over: 'parts' }, { name: 'finish_1', over: 'kept' }, { name: 'map_1', over: 'parts' }], together: 'phase_1' },
     { kept: f[2]!, units: f[9]!, strips: f[3]!, elements: f[4]!, blocks: '$blocks', routines: [{ name: 'reduce_2', over: 'parts' }], together: 'reduce_2' },
     { kept: f[10]!, units: f[3]!, strips: f[3]!, elements: f[10]!, blocks: '$blocks_1', routines: [{ name: 'finish_2', over: 'kept' }], together: 'finish_2' },
@@ -59,7 +59,7 @@ function describe(): OpDescription<RmsNormTypes> {
     { kept: f[1]!, units: f[2]!, strips: f[3]!, elements: f[4]!, blocks: '$blocks', routines: [{ name: 'reduce_1', over: 'parts' }, { name: 'finish_1', over: 'kept' }, { name: 'map_2', over: 'parts' }], together: 'phase_2' },
     { kept: f[1]!, units: f[2]!, strips: f[3]!, elements: f[4]!, blocks: '$blocks', routines: [{ name: 'reduce_4', over: 'parts' }, { name: 'finish_1', over: 'kept' }, { name: 'map_3', over: 'parts' }], together: 'phase_3' },
   ];
-  const t: readonly (TilesDescription)[] = [
+  const t: readonly TilesDescription[] = [
     { kept: f[1]!, over: f[6]!, vector: 'd', shared: 1, splits: true, maps: true },
     { kept: f[6]!, over: f[1]!, vector: 'd', isAcross: true, shared: 4, splits: true },
   ];
@@ -113,21 +113,21 @@ function describe(): OpDescription<RmsNormTypes> {
   return {
     name: 'rms_norm',
     arguments: [
-    { kind: 'tensor', name: 'x', dimensions: [{ axes: ['n'], fold: true }, { axes: ['d'] }], differentiable: true },
-    { kind: 'tensor', name: 'weight', dimensions: [{ axes: ['d'] }], optional: true, differentiable: true },
-    { kind: 'float', name: 'eps', default: 0.000001 },
-  ],
+      { kind: 'tensor', name: 'x', dimensions: [{ axes: ['n'], fold: true }, { axes: ['d'] }], differentiable: true },
+      { kind: 'tensor', name: 'weight', dimensions: [{ axes: ['d'] }], optional: true, differentiable: true },
+      { kind: 'float', name: 'eps', default: 0.000001 },
+    ],
     returns: [
-    { name: 'y', dimensions: [{ axes: ['n'], fold: true }, { axes: ['d'] }], differentiable: true },
-    { name: 'invrms', dimensions: [{ axes: ['n'], fold: true }] },
-  ],
+      { name: 'y', dimensions: [{ axes: ['n'], fold: true }, { axes: ['d'] }], differentiable: true },
+      { name: 'invrms', dimensions: [{ axes: ['n'], fold: true }] },
+    ],
     axes: ['n', 'd'],
     layouts: [['n', 'd']],
     together: [],
     variants: {
-    'weight': { layouts: { 'n d': { forward: d[0]!, backward: { x: d[1]!, weight: d[2]!, 'x weight': d[3]! } } } },
-    '': { layouts: { 'n d': { forward: d[4]!, backward: { x: d[5]! } } } },
-  },
+      'weight': { layouts: { 'n d': { forward: d[0]!, backward: { x: d[1]!, weight: d[2]!, 'x weight': d[3]! } } } },
+      '': { layouts: { 'n d': { forward: d[4]!, backward: { x: d[5]! } } } },
+    },
     unavailable: {},
   };
 }
