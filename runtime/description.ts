@@ -98,7 +98,7 @@ export interface GpuKernelDescription {
   readonly otherwise?: readonly GpuKernelDescription[];
 }
 
-/** A kernel visits kept indices (the channels of batch norm), and of each the elements. */
+/** A kernel visits kept indices (channels, or rows), and of each the elements. */
 export interface TilesDescription {
   /** How many kept indices and elements there are, those that a lane takes in at once (`$many`) counted as one. */
   readonly kept: (n: Numbers) => number;

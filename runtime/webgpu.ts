@@ -41,10 +41,10 @@ export interface WebGpuOptions {
  * The device takes part in no other way than through its queue: it can be shared with other code. Throws a
  * `NormgradError`, `missing`, where no device is given.
  */
-export function webgpu(device: GPUDevice, { keep = 2 ** 28 }: WebGpuOptions = {}): WebGpuDevice {
+export function webgpu(device: GPUDevice, options?: WebGpuOptions | null): WebGpuDevice {
   if (!device?.limits) fail('missing', 'no GPUDevice was given; await requestDevice()');
   const pipelines = makePipelines(device);
-  const pool = makePool(keep);
+  const pool = makePool(options?.keep ?? 2 ** 28);
   // Not every implementation has it yet, nor every adapter subgroups.
   const info = device.adapterInfo as Partial<GPUAdapterInfo> | undefined;
   const { limits } = device;

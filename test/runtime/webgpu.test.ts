@@ -87,6 +87,11 @@ test('no device', () => {
     assert.throws(() => webgpu(none as never), /no GPUDevice was given; await requestDevice\(\)/);
 });
 
+test('no options, however that is said', async () => {
+  for (const none of [undefined, null, {}])
+    assert.equal([...(await webgpu(gpuDevice, none).tensor([1], [2]).read())], [2]);
+});
+
 test('more workgroups than one dimension can hold', async () => {
   const length = 16 * 65535 + 16; // 16 elements a workgroup of a software device
   const data = Float32Array.from({ length }, (_, i) => i % 1000);
