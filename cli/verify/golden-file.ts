@@ -40,8 +40,9 @@ export async function readGolden(file: string): Promise<GoldenFile> {
   return placed(file, () => {
     if (!isFields(value)) return fail('type', 'golden vectors are an object, {"op": …, "cases": […]}');
     const { op, cases, ...notes } = value;
-    const unknown = Object.keys(notes).find((name) => typeof notes[name] !== 'string');
-    if (unknown !== undefined) failUnknown(unknown, ['op', 'cases']);
+    // whoever made the file may say more of it
+    const misspelt = Object.keys(notes).find((name) => didYouMean(name, ['op', 'cases']) !== undefined);
+    if (misspelt !== undefined) failUnknown(misspelt, ['op', 'cases']);
     if (given(op) && typeof op !== 'string') fail('type', 'op must be the name of an op');
     if (!Array.isArray(cases) || cases.length === 0)
       return fail('missing', 'cases must be a list with at least one {"shape": […], "inputs": {…}, …}');
@@ -111,9 +112,11 @@ function namesOf(entry: Entry): Names {
 
 const sections = ['outputs', 'vjp', 'jvp', 'double_backward'] as const;
 
-/** The members of a case but for these are attributes by name. Cotangents and tangents of a return `y` are called `dy`. */
+/** The members of a case but for these are attributes by name, and texts notes. Cotangents and tangents of a return `y` are called `dy`. */
 function readCase(value: unknown, place: string, names: Names): GoldenCase {
-  const members = readMembers(value, place, ['id', 'shape', 'inputs', ...sections, ...names.attributes]);
+  const notes = isFields(value) ? Object.keys(value).filter((name) => typeof value[name] === 'string') : [];
+  const known = ['id', 'shape', 'inputs', ...sections, ...names.attributes, ...notes];
+  const members = readMembers(value, place, known);
   const { id, shape, inputs, outputs, vjp, jvp, double_backward: double } = members;
   if (!sections.some((section) => hasNumbers(members[section])))
     fail('missing', `${place}: nothing to check; expected ${sections.join(', ')}`);

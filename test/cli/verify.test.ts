@@ -170,7 +170,7 @@ for (const [what, file, status, message] of [
     2,
     "of the op 'scaed', which the spec does not have; did",
   ],
-  ['a member that is no note', { cases: [vectors], tolerance: 1 }, 1, 'tolerance: unknown member'],
+  ['a misspelt member', { cases: [vectors], case: 1 }, 1, "case: unknown member; did you mean 'cases'?"],
 ] as const) {
   test(`a file of golden vectors with ${what} is refused`, async () => {
     const outcome = await golden(file);
@@ -178,6 +178,15 @@ for (const [what, file, status, message] of [
     assert.ok(outcome.err.includes(message), outcome.err);
   });
 }
+
+test('golden vectors with notes', async () => {
+  const { status, err } = await golden({
+    source: 'by hand',
+    version: 2,
+    cases: [{ ...vectors, note: 'small' }],
+  });
+  assert.is(status, 0, err);
+});
 
 test('golden vectors of another op than the only one that is asked for', async () => {
   const spec = write(
