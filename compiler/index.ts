@@ -19,6 +19,8 @@ export type { Expr, InputRole, Node } from './graph/expr.ts';
 export { type Forward, lowerEntry, type Output, type ReturnOutput } from './graph/formulas.ts';
 export { arrange, type Bindings, interpret, type Value } from './graph/interpret.ts';
 export { formula, printProgram } from './graph/print.ts';
+export { settled } from './graph/products.ts';
+export { finish } from './graph/rebuild.ts';
 export { type Digits, decimal } from './prove/decimal.ts';
 export { type Differentiable, differentiable } from './schedule/program.ts';
 export { type Parsed, parseSpec } from './spec/parse.ts';
