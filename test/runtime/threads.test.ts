@@ -160,10 +160,8 @@ test('a process ends by itself with idle threads', async () => {
 test('where no thread can start, the caller does all the work', async () => {
   const source = `
     import workers from 'node:worker_threads';
-    import { syncBuiltinESMExports } from 'node:module';
     workers.Worker = class { constructor() { throw new Error('no threads'); } };
-    syncBuiltinESMExports();
-    ${counting.replace(/import \{ openThreads \} from '([^']+)';/, "const { openThreads } = await import('$1');")}
+    ${counting}
     threads.run(routine, 0, 64, 16, 3);
     await new Promise((resolve) => setTimeout(resolve, 50));
     threads.run(routine, 0, 64, 16, 3);
@@ -174,7 +172,8 @@ test('where no thread can start, the caller does all the work', async () => {
 /** Has every worker told things only after a while, a longer one for each message; `Infinity` for never. */
 const lateBy = (milliseconds: number) => `
   import workers from 'node:worker_threads';
-  import { syncBuiltinESMExports } from 'node:module';
+  import { batch_norm } from './generated/batch_norm/index.ts';
+  import { cpu } from './runtime/index.ts';
   let wait = 0;
   workers.Worker = class extends workers.Worker {
     postMessage(message) {
@@ -182,9 +181,6 @@ const lateBy = (milliseconds: number) => `
       if (wait < Infinity) setTimeout(() => super.postMessage(message), wait).unref();
     }
   };
-  syncBuiltinESMExports();
-  const { cpu } = await import('./runtime/index.ts');
-  const { batch_norm } = await import('./generated/batch_norm/index.ts');
   const device = cpu({ target: 'wasm', threads: 4 });
   const x = device.tensor([4, 3, 9001], Float32Array.from({ length: 108012 }, (_, i) => Math.sin(i)));
   const bits = () => {
