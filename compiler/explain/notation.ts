@@ -111,7 +111,7 @@ export function withParts(n: Notation, parts: readonly Notation[]): Notation {
 export const isMasked = (n: Kind<'choice'>): boolean => n.else.is === 'number' && n.else.text === '0';
 
 /** Whether what follows would be read as a part of it: it ends in a big operator, behind a mask or not. */
-export function endsOpen(n: Notation): boolean {
+function endsOpen(n: Notation): boolean {
   if (n.is === 'reduce') return isBig(n.fn);
   if (n.is === 'choice') return isMasked(n) && endsOpen(n.then);
   if (n.is === 'product') return endsOpen(n.factors.at(-1)!);
