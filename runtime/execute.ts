@@ -103,7 +103,7 @@ function prepare<K extends Kernel>(
   const want = (role: Role, of: string, shape: readonly number[], isZero: boolean) =>
     wanted.set(keyOf(role, of), { role, of, shape, length: product(shape), isZero });
   // what no kernel writes is zero
-  for (const of of names) want(result, of, call.shapeOf(of), true);
+  for (const name of names) want(result, name, call.shapeOf(name), true);
   const scratch = new Map<string, { length: number; dtype: Dtype }>();
   const updated: string[] = [];
   const lengths = kernels.map(({ bindings, numbers }) =>

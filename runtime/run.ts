@@ -134,7 +134,7 @@ function expectSome(what: string, given: readonly string[], expected: readonly s
 /** Those of arguments, and those of cotangents, which are called `grad_` and the return. */
 function secondOf({ second_cotangent = {}, second }: Results): Tensors {
   const all = { ...second };
-  for (const of in second_cotangent) all[`grad_${of}`] = second_cotangent[of]!;
+  for (const name in second_cotangent) all[`grad_${name}`] = second_cotangent[name]!;
   return all;
 }
 

@@ -74,7 +74,7 @@ export async function nagaMessages(files: readonly WgslFile[]): Promise<WgslMess
 }
 
 /** The package `deno` copies its binary when it is installed with scripts; the platform's package always has it. */
-function findDeno(): string {
+export function findDeno(): string {
   const main = createRequire(import.meta.url).resolve('deno/package.json');
   const target = `${process.platform}-${process.arch}${process.platform === 'linux' ? '-glibc' : ''}`;
   const binary = process.platform === 'win32' ? 'deno.exe' : 'deno';
