@@ -22,7 +22,7 @@ import {
 import { type Expr, type Factor, Fraction, isOne, type Node } from './expr.ts';
 import type { Rule } from './rules.ts';
 
-/** What a value makes of another one that is added to it. */
+/** What a term becomes together with another one that is added to it. */
 export const additionRules: readonly Rule<Expr>[] = [
   {
     name: 'keep a value less its weighted mean',
@@ -38,7 +38,7 @@ export function gather(...operands: readonly Expr[]): Expr {
   if (total.op !== 'add' || total.atom) return total;
   const terms = total.terms.map(([c, term]) => scale(c, term));
   for (const mean of terms) {
-    if (!openingsOf(mean).some(({ body }) => hasDivisor(body))) continue;
+    if (!tried(() => openingsOf(mean).some(({ body }) => hasDivisor(body)))) continue;
     for (const value of terms) {
       const whole = value === mean ? undefined : rewrite(additionRules, value, mean);
       if (!whole) continue;
@@ -82,8 +82,9 @@ const hasDivisor = (body: Expr): boolean => body.op === 'mul' && body.factors.so
 const isDivisor = ([f, p]: Factor): boolean => f.op === 'sum' && p.s < 0n && p.d === 1n;
 
 function centre(value: Expr, mean: Expr): Expr | undefined {
-  for (const v of openingsOf(value)) {
-    for (const m of openingsOf(mean)) {
+  const [values, means] = tried(() => [openingsOf(value), openingsOf(mean)]);
+  for (const v of values) {
+    for (const m of means) {
       const whole = sameAxes(v.over, m.over) ? centreTerms(v.body, m.body) : undefined;
       if (whole) return sum(whole, v.over);
     }
@@ -115,10 +116,10 @@ function centreTerms(value: Expr, mean: Expr): Expr | undefined {
 
 /** Whether a sum is that of the values times the weights. */
 const isWeighted = (e: Expr, { x, over }: Node<'sum'>, weighted: Node<'sum'>): boolean =>
-  observed(
-    () => {},
-    () => sum(mul(e, x), over),
-  ) === weighted;
+  tried(() => sum(mul(e, x), over)) === weighted;
+
+/** Builds something to look at: what is rewritten in it is no step of a derivation. */
+const tried = <T>(body: () => T): T => observed(() => {}, body);
 
 /** Whether a term has all of its factors, so that dividing by it divides by nothing that may be zero. */
 function isFactor(e: Expr, term: Expr): boolean {
