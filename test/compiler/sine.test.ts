@@ -2,6 +2,7 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { startSession } from '../../cli/session.ts';
+import { around, ofBits } from './floats.ts';
 import { compileSpec, wgsl } from './targets.ts';
 
 /** The functions, and their derivatives. */
@@ -15,20 +16,6 @@ const compiled = await compileSpec(
   names.map((fn) => `- name: f_${fn}(Tensor x[n]) -> Tensor y[n]\n  forward: {y: ${fn}(x)}\n`).join(''),
 );
 
-const { fround } = Math;
-const float = new Float32Array(1);
-const bits = new Uint32Array(float.buffer);
-function ofBits(value: number): number {
-  bits[0] = value;
-  return float[0]!;
-}
-/** A number of f32 and its neighbours, of both signs. */
-function around(value: number): number[] {
-  float[0] = value;
-  const [at] = bits;
-  return [-1, 0, 1].flatMap((k) => [ofBits(at! + k), -ofBits(at! + k)]);
-}
-
 /** Each sign and each exponent of normal numbers, with the ends of the mantissa and others. */
 const magnitudes = Array.from({ length: 254 * 64 }, (_, k) => {
   const mantissa = [0, 1, 0x7fffff][k % 32] ?? Math.imul(k, 0x9e3779b1) >>> 9;
@@ -39,7 +26,11 @@ const turns = Array.from({ length: 400 }, (_, k) => (Math.PI / 4) * Math.ceil(k 
 const nearest = [16573937 * 2 ** -16, 10741887 * 2 ** 11, 16367173 * 2 ** 72];
 /** Where one way to reduce arguments gives way to another, and where the digits of 2/π that matter change words. */
 const limits = [0.5, 1e6, 1e8, 5e11, 3e14, ...Array.from({ length: 127 }, (_, k) => 2 ** k)];
-const x = [...magnitudes, ...[...turns, ...nearest, ...limits].flatMap((at) => around(fround(at))), 0];
+const x = [
+  ...magnitudes,
+  ...[...turns, ...nearest, ...limits].flatMap((at) => around(at, 1)).flatMap((at) => [at, -at]),
+  0,
+];
 const { NaN: nan, POSITIVE_INFINITY: infinity } = Number;
 const unbounded = [nan, infinity, -infinity];
 

@@ -3,6 +3,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { startSession } from '../../cli/session.ts';
 import { float64 } from '../../compiler/graph/arithmetic.ts';
+import { around, ofBits } from './floats.ts';
 import { compileSpec, wasm } from './targets.ts';
 
 /** The most units in the last place that each function may be off. */
@@ -42,18 +43,6 @@ const compiled = await compileSpec(
 );
 
 const { fround } = Math;
-const float = new Float32Array(1);
-const bits = new Uint32Array(float.buffer);
-function ofBits(value: number): number {
-  bits[0] = value;
-  return float[0]!;
-}
-/** Some numbers beside one that f32 has. */
-function around(value: number): number[] {
-  float[0] = value;
-  const [at] = bits;
-  return [-2, -1, 0, 1, 2].map((k) => ofBits(at! + k));
-}
 
 /** Each sign and exponent, denormals and what is not finite included, with ends and middles of the mantissa. */
 const magnitudes = Array.from({ length: 512 * 16 }, (_, k) => {
@@ -64,11 +53,13 @@ const ordinary = Array.from({ length: 6000 }, (_, k) => fround((k - 3000) / 150 
 /** Where results over- and underflow, polynomials end, and fractions of ln 2 and of π. */
 const limits = [88.72284, -87.33655, -103.97208, 16.6355, 9.010914, 1, 4, -1, 2 ** 16, 2 ** -126, 1e4]
   .flatMap((x) => [x, -x])
-  .flatMap(around);
+  .flatMap((at) => around(at, 2));
 const turns = Array.from({ length: 600 }, (_, k) => fround((Math.PI / 4) * Math.ceil(k ** 1.7))).flatMap(
-  around,
+  (at) => around(at, 2),
 );
-const halves = Array.from({ length: 500 }, (_, k) => fround((k - 250) * (Math.LN2 / 2))).flatMap(around);
+const halves = Array.from({ length: 500 }, (_, k) => fround((k - 250) * (Math.LN2 / 2))).flatMap((at) =>
+  around(at, 2),
+);
 const x = [...magnitudes, ...ordinary, ...limits, ...turns, ...halves];
 
 const { NaN: nan, POSITIVE_INFINITY: infinity } = Number;

@@ -1,6 +1,14 @@
 /** The package as published: packed, unpacked into an empty project, run, and used from TypeScript. */
 import { execFileSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
@@ -64,6 +72,11 @@ console.log(JSON.stringify([formula(derivative[0]!), value!.data[0]]));
 
 test('installed, it builds a spec whose output type-checks and runs', () => {
   install();
+  // bundlers and minifiers would have to follow what the runtime imports as it runs
+  const runtime = join(project, 'node_modules/normgrad/dist/runtime');
+  const modules = readdirSync(runtime).filter((file) => file.endsWith('.js'));
+  assert.ok(modules.length > 10);
+  for (const file of modules) assert.not.match(readFileSync(join(runtime, file), 'utf8'), /\bimport\(/, file);
   cpSync(join(root, 'derivatives.yaml'), join(project, 'derivatives.yaml'));
   writeFileSync(join(project, 'package.json'), '{"type": "module"}');
   writeFileSync(join(project, 'consumer.ts'), consumer);
