@@ -106,11 +106,11 @@ const uniformText = ({ of, type }: Uniform): string =>
     ['type', quote(type)],
   ]);
 
-function phaseText({ phase, routines, together }: ModulePhase, kernel: Kernel, tables: Tables): string {
+function phaseText({ phase, names, together }: ModulePhase, kernel: Kernel, tables: Tables): string {
   const { kept, units, strips, elements, blocks } = phase;
   const described = phase.routines.map(({ over }, i) =>
     record([
-      ['name', quote(routines[i]!)],
+      ['name', quote(names[i]!)],
       ['over', quote(over)],
     ]),
   );

@@ -35,6 +35,8 @@ const ofWasm: Language = {
     rows: ({ name, step, from, together, distance, apart, next, neighbours, below, body }, print, block) =>
       `rows ${name} ${print(step)} ${print(from)} ${print(together)} ${apart} ${print(distance)}` +
       ` ${print(next)} ${print(below)} ${neighbours}${block(body)}`,
+    run: ({ phase, from, below }, print) =>
+      `run ${'names' in phase ? phase.together : phase.routines.map(identityOf)} ${print(from)} ${print(below)}`,
   },
 };
 

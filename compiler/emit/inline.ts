@@ -78,7 +78,10 @@ function onlyUser(
   if (user.uses.get(id) !== 1 || !fits(value, user)) return undefined;
   const read = readBy(value);
   const isSafe = ({ statement: s }: Listed): boolean =>
-    !('body' in s) && !(s.do === 'store' && read.has(s.array)) && !(s.do === 'assign' && read.has(s.name));
+    !('body' in s) &&
+    s.do !== 'run' &&
+    !(s.do === 'store' && read.has(s.array)) &&
+    !(s.do === 'assign' && read.has(s.name));
   return list.slice(at + 1, only).every(isSafe) ? user : undefined;
 }
 

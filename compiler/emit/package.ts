@@ -263,7 +263,7 @@ function labelPhases({ kernel, file }: NamedKernel, plan: ModulePlan, phases: Ma
 const isEqual = (a: object, b: object): boolean => JSON.stringify(a) === JSON.stringify(b);
 
 function describePhases(kernel: Kernel, plan: ModulePlan): { readonly together: string }[] {
-  return plan.phasesOf(kernel).map(({ phase, routines, together }) => {
+  return plan.phasesOf(kernel).map(({ phase, names, together }) => {
     const kept = formulaOf(phase.kept, kernel);
     const isCut = kernel.uniforms.some(({ name }) => name === phase.blocks.name);
     if (!isCut) return { kept, together };
@@ -273,7 +273,7 @@ function describePhases(kernel: Kernel, plan: ModulePlan): { readonly together: 
       units: formulaOf(phase.units, kernel),
       ...(!isIndex(phase.strips, 1) && { strips: formulaOf(phase.strips, kernel) }),
       blocks: phase.blocks.name,
-      routines: Object.fromEntries(routines.map((name, i) => [name, phase.routines[i]!.over])),
+      routines: Object.fromEntries(names.map((name, i) => [name, phase.routines[i]!.over])),
     };
   });
 }

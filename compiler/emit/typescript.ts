@@ -113,6 +113,7 @@ const language: Language = {
     rows: () => elsewhere('rows'),
     each: () => elsewhere('each'),
     repeat: () => elsewhere('repeat'),
+    run: () => elsewhere('run'),
     outlined: ({ body }, _, block) => block(body),
   },
 };

@@ -45,6 +45,12 @@ export function createCoder(
     return functions.repeat(addressOf(into, place), addressOf(array, at), bytes, emit(times));
   }
 
+  function runOf({ phase, from, below }: StatementOf<'run'>): Ref {
+    invariant('names' in phase, 'a phase without a name');
+    const numbers = m.local.get(0, binaryen.i32);
+    return m.call(phase.together, [numbers, emit(from), emit(below)], binaryen.none);
+  }
+
   /** Whether a statement computes a vector, and so is repeated for each copy. */
   function isCopied(s: Statement): boolean {
     switch (s.do) {
@@ -110,6 +116,8 @@ export function createCoder(
         return [m.if(emit(s.test), block(s.body))];
       case 'repeat':
         return [m.local.set(declare(s.name, 'index'), repeatOf(s))];
+      case 'run':
+        return [runOf(s)];
       case 'for':
         return loops.forOf(s);
       case 'lanes':

@@ -1,7 +1,15 @@
 /** What one WebAssembly module holds: kernels share the place of their numbers, and routines that come out equal. */
 import { invariant } from '../diagnostics.ts';
 import { eachCode, eachStatement } from '../kernel/collect.ts';
-import { type Binding, type Kernel, mostSlots, type Phase, type Routine } from '../kernel/kernel.ts';
+import {
+  type Binding,
+  type Kernel,
+  mostSlots,
+  type NamedPhase,
+  type Phase,
+  type Routine,
+  type Statement,
+} from '../kernel/kernel.ts';
 import { identityOf } from './identity.ts';
 
 /** A number of a call, and where it lies: 8 bytes each. */
@@ -29,11 +37,8 @@ export interface Sequence {
 }
 
 /** A phase of a kernel, by the names under which the module exports it. */
-export interface ModulePhase {
+export interface ModulePhase extends NamedPhase {
   readonly phase: Phase;
-  readonly routines: readonly string[];
-  /** What runs all of them for a range of kept indices. */
-  readonly together: string;
 }
 
 export interface ModulePlan {
@@ -65,7 +70,8 @@ export function planModule(kernels: readonly Kernel[]): ModulePlan {
     counts.set(base, k);
     return `${base}_${k}`;
   };
-  const add = (kernel: Kernel, routine: Routine): string => {
+  const add = (kernel: Kernel, given: Routine): string => {
+    const routine = withNames(given, (phase) => addPhase(kernel, phase));
     const names = namesUsed(routine);
     const used = argumentsOf(kernel).filter(({ name }) => names.has(name));
     const key = JSON.stringify([identityOf(routine), used]);
@@ -82,21 +88,22 @@ export function planModule(kernels: readonly Kernel[]): ModulePlan {
     sequences.set(known, { slot, routines: names.map((name, i) => ({ name, over: own[i]!.over })) });
     return known;
   };
-  const phases = new Map(
-    kernels.map((kernel) => [
-      kernel,
-      kernel.phases.map((phase): ModulePhase => {
-        const names = phase.routines.map((routine) => add(kernel, routine));
-        return { phase, routines: names, together: sequence(names, phase) };
-      }),
-    ]),
-  );
+  const phases = new Map<Phase, ModulePhase>();
+  const addPhase = (kernel: Kernel, phase: Phase): ModulePhase => {
+    const known = phases.get(phase);
+    if (known) return known;
+    const names = phase.routines.map((routine) => add(kernel, routine));
+    const added = { phase, names, together: sequence(names, phase) };
+    phases.set(phase, added);
+    return added;
+  };
+  for (const kernel of kernels) for (const phase of kernel.phases) addPhase(kernel, phase);
   for (const kernel of kernels) argumentsOf(kernel);
   invariant(slots.size <= mostSlots, `${slots.size} numbers in one WebAssembly module`);
   return {
     routines: [...routines.values()],
     sequences,
-    phasesOf: (kernel) => phases.get(kernel)!,
+    phasesOf: ({ phases: own }) => own.map((phase) => phases.get(phase)!),
     argumentsOf,
   };
 }
@@ -124,6 +131,22 @@ export const codeOf = ({ routines, sequences }: ModulePlan): ModuleCode => ({
   })),
   sequences,
 });
+
+/** The same routine with names for the phases that it runs. */
+function withNames(routine: Routine, nameOf: (phase: Phase) => NamedPhase): Routine {
+  let runs = false;
+  eachStatement(routine.body, (s) => {
+    runs ||= s.do === 'run';
+  });
+  const inside = (body: readonly Statement[]): Statement[] =>
+    body.map((s) => {
+      if ('body' in s) return { ...s, body: inside(s.body) };
+      if (s.do !== 'run' || 'names' in s.phase) return s;
+      const { names, together } = nameOf(s.phase);
+      return { ...s, phase: { names, together } };
+    });
+  return runs ? { ...routine, body: inside(routine.body) } : routine;
+}
 
 /** Every name that a routine reads or stores into, but does not declare: another routine's buffer may be called so. */
 function namesUsed({ body }: Routine): Set<string> {

@@ -70,6 +70,7 @@ export const language: Language = {
     rows: () => elsewhere('rows'),
     each: () => elsewhere('each'),
     repeat: () => elsewhere('repeat'),
+    run: () => elsewhere('run'),
     outlined: () => elsewhere('outlined'),
   },
 };

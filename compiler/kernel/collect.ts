@@ -65,6 +65,7 @@ const codeFields: {
   rows: { step: true, from: true, together: true, distance: true, next: true, below: true },
   each: {},
   repeat: { at: true, width: true, times: true, place: true },
+  run: { from: true, below: true },
   if: { test: true },
   return_if: { test: true },
 };

@@ -202,6 +202,14 @@ export type Statement =
       readonly into: string;
       readonly place: Code;
     }
+  /** WebAssembly only: runs a phase for some of its kept indices, one after the other, which are not cut into blocks. */
+  | {
+      readonly do: 'run';
+      /** In a module, by the names that routines have there. */
+      readonly phase: Phase | NamedPhase;
+      readonly from: Code;
+      readonly below: Code;
+    }
   | { readonly do: 'if'; readonly test: Code; readonly body: readonly Statement[] }
   | { readonly do: 'return_if'; readonly test: Code };
 
@@ -247,6 +255,12 @@ export interface Phase {
   /** The uniform that says how many blocks a kept index is cut into. */
   readonly blocks: Uniform;
   readonly routines: readonly Routine[];
+}
+
+/** A phase by the names under which a module has its routines, and what runs all of them for a range of kept indices. */
+export interface NamedPhase {
+  readonly names: readonly string[];
+  readonly together: string;
 }
 
 /** A function of two values, `a` and `b`. */

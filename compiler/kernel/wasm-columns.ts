@@ -31,16 +31,14 @@ import {
   laneLoop,
   openOwn,
   openVariable,
+  roundUp,
   sizeOf,
   unflatten,
   type Variable,
 } from './wasm-routine.ts';
-import { type Chunk, chunkOf, openWalk } from './wasm-walk.ts';
+import { type Beside, type Chunk, chunkOf, longRow, openWalk, visitBeside } from './wasm-walk.ts';
 
-/** Elements from which a row is long. */
-const longRow = 128;
-
-/** A tile of columns in one part. */
+/** Some columns in one part: those of a tile, or of several. */
 interface Tile {
   readonly block: Code;
   /** The kept index of column 0. */
@@ -54,14 +52,15 @@ interface Tile {
   readonly own: string;
 }
 
-export function reduceColumns(builder: Builder, reduction: Reduction): void {
+/** Where a phase runs beside it, a part has the rows of all tiles. */
+export function reduceColumns(builder: Builder, reduction: Reduction, beside?: Beside): void {
   const { nest, begin, end } = builder;
   const { group, kept, lanes, blocks } = reduction;
   const outer = kept.slice(0, -1);
   const own = openOwn(builder);
   const tiles = nest.local('tiles', columnParts(builder, reduction).tiles);
-  const walk = openWalk(builder, reduction);
-  const { each, units } = walk;
+  const walk = openWalk(builder, reduction, beside);
+  const { hasBeside, each, units } = walk;
   const isLong: Code = builder.isVectored
     ? below(index(longRow - 1), times(sizeOf(builder, [lanes]), each))
     : { code: 'truth', type: 'bool', value: false };
@@ -71,7 +70,8 @@ export function reduceColumns(builder: Builder, reduction: Reduction): void {
     const at = nest.local('at', binary('/', part, blocks));
     const width = sizeOf(builder, [lanes]);
     const left = nest.local('left', binary('*', binary('%', at, tiles), index(tileOf(group))));
-    const right = nest.local('right', least(binary('+', left, index(tileOf(group))), width));
+    const count = binary('+', index(1), times(hasBeside, tiles));
+    const right = nest.local('right', least(binary('+', left, times(count, index(tileOf(group)))), width));
     const row = nest.local('outer', binary('/', at, tiles));
     unflatten(builder, row, outer);
     const base = nest.local('base', binary('*', row, width));
@@ -84,13 +84,38 @@ export function reduceColumns(builder: Builder, reduction: Reduction): void {
     const from = nest.local('from', share(block));
     const to = nest.local('to', share(binary('+', block, index(1))));
     const onUnit = (unit: Code): void => {
+      if (beside) visitBeside(builder, walk, beside, unit);
       const chunk = chunkOf(builder, walk, unit, isLong);
-      if (builder.isVectored) takeInVectors(builder, reduction, mine, chunk);
-      else takeInElements(builder, reduction, mine, chunk);
+      const takeIn = (tile: Tile): void => {
+        if (builder.isVectored) takeInVectors(builder, reduction, tile, chunk);
+        else takeInElements(builder, reduction, tile, chunk);
+      };
+      if (beside) eachTile(builder, reduction, mine, takeIn);
+      else takeIn(mine);
     };
     forLoop(builder, [], from, to, onUnit, 'unit');
   };
   forLoop(builder, outer.flat(), begin, end, onPart, 'part');
+}
+
+/** Takes in a unit tile by tile: there is room for the accumulators of one. */
+function eachTile(
+  builder: Builder,
+  { group }: Reduction,
+  { before, columns: [left, right], ...mine }: Tile,
+  takeIn: (tile: Tile) => void,
+): void {
+  const { nest } = builder;
+  const size = index(tileOf(group));
+  const counted = before && openVariable(builder, 'counted', before);
+  const onTile = (k: Code): void => {
+    const start = nest.local('start', binary('+', left, times(k, size)));
+    const end = nest.local('end', least(binary('+', start, size), right));
+    if (counted) nest.push({ do: 'assign', name: counted.name, value: before });
+    takeIn({ ...mine, columns: [start, end], ...(counted && { before: counted }) });
+  };
+  forLoop(builder, [], index(0), roundUp(binary('-', right, left), size), onTile, 'tile');
+  if (counted) nest.push({ do: 'assign', name: before.name, value: counted });
 }
 
 function clear(builder: Builder, reduction: Reduction, { block, base, columns }: Tile): void {

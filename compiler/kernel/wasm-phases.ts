@@ -1,11 +1,26 @@
 /** The phases of a WebAssembly kernel, each of them needing all of the one before, and the routines they consist of. */
+import { axesOf, sameAxes } from '../graph/axes.ts';
+import type { Expr } from '../graph/expr.ts';
+import { handleOf } from '../graph/handles.ts';
 import type { Group, ReduceStage, Stage } from '../schedule/stages.ts';
 import { elementsOf } from './axis-groups.ts';
 import { createBody } from './body.ts';
 import { prune } from './collect.ts';
-import { type Fused, fuse } from './fuse.ts';
-import { type Binding, type Code, greatest, index, name, type Phase, type Routine } from './kernel.ts';
+import { type Fused, fuse, keepsOutside } from './fuse.ts';
+import {
+  type Binding,
+  binary,
+  type Code,
+  greatest,
+  index,
+  isIndex,
+  name,
+  type Phase,
+  type Routine,
+  times,
+} from './kernel.ts';
 import type { Found } from './pack.ts';
+import { expressionsOf, inputsOf, outputsOf } from './tensors.ts';
 import { reduceColumns } from './wasm-columns.ts';
 import { finishGroup } from './wasm-finish.ts';
 import { joinMapping, type Mapping, mapElements, mappingsOf } from './wasm-map.ts';
@@ -22,6 +37,7 @@ import {
 } from './wasm-routine.ts';
 import { reduceRows } from './wasm-rows.ts';
 import { splatLoads } from './wasm-splat.ts';
+import { type Beside, worthBeside } from './wasm-walk.ts';
 
 type Scratch = Omit<Binding, 'access'>;
 
@@ -49,57 +65,103 @@ export function phasesOf(context: Context, stages: readonly Stage[], layout: rea
   });
   const foundBy = (stage: Stage): Found => context.packed.in(original.get(stage) ?? stage);
   const making: Making = { context, scratch: [], foundBy };
-  const phases = fuse(parts, layout).flatMap((fused) => phasesFor(making, fused));
+  const phases: Phase[] = [];
+  const fused = fuse(parts, layout);
+  for (let i = 0; i < fused.length; ) {
+    const pair = pairOf(context, layout, fused[i]!, fused[i + 1]);
+    phases.push(...(pair ? pairedPhases(making, pair) : phasesFor(making, fused[i]!, layout)));
+    i += pair ? 2 : 1;
+  }
   return { phases, scratch: making.scratch };
 }
 
-function phasesFor(making: Making, { outer, stages }: Fused): Phase[] {
-  const [first] = stages;
-  if (first?.kind === 'map')
+/** A reduction down columns, and what is done with each of the rows that it sums, in either order. */
+interface Pair {
+  readonly columns: ReduceStage;
+  readonly rows: Fused;
+  readonly isRowsFirst: boolean;
+}
+
+/** Two neighbours that read the same rows, if neither waits for the other: rows may be done some at a time. */
+function pairOf(
+  { isVectored, inOrder }: Context,
+  layout: readonly string[],
+  first: Fused,
+  second: Fused | undefined,
+): Pair | undefined {
+  if (!second || !isVectored) return undefined;
+  const isRowsFirst = first.outer.length > 0;
+  const [rows, { stages }] = isRowsFirst ? [first, second] : [second, first];
+  const [columns, ...others] = stages;
+  const [reduced] = rows.stages;
+  if (others.length > 0 || columns?.kind !== 'reduce' || keepsOutside(columns, layout)) return undefined;
+  if (reduced?.kind !== 'reduce' || !sameAxes(reduced.space, columns.space)) return undefined;
+  const { over } = columns.groups[0]!;
+  const isOutside = sameAxes(axesOf(inOrder(columns.space).slice(0, over.length)), over);
+  if (!isOutside || !sameAxes(over, rows.outer)) return undefined;
+  if ([columns, ...rows.stages].flatMap(outputsOf).some(({ role }) => role === 'state')) return undefined;
+  const found = new Set<Expr>(outputsOf(columns).map(handleOf));
+  const waits = inputsOf(rows.stages.flatMap(expressionsOf)).some((node) => found.has(node));
+  return isRowsFirst || !waits ? { columns, rows, isRowsFirst } : undefined;
+}
+
+/** Where it is worth it, the first phase of the columns runs that of the rows, which by itself has nothing left to do. */
+function pairedPhases(making: Making, { columns, rows, isRowsFirst }: Pair): Phase[] {
+  const { context } = making;
+  const reduction = describe(making, columns);
+  const alone = rowPhase(making, rows);
+  const isWorth = worthBeside(context, reduction);
+  if (isIndex(isWorth, 0))
+    return isRowsFirst
+      ? [alone, ...columnPhases(making, reduction)]
+      : [...columnPhases(making, reduction), alone];
+  const isLeft = binary('-', index(1), isWorth);
+  const phase = { ...alone, kept: times(isLeft, alone.kept), elements: times(isLeft, alone.elements) };
+  const reduced = columnPhases(making, reduction, { phase, isWorth });
+  return isRowsFirst ? [phase, ...reduced] : [...reduced, phase];
+}
+
+function phasesFor(making: Making, fused: Fused, layout: readonly string[]): Phase[] {
+  const first = fused.stages[0]!;
+  if (first.kind === 'map')
     return mappingsOf(making.context, first.outputs, [], making.foundBy(first)).flatMap((mapping) =>
       mapPhases(making, first, mapping),
     );
-  const blocks = making.context.tensors.decided('blocks');
-  const reduction = describe(making, first as ReduceStage, name(blocks.name, 'index'), outer);
-  return reduction.isColumns
-    ? columnPhases(making, reduction, blocks)
-    : [rowPhase(making, reduction, stages, outer, blocks)];
+  return keepsOutside(first, layout)
+    ? [rowPhase(making, fused)]
+    : columnPhases(making, describe(making, first));
 }
 
 function describe(
   { context, scratch, foundBy }: Making,
   stage: ReduceStage,
-  blocks: Code,
-  outer: readonly string[],
+  outer: readonly string[] = [],
+  decided = context.tensors.decided('blocks'),
 ): Reduction {
-  const reduction = describeReduction(context, stage, blocks, outer, foundBy(stage));
+  const reduction = describeReduction(context, stage, decided, outer, foundBy(stage));
   scratch.push(reduction.partials);
   return reduction;
 }
 
 /** A reduction that keeps the innermost axis: tiles of columns are reduced, then all are finished. */
-function columnPhases(making: Making, reduction: Reduction, blocks: Phase['blocks']): Phase[] {
+function columnPhases(making: Making, reduction: Reduction, beside?: Beside): Phase[] {
   const { context } = making;
-  const { kept, units } = columnParts(context, reduction);
+  const { kept: tiles, units } = columnParts(context, reduction);
+  const kept = beside ? binary('-', tiles, times(beside.isWorth, binary('-', tiles, index(1)))) : tiles;
   const taken = routine(making, reduction.stage, 'reduce', 'parts', (builder) =>
-    reduceColumns(builder, reduction),
+    reduceColumns(builder, reduction, beside),
   );
   const elements = elementsOf(context, reduction.stage.space);
   return [
-    { kept, units, strips: index(1), elements, blocks, routines: [taken] },
+    { kept, units, strips: index(1), elements, blocks: reduction.decided, routines: [taken] },
     plain(context, sizeOf(context, reduction.kept), finish(making, reduction)),
   ];
 }
 
 /** Reductions along rows, and what follows them for the same kept index while its data is in cache. */
-function rowPhase(
-  making: Making,
-  first: Reduction,
-  stages: readonly Stage[],
-  outer: readonly string[],
-  blocks: Phase['blocks'],
-): Phase {
+function rowPhase(making: Making, { outer, stages }: Fused): Phase {
   const { context } = making;
+  const first = describe(making, stages[0] as ReduceStage, outer);
   const routines: Routine[] = [];
   const units: Code[] = [];
   for (const stage of stages) {
@@ -112,7 +174,7 @@ function rowPhase(
       }
       continue;
     }
-    const own = stage === first.stage ? first : describe(making, stage, first.blocks, outer);
+    const own = stage === first.stage ? first : describe(making, stage, outer, first.decided);
     units.push(roughUnits(context, own.over));
     routines.push(
       routine(making, stage, 'reduce', 'parts', (builder) => reduceRows(builder, own)),
@@ -124,7 +186,7 @@ function rowPhase(
     units: distinct(units).reduce(greatest),
     strips: stripsOf(context, first.over.slice(0, -1), first.over.at(-1)!),
     elements: elementsOf(context, first.stage.space),
-    blocks,
+    blocks: first.decided,
     routines,
   };
 }

@@ -4,7 +4,17 @@
  */
 import type { Accumulation, Group, ReduceStage } from '../schedule/stages.ts';
 import { type AxisGroup, buffersOf, collapse } from './axis-groups.ts';
-import { type Binding, binary, type Code, index, name, ownElements, real, times } from './kernel.ts';
+import {
+  type Binding,
+  binary,
+  type Code,
+  index,
+  name,
+  ownElements,
+  real,
+  times,
+  type Uniform,
+} from './kernel.ts';
 import { monoids } from './monoids.ts';
 import type { Found } from './pack.ts';
 import { neighboursFor } from './wasm-abreast.ts';
@@ -38,22 +48,25 @@ export interface Reduction {
   readonly neighbours: number;
   /** The states of all parts, in f64. */
   readonly partials: Scratch;
+  /** Into how many blocks each kept index is cut, and the uniform that says it. */
   readonly blocks: Code;
+  readonly decided: Uniform;
 }
 
 /**
  * How the only group of a stage is reduced: its axes joined where all that it reads lets them be, but none of those that
- * are `fixed` with one that is not. Kept indices are cut into `blocks`.
+ * are `fixed` with one that is not. Kept indices are cut into as many blocks as `decided` says.
  */
 export function describeReduction(
   context: Context,
   stage: ReduceStage,
-  blocks: Code,
+  decided: Uniform,
   fixed: readonly string[],
   found: Found,
 ): Reduction {
   const { tensors, inOrder } = context;
   const group = stage.groups[0]!;
+  const blocks = name(decided.name, 'index');
   const operands = group.accumulations.map(({ x }) => x);
   const exprs = [...operands, ...stage.riders.map(({ expr }) => expr)];
   const isOver = (axis: string): boolean => group.over.includes(axis);
@@ -77,7 +90,7 @@ export function describeReduction(
     : undefined;
   const alongRows = buffers.filter((own) => own.some(isOver) && own.includes(lanes[0]!));
   const neighbours = neighboursFor(alongRows.length);
-  return { stage, group, kept, over, lanes, isColumns, joining, neighbours, partials, blocks };
+  return { stage, group, kept, over, lanes, isColumns, joining, neighbours, partials, blocks, decided };
 }
 
 /**

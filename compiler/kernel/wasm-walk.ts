@@ -1,11 +1,12 @@
 /** How a column reduction walks its rows: in chunks, joined where they are short and lie side by side. */
-import { below, binary, type Code, index, least, times } from './kernel.ts';
+import { below, binary, type Code, index, least, type Phase, type Statement, times } from './kernel.ts';
 import { cutApart, type Span } from './wasm-abreast.ts';
 import { joinedRows } from './wasm-join.ts';
 import { type Reduction, realOf, rowChunk } from './wasm-reduction.ts';
 import {
   assignIf,
   type Builder,
+  type Context,
   openVariable,
   place,
   roundUp,
@@ -17,8 +18,37 @@ import {
 /** Elements of rows that are walked as one: the fewer, the more of them go abreast with their accumulators in registers. */
 const wanted = 48;
 
+/** Elements from which a row is long. */
+export const longRow = 128;
+
+/** Elements from which so many rows stay in cache until another phase has visited them, and how many do of wide ones. */
+const wideRow = 512;
+const wideRows = 64;
+/** Rows that are worth it: they are cut into units enough for several threads. */
+const manyRows = 512;
+
+/** A phase that keeps what a column reduction sums, and reads the same: its rows are in cache when it has been run. */
+export interface Beside {
+  readonly phase: Phase;
+  /** Whether it is run unit by unit, 1 or 0; if not, by itself. */
+  readonly isWorth: Code;
+}
+
+/** Whether a phase is worth running beside a reduction: there are many rows, and long ones. */
+export function worthBeside(context: Context, { kept, over, lanes }: Reduction): Code {
+  if (kept.length > 1) return index(0);
+  return times(reaches(sizeOf(context, over), manyRows), reaches(sizeOf(context, [lanes]), longRow));
+}
+
+/** 1 where a size is no less than the limit, or 0. */
+const reaches = (size: Code, limit: number): Code => least(index(1), binary('/', size, index(limit)));
+
 export interface Walk {
   readonly reduction: Reduction;
+  /** How many rows a unit has, of those that are walked as one. */
+  readonly chunk: Code;
+  /** Whether another phase visits the rows of a unit, which lie side by side then. */
+  readonly hasBeside: Code;
   /** How many rows along the last of the summed axes are walked as one. */
   readonly each: Code;
   /** How many can be, of each index of the other summed axes, and how many are left then. */
@@ -31,19 +61,34 @@ export interface Walk {
   readonly wholeUnits: Code;
 }
 
-export function openWalk(builder: Builder, reduction: Reduction): Walk {
+export function openWalk(builder: Builder, reduction: Reduction, beside: Beside | undefined): Walk {
   const { nest } = builder;
-  const { over, joining } = reduction;
+  const { over, lanes, joining } = reduction;
   const each = joinedRows(builder, joining, wanted);
   const others = joining ? sizeOf(builder, over.slice(0, -1)) : index(1);
   const rows = joining ? sizeOf(builder, [joining.rows]) : sizeOf(builder, over);
   const left = joining ? nest.local('rest', binary('%', rows, each)) : index(0);
   const whole = nest.local('rows', binary('-', rows, left));
-  const chunk = times(each, index(rowChunk));
+  const hasBeside = beside ? nest.local('has_beside', beside.isWorth) : index(0);
+  const fewer = times(index(rowChunk - wideRows), hasBeside, reaches(sizeOf(builder, [lanes]), wideRow));
+  const chunk = nest.local('chunk', times(each, binary('-', index(rowChunk), fewer)));
   const wholeUnits = nest.local('units', roundUp(times(others, whole), chunk));
   const leftUnits = roundUp(times(others, least(left, index(1))), index(rowChunk));
   const units = joining ? nest.local('units', binary('+', wholeUnits, leftUnits)) : wholeUnits;
-  return { reduction, each, whole, left, others, units, wholeUnits };
+  return { reduction, chunk, hasBeside, each, whole, left, others, units, wholeUnits };
+}
+
+/** Runs the phase for the rows of a unit, if that is worth it. */
+export function visitBeside(
+  { nest, ...context }: Builder,
+  { reduction, chunk, hasBeside }: Walk,
+  { phase }: Beside,
+  unit: Code,
+): void {
+  const from = times(unit, chunk);
+  const end = least(binary('+', from, chunk), sizeOf(context, reduction.over));
+  const run: Statement = { do: 'run', phase, from, below: end };
+  nest.push({ do: 'if', test: below(index(0), hasBeside), body: [run] });
 }
 
 /** The rows of a unit, or the first of those that are walked as one. */
@@ -61,9 +106,8 @@ export interface Chunk {
 /** `isLong` is whether rows are worth walking along abreast though they are far apart. */
 export function chunkOf(builder: Builder, walk: Walk, unit: Code, isLong: Code): Chunk {
   const { nest } = builder;
-  const { reduction, each, whole, left, others, wholeUnits } = walk;
+  const { reduction, chunk, each, whole, left, others, wholeUnits } = walk;
   const { over, joining } = reduction;
-  const chunk = times(each, index(rowChunk));
   const limit = (from: Code, rows: Code): Code => least(binary('+', from, chunk), rows);
   const from = openVariable(builder, 'from', times(unit, chunk));
   const to = openVariable(builder, 'to', limit(from, times(others, whole)));
@@ -105,7 +149,7 @@ export function chunkOf(builder: Builder, walk: Walk, unit: Code, isLong: Code):
  */
 function spanOf(
   builder: Builder,
-  { each, whole, others, wholeUnits }: Walk,
+  { hasBeside, each, whole, others, wholeUnits }: Walk,
   unit: Code,
   rows: readonly [Code, Code],
   isLong: Code,
@@ -123,7 +167,8 @@ function spanOf(
   const first = least(times(unit, share), part);
   const afterParts = times(part, index(rowsApart));
   const isLast = binary('/', binary('+', unit, index(1)), wholeUnits);
-  const isApart: Code = { code: 'logic', type: 'bool', operator: 'and', a: isLong, b: below(each, index(2)) };
+  const isAlone = below(binary('+', each, hasBeside), index(2));
+  const isApart: Code = { code: 'logic', type: 'bool', operator: 'and', a: isLong, b: isAlone };
   assignIf(builder, isApart, [
     [from, first],
     [together, least(binary('+', first, share), part)],

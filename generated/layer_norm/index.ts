@@ -32,7 +32,10 @@ function describe(): OpDescription<LayerNormTypes> {
     (n) => Math.floor((n['n']! + 123) / 124),
     (n) => n['d']!,
     (n) => 2 * n['d']! * n['$taken']!,
-    (n) => 2 * n['n']! * n['$blocks_2']!,
+    (n) => 2 * n['n']! * n['$blocks_1']!,
+    (n) => Math.floor((n['d']! + 1023) / 1024) - Math.min(1, Math.floor(n['n']! / 512)) * Math.min(1, Math.floor(n['d']! / 128)) * (Math.floor((n['d']! + 1023) / 1024) - 1),
+    (n) => (1 - Math.min(1, Math.floor(n['n']! / 512)) * Math.min(1, Math.floor(n['d']! / 128))) * n['n']!,
+    (n) => (1 - Math.min(1, Math.floor(n['n']! / 512)) * Math.min(1, Math.floor(n['d']! / 128))) * n['n']! * n['d']!,
     (n) => n['d']! * n['$blocks']!,
     (n) => n['d']! * n['$taken']!,
   ];
@@ -61,26 +64,30 @@ function describe(): OpDescription<LayerNormTypes> {
     { name: 'partials', role: 'scratch', of: 'partials', axes: ['d'], access: 'read_write', length: f[13]! },
     { name: 'partials_1', role: 'scratch', of: 'partials_1', axes: ['n'], access: 'read_write', length: f[14]!, dtype: 'f64' },
     { name: 'partials_1', role: 'scratch', of: 'partials_1', axes: ['d'], access: 'read_write', length: f[13]! },
-    { name: 'partials', role: 'scratch', of: 'partials', axes: ['d'], access: 'read_write', length: f[15]!, dtype: 'f64' },
-    { name: 'partials', role: 'scratch', of: 'partials', axes: ['d'], access: 'read_write', length: f[16]! },
-    { name: 'partials_1', role: 'scratch', of: 'partials_1', axes: ['d'], access: 'read_write', length: f[16]! },
+    { name: 'partials', role: 'scratch', of: 'partials', axes: ['d'], access: 'read_write', length: f[18]!, dtype: 'f64' },
+    { name: 'partials', role: 'scratch', of: 'partials', axes: ['d'], access: 'read_write', length: f[19]! },
+    { name: 'partials_1', role: 'scratch', of: 'partials_1', axes: ['d'], access: 'read_write', length: f[19]! },
   ];
   const b = (...places: readonly number[]) => places.map((i) => bindings[i]!);
   const p: readonly WasmPhaseDescription[] = [
     { kept: f[1]!, units: f[2]!, strips: f[3]!, elements: f[4]!, blocks: '$blocks', routines: [{ name: 'reduce_1', over: 'parts' }, { name: 'finish_1', over: 'kept' }, { name: 'map_1', over: 'parts' }], together: 'phase_1' },
     { kept: f[2]!, units: f[11]!, strips: f[3]!, elements: f[4]!, blocks: '$blocks', routines: [{ name: 'reduce_2', over: 'parts' }], together: 'reduce_2' },
     { kept: f[12]!, units: f[3]!, strips: f[3]!, elements: f[12]!, blocks: '$blocks_1', routines: [{ name: 'finish_2', over: 'kept' }], together: 'finish_2' },
-    { kept: f[2]!, units: f[11]!, strips: f[3]!, elements: f[4]!, blocks: '$blocks', routines: [{ name: 'reduce_3', over: 'parts' }], together: 'reduce_3' },
-    { kept: f[1]!, units: f[2]!, strips: f[3]!, elements: f[4]!, blocks: '$blocks_2', routines: [{ name: 'reduce_4', over: 'parts' }, { name: 'finish_3', over: 'kept' }, { name: 'map_2', over: 'parts' }], together: 'phase_2' },
+    { kept: f[15]!, units: f[11]!, strips: f[3]!, elements: f[4]!, blocks: '$blocks', routines: [{ name: 'reduce_4', over: 'parts' }], together: 'reduce_4' },
+    { kept: f[12]!, units: f[3]!, strips: f[3]!, elements: f[12]!, blocks: '$blocks_2', routines: [{ name: 'finish_2', over: 'kept' }], together: 'finish_2' },
+    { kept: f[16]!, units: f[2]!, strips: f[3]!, elements: f[17]!, blocks: '$blocks_1', routines: [{ name: 'reduce_3', over: 'parts' }, { name: 'finish_3', over: 'kept' }, { name: 'map_2', over: 'parts' }], together: 'phase_2' },
     { kept: f[1]!, units: f[2]!, strips: f[3]!, elements: f[4]!, blocks: '$blocks', routines: [{ name: 'reduce_1', over: 'parts' }, { name: 'finish_1', over: 'kept' }, { name: 'map_2', over: 'parts' }], together: 'phase_2' },
     { kept: f[2]!, units: f[11]!, strips: f[3]!, elements: f[4]!, blocks: '$blocks', routines: [{ name: 'reduce_5', over: 'parts' }], together: 'reduce_5' },
     { kept: f[12]!, units: f[3]!, strips: f[3]!, elements: f[12]!, blocks: '$blocks_1', routines: [{ name: 'finish_4', over: 'kept' }], together: 'finish_4' },
-    { kept: f[2]!, units: f[11]!, strips: f[3]!, elements: f[4]!, blocks: '$blocks', routines: [{ name: 'reduce_6', over: 'parts' }], together: 'reduce_6' },
+    { kept: f[15]!, units: f[11]!, strips: f[3]!, elements: f[4]!, blocks: '$blocks', routines: [{ name: 'reduce_6', over: 'parts' }], together: 'reduce_6' },
+    { kept: f[12]!, units: f[3]!, strips: f[3]!, elements: f[12]!, blocks: '$blocks_2', routines: [{ name: 'finish_4', over: 'kept' }], together: 'finish_4' },
     { kept: f[1]!, units: f[2]!, strips: f[3]!, elements: f[4]!, blocks: '$blocks', routines: [{ name: 'reduce_1', over: 'parts' }, { name: 'finish_1', over: 'kept' }, { name: 'map_3', over: 'parts' }], together: 'phase_3' },
     { kept: f[1]!, units: f[2]!, strips: f[3]!, elements: f[4]!, blocks: '$blocks', routines: [{ name: 'reduce_7', over: 'parts' }, { name: 'finish_1', over: 'kept' }, { name: 'map_3', over: 'parts' }], together: 'phase_3' },
     { kept: f[2]!, units: f[11]!, strips: f[3]!, elements: f[4]!, blocks: '$blocks', routines: [{ name: 'reduce_8', over: 'parts' }], together: 'reduce_8' },
     { kept: f[12]!, units: f[3]!, strips: f[3]!, elements: f[12]!, blocks: '$blocks_1', routines: [{ name: 'finish_5', over: 'kept' }], together: 'finish_5' },
-    { kept: f[1]!, units: f[2]!, strips: f[3]!, elements: f[4]!, blocks: '$blocks_2', routines: [{ name: 'reduce_9', over: 'parts' }, { name: 'finish_3', over: 'kept' }, { name: 'map_4', over: 'parts' }], together: 'phase_4' },
+    { kept: f[15]!, units: f[11]!, strips: f[3]!, elements: f[4]!, blocks: '$blocks', routines: [{ name: 'reduce_10', over: 'parts' }], together: 'reduce_10' },
+    { kept: f[12]!, units: f[3]!, strips: f[3]!, elements: f[12]!, blocks: '$blocks_2', routines: [{ name: 'finish_5', over: 'kept' }], together: 'finish_5' },
+    { kept: f[16]!, units: f[2]!, strips: f[3]!, elements: f[17]!, blocks: '$blocks_1', routines: [{ name: 'reduce_9', over: 'parts' }, { name: 'finish_3', over: 'kept' }, { name: 'map_4', over: 'parts' }], together: 'phase_4' },
     { kept: f[1]!, units: f[2]!, strips: f[3]!, elements: f[4]!, blocks: '$blocks', routines: [{ name: 'reduce_1', over: 'parts' }, { name: 'finish_1', over: 'kept' }, { name: 'map_4', over: 'parts' }], together: 'phase_4' },
   ];
   const t: readonly TilesDescription[] = [
@@ -97,7 +104,7 @@ function describe(): OpDescription<LayerNormTypes> {
     [{ name: 'd', type: 'u32' }, { name: 'n', type: 'u32' }, { name: '$blocks', type: 'u32' }],
     [{ name: 'd', type: 'u32' }, { name: '$mapped', type: 'u32' }, { name: 'n', type: 'u32' }, { name: '$share', type: 'u32' }, { name: '$taken', type: 'u32' }],
     [{ name: 'd', type: 'u32' }, { name: 'n', type: 'u32' }, { name: '$share', type: 'u32' }, { name: '$taken', type: 'u32' }],
-    [{ name: 'd', type: 'u32' }, { name: 'n', type: 'u32' }, { name: '$blocks', type: 'u32' }, { name: '$blocks_2', type: 'u32' }],
+    [{ name: 'd', type: 'u32' }, { name: 'n', type: 'u32' }, { name: '$blocks', type: 'u32' }, { name: '$blocks_1', type: 'u32' }],
   ];
   const subgroups = new URL('../subgroups.txt', import.meta.url);
   /** A kernel of these bindings, uniforms and tiles by number. */
@@ -118,15 +125,15 @@ function describe(): OpDescription<LayerNormTypes> {
     forward_1: { name: 'forward_1', module: forward_module, bindings: b(1, 2, 0, 6, 7, 5, 8), uniforms: u[1]!, slots: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10], phases: [p[0]!] },
     backward_1: { name: 'backward_1', module: backward_module, bindings: b(10, 2, 0, 12, 11, 13, 14, 15), uniforms: u[4]!, slots: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10], phases: [p[0]!] },
     backward_2: { name: 'backward_2', module: backward_module, bindings: b(10, 0, 12, 11, 17, 19, 20), uniforms: u[4]!, slots: [0, 2, 3, 4, 11, 12, 7, 8, 9, 10], phases: [p[1]!, p[2]!] },
-    backward_3: { name: 'backward_3', module: backward_module, bindings: b(10, 2, 0, 12, 11, 17, 19, 13, 14, 20, 22), uniforms: u[7]!, slots: [0, 1, 2, 3, 4, 11, 12, 5, 6, 7, 13, 8, 9, 10, 14], phases: [p[3]!, p[2]!, p[4]!] },
-    forward_2: { name: 'forward_2', module: forward_module, bindings: b(2, 0, 6, 7, 5, 8), uniforms: u[1]!, slots: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10], phases: [p[5]!] },
-    backward_4: { name: 'backward_4', module: backward_module, bindings: b(10, 0, 12, 11, 17, 24), uniforms: u[4]!, slots: [0, 2, 3, 4, 11, 7, 8, 9, 10], phases: [p[6]!, p[7]!] },
-    backward_5: { name: 'backward_5', module: backward_module, bindings: b(10, 2, 0, 12, 11, 17, 13, 14, 24, 22), uniforms: u[7]!, slots: [0, 1, 2, 3, 4, 11, 5, 6, 7, 13, 8, 9, 10, 14], phases: [p[8]!, p[7]!, p[4]!] },
-    forward_3: { name: 'forward_3', module: forward_module, bindings: b(1, 0, 6, 7, 5, 8), uniforms: u[1]!, slots: [0, 2, 3, 4, 5, 6, 7, 8, 9, 10], phases: [p[9]!] },
-    backward_6: { name: 'backward_6', module: backward_module, bindings: b(10, 0, 12, 11, 13, 14, 15), uniforms: u[4]!, slots: [0, 2, 3, 4, 5, 6, 7, 8, 9, 10], phases: [p[10]!] },
-    backward_7: { name: 'backward_7', module: backward_module, bindings: b(10, 19, 24), uniforms: u[4]!, slots: [0, 12, 7, 8, 9, 10], phases: [p[11]!, p[12]!] },
-    backward_8: { name: 'backward_8', module: backward_module, bindings: b(10, 0, 12, 11, 19, 13, 14, 24, 22), uniforms: u[7]!, slots: [0, 2, 3, 4, 12, 5, 6, 7, 13, 8, 9, 10, 14], phases: [p[11]!, p[12]!, p[13]!] },
-    forward_4: { name: 'forward_4', module: forward_module, bindings: b(0, 6, 7, 5, 8), uniforms: u[1]!, slots: [2, 3, 4, 5, 6, 7, 8, 9, 10], phases: [p[14]!] },
+    backward_3: { name: 'backward_3', module: backward_module, bindings: b(10, 2, 0, 12, 11, 17, 19, 13, 14, 20, 22), uniforms: u[7]!, slots: [0, 1, 2, 3, 4, 11, 12, 5, 6, 7, 13, 8, 9, 10, 14], phases: [p[3]!, p[4]!, p[5]!] },
+    forward_2: { name: 'forward_2', module: forward_module, bindings: b(2, 0, 6, 7, 5, 8), uniforms: u[1]!, slots: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10], phases: [p[6]!] },
+    backward_4: { name: 'backward_4', module: backward_module, bindings: b(10, 0, 12, 11, 17, 24), uniforms: u[4]!, slots: [0, 2, 3, 4, 11, 7, 8, 9, 10], phases: [p[7]!, p[8]!] },
+    backward_5: { name: 'backward_5', module: backward_module, bindings: b(10, 2, 0, 12, 11, 17, 13, 14, 24, 22), uniforms: u[7]!, slots: [0, 1, 2, 3, 4, 11, 5, 6, 7, 13, 8, 9, 10, 14], phases: [p[9]!, p[10]!, p[5]!] },
+    forward_3: { name: 'forward_3', module: forward_module, bindings: b(1, 0, 6, 7, 5, 8), uniforms: u[1]!, slots: [0, 2, 3, 4, 5, 6, 7, 8, 9, 10], phases: [p[11]!] },
+    backward_6: { name: 'backward_6', module: backward_module, bindings: b(10, 0, 12, 11, 13, 14, 15), uniforms: u[4]!, slots: [0, 2, 3, 4, 5, 6, 7, 8, 9, 10], phases: [p[12]!] },
+    backward_7: { name: 'backward_7', module: backward_module, bindings: b(10, 19, 24), uniforms: u[4]!, slots: [0, 12, 7, 8, 9, 10], phases: [p[13]!, p[14]!] },
+    backward_8: { name: 'backward_8', module: backward_module, bindings: b(10, 0, 12, 11, 19, 13, 14, 24, 22), uniforms: u[7]!, slots: [0, 2, 3, 4, 12, 5, 6, 7, 13, 8, 9, 10, 14], phases: [p[15]!, p[16]!, p[17]!] },
+    forward_4: { name: 'forward_4', module: forward_module, bindings: b(0, 6, 7, 5, 8), uniforms: u[1]!, slots: [2, 3, 4, 5, 6, 7, 8, 9, 10], phases: [p[18]!] },
   } satisfies { [name: string]: WasmKernelDescription };
 
   const gpu = {

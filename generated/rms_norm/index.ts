@@ -30,7 +30,10 @@ function describe(): OpDescription<RmsNormTypes> {
     (n) => Math.floor((n['n']! + 123) / 124),
     (n) => n['d']!,
     (n) => n['d']! * n['$taken']!,
-    (n) => n['n']! * n['$blocks_2']!,
+    (n) => n['n']! * n['$blocks_1']!,
+    (n) => Math.floor((n['d']! + 1023) / 1024) - Math.min(1, Math.floor(n['n']! / 512)) * Math.min(1, Math.floor(n['d']! / 128)) * (Math.floor((n['d']! + 1023) / 1024) - 1),
+    (n) => (1 - Math.min(1, Math.floor(n['n']! / 512)) * Math.min(1, Math.floor(n['d']! / 128))) * n['n']!,
+    (n) => (1 - Math.min(1, Math.floor(n['n']! / 512)) * Math.min(1, Math.floor(n['d']! / 128))) * n['n']! * n['d']!,
   ];
   const bindings: readonly BindingDescription[] = [
     { name: 'x', role: 'input', of: 'x', axes: ['n', 'd'], access: 'read' },
@@ -55,9 +58,11 @@ function describe(): OpDescription<RmsNormTypes> {
     { kept: f[1]!, units: f[2]!, strips: f[3]!, elements: f[4]!, blocks: '$blocks', routines: [{ name: 'reduce_1', over: 'parts' }, { name: 'finish_1', over: 'kept' }, { name: 'map_1', over: 'parts' }], together: 'phase_1' },
     { kept: f[2]!, units: f[9]!, strips: f[3]!, elements: f[4]!, blocks: '$blocks', routines: [{ name: 'reduce_2', over: 'parts' }], together: 'reduce_2' },
     { kept: f[10]!, units: f[3]!, strips: f[3]!, elements: f[10]!, blocks: '$blocks_1', routines: [{ name: 'finish_2', over: 'kept' }], together: 'finish_2' },
-    { kept: f[1]!, units: f[2]!, strips: f[3]!, elements: f[4]!, blocks: '$blocks_2', routines: [{ name: 'reduce_3', over: 'parts' }, { name: 'finish_3', over: 'kept' }, { name: 'map_2', over: 'parts' }], together: 'phase_2' },
+    { kept: f[13]!, units: f[9]!, strips: f[3]!, elements: f[4]!, blocks: '$blocks', routines: [{ name: 'reduce_4', over: 'parts' }], together: 'reduce_4' },
+    { kept: f[10]!, units: f[3]!, strips: f[3]!, elements: f[10]!, blocks: '$blocks_2', routines: [{ name: 'finish_2', over: 'kept' }], together: 'finish_2' },
+    { kept: f[14]!, units: f[2]!, strips: f[3]!, elements: f[15]!, blocks: '$blocks_1', routines: [{ name: 'reduce_3', over: 'parts' }, { name: 'finish_3', over: 'kept' }, { name: 'map_2', over: 'parts' }], together: 'phase_2' },
     { kept: f[1]!, units: f[2]!, strips: f[3]!, elements: f[4]!, blocks: '$blocks', routines: [{ name: 'reduce_1', over: 'parts' }, { name: 'finish_1', over: 'kept' }, { name: 'map_2', over: 'parts' }], together: 'phase_2' },
-    { kept: f[1]!, units: f[2]!, strips: f[3]!, elements: f[4]!, blocks: '$blocks', routines: [{ name: 'reduce_4', over: 'parts' }, { name: 'finish_1', over: 'kept' }, { name: 'map_3', over: 'parts' }], together: 'phase_3' },
+    { kept: f[1]!, units: f[2]!, strips: f[3]!, elements: f[4]!, blocks: '$blocks', routines: [{ name: 'reduce_5', over: 'parts' }, { name: 'finish_1', over: 'kept' }, { name: 'map_3', over: 'parts' }], together: 'phase_3' },
   ];
   const t: readonly TilesDescription[] = [
     { kept: f[1]!, over: f[6]!, vector: 'd', shared: 1, splits: true, maps: true },
@@ -71,7 +76,7 @@ function describe(): OpDescription<RmsNormTypes> {
     [{ name: 'd', type: 'u32' }, { name: 'n', type: 'u32' }, { name: '$blocks', type: 'u32' }],
     [{ name: 'd', type: 'u32' }, { name: '$mapped', type: 'u32' }, { name: 'n', type: 'u32' }, { name: '$share', type: 'u32' }, { name: '$taken', type: 'u32' }],
     [{ name: 'd', type: 'u32' }, { name: 'n', type: 'u32' }, { name: '$share', type: 'u32' }, { name: '$taken', type: 'u32' }],
-    [{ name: 'd', type: 'u32' }, { name: 'n', type: 'u32' }, { name: '$blocks', type: 'u32' }, { name: '$blocks_2', type: 'u32' }],
+    [{ name: 'd', type: 'u32' }, { name: 'n', type: 'u32' }, { name: '$blocks', type: 'u32' }, { name: '$blocks_1', type: 'u32' }],
   ];
   const subgroups = new URL('../subgroups.txt', import.meta.url);
   /** A kernel of these bindings, uniforms and tiles by number. */
@@ -87,9 +92,9 @@ function describe(): OpDescription<RmsNormTypes> {
     forward_1: { name: 'forward_1', module: forward_module, bindings: b(1, 0, 4, 3, 5), uniforms: u[1]!, slots: [0, 1, 2, 3, 4, 5, 6, 7, 8], phases: [p[0]!] },
     backward_1: { name: 'backward_1', module: backward_module, bindings: b(7, 1, 0, 8, 9, 10, 5), uniforms: u[4]!, slots: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9], phases: [p[0]!] },
     backward_2: { name: 'backward_2', module: backward_module, bindings: b(7, 0, 8, 11, 12), uniforms: u[4]!, slots: [0, 2, 3, 10, 6, 7, 8, 9], phases: [p[1]!, p[2]!] },
-    backward_3: { name: 'backward_3', module: backward_module, bindings: b(7, 1, 0, 8, 11, 9, 10, 12, 14), uniforms: u[7]!, slots: [0, 1, 2, 3, 10, 4, 5, 6, 11, 7, 8, 9, 12], phases: [p[1]!, p[2]!, p[3]!] },
-    forward_2: { name: 'forward_2', module: forward_module, bindings: b(0, 4, 3, 5), uniforms: u[1]!, slots: [1, 2, 3, 4, 5, 6, 7, 8], phases: [p[4]!] },
-    backward_4: { name: 'backward_4', module: backward_module, bindings: b(7, 0, 8, 9, 10, 5), uniforms: u[4]!, slots: [0, 2, 3, 4, 5, 6, 7, 8, 9], phases: [p[5]!] },
+    backward_3: { name: 'backward_3', module: backward_module, bindings: b(7, 1, 0, 8, 11, 9, 10, 12, 14), uniforms: u[7]!, slots: [0, 1, 2, 3, 10, 4, 5, 6, 11, 7, 8, 9, 12], phases: [p[3]!, p[4]!, p[5]!] },
+    forward_2: { name: 'forward_2', module: forward_module, bindings: b(0, 4, 3, 5), uniforms: u[1]!, slots: [1, 2, 3, 4, 5, 6, 7, 8], phases: [p[6]!] },
+    backward_4: { name: 'backward_4', module: backward_module, bindings: b(7, 0, 8, 9, 10, 5), uniforms: u[4]!, slots: [0, 2, 3, 4, 5, 6, 7, 8, 9], phases: [p[7]!] },
   } satisfies { [name: string]: WasmKernelDescription };
 
   const gpu = {
