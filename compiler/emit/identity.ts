@@ -36,7 +36,8 @@ const ofWasm: Language = {
       `rows ${name} ${print(step)} ${print(from)} ${print(together)} ${apart} ${print(distance)}` +
       ` ${print(next)} ${print(below)} ${neighbours}${block(body)}`,
     run: ({ phase, from, below }, print) =>
-      `run ${'names' in phase ? phase.together : phase.routines.map(identityOf)} ${print(from)} ${print(below)}`,
+      `run ${phase.routines.map(identityOf)} ${print(from)} ${print(below)}`,
+    call: ({ function: name, from, below }, print) => `call ${name} ${print(from)} ${print(below)}`,
   },
 };
 

@@ -79,7 +79,7 @@ function onlyUser(
   const read = readBy(value);
   const isSafe = ({ statement: s }: Listed): boolean =>
     !('body' in s) &&
-    s.do !== 'run' &&
+    s.do !== 'call' &&
     !(s.do === 'store' && read.has(s.array)) &&
     !(s.do === 'assign' && read.has(s.name));
   return list.slice(at + 1, only).every(isSafe) ? user : undefined;

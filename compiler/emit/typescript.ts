@@ -114,6 +114,7 @@ const language: Language = {
     each: () => elsewhere('each'),
     repeat: () => elsewhere('repeat'),
     run: () => elsewhere('run'),
+    call: () => elsewhere('call'),
     outlined: ({ body }, _, block) => block(body),
   },
 };

@@ -45,10 +45,9 @@ export function createCoder(
     return functions.repeat(addressOf(into, place), addressOf(array, at), bytes, emit(times));
   }
 
-  function runOf({ phase, from, below }: StatementOf<'run'>): Ref {
-    invariant('names' in phase, 'a phase without a name');
+  function callOf({ function: name, from, below }: StatementOf<'call'>): Ref {
     const numbers = m.local.get(0, binaryen.i32);
-    return m.call(phase.together, [numbers, emit(from), emit(below)], binaryen.none);
+    return m.call(name, [numbers, emit(from), emit(below)], binaryen.none);
   }
 
   /** Whether a statement computes a vector, and so is repeated for each copy. */
@@ -116,8 +115,8 @@ export function createCoder(
         return [m.if(emit(s.test), block(s.body))];
       case 'repeat':
         return [m.local.set(declare(s.name, 'index'), repeatOf(s))];
-      case 'run':
-        return [runOf(s)];
+      case 'call':
+        return [callOf(s)];
       case 'for':
         return loops.forOf(s);
       case 'lanes':

@@ -5,12 +5,12 @@ import {
   type Binding,
   type Kernel,
   mostSlots,
-  type NamedPhase,
   type Phase,
   type Routine,
   type Statement,
 } from '../kernel/kernel.ts';
 import { identityOf } from './identity.ts';
+import { sequenceOf } from './wasm-sequence.ts';
 
 /** A number of a call, and where it lies: 8 bytes each. */
 export interface Argument {
@@ -29,22 +29,18 @@ export interface ModuleRoutine {
   readonly used: readonly Argument[];
 }
 
-/** A function that runs several routines in turn. */
-export interface Sequence {
-  readonly routines: readonly { readonly name: string; readonly over: Routine['over'] }[];
-  /** Where the number of blocks lies. */
-  readonly slot: number;
-}
-
 /** A phase of a kernel, by the names under which the module exports it. */
-export interface ModulePhase extends NamedPhase {
+export interface ModulePhase {
   readonly phase: Phase;
+  readonly names: readonly string[];
+  /** What runs all of its routines for a range of kept indices. */
+  readonly together: string;
 }
 
 export interface ModulePlan {
   readonly routines: readonly ModuleRoutine[];
-  /** By their names. */
-  readonly sequences: ReadonlyMap<string, Sequence>;
+  /** Those that run several of them in turn. */
+  readonly sequences: readonly ModuleRoutine[];
   readonly phasesOf: (kernel: Kernel) => readonly ModulePhase[];
   /** The numbers of a kernel's calls: its bindings' addresses in order, then its uniforms. */
   readonly argumentsOf: (kernel: Kernel) => readonly Argument[];
@@ -62,8 +58,7 @@ export function planModule(kernels: readonly Kernel[]): ModulePlan {
     ...uniforms.map(({ name, type }) => ({ name, slot: slotOf(`${type} ${name}`), isReal: type === 'f32' })),
   ];
   const routines = new Map<string, ModuleRoutine>();
-  const sequences = new Map<string, Sequence>();
-  const namesOfSequences = new Map<string, string>();
+  const sequences = new Set<string>();
   const counts = new Map<string, number>();
   const fresh = (base: string): string => {
     const k = (counts.get(base) ?? 0) + 1;
@@ -71,7 +66,7 @@ export function planModule(kernels: readonly Kernel[]): ModulePlan {
     return `${base}_${k}`;
   };
   const add = (kernel: Kernel, given: Routine): string => {
-    const routine = withNames(given, (phase) => addPhase(kernel, phase));
+    const routine = withCalls(given, (phase) => addPhase(kernel, phase));
     const names = namesUsed(routine);
     const used = argumentsOf(kernel).filter(({ name }) => names.has(name));
     const key = JSON.stringify([identityOf(routine), used]);
@@ -79,30 +74,28 @@ export function planModule(kernels: readonly Kernel[]): ModulePlan {
     routines.set(key, known);
     return known.name;
   };
-  const sequence = (names: readonly string[], { routines: own, blocks }: Phase): string => {
+  const sequence = (kernel: Kernel, phase: Phase, names: readonly string[]): string => {
     if (names.length === 1) return names[0]!;
-    const slot = slotOf(`${blocks.type} ${blocks.name}`);
-    const key = [slot, ...names].join(' ');
-    const known = namesOfSequences.get(key) ?? fresh('phase');
-    namesOfSequences.set(key, known);
-    sequences.set(known, { slot, routines: names.map((name, i) => ({ name, over: own[i]!.over })) });
-    return known;
+    const name = add(kernel, sequenceOf(phase, names));
+    sequences.add(name);
+    return name;
   };
   const phases = new Map<Phase, ModulePhase>();
   const addPhase = (kernel: Kernel, phase: Phase): ModulePhase => {
     const known = phases.get(phase);
     if (known) return known;
     const names = phase.routines.map((routine) => add(kernel, routine));
-    const added = { phase, names, together: sequence(names, phase) };
+    const added = { phase, names, together: sequence(kernel, phase, names) };
     phases.set(phase, added);
     return added;
   };
   for (const kernel of kernels) for (const phase of kernel.phases) addPhase(kernel, phase);
   for (const kernel of kernels) argumentsOf(kernel);
   invariant(slots.size <= mostSlots, `${slots.size} numbers in one WebAssembly module`);
+  const all = [...routines.values()];
   return {
-    routines: [...routines.values()],
-    sequences,
+    routines: all.filter(({ name }) => !sequences.has(name)),
+    sequences: all.filter(({ name }) => sequences.has(name)),
     phasesOf: ({ phases: own }) => own.map((phase) => phases.get(phase)!),
     argumentsOf,
   };
@@ -111,7 +104,6 @@ export function planModule(kernels: readonly Kernel[]): ModulePlan {
 /** A module as it is assembled: data alone. */
 export interface ModuleCode {
   readonly routines: readonly RoutineCode[];
-  readonly sequences: ReadonlyMap<string, Sequence>;
 }
 
 export interface RoutineCode {
@@ -123,17 +115,16 @@ export interface RoutineCode {
 }
 
 export const codeOf = ({ routines, sequences }: ModulePlan): ModuleCode => ({
-  routines: routines.map(({ name, routine, kernel: { bindings }, used }) => ({
+  routines: [...routines, ...sequences].map(({ name, routine, kernel: { bindings }, used }) => ({
     name,
     routine,
     bindings,
     used,
   })),
-  sequences,
 });
 
-/** The same routine with names for the phases that it runs. */
-function withNames(routine: Routine, nameOf: (phase: Phase) => NamedPhase): Routine {
+/** The same routine with functions of the module for the phases that it runs. */
+function withCalls(routine: Routine, nameOf: (phase: Phase) => ModulePhase): Routine {
   let runs = false;
   eachStatement(routine.body, (s) => {
     runs ||= s.do === 'run';
@@ -141,9 +132,9 @@ function withNames(routine: Routine, nameOf: (phase: Phase) => NamedPhase): Rout
   const inside = (body: readonly Statement[]): Statement[] =>
     body.map((s) => {
       if ('body' in s) return { ...s, body: inside(s.body) };
-      if (s.do !== 'run' || 'names' in s.phase) return s;
+      if (s.do !== 'run') return s;
       const { names, together } = nameOf(s.phase);
-      return { ...s, phase: { names, together } };
+      return { do: 'call', function: together, what: names.join(' + '), from: s.from, below: s.below };
     });
   return runs ? { ...routine, body: inside(routine.body) } : routine;
 }

@@ -39,10 +39,8 @@ export const wasmText: Language = {
     if: ({ test, body }, print, block) => `if ${print(test)}${block(body)}`,
     repeat: ({ name, array, at, width, times, into, place }, print) =>
       `${name} = repeat(${array}, ${print(at)}, ${print(width)}, ${print(times)}, ${into}, ${print(place)})`,
-    run: ({ phase, from, below }, print) => {
-      const name = 'names' in phase ? phase.names.join(' + ') : 'a phase';
-      return `run ${name} for each from ${print(from)} to ${print(below)}`;
-    },
+    call: ({ what, from, below }, print) => `${what} from ${print(from)} to ${print(below)}`,
+    run: never('run'),
     array: never('array'),
     outlined: never('outlined'),
     return_if: never('return_if'),

@@ -16,7 +16,6 @@ import {
   type ModulePlan,
   type ModuleRoutine,
   type RoutineCode,
-  type Sequence,
 } from './wasm-plan.ts';
 import { wasmText } from './wasm-text.ts';
 
@@ -98,12 +97,11 @@ function withoutIndices(body: readonly Statement[]): Statement[] {
 /** The bytes of a module. */
 export const assemble: Assemble = async (code) => buildModule(await loadBinaryen(), code);
 
-function buildModule(binaryen: Binaryen, { routines, sequences }: ModuleCode): Uint8Array {
+function buildModule(binaryen: Binaryen, { routines }: ModuleCode): Uint8Array {
   const m = openModule(binaryen);
   try {
     const functions = createFunctions(binaryen, m);
     for (const routine of routines) addRoutine(binaryen, m, functions, routine);
-    for (const [name, called] of sequences) addSequence(binaryen, m, name, called);
     // other passes save 15 % of the bytes, and take a fifth of the time of a build
     m.runPasses(['duplicate-function-elimination', 'simplify-locals-nostructure']);
     return m.emitBinary();
@@ -136,40 +134,5 @@ function addRoutine(
   }
   const body = coder.block(inlineValues(routine.body));
   m.addFunction(name, parametersOf(binaryen), none, [...coder.types()], m.block(null, [...setup, body]));
-  m.addFunctionExport(name, name);
-}
-
-/**
- * Several routines in turn for kept indices of a range: for each of them where they are not cut into blocks; otherwise for
- * all of them, with the same block of one after the other, as they lie in memory.
- */
-function addSequence(binaryen: Binaryen, m: Module, name: string, { routines, slot }: Sequence): void {
-  const { i32, none } = binaryen;
-  const [numbers, begin, end, blocks, block, kept] = [0, 1, 2, 3, 4, 5] as const;
-  const get = (local: number): Ref => m.local.get(local, i32);
-  const next = (x: Ref): Ref => m.i32.add(x, m.i32.const(1));
-  const call = (routine: string, from: Ref, to: Ref): Ref => m.call(routine, [get(numbers), from, to], none);
-  /** Counts a local up from where it is. */
-  const count = (label: string, local: number, below: number, body: readonly Ref[]): Ref => {
-    const turn = m.block(null, [...body, m.local.set(local, next(get(local))), m.br(label)]);
-    return m.loop(label, m.if(m.i32.lt_u(get(local), get(below)), turn));
-  };
-  const alone = routines.map((routine) => call(routine.name, get(begin), next(get(begin))));
-  const inBlocks = ({ name: routine, over }: Sequence['routines'][number], i: number): Ref[] => {
-    if (over === 'kept') return [call(routine, get(begin), get(end))];
-    const part = (): Ref => m.i32.add(m.i32.mul(get(kept), get(blocks)), get(block));
-    const eachKept = count(`kept_${i}`, kept, end, [call(routine, part(), next(part()))]);
-    const start = m.local.set(kept, get(begin));
-    return [m.local.set(block, m.i32.const(0)), count(`blocks_${i}`, block, blocks, [start, eachKept])];
-  };
-  const body = [
-    m.local.set(blocks, m.i32.load(slot * slotBytes, 4, get(numbers))),
-    m.if(
-      m.i32.eq(get(blocks), m.i32.const(1)),
-      count('each', begin, end, alone),
-      m.block(null, routines.flatMap(inBlocks)),
-    ),
-  ];
-  m.addFunction(name, parametersOf(binaryen), none, [i32, i32, i32], m.block(null, body));
   m.addFunctionExport(name, name);
 }

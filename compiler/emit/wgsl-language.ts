@@ -71,6 +71,7 @@ export const language: Language = {
     each: () => elsewhere('each'),
     repeat: () => elsewhere('repeat'),
     run: () => elsewhere('run'),
+    call: () => elsewhere('call'),
     outlined: () => elsewhere('outlined'),
   },
 };

@@ -66,6 +66,7 @@ const codeFields: {
   each: {},
   repeat: { at: true, width: true, times: true, place: true },
   run: { from: true, below: true },
+  call: { from: true, below: true },
   if: { test: true },
   return_if: { test: true },
 };

@@ -103,9 +103,9 @@ function inTurn(builder: Builder, { outer, stages }: Fused, isRead: (name: strin
   });
 }
 
-/** Whether the stages after a fused loop read a name. */
+/** Whether stages outside a fused loop read a name. */
 function readAfter({ stages: inside }: Fused, stages: readonly Stage[]): (name: string) => boolean {
-  const rest = stages.slice(stages.indexOf(inside.at(-1)!) + 1);
-  const later = rest.flatMap((stage) => inputsOf(expressionsOf(stage)));
-  return (of) => later.some((node) => node.role === 'scratch' && node.of === of);
+  const others = stages.filter((stage) => !inside.includes(stage));
+  const read = others.flatMap((stage) => inputsOf(expressionsOf(stage)));
+  return (of) => read.some((node) => node.role === 'scratch' && node.of === of);
 }

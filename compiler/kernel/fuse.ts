@@ -19,25 +19,40 @@ export function keepsOutside(stage: ReduceStage, layout: readonly string[]): boo
   return group.kept.length === 0 || (innermost !== undefined && group.over.includes(innermost));
 }
 
-/** Runs of stages that can share one loop over what the first of them keeps. */
+interface Growing extends Fused {
+  readonly stages: Stage[];
+}
+
+/** Stages that can share one loop over what the first of them keeps, in an order in which each finds what it needs. */
 export function fuse(stages: readonly Stage[], layout: readonly string[]): Fused[] {
-  const fused: { outer: Axes; stages: Stage[] }[] = [];
+  const fused: Growing[] = [];
   for (const stage of stages) {
-    const last = fused.at(-1);
     const keeps = stage.kind === 'reduce' && keepsOutside(stage, layout);
-    if (last && last.outer.length > 0 && joins(stage, last.outer, keeps, last.stages))
-      last.stages.push(stage);
+    const home = homeOf(stage, keeps, fused);
+    if (home) home.stages.push(stage);
     else fused.push({ outer: keeps ? stage.groups[0]!.kept : [], stages: [stage] });
   }
   return fused;
 }
 
-function joins(stage: Stage, outer: Axes, keeps: boolean, before: readonly Stage[]): boolean {
-  const produced = new Set<Expr>(before.flatMap(outputsOf).map(handleOf));
-  const local = inputsOf(expressionsOf(stage)).every(
-    (node) => !produced.has(node) || sameAxes(node.axes, outer),
-  );
-  if (!local) return false;
+/** The last loop that a stage can join, unless it has to wait for what comes after. */
+function homeOf(stage: Stage, keeps: boolean, fused: readonly Growing[]): Growing | undefined {
+  const needed = inputsOf(expressionsOf(stage));
+  for (const one of fused.toReversed()) {
+    const produced = new Set<Expr>(one.stages.flatMap(outputsOf).map(handleOf));
+    const found = needed.filter((node) => produced.has(node));
+    if (one.outer.length > 0 && joins(stage, one.outer, keeps, found)) return one;
+    if (found.length > 0 || overwrites(stage)) return undefined;
+  }
+  return undefined;
+}
+
+/** `found` is what it needs of the stages before. */
+function joins(stage: Stage, outer: Axes, keeps: boolean, found: readonly Expr[]): boolean {
+  if (!found.every(({ axes }) => sameAxes(axes, outer))) return false;
   if (stage.kind === 'reduce') return keeps && sameAxes(stage.groups[0]!.kept, outer);
   return stage.outputs.every((output) => isSubset(outer, axesOf(output.axes)));
 }
+
+/** Whether it stores what other stages may read, so that it has to stay after them. */
+export const overwrites = (stage: Stage): boolean => outputsOf(stage).some(({ role }) => role === 'state');

@@ -202,11 +202,13 @@ export type Statement =
       readonly into: string;
       readonly place: Code;
     }
-  /** WebAssembly only: runs a phase for some of its kept indices, one after the other, which are not cut into blocks. */
+  /** WebAssembly only: runs a phase for some of its kept indices, which are not cut into blocks. */
+  | { readonly do: 'run'; readonly phase: Phase; readonly from: Code; readonly below: Code }
+  /** The same in a module, by the name of a function; `what` is for readers. */
   | {
-      readonly do: 'run';
-      /** In a module, by the names that routines have there. */
-      readonly phase: Phase | NamedPhase;
+      readonly do: 'call';
+      readonly function: string;
+      readonly what: string;
       readonly from: Code;
       readonly below: Code;
     }
@@ -250,17 +252,13 @@ export interface Phase {
    * whole kept indices do.
    */
   readonly strips: Code;
+  /** Where there are several routines, how many elements one kept index has. */
+  readonly each?: Code;
   /** Elements visited, to tell how much work it is. */
   readonly elements: Code;
   /** The uniform that says how many blocks a kept index is cut into. */
   readonly blocks: Uniform;
   readonly routines: readonly Routine[];
-}
-
-/** A phase by the names under which a module has its routines, and what runs all of them for a range of kept indices. */
-export interface NamedPhase {
-  readonly names: readonly string[];
-  readonly together: string;
 }
 
 /** A function of two values, `a` and `b`. */

@@ -1,7 +1,4 @@
 /** The phases of a WebAssembly kernel, each of them needing all of the one before, and the routines they consist of. */
-import { axesOf, sameAxes } from '../graph/axes.ts';
-import type { Expr } from '../graph/expr.ts';
-import { handleOf } from '../graph/handles.ts';
 import type { Group, ReduceStage, Stage } from '../schedule/stages.ts';
 import { elementsOf } from './axis-groups.ts';
 import { createBody } from './body.ts';
@@ -20,10 +17,10 @@ import {
   times,
 } from './kernel.ts';
 import type { Found } from './pack.ts';
-import { expressionsOf, inputsOf, outputsOf } from './tensors.ts';
 import { reduceColumns } from './wasm-columns.ts';
 import { finishGroup } from './wasm-finish.ts';
 import { joinMapping, type Mapping, mapElements, mappingsOf } from './wasm-map.ts';
+import { isOutermost, type Pair, pairUp } from './wasm-pairs.ts';
 import { prepare, preparedFor, prepareParts } from './wasm-prepare.ts';
 import { columnParts, describeReduction, type Reduction } from './wasm-reduction.ts';
 import {
@@ -65,60 +62,25 @@ export function phasesOf(context: Context, stages: readonly Stage[], layout: rea
   });
   const foundBy = (stage: Stage): Found => context.packed.in(original.get(stage) ?? stage);
   const making: Making = { context, scratch: [], foundBy };
-  const phases: Phase[] = [];
-  const fused = fuse(parts, layout);
-  for (let i = 0; i < fused.length; ) {
-    const pair = pairOf(context, layout, fused[i]!, fused[i + 1]);
-    phases.push(...(pair ? pairedPhases(making, pair) : phasesFor(making, fused[i]!, layout)));
-    i += pair ? 2 : 1;
-  }
+  const phases = pairUp(context, fuse(parts, layout), layout).flatMap((one) =>
+    'columns' in one ? pairPhases(making, one) : phasesFor(making, one, layout),
+  );
   return { phases, scratch: making.scratch };
 }
 
-/** A reduction down columns, and what is done with each of the rows that it sums, in either order. */
-interface Pair {
-  readonly columns: ReduceStage;
-  readonly rows: Fused;
-  readonly isRowsFirst: boolean;
-}
-
-/** Two neighbours that read the same rows, if neither waits for the other: rows may be done some at a time. */
-function pairOf(
-  { isVectored, inOrder }: Context,
-  layout: readonly string[],
-  first: Fused,
-  second: Fused | undefined,
-): Pair | undefined {
-  if (!second || !isVectored) return undefined;
-  const isRowsFirst = first.outer.length > 0;
-  const [rows, { stages }] = isRowsFirst ? [first, second] : [second, first];
-  const [columns, ...others] = stages;
-  const [reduced] = rows.stages;
-  if (others.length > 0 || columns?.kind !== 'reduce' || keepsOutside(columns, layout)) return undefined;
-  if (reduced?.kind !== 'reduce' || !sameAxes(reduced.space, columns.space)) return undefined;
-  const { over } = columns.groups[0]!;
-  const isOutside = sameAxes(axesOf(inOrder(columns.space).slice(0, over.length)), over);
-  if (!isOutside || !sameAxes(over, rows.outer)) return undefined;
-  if ([columns, ...rows.stages].flatMap(outputsOf).some(({ role }) => role === 'state')) return undefined;
-  const found = new Set<Expr>(outputsOf(columns).map(handleOf));
-  const waits = inputsOf(rows.stages.flatMap(expressionsOf)).some((node) => found.has(node));
-  return isRowsFirst || !waits ? { columns, rows, isRowsFirst } : undefined;
-}
-
 /** Where it is worth it, the first phase of the columns runs that of the rows, which by itself has nothing left to do. */
-function pairedPhases(making: Making, { columns, rows, isRowsFirst }: Pair): Phase[] {
-  const { context } = making;
+function pairPhases(making: Making, { columns, rows, isRowsFirst }: Pair): Phase[] {
   const reduction = describe(making, columns);
-  const alone = rowPhase(making, rows);
-  const isWorth = worthBeside(context, reduction);
-  if (isIndex(isWorth, 0))
-    return isRowsFirst
-      ? [alone, ...columnPhases(making, reduction)]
-      : [...columnPhases(making, reduction), alone];
-  const isLeft = binary('-', index(1), isWorth);
-  const phase = { ...alone, kept: times(isLeft, alone.kept), elements: times(isLeft, alone.elements) };
-  const reduced = columnPhases(making, reduction, { phase, isWorth });
+  const isWorth = worthBeside(making.context, reduction);
+  const phase = unless(isWorth, rowPhase(making, rows));
+  const reduced = columnPhases(making, reduction, isIndex(isWorth, 0) ? undefined : { phase, isWorth });
   return isRowsFirst ? [phase, ...reduced] : [...reduced, phase];
+}
+
+/** The phase, with nothing to do where another one runs it. */
+function unless(isRun: Code, phase: Phase): Phase {
+  const isLeft = binary('-', index(1), isRun);
+  return { ...phase, kept: times(isLeft, phase.kept), elements: times(isLeft, phase.elements) };
 }
 
 function phasesFor(making: Making, fused: Fused, layout: readonly string[]): Phase[] {
@@ -184,7 +146,10 @@ function rowPhase(making: Making, { outer, stages }: Fused): Phase {
   return {
     kept: sizeOf(context, first.kept),
     units: distinct(units).reduce(greatest),
-    strips: stripsOf(context, first.over.slice(0, -1), first.over.at(-1)!),
+    strips: isOutermost(context, outer, first.stage.space)
+      ? index(1)
+      : stripsOf(context, first.over.slice(0, -1), first.over.at(-1)!),
+    each: elementsOf(context, first.group.over),
     elements: elementsOf(context, first.stage.space),
     blocks: first.decided,
     routines,

@@ -165,6 +165,9 @@ export function unitsOf(
   return { rows, width, rowsEach, pieces, count };
 }
 
+/** 1 where a size is no less than the limit, or 0. */
+export const reaches = (size: Code, limit: Code): Code => least(index(1), binary('/', size, limit));
+
 /** About how many units there are, for the runtime to decide into how many blocks they are worth cutting. */
 export const roughUnits = (context: Context, groups: readonly AxisGroup[]): Code =>
   roundUp(sizeOf(context, groups), index(chunk));

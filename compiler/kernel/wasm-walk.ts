@@ -9,6 +9,7 @@ import {
   type Context,
   openVariable,
   place,
+  reaches,
   roundUp,
   rowsApart,
   sizeOf,
@@ -37,11 +38,11 @@ export interface Beside {
 /** Whether a phase is worth running beside a reduction: there are many rows, and long ones. */
 export function worthBeside(context: Context, { kept, over, lanes }: Reduction): Code {
   if (kept.length > 1) return index(0);
-  return times(reaches(sizeOf(context, over), manyRows), reaches(sizeOf(context, [lanes]), longRow));
+  return times(
+    reaches(sizeOf(context, over), index(manyRows)),
+    reaches(sizeOf(context, [lanes]), index(longRow)),
+  );
 }
-
-/** 1 where a size is no less than the limit, or 0. */
-const reaches = (size: Code, limit: number): Code => least(index(1), binary('/', size, index(limit)));
 
 export interface Walk {
   readonly reduction: Reduction;
@@ -70,7 +71,11 @@ export function openWalk(builder: Builder, reduction: Reduction, beside: Beside 
   const left = joining ? nest.local('rest', binary('%', rows, each)) : index(0);
   const whole = nest.local('rows', binary('-', rows, left));
   const hasBeside = beside ? nest.local('has_beside', beside.isWorth) : index(0);
-  const fewer = times(index(rowChunk - wideRows), hasBeside, reaches(sizeOf(builder, [lanes]), wideRow));
+  const fewer = times(
+    index(rowChunk - wideRows),
+    hasBeside,
+    reaches(sizeOf(builder, [lanes]), index(wideRow)),
+  );
   const chunk = nest.local('chunk', times(each, binary('-', index(rowChunk), fewer)));
   const wholeUnits = nest.local('units', roundUp(times(others, whole), chunk));
   const leftUnits = roundUp(times(others, least(left, index(1))), index(rowChunk));

@@ -51,8 +51,6 @@ export function instance_norm_backward_1(grad_y: Floats, x: Floats, mean: Floats
  * @param dx [n, c, s], written: the gradient of x
  */
 export function instance_norm_backward_2(grad_y: Floats, x: Floats, mean: Floats, invstd: Floats, weight: Floats, dweight: Floats, dbias: Floats, dx: Floats, c: number, n: number, s: number): void {
-  const mean_1 = new Float64Array(n * c);
-  const mean_2 = new Float64Array(n * c);
   const sum = new Float64Array(n * c);
   const sum_1 = new Float64Array(n * c);
   const sums = new Float64Array(2);
@@ -60,14 +58,19 @@ export function instance_norm_backward_2(grad_y: Floats, x: Floats, mean: Floats
     const base = i_n * c;
     for (let i_c = 0; i_c < c; i_c++) {
       const base_1 = (base + i_c) * s;
-      const mean_3 = mean[base + i_c]!;
-      reduce(grad_y, x, sums, base_1, s, mean_3);
+      const mean_1 = mean[base + i_c]!;
+      reduce(grad_y, x, sums, base_1, s, mean_1);
       const sum_2 = sums[0]!;
       const sum_3 = sums[1]!;
-      mean_1[base + i_c] = sum_3 / s;
-      mean_2[base + i_c] = sum_2 / s;
+      const mean_2 = sum_3 / s;
+      const mean_3 = sum_2 / s;
       sum[base + i_c] = sum_2;
       sum_1[base + i_c] = sum_3;
+      const invstd_1 = invstd[base + i_c]!;
+      const v = weight[i_c]! * invstd_1;
+      const v_1 = invstd_1 * invstd_1;
+      const v_2 = v_1 * mean_3;
+      map(x, grad_y, dx, base_1, s, mean_1, v, v_2, mean_2);
     }
   }
   const sums_1 = new Float64Array(2 * c);
@@ -107,25 +110,12 @@ export function instance_norm_backward_2(grad_y: Floats, x: Floats, mean: Floats
       sums_1[c + i_c_1]! += sum_5;
     }
   }
-  const v = n * s;
-  const test = v > 0;
+  const v_3 = n * s;
+  const test = v_3 > 0;
   for (let i_c_2 = 0; i_c_2 < c; i_c_2++) {
     const sum_6 = sums_1[i_c_2]!;
     dweight[i_c_2] = (test ? sum_6 : 0);
     dbias[i_c_2] = sums_1[c + i_c_2]!;
-  }
-  for (let i_n_2 = 0; i_n_2 < n; i_n_2++) {
-    const base_2 = i_n_2 * c;
-    for (let i_c_3 = 0; i_c_3 < c; i_c_3++) {
-      const invstd_1 = invstd[base_2 + i_c_3]!;
-      const v_1 = weight[i_c_3]! * invstd_1;
-      const base_3 = (base_2 + i_c_3) * s;
-      const v_2 = invstd_1 * invstd_1;
-      const v_3 = v_2 * mean_2[base_2 + i_c_3]!;
-      const mean_4 = mean[base_2 + i_c_3]!;
-      const mean_5 = mean_1[base_2 + i_c_3]!;
-      map(x, grad_y, dx, base_3, s, mean_4, v_1, v_3, mean_5);
-    }
   }
 }
 

@@ -18,7 +18,7 @@ type Floats = Float32Array | Float64Array;
  * @param mean [n, c], read and written: saved by forward
  * @param bias [c], or absent
  * @param weight [c], or absent
- * @param invstd [n, c], read and written: saved by forward
+ * @param invstd [n, c], written: saved by forward
  * @param y [n, c, s], written
  */
 export function instance_norm_forward_1(x: Floats, running_mean: Floats, running_var: Floats, mean: Floats, bias: Floats | undefined, weight: Floats | undefined, invstd: Floats, y: Floats, c: number, n: number, s: number, eps: number, momentum: number): void {
@@ -35,9 +35,14 @@ export function instance_norm_forward_1(x: Floats, running_mean: Floats, running
       const offset = sum * (1 / s);
       const squares = sums[1]! - sum * offset;
       const variance = (((squares < 0) ? 0 : squares)) / s;
-      invstd[base + i_c] = (1 / Math.sqrt(variance + eps));
-      mean[base + i_c] = x_1 + offset;
+      const invstd_1 = (1 / Math.sqrt(variance + eps));
+      const mean_1 = x_1 + offset;
+      invstd[base + i_c] = invstd_1;
+      mean[base + i_c] = mean_1;
       var_[base + i_c] = variance;
+      const v = (weight ? weight[i_c]! : 1) * invstd_1;
+      const bias_1 = (bias ? bias[i_c]! : 0);
+      map(x, y, base_2, s, v, mean_1, bias_1);
     }
   }
   const sums_1 = new Float64Array(2 * c);
@@ -77,32 +82,22 @@ export function instance_norm_forward_1(x: Floats, running_mean: Floats, running
       sums_1[c + i_c_1]! += sum_2;
     }
   }
-  const v = n * s;
-  const test = v > 0;
-  const v_1 = 1 - momentum;
+  const v_1 = n * s;
+  const test = v_1 > 0;
+  const v_2 = 1 - momentum;
   const test_1 = s > 0;
   const test_2 = n > 0;
   const test_3 = test_1 && test_2;
-  const v_2 = s - 1;
-  const v_3 = s / v_2;
-  const v_4 = v_3 * momentum;
+  const v_3 = s - 1;
+  const v_4 = s / v_3;
+  const v_5 = v_4 * momentum;
   for (let i_c_2 = 0; i_c_2 < c; i_c_2++) {
     const running_mean_1 = running_mean[i_c_2]!;
-    const mean_1 = sums_1[i_c_2]! / n;
+    const mean_2 = sums_1[i_c_2]! / n;
     const running_var_1 = running_var[i_c_2]!;
-    const mean_2 = sums_1[c + i_c_2]! / n;
-    running_mean[i_c_2] = (test ? v_1 * running_mean_1 + momentum * mean_1 : running_mean_1);
-    running_var[i_c_2] = (test_3 ? v_1 * running_var_1 + v_4 * mean_2 : running_var_1);
-  }
-  for (let i_n_2 = 0; i_n_2 < n; i_n_2++) {
-    const base_3 = i_n_2 * c;
-    for (let i_c_3 = 0; i_c_3 < c; i_c_3++) {
-      const v_5 = (weight ? weight[i_c_3]! : 1) * invstd[base_3 + i_c_3]!;
-      const base_4 = (base_3 + i_c_3) * s;
-      const mean_3 = mean[base_3 + i_c_3]!;
-      const bias_1 = (bias ? bias[i_c_3]! : 0);
-      map(x, y, base_4, s, v_5, mean_3, bias_1);
-    }
+    const mean_3 = sums_1[c + i_c_2]! / n;
+    running_mean[i_c_2] = (test ? v_2 * running_mean_1 + momentum * mean_2 : running_mean_1);
+    running_var[i_c_2] = (test_3 ? v_2 * running_var_1 + v_5 * mean_3 : running_var_1);
   }
 }
 

@@ -1,0 +1,62 @@
+/** Runs the routines of a phase in turn, as a routine of its own. */
+import { namesIn } from '../kernel/collect.ts';
+import {
+  below,
+  binary,
+  type Code,
+  greatest,
+  index,
+  least,
+  name,
+  type Phase,
+  type Routine,
+  type Statement,
+  times,
+} from '../kernel/kernel.ts';
+import { createNames } from '../kernel/names.ts';
+
+/** Elements that stay in cache from routine to routine. Of short rows many make up for what a call takes. */
+const together = 2 ** 9;
+
+/**
+ * The routines for some kept indices at a time where they are not cut into blocks; otherwise each routine for all of them,
+ * with the same block of one after the other, as they lie in memory.
+ */
+export function sequenceOf({ routines, blocks, each = index(1) }: Phase, names: readonly string[]): Routine {
+  const fresh = createNames([blocks.name, ...namesIn([{ do: 'let', name: '', value: each }])]).fresh;
+  const [begin, end, step] = [fresh('begin'), fresh('end'), fresh('step')];
+  const [first, last, cut] = [name(begin, 'index'), name(end, 'index'), name(blocks.name, 'index')];
+  const loop = (
+    base: string,
+    from: Code,
+    limit: Code,
+    by: Code,
+    body: (at: Code) => Statement[],
+  ): Statement => {
+    const id = fresh(base);
+    return { do: 'for', axes: [], name: id, from, below: limit, step: by, body: body(name(id, 'index')) };
+  };
+  const call = (i: number, from: Code, limit: Code): Statement => {
+    const id = names[i]!;
+    return { do: 'call', function: id, what: id, from, below: limit };
+  };
+  const several = greatest(index(1), binary('/', index(together), greatest(index(1), each)));
+  const some = loop('kept', first, last, name(step, 'index'), (at) => {
+    const next = least(binary('+', at, name(step, 'index')), last);
+    return routines.map((_, i) => call(i, at, next));
+  });
+  const inBlocks = routines.map(({ over }, i): Statement => {
+    if (over === 'kept') return call(i, first, last);
+    const onePart = (part: Code): Statement[] => [call(i, part, binary('+', part, index(1)))];
+    return loop('block', index(0), cut, index(1), (block) => [
+      loop('kept', first, last, index(1), (at) => onePart(binary('+', times(at, cut), block))),
+    ]);
+  });
+  const isWhole = below(cut, index(2));
+  const body: Statement[] = [
+    { do: 'let', name: step, value: several },
+    { do: 'if', test: isWhole, body: [some] },
+    { do: 'if', test: { code: 'not', type: 'bool', x: isWhole }, body: inBlocks },
+  ];
+  return { name: 'phase', over: 'kept', begin, end, body };
+}
