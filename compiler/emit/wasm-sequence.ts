@@ -1,4 +1,5 @@
 /** Runs the routines of a phase in turn, as a routine of its own. */
+import { invariant } from '../diagnostics.ts';
 import { namesIn } from '../kernel/collect.ts';
 import {
   below,
@@ -22,8 +23,13 @@ const together = 2 ** 9;
  * The routines for some kept indices at a time where they are not cut into blocks; otherwise each routine for all of them,
  * with the same block of one after the other, as they lie in memory.
  */
-export function sequenceOf({ routines, blocks, each = index(1) }: Phase, names: readonly string[]): Routine {
-  const fresh = createNames([blocks.name, ...namesIn([{ do: 'let', name: '', value: each }])]).fresh;
+export function sequenceOf({ routines, blocks, all }: Phase, names: readonly string[]): Routine {
+  invariant(all, 'routines in turn without what they have in common');
+  const { kept, each } = all;
+  const fresh = createNames([
+    blocks.name,
+    ...namesIn([{ do: 'let', name: '', value: times(kept, each) }]),
+  ]).fresh;
   const [begin, end, step] = [fresh('begin'), fresh('end'), fresh('step')];
   const [first, last, cut] = [name(begin, 'index'), name(end, 'index'), name(blocks.name, 'index')];
   const loop = (
@@ -47,10 +53,10 @@ export function sequenceOf({ routines, blocks, each = index(1) }: Phase, names: 
   });
   const inBlocks = routines.map(({ over }, i): Statement => {
     if (over === 'kept') return call(i, first, last);
-    const onePart = (part: Code): Statement[] => [call(i, part, binary('+', part, index(1)))];
-    return loop('block', index(0), cut, index(1), (block) => [
-      loop('kept', first, last, index(1), (at) => onePart(binary('+', times(at, cut), block))),
-    ]);
+    return loop('block', index(0), cut, index(1), (block) => {
+      const parts = times(block, kept);
+      return [call(i, binary('+', parts, first), binary('+', parts, last))];
+    });
   });
   const isWhole = below(cut, index(2));
   const body: Statement[] = [

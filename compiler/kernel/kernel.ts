@@ -252,8 +252,8 @@ export interface Phase {
    * whole kept indices do.
    */
   readonly strips: Code;
-  /** Where there are several routines, how many elements one kept index has. */
-  readonly each?: Code;
+  /** Where there are several routines, how many kept indices these know, and how many elements one has. */
+  readonly all?: { readonly kept: Code; readonly each: Code };
   /** Elements visited, to tell how much work it is. */
   readonly elements: Code;
   /** The uniform that says how many blocks a kept index is cut into. */

@@ -15,6 +15,7 @@ import {
   laneLoop,
   partLoop,
   sizeOf,
+  stripLoop,
   unflatten,
   unitLoop,
   unitsOf,
@@ -99,7 +100,11 @@ export function mapElements(builder: Builder, mapping: Mapping, blocks: Code): v
   };
   // without kept indices, neighbouring parts are neighbouring blocks
   if (kept.length === 0) onBlocks(builder.begin, builder.end);
-  else partLoop(builder, kept, blocks, (block) => onBlocks(block));
+  else if (rows.length === 0 || joining) partLoop(builder, kept, blocks, (block) => onBlocks(block));
+  else {
+    const walk: Walk = { builder, mapping, each, give: () => {} };
+    stripLoop(builder, kept, units, blocks, (...range) => walkInTurn(walk, ...range));
+  }
 }
 
 /** Outputs that have no more axes than what is kept, or rows of one element. */

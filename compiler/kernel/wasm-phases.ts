@@ -143,13 +143,15 @@ function rowPhase(making: Making, { outer, stages }: Fused): Phase {
       finish(making, own),
     );
   }
+  const kept = sizeOf(context, first.kept);
+  const stores = stages.some((stage) => stage.kind === 'reduce' && stage.riders.length > 0);
   return {
-    kept: sizeOf(context, first.kept),
+    kept,
     units: distinct(units).reduce(greatest),
     strips: isOutermost(context, outer, first.stage.space)
       ? index(1)
-      : stripsOf(context, first.over.slice(0, -1), first.over.at(-1)!),
-    each: elementsOf(context, first.group.over),
+      : stripsOf(context, first.over.slice(0, -1), first.over.at(-1)!, stores),
+    all: { kept, each: elementsOf(context, first.group.over) },
     elements: elementsOf(context, first.stage.space),
     blocks: first.decided,
     routines,

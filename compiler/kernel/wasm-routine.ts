@@ -77,16 +77,16 @@ export function forLoop(
   limit: Code,
   body: (position: Code) => void,
   base = 'i',
-  options: ScopeOptions = {},
+  { step = index(1), ...options }: ScopeOptions & { readonly step?: Code } = {},
 ): void {
   const id = names.fresh(base);
   const statements = nest.scope(axes, () => body(name(id, 'index')), options);
-  nest.push({ do: 'for', axes, name: id, from, below: limit, step: index(1), body: statements });
+  nest.push({ do: 'for', axes, name: id, from, below: limit, step, body: statements });
 }
 
 /**
- * The loop over parts: each is a block of one kept index, and the last counts fastest. Indices are carried on from
- * part to part, since dividing for each would cost more than a short row.
+ * The loop over parts: each is a block of one kept index, which counts faster. Indices are carried on from part to part,
+ * since dividing for each would cost more than a short row.
  */
 export function partLoop(
   builder: Builder,
@@ -97,9 +97,10 @@ export function partLoop(
   const { nest, begin, end } = builder;
   const first = openVariable(builder, 'first', begin);
   const block = openVariable(builder, 'block', index(0));
+  const count = sizeOf(builder, kept);
   assignIf(builder, below(index(1), blocks), [
-    [block, binary('%', begin, blocks)],
-    [first, binary('/', begin, blocks)],
+    [block, binary('/', begin, count)],
+    [first, binary('%', begin, count)],
   ]);
   let rest: Code = first;
   const positions = kept.map((group) => ({ group, size: sizeOf(builder, [group]) })).reverse();
@@ -117,7 +118,7 @@ export function partLoop(
     () => {
       for (const { group, at } of placed) place(builder, group, at);
       body(block);
-      nest.push(...advance([{ at: block, size: blocks }, ...placed]));
+      nest.push(...advance([...placed, { at: block, size: blocks }]));
     },
     'part',
   );
@@ -143,7 +144,8 @@ export interface Units {
   readonly width: Code;
   readonly rowsEach: Code;
   readonly pieces: Code;
-  readonly count: Code;
+  /** Blocks are cut between rows, or between pieces of them; where rows go abreast, between units. */
+  readonly isApart: boolean;
 }
 
 /** `each` is how many rows are walked as one. Where they go abreast, a unit has all rows of one of the `blocks`. */
@@ -161,8 +163,7 @@ export function unitsOf(
   const inBlock = blocks && times(roundUp(rows, times(blocks, index(rowsApart))), index(rowsApart));
   const rowsEach = settle('rows_each', inBlock ? greatest(few, inBlock) : few);
   const pieces = settle('pieces', roundUp(width, index(chunk)));
-  const count = settle('units', binary('*', roundUp(rows, rowsEach), pieces));
-  return { rows, width, rowsEach, pieces, count };
+  return { rows, width, rowsEach, pieces, isApart: inBlock !== undefined };
 }
 
 /** 1 where a size is no less than the limit, or 0. */
@@ -176,17 +177,28 @@ export const roughUnits = (context: Context, groups: readonly AxisGroup[]): Code
 const rowsEachOf = (width: Code): Code =>
   greatest(index(1), binary('/', index(chunk), greatest(index(1), width)));
 
-/** Elements of rows that are worth it: of shorter ones, too many make a unit; of longer ones, the next is far away anyway. */
-const [shortRow, longRow] = [64, 4096];
+/** Elements of rows that are worth it: of shorter ones, partials take long; of longer ones, the next is far away anyway. */
+const [shortRow, longRow] = [32, 4096];
+/** Times all rows that fit in memory, it is below 2³². */
+const mostStrips = 1024;
 
-/** How many units of whole rows there are, for rows that are worth it. */
-export function stripsOf(context: Context, rowGroups: readonly AxisGroup[], lanes: AxisGroup): Code {
+/**
+ * How many units of whole rows there are, for rows that are worth it; or how many rows, where each element is stored, which
+ * is much faster in the order of memory.
+ */
+export function stripsOf(
+  context: Context,
+  rowGroups: readonly AxisGroup[],
+  lanes: AxisGroup,
+  stores: boolean,
+): Code {
   if (rowGroups.length === 0) return index(1);
   const width = sizeOf(context, [lanes]);
   const isNotShort = least(index(1), binary('/', width, index(shortRow)));
   const isNotLong = least(index(1), binary('/', index(longRow), greatest(index(1), width)));
-  const units = roundUp(sizeOf(context, rowGroups), rowsEachOf(width));
-  return greatest(index(1), times(isNotShort, isNotLong, units));
+  const rows = sizeOf(context, rowGroups);
+  const strips = least(stores ? rows : roundUp(rows, rowsEachOf(width)), index(mostStrips));
+  return greatest(index(1), times(isNotShort, isNotLong, strips));
 }
 
 /** Visits the units of some blocks; `unit` gets the rows and the piece of each row that are its own. */
@@ -198,8 +210,9 @@ export function unitLoop(
   unit: (rows: readonly [Code, Code], piece: readonly [Code, Code]) => void,
   nextBlock = binary('+', block, index(1)),
 ): void {
-  const { nest } = builder;
-  const { rows, width, rowsEach, pieces, count } = units;
+  const { rows, width, rowsEach, pieces, isApart } = units;
+  const rowOf = (at: Code): Code => (isApart ? times(at, rowsEach) : at);
+  const count = builder.nest.local('units', times(isApart ? roundUp(rows, rowsEach) : rows, pieces));
   const share = (k: Code): Code => binary('/', binary('*', count, k), blocks);
   const from = openVariable(builder, 'from', index(0));
   const to = openVariable(builder, 'to', count);
@@ -207,25 +220,85 @@ export function unitLoop(
     [from, share(block)],
     [to, share(nextBlock)],
   ]);
-  forLoop(
-    builder,
-    [],
-    from,
-    to,
-    (at) => {
-      const row = openVariable(builder, 'row', binary('*', at, rowsEach));
-      const left = openVariable(builder, 'left', index(0));
-      const right = openVariable(builder, 'right', width);
-      assignIf(builder, below(index(1), pieces), [
-        [row, binary('*', binary('/', at, pieces), rowsEach)],
-        [left, binary('*', binary('%', at, pieces), index(chunk))],
-        [right, least(binary('+', left, index(chunk)), width)],
-      ]);
-      const lastRow = nest.local('last_row', least(binary('+', row, rowsEach), rows));
-      unit([row, lastRow], [left, right]);
-    },
-    'unit',
-  );
+  const onUnit = (at: Code): void => {
+    const row = openVariable(builder, 'row', rowOf(at));
+    const last = least(binary('+', row, rowsEach), isApart ? rows : to);
+    const lastRow = openVariable(builder, 'last_row', last);
+    const left = openVariable(builder, 'left', index(0));
+    const right = openVariable(builder, 'right', width);
+    assignIf(builder, below(index(1), pieces), [
+      [row, rowOf(binary('/', at, pieces))],
+      [lastRow, least(binary('+', row, rowsEach), rows)],
+      [left, binary('*', binary('%', at, pieces), index(chunk))],
+      [right, least(binary('+', left, index(chunk)), width)],
+    ]);
+    unit([row, lastRow], [left, right]);
+  };
+  forLoop(builder, [], from, to, onUnit, 'unit', isApart ? {} : { step: rowsEach });
+}
+
+/** Elements of rows that make a strip. */
+const stripElements = 64;
+
+/**
+ * Visits parts as `partLoop` and `unitLoop` do, but those of one block in strips of rows, each for all of their kept
+ * indices, as they lie in memory: what is stored is written much faster so.
+ */
+export function stripLoop(
+  builder: Builder,
+  kept: readonly AxisGroup[],
+  { rows, width, pieces }: Units,
+  blocks: Code,
+  unit: (rows: readonly [Code, Code], piece: readonly [Code, Code]) => void,
+): void {
+  const { nest, begin, end } = builder;
+  const all = nest.local('kept', sizeOf(builder, kept));
+  const items = nest.local('items', times(rows, pieces));
+  const step = openVariable(builder, 'step', greatest(items, index(1)));
+  const unitStep = openVariable(builder, 'unit_step', step);
+  const firstBlock = openVariable(builder, 'first', index(0));
+  const lastBlock = openVariable(builder, 'last', index(1));
+  assignIf(builder, below(index(1), blocks), [
+    [
+      step,
+      greatest(greatest(pieces, index(1)), binary('/', index(stripElements), greatest(index(1), width))),
+    ],
+    [firstBlock, binary('/', begin, all)],
+    [lastBlock, roundUp(end, all)],
+    [unitStep, step],
+  ]);
+  assignIf(builder, below(index(1), pieces), [[unitStep, index(1)]]);
+  const share = (k: Code): Code => binary('/', times(items, k), blocks);
+  const onBlock = (block: Code): void => {
+    const next = binary('+', block, index(1));
+    const start = nest.local('start', times(block, all));
+    const from = nest.local('from', binary('-', greatest(begin, start), start));
+    const to = nest.local('to', binary('-', least(end, times(next, all)), start));
+    const lastItem = nest.local('last_item', share(next));
+    const onStrip = (item: Code): void => {
+      const stripEnd = nest.local('strip_end', least(binary('+', item, step), lastItem));
+      const onKept = (at: Code): void => {
+        unflatten(builder, at, kept);
+        const onUnit = (one: Code): void => {
+          const row = openVariable(builder, 'row', one);
+          const lastRow = openVariable(builder, 'last_row', stripEnd);
+          const left = openVariable(builder, 'left', index(0));
+          const right = openVariable(builder, 'right', width);
+          assignIf(builder, below(index(1), pieces), [
+            [row, binary('/', one, pieces)],
+            [lastRow, binary('+', row, index(1))],
+            [left, times(binary('%', one, pieces), index(chunk))],
+            [right, least(binary('+', left, index(chunk)), width)],
+          ]);
+          unit([row, lastRow], [left, right]);
+        };
+        forLoop(builder, [], item, stripEnd, onUnit, 'unit', { step: unitStep });
+      };
+      forLoop(builder, kept.flat(), from, to, onKept, 'kept');
+    };
+    forLoop(builder, [], share(block), lastItem, onStrip, 'strip', { step });
+  };
+  forLoop(builder, [], firstBlock, lastBlock, onBlock, 'block');
 }
 
 /** The name of the array that the thread has to itself. */

@@ -22,7 +22,7 @@ function describe(): OpDescription<BatchNormAddReluTypes> {
     (n) => 3 * n['c']! * n['$blocks']!,
     (n) => n['c']!,
     (n) => Math.floor((n['n']! * n['s']! + 1023) / 1024),
-    (n) => Math.max(1, Math.min(1, Math.floor(n['s']! / 64)) * Math.min(1, Math.floor(4096 / Math.max(1, n['s']!))) * Math.floor((n['n']! + Math.max(1, Math.floor(1024 / Math.max(1, n['s']!))) - 1) / Math.max(1, Math.floor(1024 / Math.max(1, n['s']!))))),
+    (n) => Math.max(1, Math.min(1, Math.floor(n['s']! / 32)) * Math.min(1, Math.floor(4096 / Math.max(1, n['s']!))) * Math.min(Math.floor((n['n']! + Math.max(1, Math.floor(1024 / Math.max(1, n['s']!))) - 1) / Math.max(1, Math.floor(1024 / Math.max(1, n['s']!)))), 1024)),
     (n) => n['n']! * n['c']! * n['s']!,
     (n) => 3 * n['c']! * n['$taken']!,
     (n) => n['n']! * Math.floor(n['s']! / n['$many']!),
@@ -39,6 +39,7 @@ function describe(): OpDescription<BatchNormAddReluTypes> {
     (n) => Math.floor((n['s']! + 1023) / 1024),
     (n) => 4 * n['c']!,
     (n) => 3 * n['c']!,
+    (n) => Math.max(1, Math.min(1, Math.floor(n['s']! / 32)) * Math.min(1, Math.floor(4096 / Math.max(1, n['s']!))) * Math.min(n['n']!, 1024)),
     (n) => 2 * n['c']! + 160,
   ];
   const bindings: readonly BindingDescription[] = [
@@ -85,7 +86,7 @@ function describe(): OpDescription<BatchNormAddReluTypes> {
     { name: 'packed', role: 'scratch', of: 'packed', axes: ['c'], access: 'write', length: f[20]! },
     { name: 'packed', role: 'scratch', of: 'packed', axes: ['c'], access: 'read', length: f[20]! },
     { name: 'invstd', role: 'output', of: 'invstd', axes: ['c'], access: 'read_write' },
-    { name: 'packed', role: 'scratch', of: 'packed', axes: ['c'], access: 'read_write', length: f[21]! },
+    { name: 'packed', role: 'scratch', of: 'packed', axes: ['c'], access: 'read_write', length: f[22]! },
   ];
   const b = (...places: readonly number[]) => places.map((i) => bindings[i]!);
   const p: readonly WasmPhaseDescription[] = [
@@ -94,7 +95,7 @@ function describe(): OpDescription<BatchNormAddReluTypes> {
     { kept: f[17]!, units: f[13]!, strips: f[13]!, elements: f[17]!, blocks: '$blocks_1', routines: [{ name: 'prepare_1', over: 'parts' }], together: 'prepare_1' },
     { kept: f[8]!, units: f[18]!, strips: f[13]!, elements: f[5]!, blocks: '$blocks', routines: [{ name: 'map_2', over: 'parts' }], together: 'map_2' },
     { kept: f[13]!, units: f[17]!, strips: f[13]!, elements: f[2]!, blocks: '$blocks_2', routines: [{ name: 'map_3', over: 'parts' }], together: 'map_3' },
-    { kept: f[2]!, units: f[3]!, strips: f[4]!, elements: f[5]!, blocks: '$blocks', routines: [{ name: 'reduce_2', over: 'parts' }, { name: 'finish_3', over: 'kept' }], together: 'phase_3' },
+    { kept: f[2]!, units: f[3]!, strips: f[21]!, elements: f[5]!, blocks: '$blocks', routines: [{ name: 'reduce_2', over: 'parts' }, { name: 'finish_3', over: 'kept' }], together: 'phase_3' },
     { kept: f[2]!, units: f[3]!, strips: f[4]!, elements: f[5]!, blocks: '$blocks', routines: [{ name: 'reduce_1', over: 'parts' }, { name: 'finish_3', over: 'kept' }, { name: 'map_4', over: 'parts' }], together: 'phase_3' },
     { kept: f[2]!, units: f[3]!, strips: f[4]!, elements: f[5]!, blocks: '$blocks', routines: [{ name: 'reduce_3', over: 'parts' }, { name: 'finish_4', over: 'kept' }, { name: 'map_3', over: 'parts' }], together: 'phase_4' },
     { kept: f[17]!, units: f[13]!, strips: f[13]!, elements: f[17]!, blocks: '$blocks_1', routines: [{ name: 'prepare_2', over: 'parts' }], together: 'prepare_2' },

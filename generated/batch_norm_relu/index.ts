@@ -22,7 +22,7 @@ function describe(): OpDescription<BatchNormReluTypes> {
     (n) => 3 * n['c']! * n['$blocks']!,
     (n) => n['c']!,
     (n) => Math.floor((n['n']! * n['s']! + 1023) / 1024),
-    (n) => Math.max(1, Math.min(1, Math.floor(n['s']! / 64)) * Math.min(1, Math.floor(4096 / Math.max(1, n['s']!))) * Math.floor((n['n']! + Math.max(1, Math.floor(1024 / Math.max(1, n['s']!))) - 1) / Math.max(1, Math.floor(1024 / Math.max(1, n['s']!))))),
+    (n) => Math.max(1, Math.min(1, Math.floor(n['s']! / 32)) * Math.min(1, Math.floor(4096 / Math.max(1, n['s']!))) * Math.min(Math.floor((n['n']! + Math.max(1, Math.floor(1024 / Math.max(1, n['s']!))) - 1) / Math.max(1, Math.floor(1024 / Math.max(1, n['s']!)))), 1024)),
     (n) => n['n']! * n['c']! * n['s']!,
     (n) => n['n']! * Math.floor(n['s']! / n['$many']!),
     (n) => 3 * n['c']! * n['$taken']!,
@@ -36,6 +36,7 @@ function describe(): OpDescription<BatchNormReluTypes> {
     (n) => Math.floor(n['c']! / n['$many']!),
     (n) => Math.floor((n['c']! + 1023) / 1024),
     (n) => Math.floor((n['s']! + 1023) / 1024),
+    (n) => Math.max(1, Math.min(1, Math.floor(n['s']! / 32)) * Math.min(1, Math.floor(4096 / Math.max(1, n['s']!))) * Math.min(n['n']!, 1024)),
     (n) => 4 * n['c']!,
     (n) => 2 * n['c']! + 160,
   ];
@@ -74,10 +75,10 @@ function describe(): OpDescription<BatchNormReluTypes> {
     { name: 'running_mean', role: 'state', of: 'running_mean', axes: ['c'], access: 'read' },
     { name: 'running_var', role: 'state', of: 'running_var', axes: ['c'], access: 'read' },
     { name: 'prepared', role: 'scratch', of: 'prepared', axes: ['c'], access: 'read_write', length: f[0]! },
-    { name: 'packed', role: 'scratch', of: 'packed', axes: ['c'], access: 'write', length: f[18]! },
-    { name: 'packed', role: 'scratch', of: 'packed', axes: ['c'], access: 'read', length: f[18]! },
+    { name: 'packed', role: 'scratch', of: 'packed', axes: ['c'], access: 'write', length: f[19]! },
+    { name: 'packed', role: 'scratch', of: 'packed', axes: ['c'], access: 'read', length: f[19]! },
     { name: 'invstd', role: 'output', of: 'invstd', axes: ['c'], access: 'read_write' },
-    { name: 'packed', role: 'scratch', of: 'packed', axes: ['c'], access: 'read_write', length: f[19]! },
+    { name: 'packed', role: 'scratch', of: 'packed', axes: ['c'], access: 'read_write', length: f[20]! },
   ];
   const b = (...places: readonly number[]) => places.map((i) => bindings[i]!);
   const p: readonly WasmPhaseDescription[] = [
@@ -86,7 +87,7 @@ function describe(): OpDescription<BatchNormReluTypes> {
     { kept: f[16]!, units: f[14]!, strips: f[14]!, elements: f[16]!, blocks: '$blocks_1', routines: [{ name: 'prepare_1', over: 'parts' }], together: 'prepare_1' },
     { kept: f[8]!, units: f[17]!, strips: f[14]!, elements: f[5]!, blocks: '$blocks', routines: [{ name: 'map_2', over: 'parts' }], together: 'map_2' },
     { kept: f[14]!, units: f[16]!, strips: f[14]!, elements: f[2]!, blocks: '$blocks_2', routines: [{ name: 'map_3', over: 'parts' }], together: 'map_3' },
-    { kept: f[2]!, units: f[3]!, strips: f[4]!, elements: f[5]!, blocks: '$blocks', routines: [{ name: 'reduce_2', over: 'parts' }, { name: 'finish_3', over: 'kept' }], together: 'phase_3' },
+    { kept: f[2]!, units: f[3]!, strips: f[18]!, elements: f[5]!, blocks: '$blocks', routines: [{ name: 'reduce_2', over: 'parts' }, { name: 'finish_3', over: 'kept' }], together: 'phase_3' },
     { kept: f[2]!, units: f[3]!, strips: f[4]!, elements: f[5]!, blocks: '$blocks', routines: [{ name: 'reduce_1', over: 'parts' }, { name: 'finish_3', over: 'kept' }, { name: 'map_4', over: 'parts' }], together: 'phase_3' },
     { kept: f[2]!, units: f[3]!, strips: f[4]!, elements: f[5]!, blocks: '$blocks', routines: [{ name: 'reduce_3', over: 'parts' }, { name: 'finish_4', over: 'kept' }, { name: 'map_3', over: 'parts' }], together: 'phase_4' },
     { kept: f[16]!, units: f[14]!, strips: f[14]!, elements: f[16]!, blocks: '$blocks_1', routines: [{ name: 'prepare_2', over: 'parts' }], together: 'prepare_2' },

@@ -26,7 +26,7 @@ function describe(): OpDescription<BatchNormWithStatsTypes> {
     (n) => 3 * n['c']! * n['$blocks']!,
     (n) => n['c']!,
     (n) => Math.floor((n['n']! * n['s']! + 1023) / 1024),
-    (n) => Math.max(1, Math.min(1, Math.floor(n['s']! / 64)) * Math.min(1, Math.floor(4096 / Math.max(1, n['s']!))) * Math.floor((n['n']! + Math.max(1, Math.floor(1024 / Math.max(1, n['s']!))) - 1) / Math.max(1, Math.floor(1024 / Math.max(1, n['s']!))))),
+    (n) => Math.max(1, Math.min(1, Math.floor(n['s']! / 32)) * Math.min(1, Math.floor(4096 / Math.max(1, n['s']!))) * Math.min(Math.floor((n['n']! + Math.max(1, Math.floor(1024 / Math.max(1, n['s']!))) - 1) / Math.max(1, Math.floor(1024 / Math.max(1, n['s']!)))), 1024)),
     (n) => n['n']! * n['c']! * n['s']!,
     (n) => 3 * n['c']! * n['$taken']!,
     (n) => n['n']! * Math.floor(n['s']! / n['$many']!),

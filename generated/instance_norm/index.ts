@@ -42,7 +42,7 @@ function describe(): OpDescription<InstanceNormTypes> {
     (n) => n['n']! * Math.floor(n['s']! / n['$many']!),
     (n) => 2 * n['c']! * n['$blocks']!,
     (n) => Math.floor((n['n']! * n['s']! + 1023) / 1024),
-    (n) => Math.max(1, Math.min(1, Math.floor(n['s']! / 64)) * Math.min(1, Math.floor(4096 / Math.max(1, n['s']!))) * Math.floor((n['n']! + Math.max(1, Math.floor(1024 / Math.max(1, n['s']!))) - 1) / Math.max(1, Math.floor(1024 / Math.max(1, n['s']!))))),
+    (n) => Math.max(1, Math.min(1, Math.floor(n['s']! / 32)) * Math.min(1, Math.floor(4096 / Math.max(1, n['s']!))) * Math.min(n['n']!, 1024)),
     (n) => n['n']! * n['c']! + 80,
   ];
   const bindings: readonly BindingDescription[] = [
