@@ -23,12 +23,19 @@ interface Growing extends Fused {
   readonly stages: Stage[];
 }
 
-/** Stages that can share one loop over what the first of them keeps, in an order in which each finds what it needs. */
-export function fuse(stages: readonly Stage[], layout: readonly string[]): Fused[] {
+/**
+ * Stages that can share one loop over what the first of them keeps, in an order in which each finds what it needs.
+ * `handsOver` is whether later stages may find more of a stage than its outputs.
+ */
+export function fuse(
+  stages: readonly Stage[],
+  layout: readonly string[],
+  handsOver: (stage: Stage) => boolean = () => false,
+): Fused[] {
   const fused: Growing[] = [];
   for (const stage of stages) {
     const keeps = stage.kind === 'reduce' && keepsOutside(stage, layout);
-    const home = homeOf(stage, keeps, fused);
+    const home = homeOf(stage, keeps, fused, handsOver);
     if (home) home.stages.push(stage);
     else fused.push({ outer: keeps ? stage.groups[0]!.kept : [], stages: [stage] });
   }
@@ -36,13 +43,18 @@ export function fuse(stages: readonly Stage[], layout: readonly string[]): Fused
 }
 
 /** The last loop that a stage can join, unless it has to wait for what comes after. */
-function homeOf(stage: Stage, keeps: boolean, fused: readonly Growing[]): Growing | undefined {
+function homeOf(
+  stage: Stage,
+  keeps: boolean,
+  fused: readonly Growing[],
+  handsOver: (stage: Stage) => boolean,
+): Growing | undefined {
   const needed = inputsOf(expressionsOf(stage));
   for (const one of fused.toReversed()) {
     const produced = new Set<Expr>(one.stages.flatMap(outputsOf).map(handleOf));
     const found = needed.filter((node) => produced.has(node));
     if (one.outer.length > 0 && joins(stage, one.outer, keeps, found)) return one;
-    if (found.length > 0 || overwrites(stage)) return undefined;
+    if (found.length > 0 || overwrites(stage) || one.stages.some(handsOver)) return undefined;
   }
   return undefined;
 }

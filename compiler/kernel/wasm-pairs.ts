@@ -2,7 +2,7 @@
 import { type Axes, axesOf, sameAxes } from '../graph/axes.ts';
 import type { Expr } from '../graph/expr.ts';
 import { handleOf } from '../graph/handles.ts';
-import type { ReduceStage } from '../schedule/stages.ts';
+import type { ReduceStage, Stage } from '../schedule/stages.ts';
 import { type Fused, keepsOutside, overwrites } from './fuse.ts';
 import { expressionsOf, inputsOf, outputsOf } from './tensors.ts';
 import type { Context } from './wasm-routine.ts';
@@ -40,7 +40,7 @@ function pairOf(context: Context, first: Fused, second: Fused, layout: readonly 
   const { over } = columns.groups[0]!;
   if (!sameAxes(over, rows.outer) || !isOutermost(context, over, columns.space)) return undefined;
   // of rows, a few are done before all columns are; and what a state was is read in either
-  const isFree = isRowsFirst || !needs(rows, columns);
+  const isFree = isRowsFirst || !(needs(rows, columns) || handsOver(context, columns));
   const isPair = context.isVectored && isFree && ![columns, ...rows.stages].some(overwrites);
   return isPair ? { columns, rows, isRowsFirst } : undefined;
 }
@@ -48,6 +48,10 @@ function pairOf(context: Context, first: Fused, second: Fused, layout: readonly 
 /** Whether some axes of a space are the outermost ones in memory. */
 export const isOutermost = ({ inOrder }: Context, axes: Axes, space: Axes): boolean =>
   sameAxes(axesOf(inOrder(space).slice(0, axes.length)), axes);
+
+/** Whether a stage packs small values, which any later one may find. */
+export const handsOver = ({ packed }: Context, stage: Stage): boolean =>
+  stage.kind === 'reduce' && stage.groups.some((group) => packed.by(group) !== undefined);
 
 function needs({ stages }: Fused, stage: ReduceStage): boolean {
   const produced = new Set<Expr>(outputsOf(stage).map(handleOf));

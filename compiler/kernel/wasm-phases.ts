@@ -20,7 +20,7 @@ import type { Found } from './pack.ts';
 import { reduceColumns } from './wasm-columns.ts';
 import { finishGroup } from './wasm-finish.ts';
 import { joinMapping, type Mapping, mapElements, mappingsOf } from './wasm-map.ts';
-import { isOutermost, type Pair, pairUp } from './wasm-pairs.ts';
+import { handsOver, isOutermost, type Pair, pairUp } from './wasm-pairs.ts';
 import { prepare, preparedFor, prepareParts } from './wasm-prepare.ts';
 import { columnParts, describeReduction, type Reduction } from './wasm-reduction.ts';
 import {
@@ -62,9 +62,11 @@ export function phasesOf(context: Context, stages: readonly Stage[], layout: rea
   });
   const foundBy = (stage: Stage): Found => context.packed.in(original.get(stage) ?? stage);
   const making: Making = { context, scratch: [], foundBy };
-  const phases = pairUp(context, fuse(parts, layout), layout).flatMap((one) =>
-    'columns' in one ? pairPhases(making, one) : phasesFor(making, one, layout),
-  );
+  const phases = pairUp(
+    context,
+    fuse(parts, layout, (stage) => handsOver(context, stage)),
+    layout,
+  ).flatMap((one) => ('columns' in one ? pairPhases(making, one) : phasesFor(making, one, layout)));
   return { phases, scratch: making.scratch };
 }
 
