@@ -207,11 +207,10 @@ export function unitLoop(
   units: Units,
   block: Code,
   blocks: Code,
-  unit: (rows: readonly [Code, Code], piece: readonly [Code, Code]) => void,
+  unit: OnUnit,
   nextBlock = binary('+', block, index(1)),
 ): void {
-  const { rows, width, rowsEach, pieces, isApart } = units;
-  const rowOf = (at: Code): Code => (isApart ? times(at, rowsEach) : at);
+  const { rows, rowsEach, pieces, isApart } = units;
   const count = builder.nest.local('units', times(isApart ? roundUp(rows, rowsEach) : rows, pieces));
   const share = (k: Code): Code => binary('/', binary('*', count, k), blocks);
   const from = openVariable(builder, 'from', index(0));
@@ -220,21 +219,30 @@ export function unitLoop(
     [from, share(block)],
     [to, share(nextBlock)],
   ]);
-  const onUnit = (at: Code): void => {
-    const row = openVariable(builder, 'row', rowOf(at));
-    const last = least(binary('+', row, rowsEach), isApart ? rows : to);
-    const lastRow = openVariable(builder, 'last_row', last);
-    const left = openVariable(builder, 'left', index(0));
-    const right = openVariable(builder, 'right', width);
-    assignIf(builder, below(index(1), pieces), [
-      [row, rowOf(binary('/', at, pieces))],
-      [lastRow, least(binary('+', row, rowsEach), rows)],
-      [left, binary('*', binary('%', at, pieces), index(chunk))],
-      [right, least(binary('+', left, index(chunk)), width)],
-    ]);
-    unit([row, lastRow], [left, right]);
-  };
+  const onUnit = (at: Code): void =>
+    visitUnit(builder, units, at, least(binary('+', at, rowsEach), to), unit);
   forLoop(builder, [], from, to, onUnit, 'unit', isApart ? {} : { step: rowsEach });
+}
+
+/** Rows, and a piece of each. */
+type OnUnit = (rows: readonly [Code, Code], piece: readonly [Code, Code]) => void;
+
+/** Visits the unit that begins with a row; where rows are cut, the one that is a piece. */
+function visitUnit(builder: Builder, units: Units, at: Code, end: Code, unit: OnUnit): void {
+  const { rows, width, rowsEach, pieces, isApart } = units;
+  const rowOf = (k: Code): Code => (isApart ? times(k, rowsEach) : k);
+  const row = openVariable(builder, 'row', rowOf(at));
+  const last = least(binary('+', row, rowsEach), rows);
+  const lastRow = openVariable(builder, 'last_row', isApart ? last : end);
+  const left = openVariable(builder, 'left', index(0));
+  const right = openVariable(builder, 'right', width);
+  assignIf(builder, below(index(1), pieces), [
+    [row, rowOf(binary('/', at, pieces))],
+    [lastRow, last],
+    [left, binary('*', binary('%', at, pieces), index(chunk))],
+    [right, least(binary('+', left, index(chunk)), width)],
+  ]);
+  unit([row, lastRow], [left, right]);
 }
 
 /** Elements of rows that make a strip. */
@@ -247,22 +255,21 @@ const stripElements = 64;
 export function stripLoop(
   builder: Builder,
   kept: readonly AxisGroup[],
-  { rows, width, pieces }: Units,
+  units: Units,
   blocks: Code,
-  unit: (rows: readonly [Code, Code], piece: readonly [Code, Code]) => void,
+  unit: OnUnit,
 ): void {
   const { nest, begin, end } = builder;
+  const { rows, width, pieces } = units;
   const all = nest.local('kept', sizeOf(builder, kept));
   const items = nest.local('items', times(rows, pieces));
   const step = openVariable(builder, 'step', greatest(items, index(1)));
   const unitStep = openVariable(builder, 'unit_step', step);
   const firstBlock = openVariable(builder, 'first', index(0));
   const lastBlock = openVariable(builder, 'last', index(1));
+  const few = binary('/', index(stripElements), greatest(index(1), width));
   assignIf(builder, below(index(1), blocks), [
-    [
-      step,
-      greatest(greatest(pieces, index(1)), binary('/', index(stripElements), greatest(index(1), width))),
-    ],
+    [step, greatest(greatest(pieces, index(1)), few)],
     [firstBlock, binary('/', begin, all)],
     [lastBlock, roundUp(end, all)],
     [unitStep, step],
@@ -279,19 +286,7 @@ export function stripLoop(
       const stripEnd = nest.local('strip_end', least(binary('+', item, step), lastItem));
       const onKept = (at: Code): void => {
         unflatten(builder, at, kept);
-        const onUnit = (one: Code): void => {
-          const row = openVariable(builder, 'row', one);
-          const lastRow = openVariable(builder, 'last_row', stripEnd);
-          const left = openVariable(builder, 'left', index(0));
-          const right = openVariable(builder, 'right', width);
-          assignIf(builder, below(index(1), pieces), [
-            [row, binary('/', one, pieces)],
-            [lastRow, binary('+', row, index(1))],
-            [left, times(binary('%', one, pieces), index(chunk))],
-            [right, least(binary('+', left, index(chunk)), width)],
-          ]);
-          unit([row, lastRow], [left, right]);
-        };
+        const onUnit = (one: Code): void => visitUnit(builder, units, one, stripEnd, unit);
         forLoop(builder, [], item, stripEnd, onUnit, 'unit', { step: unitStep });
       };
       forLoop(builder, kept.flat(), from, to, onKept, 'kept');
