@@ -1,12 +1,12 @@
 /** What emitters have large packages do; a caller may have it done on another thread. */
 import { createPrint, type Structure } from './source.ts';
 import { assemble } from './wasm.ts';
-import type { ModuleCode } from './wasm-plan.ts';
+import type { RoutineCode } from './wasm-plan.ts';
 
 /** Prints TypeScript. */
 export type Print = (statements: readonly (string | Structure)[]) => Promise<string>;
 /** The bytes of a WebAssembly module. */
-export type Assemble = (code: ModuleCode) => Promise<Uint8Array>;
+export type Assemble = (code: readonly RoutineCode[]) => Promise<Uint8Array>;
 
 /** What is passed to them and what they return can be cloned. */
 export interface Tools {

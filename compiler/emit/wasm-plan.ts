@@ -101,11 +101,7 @@ export function planModule(kernels: readonly Kernel[]): ModulePlan {
   };
 }
 
-/** A module as it is assembled: data alone. */
-export interface ModuleCode {
-  readonly routines: readonly RoutineCode[];
-}
-
+/** A routine of a module as it is assembled: data alone. */
 export interface RoutineCode {
   readonly name: string;
   readonly routine: Routine;
@@ -114,14 +110,13 @@ export interface RoutineCode {
   readonly used: readonly Argument[];
 }
 
-export const codeOf = ({ routines, sequences }: ModulePlan): ModuleCode => ({
-  routines: [...routines, ...sequences].map(({ name, routine, kernel: { bindings }, used }) => ({
+export const codeOf = ({ routines, sequences }: ModulePlan): RoutineCode[] =>
+  [...routines, ...sequences].map(({ name, routine, kernel: { bindings }, used }) => ({
     name,
     routine,
     bindings,
     used,
-  })),
-});
+  }));
 
 /** The same routine with functions of the module for the phases that it runs. */
 function withCalls(routine: Routine, nameOf: (phase: Phase) => ModulePhase): Routine {

@@ -16,7 +16,7 @@ import {
 } from '../kernel/kernel.ts';
 import { createNames } from '../kernel/names.ts';
 
-/** Elements that stay in cache from routine to routine. Of short rows many make up for what a call takes. */
+/** Elements that go from routine to routine: enough to make up for calls, few enough for the next to be read ahead meanwhile. */
 const together = 2 ** 9;
 
 /**
@@ -26,10 +26,10 @@ const together = 2 ** 9;
 export function sequenceOf({ routines, blocks, all }: Phase, names: readonly string[]): Routine {
   invariant(all, 'routines in turn without what they have in common');
   const { kept, each } = all;
-  const fresh = createNames([
+  const { fresh } = createNames([
     blocks.name,
     ...namesIn([{ do: 'let', name: '', value: times(kept, each) }]),
-  ]).fresh;
+  ]);
   const [begin, end, step] = [fresh('begin'), fresh('end'), fresh('step')];
   const [first, last, cut] = [name(begin, 'index'), name(end, 'index'), name(blocks.name, 'index')];
   const loop = (
@@ -58,11 +58,10 @@ export function sequenceOf({ routines, blocks, all }: Phase, names: readonly str
       return [call(i, binary('+', parts, first), binary('+', parts, last))];
     });
   });
-  const isWhole = below(cut, index(2));
   const body: Statement[] = [
     { do: 'let', name: step, value: several },
-    { do: 'if', test: isWhole, body: [some] },
-    { do: 'if', test: { code: 'not', type: 'bool', x: isWhole }, body: inBlocks },
+    { do: 'if', test: below(cut, index(2)), body: [some] },
+    { do: 'if', test: below(index(1), cut), body: inBlocks },
   ];
   return { name: 'phase', over: 'kept', begin, end, body };
 }

@@ -10,13 +10,7 @@ import type { Assemble } from './tools.ts';
 import { createCoder } from './wasm-code.ts';
 import { createFunctions, type Functions } from './wasm-functions.ts';
 import { type Binaryen, loadBinaryen, type Module, openModule, type Ref } from './wasm-module.ts';
-import {
-  codeOf,
-  type ModuleCode,
-  type ModulePlan,
-  type ModuleRoutine,
-  type RoutineCode,
-} from './wasm-plan.ts';
+import { codeOf, type ModulePlan, type ModuleRoutine, type RoutineCode } from './wasm-plan.ts';
 import { wasmText } from './wasm-text.ts';
 
 /** Bytes between the numbers of a call in memory. */
@@ -97,7 +91,7 @@ function withoutIndices(body: readonly Statement[]): Statement[] {
 /** The bytes of a module. */
 export const assemble: Assemble = async (code) => buildModule(await loadBinaryen(), code);
 
-function buildModule(binaryen: Binaryen, { routines }: ModuleCode): Uint8Array {
+function buildModule(binaryen: Binaryen, routines: readonly RoutineCode[]): Uint8Array {
   const m = openModule(binaryen);
   try {
     const functions = createFunctions(binaryen, m);

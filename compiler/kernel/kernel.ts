@@ -252,7 +252,7 @@ export interface Phase {
    * whole kept indices do.
    */
   readonly strips: Code;
-  /** Where there are several routines, how many kept indices these know, and how many elements one has. */
+  /** Where there are several routines, how many kept indices there are, whoever visits them, and elements of each. */
   readonly all?: { readonly kept: Code; readonly each: Code };
   /** Elements visited, to tell how much work it is. */
   readonly elements: Code;

@@ -194,8 +194,8 @@ export function stripsOf(
 ): Code {
   if (rowGroups.length === 0) return index(1);
   const width = sizeOf(context, [lanes]);
-  const isNotShort = least(index(1), binary('/', width, index(shortRow)));
-  const isNotLong = least(index(1), binary('/', index(longRow), greatest(index(1), width)));
+  const isNotShort = reaches(width, index(shortRow));
+  const isNotLong = reaches(index(longRow), greatest(index(1), width));
   const rows = sizeOf(context, rowGroups);
   const strips = least(stores ? rows : roundUp(rows, rowsEachOf(width)), index(mostStrips));
   return greatest(index(1), times(isNotShort, isNotLong, strips));
@@ -245,7 +245,7 @@ function visitUnit(builder: Builder, units: Units, at: Code, end: Code, unit: On
   unit([row, lastRow], [left, right]);
 }
 
-/** Elements of rows that make a strip. */
+/** Elements of rows that make a strip where blocks are cut: of more, order is lost; of fewer, each takes too long. */
 const stripElements = 64;
 
 /**

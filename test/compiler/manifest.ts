@@ -23,6 +23,7 @@ export interface ReductionEntry {
 
 export interface PhaseEntry {
   readonly blocks?: string;
+  readonly strips?: string;
   readonly routines?: { readonly [name: string]: 'kept' | 'parts' };
   readonly together: string;
 }

@@ -108,6 +108,35 @@ test('layer norm: one dispatch where rows are many, another one for partial resu
   }
 });
 
+test('in WebAssembly what reads the same data goes through it together', () => {
+  const moduleOf = (op: string): string => compiled.files.get(`${op}/backward.wasm.ts`)!;
+  for (const [op, count] of [
+    ['layer_norm', 3],
+    ['rms_norm', 1],
+  ] as const) {
+    // for a reduction down columns the rows of each unit are mapped first
+    const beside = /^ +if 0 < has_beside:\n +reduce_\d+ \+ finish_\d+ \+ map_\d+ from unit/gm;
+    assert.is(moduleOf(op).match(beside)?.length, count, op);
+  }
+  // what has nothing to do with the map is summed after it
+  assert.match(
+    moduleOf('instance_norm'),
+    /: dweight, dbias, dx by reduce_\d+ \+ finish_\d+ \+ map_\d+, then/,
+  );
+});
+
+test('in WebAssembly kept indices are cut into strips where they are not outermost in memory', () => {
+  const stripsOf = (op: string): boolean[] =>
+    Object.values(manifestOf(op).phases).flatMap(({ routines, strips }) =>
+      Object.keys(routines ?? {}).some((name) => name.startsWith('map')) ? [strips !== undefined] : [],
+    );
+  assert.ok(stripsOf('batch_norm').includes(true)); // with channels first
+  for (const op of ['group_norm', 'layer_norm', 'rms_norm']) {
+    assert.ok(stripsOf(op).length > 0, op);
+    assert.not(stripsOf(op).includes(true), op);
+  }
+});
+
 test('batch norm in training: one dispatch where channels fill the device or are small, or all data is', () => {
   const variants = ['', 'weight ', 'bias ', 'weight bias '].flatMap((given) =>
     ['', 'running_mean running_var '].map((state) => `${given}${state}training`),
